@@ -1,0 +1,1 @@
+//! Names, addresses, times and paging: pure, no I/O.

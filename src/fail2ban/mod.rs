@@ -1,0 +1,1 @@
+//! The daemon: its socket, its commands and its database.

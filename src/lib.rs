@@ -1,0 +1,14 @@
+//! The BanGUI API for fail2ban, as a library of the `bangui` program.
+//!
+//! Only the program, its tests, its fuzz targets and its benchmarks use it; it promises no stable interface.
+
+pub mod api;
+pub mod cli;
+pub mod conf;
+pub mod domain;
+pub mod fail2ban;
+pub mod geo;
+pub mod jobs;
+pub mod pattern;
+pub mod server;
+pub mod store;

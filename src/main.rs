@@ -1,0 +1,3 @@
+//! The `bangui` program: arguments become a `Config`, which becomes one command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Python's regex dialect and fail2ban's date templates.

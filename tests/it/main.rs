@@ -1,0 +1,2 @@
+//! The integration tests: one binary, request in, answer out.
+#![allow(clippy::unwrap_used)]
