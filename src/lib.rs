@@ -5,6 +5,7 @@
 pub mod api;
 pub mod cli;
 pub mod conf;
+pub mod config;
 pub mod domain;
 pub mod fail2ban;
 pub mod geo;
