@@ -146,7 +146,9 @@ pub const SETTINGS: &[Setting] = &[
         variable: "BANGUI_ALLOWED_HOSTS",
         value: "NAMES",
         help: "host names this machine answers to, beside addresses, localhost and its own name (none)",
-        set: |config, text| list(text, |name| Ok(name.to_ascii_lowercase())).map(|found| config.allowed_hosts = found),
+        set: |config, text| {
+            list(text, |name| Ok::<_, String>(name.to_ascii_lowercase())).map(|found| config.allowed_hosts = found)
+        },
     },
     Setting {
         option: Some("allowed-log-dirs"),
