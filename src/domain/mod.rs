@@ -1,1 +1,4 @@
 //! Names, addresses, times and paging: pure, no I/O.
+
+pub mod address;
+pub mod names;
