@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use crate::domain::client::Network;
+use crate::domain::address::IpOrNet;
 use crate::server::listen::Address;
 
 /// Every setting of the program.
@@ -26,7 +26,7 @@ pub struct Config {
     /// An IANA time zone, where it was given.
     pub timezone: Option<String>,
     /// Proxies that are believed when they say who the client is.
-    pub trusted_proxies: Vec<Network>,
+    pub trusted_proxies: Vec<IpOrNet>,
     /// Names in a Host header that are us, in lower case.
     pub allowed_hosts: Vec<String>,
     /// Directories that log files may lie in.
@@ -139,7 +139,7 @@ pub const SETTINGS: &[Setting] = &[
         variable: "BANGUI_TRUSTED_PROXIES",
         value: "NETS",
         help: "addresses or networks of proxies whose X-Forwarded-* headers are believed (none)",
-        set: |config, text| list(text, str::parse).map(|found| config.trusted_proxies = found),
+        set: |config, text| list(text, str::parse::<IpOrNet>).map(|found| config.trusted_proxies = found),
     },
     Setting {
         option: Some("allowed-hosts"),
