@@ -239,7 +239,7 @@ fn a_real_daemon_takes_settings() {
             .len(),
         2
     );
-    let bad = daemon.add_regex(&one, RegexList::Ignore, "^no address$");
+    let bad = daemon.add_regex(&one, RegexList::Fail, "^no address$");
     assert!(
         matches!(&bad, Err(Error::Refused { class, .. }) if class == "RegexException"),
         "{bad:?}"
