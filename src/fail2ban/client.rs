@@ -31,6 +31,7 @@ pub struct Client {
     patience: Duration,
     reply_limit: usize,
     stream: Option<UnixStream>,
+    connections: u64,
     rest: Option<Rest>,
 }
 
@@ -63,6 +64,7 @@ impl Client {
             patience,
             reply_limit: DEFAULT_REPLY_LIMIT,
             stream: None,
+            connections: 0,
             rest: None,
         }
     }
@@ -93,6 +95,11 @@ impl Client {
     /// Whether there is a connection. The daemon may have closed it since.
     pub fn is_connected(&self) -> bool {
         self.stream.is_some()
+    }
+
+    /// How many connections were made so far. What was learned of the daemon, its version for example, holds while this stays the same.
+    pub fn connections(&self) -> u64 {
+        self.connections
     }
 
     /// Closes the connection; the next call makes a new one.
@@ -204,7 +211,11 @@ impl Client {
     ) -> Result<(Vec<u8>, usize), Failure> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
-            None => connect(&self.path, deadline)?,
+            None => {
+                let stream = connect(&self.path, deadline)?;
+                self.connections += 1;
+                stream
+            }
         };
         send(&mut stream, request, deadline)?;
         let reply = receive(&mut stream, self.reply_limit, deadline)?;

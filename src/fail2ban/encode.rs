@@ -12,6 +12,8 @@ pub const TERMINATOR: &[u8] = b"<F2B_END_COMMAND>";
 pub enum EncodeError {
     /// The daemon looks for the terminator in the middle of requests, too, and would cut this one there.
     Terminator,
+    /// A value that starts like an option of the daemon's own, where a name or an address is meant.
+    Option,
     /// A value that is no plain data, or a text of 4 GiB.
     NotPlain(&'static str),
 }
@@ -23,6 +25,10 @@ impl std::fmt::Display for EncodeError {
                 f,
                 "a value contains {}, which fail2ban cannot be sent",
                 String::from_utf8_lossy(TERMINATOR)
+            ),
+            EncodeError::Option => write!(
+                f,
+                "a value that starts with -- would be an option of fail2ban's"
             ),
             EncodeError::NotPlain(what) => write!(f, "{what} cannot be sent to fail2ban"),
         }

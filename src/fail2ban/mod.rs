@@ -1,11 +1,16 @@
 //! The daemon: its socket, its commands and its database.
 
+pub mod client;
+pub mod commands;
 pub mod encode;
+mod error;
 pub mod pickle;
+#[cfg(test)]
+pub(crate) mod real_daemon;
 pub mod value;
 
-pub use value::Value;
-pub mod client;
-mod error;
 pub use client::Client;
+pub use commands::Daemon;
+pub use commands::version::Version;
 pub use error::Error;
+pub use value::Value;
