@@ -10,6 +10,8 @@ pub mod domain;
 pub mod fail2ban;
 pub mod geo;
 pub mod jobs;
+pub mod main_loop;
 pub mod pattern;
+pub mod routes;
 pub mod server;
 pub mod store;

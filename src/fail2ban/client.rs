@@ -82,6 +82,22 @@ impl Client {
         self
     }
 
+    /// Begins a rest as after an answer that did not come: somebody else found the daemon busy.
+    pub fn begin_rest(&mut self) {
+        let busy: Result<(), Error> = Err(Error::Busy { waited: Duration::ZERO });
+        self.note(&busy);
+    }
+
+    /// Ends a rest: somebody else has seen the daemon answer.
+    pub fn end_rest(&mut self) {
+        self.note(&Ok(()));
+    }
+
+    /// Whether it rests, and says `Busy` without asking.
+    pub fn is_resting(&self) -> bool {
+        self.rest.as_ref().and_then(|rest| rest.until).is_some_and(|until| Instant::now() < until)
+    }
+
     /// Changes how long a call may take from now on.
     pub fn set_patience(&mut self, patience: Duration) {
         self.patience = patience;
@@ -100,6 +116,15 @@ impl Client {
     /// How many connections were made so far. What was learned of the daemon, its version for example, holds while this stays the same.
     pub fn connections(&self) -> u64 {
         self.connections
+    }
+
+    /// Closes the connection if the daemon has closed its end, or sent what nobody asked for; says whether it did.
+    pub fn drop_if_closed(&mut self) -> bool {
+        let closed = self.stream.as_ref().is_some_and(|stream| !is_quiet(stream));
+        if closed {
+            self.stream = None;
+        }
+        closed
     }
 
     /// Closes the connection; the next call makes a new one.
@@ -293,7 +318,7 @@ fn connect(path: &Path, deadline: &Deadline) -> Result<UnixStream, Error> {
         }
     }
     let stream = UnixStream::from(std::os::fd::OwnedFd::from(socket));
-    let uid = peer_uid(&stream)
+    let uid = peer_uid(stream.as_raw_fd())
         .map_err(|error| unreachable(format!("cannot tell whose it is ({error})")))?;
     // SAFETY: geteuid takes nothing, touches no memory and cannot fail.
     let ours = unsafe { libc::geteuid() };
@@ -306,18 +331,18 @@ fn connect(path: &Path, deadline: &Deadline) -> Result<UnixStream, Error> {
     Ok(stream)
 }
 
-/// The user of the process that listens at the other end.
-fn peer_uid(stream: &UnixStream) -> std::io::Result<u32> {
+/// The user of the process at the other end of a unix socket.
+pub fn peer_uid(socket: RawFd) -> std::io::Result<u32> {
     let mut credentials = libc::ucred {
         pid: 0,
         uid: u32::MAX,
         gid: u32::MAX,
     };
     let mut length = size_of::<libc::ucred>() as libc::socklen_t;
-    // SAFETY: the pointer and the length describe `credentials`, which outlives the call; the descriptor is open as long as `stream` is.
+    // SAFETY: the pointer and the length describe `credentials`, which outlives the call; a descriptor that is not open is an error.
     let result = unsafe {
         libc::getsockopt(
-            stream.as_raw_fd(),
+            socket,
             libc::SOL_SOCKET,
             libc::SO_PEERCRED,
             (&raw mut credentials).cast(),

@@ -74,7 +74,7 @@ pub(super) fn unexpected(what: &str) -> Error {
 /// Text in a place where the daemon would take a leading `--` for an option.
 fn not_an_option(text: &str) -> Result<&str, Error> {
     if text.starts_with("--") {
-        Err(Error::Unsendable(EncodeError::Option))
+        Err(EncodeError::Option.into())
     } else {
         Ok(text)
     }

@@ -5,6 +5,7 @@ pub mod commands;
 pub mod encode;
 mod error;
 pub mod pickle;
+pub mod probe;
 #[cfg(test)]
 pub(crate) mod real_daemon;
 pub mod value;

@@ -64,6 +64,8 @@ pub enum Failure {
     TimedOut,
     /// The child ended without an answer: it crashed, or was killed for memory.
     Crashed,
+    /// A command beside the daemon failed, or cannot be run; the text says which and what to do.
+    CommandFailed(String),
     /// Reload: jails were lost, and what was there before has been restored as far as possible; the text says more.
     WouldLoseJails(String),
     /// Restart: the daemon did not come back.
