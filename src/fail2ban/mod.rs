@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod commands;
+pub mod database;
 pub mod encode;
 mod error;
 pub mod pickle;
@@ -13,5 +14,6 @@ pub mod value;
 pub use client::Client;
 pub use commands::Daemon;
 pub use commands::version::Version;
+pub use database::{Database, DatabaseError};
 pub use error::Error;
 pub use value::Value;
