@@ -10,6 +10,7 @@ pub mod domain;
 pub mod fail2ban;
 pub mod geo;
 pub mod jobs;
+pub mod machine;
 pub mod main_loop;
 pub mod pattern;
 pub mod routes;

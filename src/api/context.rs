@@ -66,7 +66,7 @@ impl RequestIds {
     }
 
     /// A name no other request has.
-    pub fn next(&mut self) -> String {
+    pub fn make(&mut self) -> String {
         self.count += 1;
         format!("{:016x}", self.prefix.wrapping_add(self.count.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
     }

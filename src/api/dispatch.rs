@@ -31,14 +31,12 @@ pub enum Outcome {
     Job(Box<Job>),
 }
 
-/// Judges a request by its head: may it go on, and with how long a body? An error carries the facts that are known,
-/// for the log and the answer's headers.
-pub fn admit(ctx: &mut Ctx, head: &Head, peer: Peer) -> Result<(Admitted, usize), (Admitted, ApiError)> {
+/// Judges a request by its head: may it go on, and with how long a body? The facts that are known go with the
+/// judgement either way, for the log and the answer's headers.
+pub fn admit(ctx: &mut Ctx, head: &Head, peer: Peer) -> (Admitted, Result<usize, ApiError>) {
     let mut admitted = introduce(ctx, head, peer);
-    match judge(ctx, head, &mut admitted) {
-        Ok(limit) => Ok((admitted, limit)),
-        Err(error) => Err((admitted, error)),
-    }
+    let limit = judge(ctx, head, &mut admitted);
+    (admitted, limit)
 }
 
 fn judge(ctx: &mut Ctx, head: &Head, admitted: &mut Admitted) -> Result<usize, ApiError> {
@@ -97,7 +95,7 @@ fn introduce(ctx: &mut Ctx, head: &Head, peer: Peer) -> Admitted {
         key: ClientKey::of(client),
         session: None,
         is_https,
-        request_id: given_id.unwrap_or_else(|| ctx.request_ids.next()),
+        request_id: given_id.unwrap_or_else(|| ctx.request_ids.make()),
         cors_origin: origin.filter(|origin| ctx.config.cors_origins.contains(origin)),
         started: Instant::now(),
     }

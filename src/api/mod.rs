@@ -13,6 +13,7 @@ pub mod input;
 pub mod jails;
 pub mod limits;
 pub mod meta;
+pub mod paths;
 pub mod server;
 pub mod setup;
 

@@ -45,10 +45,6 @@ pub enum Task {
     ListBans(bans::List),
     /// A page of one jail's bans.
     PageOfBans(bans::PageOf),
-    /// Load the configuration of all jails or of one.
-    Reload(service::Reload),
-    /// Restart the daemon.
-    Restart(service::Restart),
     /// Stop a jail.
     StopJail(service::StopJail),
 }
@@ -93,7 +89,7 @@ impl Task {
             Task::HashPassword(_) | Task::VerifyPassword(_) => Duration::from_secs(30),
             Task::Ban(_) | Task::Unban(_) => Duration::from_secs(70),
             Task::ListBans(_) | Task::PageOfBans(_) => Duration::from_secs(60),
-            Task::Reload(_) | Task::Restart(_) | Task::StopJail(_) => Duration::from_secs(180),
+            Task::StopJail(_) => Duration::from_secs(180),
         }
     }
 
@@ -105,8 +101,6 @@ impl Task {
             Task::Unban(task) => task.run(),
             Task::ListBans(task) => task.run(out),
             Task::PageOfBans(task) => task.run(),
-            Task::Reload(task) => task.run(),
-            Task::Restart(task) => task.run(),
             Task::StopJail(task) => task.run(),
         }
     }

@@ -1,7 +1,7 @@
 //! The loop that joins everything: it waits for the first of all things that can happen, and passes each to whom it
 //! concerns. One thread; whatever may take long is a child process, and its outcome is one more thing that happens.
 
-mod control;
+pub mod control;
 mod daemon;
 mod timers;
 
@@ -198,15 +198,11 @@ impl MainLoop {
         let ctx = &mut self.ctx;
         let Some((head, peer)) = self.connections.head(slot) else { return };
         let method = head.method.clone();
-        let mut judged = dispatch::guarded(|| Ok(dispatch::admit(ctx, head, peer)));
-        if let Ok(Ok((admitted, _))) = &judged
-            && !has_room
-        {
-            judged = Ok(Err((admitted.clone(), ApiError::busy("Too many requests are coming in at once."))));
-        }
-        match judged {
-            Ok(Ok((admitted, limit))) => self.connections.admit(slot, admitted, limit),
-            Ok(Err((admitted, error))) => {
+        match dispatch::guarded(|| Ok(dispatch::admit(ctx, head, peer))) {
+            Ok((admitted, Ok(limit))) if has_room => self.connections.admit(slot, admitted, limit),
+            Ok((admitted, judged)) => {
+                let busy = || ApiError::busy("Too many requests are coming in at once.");
+                let error = judged.err().unwrap_or_else(busy);
                 self.connections.refuse(slot, dispatch::finish(&method, &admitted, Err(error)));
             }
             Err(error) => self.connections.refuse(slot, error.response()),
