@@ -38,7 +38,7 @@ const SECURITY_HEADERS: &[(&str, &str)] = &[
     ("cache-control", "no-store"),
 ];
 /// How long a request waits for the daemon while a child of ours keeps it busy.
-const PARK: Duration = Duration::from_secs(2);
+const PARK: Duration = Duration::from_secs(5);
 /// Requests that wait for the daemon at a time.
 const MAX_PARKED: usize = 32;
 /// How long answers under way may take once the program is to stop.
