@@ -1,6 +1,19 @@
 //! The integration tests: one binary, request in, answer out.
 #![allow(clippy::unwrap_used)]
 
-// Until the first test files use it all.
-#[allow(dead_code)]
 mod harness;
+mod operations;
+
+mod attacks;
+mod auth;
+mod bans;
+mod config;
+mod crash;
+mod dashboard;
+mod faults;
+mod health;
+mod http;
+mod jails;
+mod r#loop;
+mod server;
+mod setup;

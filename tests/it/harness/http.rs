@@ -119,14 +119,6 @@ impl Wire {
         }
     }
 
-    /// Tells the server that nothing more will be sent; answers can still be read.
-    pub fn finish_sending(&self) {
-        let _ = match &self.stream {
-            Stream::Tcp(stream) => stream.shutdown(std::net::Shutdown::Write),
-            Stream::Unix(stream) => stream.shutdown(std::net::Shutdown::Write),
-        };
-    }
-
     /// Reads one answer and holds it against the contract, or panics with the whole exchange.
     ///
     /// `method` and `target` are those of the request: HEAD has no body, and the target picks the schema.

@@ -324,6 +324,15 @@ impl Server {
         self.addresses = addresses;
     }
 
+    /// The same server with one more environment variable, started again on the same database.
+    #[track_caller]
+    pub fn with_env(mut self, name: &str, value: &str) -> Server {
+        self.kill();
+        self.launch.environment.push((name.into(), value.into()));
+        self.start_again();
+        self
+    }
+
     #[track_caller]
     fn status_field(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))
