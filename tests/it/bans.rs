@@ -30,22 +30,12 @@ fn every_documented_status_of_bans() {
     admin.delete_with(BANS, one.clone()).expect(200);
     assert!(daemon.banned("lab").is_empty());
     admin.delete("/api/v1/bans/all").expect(200);
-    admin
-        .post(BANS, bad.clone())
-        .expect_error(400, "invalid_input");
-    admin
-        .post(BANS, nowhere.clone())
-        .expect_error(404, "jail_not_found");
-    admin
-        .delete_with(BANS, nowhere)
-        .expect_error(404, "jail_not_found");
+    admin.post(BANS, bad.clone()).expect_error(400, "invalid_input");
+    admin.post(BANS, nowhere.clone()).expect_error(404, "jail_not_found");
+    admin.delete_with(BANS, nowhere).expect_error(404, "jail_not_found");
     let both = json!({"ip": "192.0.2.1", "unban_all": true});
-    admin
-        .delete_with(BANS, both)
-        .expect_error(400, "invalid_input");
-    admin
-        .delete_with(BANS, json!({}))
-        .expect_error(422, "invalid_input");
+    admin.delete_with(BANS, both).expect_error(400, "invalid_input");
+    admin.delete_with(BANS, json!({})).expect_error(422, "invalid_input");
     let server = server.with_env("BANGUI_RATE_LIMIT_BAN", "2");
     let admin = server.client().with_identity(admin.identity.clone());
     let mut last = admin.post(BANS, one.clone());
@@ -53,9 +43,7 @@ fn every_documented_status_of_bans() {
         last = admin.post(BANS, one.clone());
     }
     last.expect_error(429, "rate_limit_exceeded");
-    admin
-        .delete_with(BANS, one.clone())
-        .expect_error(429, "rate_limit_exceeded");
+    admin.delete_with(BANS, one.clone()).expect_error(429, "rate_limit_exceeded");
     refusals_of_the_daemon_are_409();
     provoke_general_refusals(BANS);
     demand_documented(BANS);
@@ -67,12 +55,8 @@ fn refusals_of_the_daemon_are_409() {
     refuse(&daemon, &["set", "lab", "unbanip", "192.0.2.1"]);
     let (_server, admin) = Server::ready_fake(&daemon);
     let body = json!({"jail": "lab", "ip": "192.0.2.1"});
-    admin
-        .post(BANS, body.clone())
-        .expect_error(409, "fail2ban_command_failed");
-    admin
-        .delete_with(BANS, body)
-        .expect_error(409, "fail2ban_command_failed");
+    admin.post(BANS, body.clone()).expect_error(409, "fail2ban_command_failed");
+    admin.delete_with(BANS, body).expect_error(409, "fail2ban_command_failed");
 }
 
 #[test]
@@ -130,28 +114,20 @@ fn unban_takes_every_form_the_contract_names() {
     };
     everywhere();
     // A proxy may drop the body of a DELETE; the query says the same.
-    admin
-        .delete("/api/v1/bans?ip=192.0.2.1&jail=lab")
-        .expect(200);
+    admin.delete("/api/v1/bans?ip=192.0.2.1&jail=lab").expect(200);
     assert!(!daemon.banned("lab").contains(&"192.0.2.1".into()));
     assert_eq!(daemon.banned("sshd"), ["192.0.2.1"]);
     // Whatever the daemon lists can be removed.
-    admin
-        .delete_with(BANS, json!({"ip": "odd text", "jail": "lab"}))
-        .expect(200);
+    admin.delete_with(BANS, json!({"ip": "odd text", "jail": "lab"})).expect(200);
     assert_eq!(daemon.banned("lab"), ["192.0.2.2"]);
     // Without a jail: every jail.
     everywhere();
-    let answer = admin
-        .delete_with(BANS, json!({"ip": "192.0.2.1"}))
-        .expect(200);
+    let answer = admin.delete_with(BANS, json!({"ip": "192.0.2.1"})).expect(200);
     assert_eq!(answer.json()["jail"], "*");
     assert!(daemon.banned("sshd").is_empty());
     // All of one jail.
     everywhere();
-    admin
-        .delete_with(BANS, json!({"unban_all": true, "jail": "lab"}))
-        .expect(200);
+    admin.delete_with(BANS, json!({"unban_all": true, "jail": "lab"})).expect(200);
     assert!(daemon.banned("lab").is_empty());
     assert_eq!(daemon.banned("sshd"), ["192.0.2.1"]);
     // All of all.
@@ -164,10 +140,8 @@ fn unban_takes_every_form_the_contract_names() {
 fn nobody_locks_himself_out_without_saying_so() {
     let daemon = RealDaemon::start();
     daemon.client(&["set", "lab", "addignoreip", "203.0.113.0/24"]);
-    let (_server, admin) = Launch::for_real(&daemon)
-        .args(&["--trusted-proxies", "127.0.0.1,198.51.100.77"])
-        .start()
-        .into_ready();
+    let (_server, admin) =
+        Launch::for_real(&daemon).args(&["--trusted-proxies", "127.0.0.1,198.51.100.77"]).start().into_ready();
     let admin = admin.with_header("X-Forwarded-For", "192.168.7.7");
     for address in [
         "192.168.7.7",
@@ -184,12 +158,7 @@ fn nobody_locks_himself_out_without_saying_so() {
         assert!([400, 409].contains(&refused.status), "{address}: {refused}");
     }
     assert!(daemon.banned("lab").is_empty());
-    admin
-        .post(
-            BANS,
-            json!({"jail": "lab", "ip": "192.168.7.7", "force": true}),
-        )
-        .expect(201);
+    admin.post(BANS, json!({"jail": "lab", "ip": "192.168.7.7", "force": true})).expect(201);
     assert_eq!(daemon.banned("lab"), ["192.168.7.7"]);
 }
 
@@ -198,9 +167,7 @@ fn a_slow_action_answers_when_it_is_done_and_nobody_else_waits() {
     let daemon = RealDaemon::start();
     let (server, admin) = Server::ready(&daemon);
     let health = server.client();
-    crate::harness::wait_until("health", Duration::from_secs(3), || {
-        health.get("/api/v1/health").status == 200
-    });
+    crate::harness::wait_until("health", Duration::from_secs(3), || health.get("/api/v1/health").status == 200);
     std::thread::scope(|scope| {
         let start = Instant::now();
         let slow = scope.spawn(|| ban(&admin, "slow", "192.0.2.1").expect(201).elapsed);

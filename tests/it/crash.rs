@@ -64,38 +64,21 @@ fn a_hundred_kills_during_writes_lose_nothing_acknowledged() {
         server.start_again();
         let seen = seen.into_inner().unwrap();
         let status = |token: &str| {
-            server
-                .client()
-                .with_identity(Identity::Bearer(token.into()))
-                .get("/api/v1/auth/session")
-                .status
+            server.client().with_identity(Identity::Bearer(token.into())).get("/api/v1/auth/session").status
         };
         for token in &seen.logins {
-            assert_eq!(
-                status(token),
-                200,
-                "round {round}: an acknowledged login is lost"
-            );
+            assert_eq!(status(token), 200, "round {round}: an acknowledged login is lost");
         }
         for token in &seen.logouts {
-            assert_eq!(
-                status(token),
-                401,
-                "round {round}: an acknowledged logout is lost"
-            );
+            assert_eq!(status(token), 401, "round {round}: an acknowledged logout is lost");
         }
         logins += seen.logins.len();
         logouts += seen.logouts.len();
     }
-    assert!(
-        logins > 20 && logouts > 20,
-        "only {logins} logins and {logouts} logouts were written"
-    );
+    assert!(logins > 20 && logouts > 20, "only {logins} logins and {logouts} logouts were written");
     server.kill();
     let database = rusqlite::Connection::open(server.database()).unwrap();
-    let verdict: String = database
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .unwrap();
+    let verdict: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(verdict, "ok");
 }
 

@@ -30,15 +30,7 @@ fn every_documented_status_of_the_dashboard() {
 
 #[test]
 fn daemons_from_0_9_to_1_1_are_understood() {
-    for version in [
-        "0.9.7",
-        "0.10.6",
-        "0.11.2",
-        "1.0.2",
-        "1.1.0",
-        "1.1.1",
-        "1.1.2.dev1",
-    ] {
+    for version in ["0.9.7", "0.10.6", "0.11.2", "1.0.2", "1.1.0", "1.1.1", "1.1.2.dev1"] {
         let daemon = FakeDaemon::start_version(version);
         let (_server, admin) = Server::ready_fake(&daemon);
         let status = admin.get(STATUS).expect(200).json()["status"].clone();

@@ -27,11 +27,7 @@ const ASKING: &[(&str, &str, &str)] = &[
 ];
 
 fn send(admin: &Client, (method, target, body): (&str, &str, &str)) -> Answer {
-    admin.send(
-        method,
-        target,
-        (!body.is_empty()).then_some(body.as_bytes()),
-    )
+    admin.send(method, target, (!body.is_empty()).then_some(body.as_bytes()))
 }
 
 /// Refused in time, with the right status, on every request that needs the daemon; others are served at once.
@@ -39,23 +35,10 @@ fn send(admin: &Client, (method, target, body): (&str, &str, &str)) -> Answer {
 fn is_refused_in_time(server: &Server, admin: &Client, what: &str) {
     for asking in ASKING {
         let answer = send(admin, *asking);
-        assert!(
-            [502, 503].contains(&answer.status),
-            "{what}: {} {}: {answer}",
-            asking.0,
-            asking.1
-        );
-        assert!(
-            answer.elapsed < LIMIT,
-            "{what}: {asking:?} took {:?}",
-            answer.elapsed
-        );
+        assert!([502, 503].contains(&answer.status), "{what}: {} {}: {answer}", asking.0, asking.1);
+        assert!(answer.elapsed < LIMIT, "{what}: {asking:?} took {:?}", answer.elapsed);
         let other = server.client().get("/api/v1/setup").expect(200);
-        assert!(
-            other.elapsed < Duration::from_millis(500),
-            "{what}: {:?}",
-            other.elapsed
-        );
+        assert!(other.elapsed < Duration::from_millis(500), "{what}: {:?}", other.elapsed);
     }
     assert_eq!(server.threads(), 1, "{what}");
 }
@@ -81,14 +64,9 @@ fn disturbs_nobody_after_the_first(server: &Server, admin: &Client, what: &str) 
 #[track_caller]
 fn is_healthy_within_two_seconds(server: &Server, admin: &Client, what: &str) {
     let start = Instant::now();
-    wait_until(
-        &format!("recovery from {what}"),
-        Duration::from_secs(2),
-        || {
-            admin.get("/api/v1/jails").status == 200
-                && server.client().get("/api/v1/health").status == 200
-        },
-    );
+    wait_until(&format!("recovery from {what}"), Duration::from_secs(2), || {
+        admin.get("/api/v1/jails").status == 200 && server.client().get("/api/v1/health").status == 200
+    });
     assert!(start.elapsed() < Duration::from_secs(3));
 }
 
@@ -105,11 +83,7 @@ fn play(what: &str, make: impl Fn(&FakeDaemon), repair: impl Fn(&FakeDaemon)) {
     make(&daemon);
     is_refused_in_time(&server, &admin, what);
     disturbs_nobody_after_the_first(&server, &admin, what);
-    wait_until(
-        &format!("health 503 during {what}"),
-        Duration::from_secs(3),
-        || health_says(&server, 503),
-    );
+    wait_until(&format!("health 503 during {what}"), Duration::from_secs(3), || health_says(&server, 503));
     for _ in 0..20 {
         assert!(health_says(&server, 503), "{what}: health wavers");
     }
@@ -119,11 +93,7 @@ fn play(what: &str, make: impl Fn(&FakeDaemon), repair: impl Fn(&FakeDaemon)) {
 }
 
 fn play_fault(fault: Fault) {
-    play(
-        &format!("{fault:?}"),
-        |daemon| daemon.set_fault(fault),
-        |daemon| daemon.set_fault(Fault::None),
-    );
+    play(&format!("{fault:?}"), |daemon| daemon.set_fault(fault), |daemon| daemon.set_fault(Fault::None));
 }
 
 #[test]
@@ -133,11 +103,7 @@ fn the_daemon_is_absent() {
 
 #[test]
 fn the_socket_is_stale() {
-    play(
-        "a stale socket",
-        FakeDaemon::leave_stale_socket,
-        FakeDaemon::come_back,
-    );
+    play("a stale socket", FakeDaemon::leave_stale_socket, FakeDaemon::come_back);
 }
 
 #[test]
@@ -188,9 +154,7 @@ fn the_daemon_is_slow() {
     disturbs_nobody_after_the_first(&server, &admin, "slowness");
     daemon.set_fault(Fault::None);
     // The daemon still works off what it was asked while it was slow.
-    wait_until("recovery from slowness", Duration::from_secs(8), || {
-        admin.get("/api/v1/jails").status == 200
-    });
+    wait_until("recovery from slowness", Duration::from_secs(8), || admin.get("/api/v1/jails").status == 200);
 }
 
 #[test]
@@ -217,10 +181,7 @@ fn memory_stays_small_under_a_huge_reply() {
     for asking in ASKING {
         send(&admin, *asking);
         let now = server.rss_kib();
-        assert!(
-            now < before_kib + 8 * 1024,
-            "{asking:?}: {before_kib} -> {now} KiB"
-        );
+        assert!(now < before_kib + 8 * 1024, "{asking:?}: {before_kib} -> {now} KiB");
     }
 }
 
@@ -232,10 +193,6 @@ fn a_writing_request_is_never_sent_twice() {
     daemon.set_fault(Fault::CloseAtOnce);
     let answer = admin.post("/api/v1/bans", json!({"ip": "192.0.2.1", "jail": "lab"}));
     assert!([502, 503].contains(&answer.status), "{answer}");
-    let bans = daemon
-        .take_commands()
-        .iter()
-        .filter(|words| words.contains(&"banip".to_string()))
-        .count();
+    let bans = daemon.take_commands().iter().filter(|words| words.contains(&"banip".to_string())).count();
     assert!(bans <= 1, "sent {bans} times");
 }

@@ -15,27 +15,21 @@ fn every_documented_status_of_health() {
     let mut daemon = RealDaemon::start();
     let (server, _) = Server::ready(&daemon);
     let client = server.client();
-    wait_until("health 200", Duration::from_secs(3), || {
-        client.get(HEALTH).status == 200
-    });
+    wait_until("health 200", Duration::from_secs(3), || client.get(HEALTH).status == 200);
     let well = client.get(HEALTH).json();
     assert_eq!(well["status"], "ok");
     assert_eq!(well["fail2ban"], "online");
     assert_eq!(well["database"], "ok");
     assert_eq!(well["components"].as_array().unwrap().len(), 0);
     daemon.stop();
-    wait_until("health 503", Duration::from_secs(35), || {
-        client.get(HEALTH).status == 503
-    });
+    wait_until("health 503", Duration::from_secs(35), || client.get(HEALTH).status == 503);
     let away = client.get(HEALTH).json();
     assert_ne!(away["status"], "ok");
     assert_eq!(away["fail2ban"], "offline");
     let components = away["components"].to_string();
     assert!(components.contains("fail2ban"), "{components}");
     daemon.start_again();
-    wait_until("health 200 again", Duration::from_secs(3), || {
-        client.get(HEALTH).status == 200
-    });
+    wait_until("health 200 again", Duration::from_secs(3), || client.get(HEALTH).status == 200);
     demand_seen("GET /api/v1/health", &[200, 503]);
 }
 
@@ -60,10 +54,7 @@ fn head_answers_what_get_would() {
 #[test]
 fn it_is_never_limited_when_everything_else_is() {
     let daemon = FakeDaemon::start();
-    let (server, _) = Launch::for_fake(&daemon)
-        .env("BANGUI_RATE_LIMIT_ANONYMOUS", "20")
-        .start()
-        .into_ready();
+    let (server, _) = Launch::for_fake(&daemon).env("BANGUI_RATE_LIMIT_ANONYMOUS", "20").start().into_ready();
     let client = server.client();
     let limited = (0..40).any(|_| client.get("/api/v1/setup").status == 429);
     assert!(limited);

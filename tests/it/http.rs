@@ -30,9 +30,7 @@ fn pipelined_requests_are_answered_in_order() {
 fn a_slow_answer_in_a_pipeline_keeps_its_place() {
     let (server, _) = Launch::without_daemon().start().into_ready();
     let body = json!({"password": PASSWORD}).to_string();
-    let login = server
-        .client()
-        .head_of("POST", "/api/v1/auth/login", Some(body.len()));
+    let login = server.client().head_of("POST", "/api/v1/auth/login", Some(body.len()));
     let mut wire = Wire::connect(server.address());
     // The login is checked in a child; the next request must wait for it.
     wire.send(format!("{SETUP}{login}{body}{TIMEZONE}"));
@@ -52,10 +50,7 @@ fn a_connection_is_kept_unless_somebody_says_close() {
     }
     wire.send("GET /api/v1/setup HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let last = wire.answer("GET", "/api/v1/setup").expect(200);
-    assert_eq!(
-        last.header("connection").map(str::to_lowercase).as_deref(),
-        Some("close")
-    );
+    assert_eq!(last.header("connection").map(str::to_lowercase).as_deref(), Some("close"));
     assert!(wire.closes_within(Duration::from_secs(2)));
     let mut old = Wire::connect(server.address());
     old.send("GET /api/v1/setup HTTP/1.0\r\nHost: localhost\r\n\r\n");
@@ -81,15 +76,10 @@ fn a_body_that_nobody_reads_is_not_taken_for_the_next_request() {
     for framing in ["Content-Length: 58", "Transfer-Encoding: chunked"] {
         let smuggled = "GET /api/v1/setup/timezone HTTP/1.1\r\nHost: localhost\r\n\r\n";
         assert_eq!(smuggled.len(), 57);
-        let body = if framing.starts_with('C') {
-            format!("{smuggled} ")
-        } else {
-            format!("39\r\n{smuggled}\r\n0\r\n\r\n")
-        };
+        let body =
+            if framing.starts_with('C') { format!("{smuggled} ") } else { format!("39\r\n{smuggled}\r\n0\r\n\r\n") };
         let mut wire = Wire::connect(server.address());
-        wire.send(format!(
-            "POST /api/v1/bans HTTP/1.1\r\nHost: localhost\r\n{framing}\r\n\r\n{body}{SETUP}"
-        ));
+        wire.send(format!("POST /api/v1/bans HTTP/1.1\r\nHost: localhost\r\n{framing}\r\n\r\n{body}{SETUP}"));
         wire.answer("POST", "/api/v1/bans").expect(401);
         // Either the body was skipped and the next request is the next answer, or the connection is closed.
         if let Ok(next) = wire.try_answer("GET") {
@@ -156,12 +146,9 @@ fn unknown_paths_and_methods_and_types_are_told_apart() {
             assert!(allow.contains("GET") && allow.contains("POST"), "{allow}");
         }
     }
-    for kind in [
-        "text/plain",
-        "application/x-www-form-urlencoded",
-        "multipart/form-data; boundary=x",
-        "application/jsonp",
-    ] {
+    for kind in
+        ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonp"]
+    {
         admin
             .with_header("Content-Type", kind)
             .post("/api/v1/bans", json!({"ip": "192.0.2.1", "jail": "lab"}))
@@ -172,10 +159,7 @@ fn unknown_paths_and_methods_and_types_are_told_apart() {
         .post("/api/v1/bans", json!({"ip": "192.0.2.1", "jail": "lab"}))
         .expect(201);
     admin
-        .post(
-            "/api/v1/bans",
-            json!({"ip": "x".repeat(100_000), "jail": "lab"}),
-        )
+        .post("/api/v1/bans", json!({"ip": "x".repeat(100_000), "jail": "lab"}))
         .expect_error(413, "payload_too_large");
 }
 
@@ -183,13 +167,9 @@ fn unknown_paths_and_methods_and_types_are_told_apart() {
 fn head_works_wherever_get_does() {
     let daemon = FakeDaemon::start();
     let (_server, admin) = Server::ready_fake(&daemon);
-    for target in [
-        "/api/v1/setup",
-        "/api/v1/jails",
-        "/api/v1/jails/lab",
-        "/api/v1/jails/nojail",
-        "/api/v1/openapi.json",
-    ] {
+    for target in
+        ["/api/v1/setup", "/api/v1/jails", "/api/v1/jails/lab", "/api/v1/jails/nojail", "/api/v1/openapi.json"]
+    {
         let get = admin.get(target);
         let head = admin.head(target);
         assert_eq!(head.status, get.status, "{target}");
@@ -201,24 +181,13 @@ fn head_works_wherever_get_does() {
 fn the_request_id_is_echoed_or_made() {
     let (server, _) = Launch::without_daemon().start().into_ready();
     let client = server.client();
-    let echoed = client
-        .with_header("X-Request-ID", "abc-123")
-        .get("/api/v1/setup");
+    let echoed = client.with_header("X-Request-ID", "abc-123").get("/api/v1/setup");
     assert_eq!(echoed.header("x-request-id"), Some("abc-123"));
-    let made: Vec<String> = (0..2)
-        .map(|_| {
-            client
-                .get("/api/v1/setup")
-                .header("x-request-id")
-                .unwrap()
-                .to_string()
-        })
-        .collect();
+    let made: Vec<String> =
+        (0..2).map(|_| client.get("/api/v1/setup").header("x-request-id").unwrap().to_string()).collect();
     assert_ne!(made[0], made[1]);
     let long = "x".repeat(5000);
-    let answer = client
-        .with_header("X-Request-ID", &long)
-        .get("/api/v1/setup");
+    let answer = client.with_header("X-Request-ID", &long).get("/api/v1/setup");
     assert!(answer.header("x-request-id").unwrap().len() < 300);
 }
 
@@ -235,9 +204,7 @@ fn it_listens_on_every_address_it_is_given() {
     assert_eq!(server.addresses().len(), addresses.len());
     assert!(server.addresses().contains(&Address::Unix(path)));
     for address in server.addresses() {
-        Client::new(address.clone())
-            .get("/api/v1/setup")
-            .expect(200);
+        Client::new(address.clone()).get("/api/v1/setup").expect(200);
     }
 }
 
@@ -260,21 +227,13 @@ fn sigterm_finishes_what_is_being_written_and_exits_well() {
 fn every_request_is_one_line_of_log_without_its_query() {
     let daemon = FakeDaemon::start();
     let (server, admin) = Server::ready_fake(&daemon);
-    admin
-        .get("/api/v1/jails/lab/banned?search=needle-in-the-log")
-        .expect(200);
+    admin.get("/api/v1/jails/lab/banned?search=needle-in-the-log").expect(200);
     crate::harness::wait_until("the line", Duration::from_secs(2), || {
         server.log().contains("/api/v1/jails/{name}/banned")
     });
     let log = server.log();
-    let lines: Vec<&str> = log
-        .lines()
-        .filter(|line| line.contains("{name}/banned"))
-        .collect();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("{name}/banned")).collect();
     assert_eq!(lines.len(), 1, "{log}");
-    assert!(
-        lines[0].contains("GET") && lines[0].contains("200"),
-        "{log}"
-    );
+    assert!(lines[0].contains("GET") && lines[0].contains("200"), "{log}");
     assert!(!log.contains("needle"), "{log}");
 }

@@ -24,27 +24,13 @@ fn every_documented_status_of_jails() {
     admin.get("/api/v1/jails/lab").expect(200);
     admin.get("/api/v1/jails/lab/banned").expect(200);
     admin.get("/api/v1/jails/lab/ignoreip").expect(200);
-    admin
-        .post("/api/v1/jails/lab/ignoreip", ignore.clone())
-        .expect(201);
-    admin
-        .post("/api/v1/jails/lab/ignoreip", json!({"ip": "300.1.1.1"}))
-        .expect_error(400, "invalid_input");
-    admin
-        .delete_with("/api/v1/jails/lab/ignoreip", ignore.clone())
-        .expect(200);
-    admin
-        .delete_with("/api/v1/jails/lab/ignoreip", ignore.clone())
-        .expect(409);
-    admin
-        .post("/api/v1/jails/lab/ignoreself", json!(true))
-        .expect(200);
-    admin
-        .post("/api/v1/jails/lab/idle", json!({"on": false}))
-        .expect(200);
-    admin
-        .get("/api/v1/jails/lab/banned?page_size=501")
-        .expect_error(400, "invalid_input");
+    admin.post("/api/v1/jails/lab/ignoreip", ignore.clone()).expect(201);
+    admin.post("/api/v1/jails/lab/ignoreip", json!({"ip": "300.1.1.1"})).expect_error(400, "invalid_input");
+    admin.delete_with("/api/v1/jails/lab/ignoreip", ignore.clone()).expect(200);
+    admin.delete_with("/api/v1/jails/lab/ignoreip", ignore.clone()).expect(409);
+    admin.post("/api/v1/jails/lab/ignoreself", json!(true)).expect(200);
+    admin.post("/api/v1/jails/lab/idle", json!({"on": false})).expect(200);
+    admin.get("/api/v1/jails/lab/banned?page_size=501").expect_error(400, "invalid_input");
     admin.post_empty("/api/v1/jails/lab/stop").expect(200);
     admin.post_empty("/api/v1/jails/lab/start").expect(200);
     admin.post_empty("/api/v1/jails/lab/reload").expect(200);
@@ -79,11 +65,7 @@ fn broken_files_are_409_and_cost_no_jail(daemon: &RealDaemon, admin: &Client) {
     let before = daemon.client(&["status"]);
     let file = daemon.path("jail.d/broken.local");
     fs::write(&file, BROKEN).unwrap();
-    for target in [
-        "/api/v1/jails/reload-all",
-        "/api/v1/jails/lab/reload",
-        "/api/v1/config/reload",
-    ] {
+    for target in ["/api/v1/jails/reload-all", "/api/v1/jails/lab/reload", "/api/v1/config/reload"] {
         admin.post_empty(target).expect(409);
         assert_eq!(daemon.client(&["status"]), before, "after {target}");
     }
@@ -167,17 +149,11 @@ fn idle_is_remembered_because_the_daemon_cannot_be_asked() {
     let (_server, admin) = Server::ready(&daemon);
     let idle = || admin.get("/api/v1/jails/lab").expect(200).json()["jail"]["idle"].clone();
     assert_eq!(idle(), Value::Null);
-    admin
-        .post("/api/v1/jails/lab/idle", json!(true))
-        .expect(200);
+    admin.post("/api/v1/jails/lab/idle", json!(true)).expect(200);
     assert_eq!(idle(), true);
-    admin
-        .post("/api/v1/jails/lab/idle", json!({"on": false}))
-        .expect(200);
+    admin.post("/api/v1/jails/lab/idle", json!({"on": false})).expect(200);
     assert_eq!(idle(), false);
-    admin
-        .post("/api/v1/jails/lab/idle", json!("on"))
-        .expect(422);
+    admin.post("/api/v1/jails/lab/idle", json!("on")).expect(422);
     admin.post("/api/v1/jails/lab/idle", json!({})).expect(422);
 }
 
@@ -197,24 +173,12 @@ fn ignore_entries_reach_the_daemon_in_canonical_form() {
     }
     assert!(daemons.contains("2001:db8::1"), "{daemons}");
     // The query form, since a proxy may drop the body of a DELETE.
-    admin
-        .delete(&format!("{target}?ip=198.51.100.0/24"))
-        .expect(200);
-    assert!(
-        !daemon
-            .client(&["get", "lab", "ignoreip"])
-            .contains("198.51")
-    );
+    admin.delete(&format!("{target}?ip=198.51.100.0/24")).expect(200);
+    assert!(!daemon.client(&["get", "lab", "ignoreip"]).contains("198.51"));
     // Anything the daemon lists can be removed.
     daemon.client(&["set", "lab", "addignoreip", "router.example"]);
-    admin
-        .delete_with(target, json!({"ip": "router.example"}))
-        .expect(200);
-    assert!(
-        !daemon
-            .client(&["get", "lab", "ignoreip"])
-            .contains("router")
-    );
+    admin.delete_with(target, json!({"ip": "router.example"})).expect(200);
+    assert!(!daemon.client(&["get", "lab", "ignoreip"]).contains("router"));
 }
 
 #[test]
@@ -224,10 +188,7 @@ fn ignoreself_is_set_and_shown() {
     for (on, shown) in [(json!(true), "True"), (json!({"on": false}), "False")] {
         admin.post("/api/v1/jails/lab/ignoreself", on).expect(200);
         let daemons = daemon.client(&["get", "lab", "ignoreself"]);
-        assert!(
-            daemons.contains(shown) || daemons.eq_ignore_ascii_case(shown),
-            "{daemons}"
-        );
+        assert!(daemons.contains(shown) || daemons.eq_ignore_ascii_case(shown), "{daemons}");
         let detail = admin.get("/api/v1/jails/lab").expect(200).json();
         assert_eq!(detail["ignore_self"], shown == "True");
     }
@@ -241,12 +202,7 @@ fn banned_addresses_come_in_pages() {
     command.extend(addresses.iter().map(String::as_str));
     daemon.client(&command);
     let (_server, admin) = Server::ready(&daemon);
-    let page = |query: &str| {
-        admin
-            .get(&format!("/api/v1/jails/lab/banned{query}"))
-            .expect(200)
-            .json()
-    };
+    let page = |query: &str| admin.get(&format!("/api/v1/jails/lab/banned{query}")).expect(200).json();
     let first = page("");
     assert_eq!(first["items"].as_array().unwrap().len(), 100);
     assert_eq!(first["pagination"]["total"], 120);
@@ -255,13 +211,7 @@ fn banned_addresses_come_in_pages() {
     let mut seen: Vec<String> = Vec::new();
     for number in 1..=3 {
         let page = page(&format!("?page={number}&page_size=50"));
-        seen.extend(
-            page["items"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|item| item["ip"].as_str().unwrap().to_string()),
-        );
+        seen.extend(page["items"].as_array().unwrap().iter().map(|item| item["ip"].as_str().unwrap().to_string()));
     }
     seen.sort();
     let mut wanted = addresses.clone();
@@ -271,17 +221,8 @@ fn banned_addresses_come_in_pages() {
     // 11, 110 … 119.
     assert_eq!(found["pagination"]["total"], 11);
     assert_eq!(page("?page=9")["items"], json!([]));
-    for bad in [
-        "page=0",
-        "page=-1",
-        "page=x",
-        "page_size=0",
-        "page_size=1000000000",
-        "page=99999999999999999999",
-    ] {
-        admin
-            .get(&format!("/api/v1/jails/lab/banned?{bad}"))
-            .expect_error(400, "invalid_input");
+    for bad in ["page=0", "page=-1", "page=x", "page_size=0", "page_size=1000000000", "page=99999999999999999999"] {
+        admin.get(&format!("/api/v1/jails/lab/banned?{bad}")).expect_error(400, "invalid_input");
     }
 }
 
@@ -291,16 +232,7 @@ fn a_reload_needs_a_client_of_the_daemons_own_version() {
     let (_server, admin) = Server::ready_fake(&daemon);
     daemon.take_commands();
     let refused = admin.post_empty("/api/v1/jails/reload-all").expect(409);
-    assert!(
-        refused.json()["detail"]
-            .as_str()
-            .unwrap()
-            .contains("0.11.2"),
-        "{refused}"
-    );
+    assert!(refused.json()["detail"].as_str().unwrap().contains("0.11.2"), "{refused}");
     let reloads = daemon.take_commands();
-    assert!(
-        reloads.iter().all(|command| command[0] != "reload"),
-        "{reloads:?}"
-    );
+    assert!(reloads.iter().all(|command| command[0] != "reload"), "{reloads:?}");
 }

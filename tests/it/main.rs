@@ -17,3 +17,4 @@ mod jails;
 mod r#loop;
 mod server;
 mod setup;
+mod strangers;

@@ -21,18 +21,8 @@ pub struct Operation {
     pub statuses: &'static [u16],
 }
 
-const fn op(
-    name: &'static str,
-    target: &'static str,
-    body: &'static str,
-    statuses: &'static [u16],
-) -> Operation {
-    Operation {
-        name,
-        target,
-        body,
-        statuses,
-    }
+const fn op(name: &'static str, target: &'static str, body: &'static str, statuses: &'static [u16]) -> Operation {
+    Operation { name, target, body, statuses }
 }
 
 const IP: &str = r#"{"ip":"192.0.2.7"}"#;
@@ -41,187 +31,42 @@ const LEVEL: &str = r#"{"log_level":"INFO"}"#;
 
 /// Operations that need a session.
 pub const PROTECTED: &[Operation] = &[
-    op(
-        "GET /api/v1/auth/session",
-        "/api/v1/auth/session",
-        "",
-        &[200, 401],
-    ),
-    op(
-        "POST /api/v1/auth/logout",
-        "/api/v1/auth/logout",
-        "",
-        &[200, 401],
-    ),
-    op(
-        "GET /api/v1/dashboard/status",
-        "/api/v1/dashboard/status",
-        "",
-        &[200, 401, 502],
-    ),
-    op(
-        "GET /api/v1/bans/active",
-        "/api/v1/bans/active",
-        "",
-        &[200, 401, 502],
-    ),
-    op(
-        "POST /api/v1/bans",
-        "/api/v1/bans",
-        BAN,
-        &[201, 400, 401, 404, 409, 429, 502],
-    ),
-    op(
-        "DELETE /api/v1/bans",
-        "/api/v1/bans",
-        BAN,
-        &[200, 400, 401, 404, 409, 429, 502],
-    ),
-    op(
-        "DELETE /api/v1/bans/all",
-        "/api/v1/bans/all",
-        "",
-        &[200, 401, 502],
-    ),
+    op("GET /api/v1/auth/session", "/api/v1/auth/session", "", &[200, 401]),
+    op("POST /api/v1/auth/logout", "/api/v1/auth/logout", "", &[200, 401]),
+    op("GET /api/v1/dashboard/status", "/api/v1/dashboard/status", "", &[200, 401, 502]),
+    op("GET /api/v1/bans/active", "/api/v1/bans/active", "", &[200, 401, 502]),
+    op("POST /api/v1/bans", "/api/v1/bans", BAN, &[201, 400, 401, 404, 409, 429, 502]),
+    op("DELETE /api/v1/bans", "/api/v1/bans", BAN, &[200, 400, 401, 404, 409, 429, 502]),
+    op("DELETE /api/v1/bans/all", "/api/v1/bans/all", "", &[200, 401, 502]),
     op("GET /api/v1/jails", "/api/v1/jails", "", &[200, 401, 502]),
-    op(
-        "GET /api/v1/jails/{name}",
-        "/api/v1/jails/lab",
-        "",
-        &[200, 401, 404, 502],
-    ),
-    op(
-        "POST /api/v1/jails/reload-all",
-        "/api/v1/jails/reload-all",
-        "",
-        &[200, 401, 409, 502],
-    ),
-    op(
-        "POST /api/v1/jails/{name}/start",
-        "/api/v1/jails/lab/start",
-        "",
-        &[200, 401, 404, 409, 502],
-    ),
-    op(
-        "POST /api/v1/jails/{name}/stop",
-        "/api/v1/jails/lab/stop",
-        "",
-        &[200, 401, 409, 502],
-    ),
-    op(
-        "POST /api/v1/jails/{name}/idle",
-        "/api/v1/jails/lab/idle",
-        "true",
-        &[200, 401, 404, 409, 502],
-    ),
-    op(
-        "POST /api/v1/jails/{name}/reload",
-        "/api/v1/jails/lab/reload",
-        "",
-        &[200, 401, 404, 409, 502],
-    ),
-    op(
-        "GET /api/v1/jails/{name}/ignoreip",
-        "/api/v1/jails/lab/ignoreip",
-        "",
-        &[200, 401, 404, 502],
-    ),
-    op(
-        "POST /api/v1/jails/{name}/ignoreip",
-        "/api/v1/jails/lab/ignoreip",
-        IP,
-        &[201, 400, 401, 404, 409, 502],
-    ),
-    op(
-        "DELETE /api/v1/jails/{name}/ignoreip",
-        "/api/v1/jails/lab/ignoreip",
-        IP,
-        &[200, 401, 404, 409, 502],
-    ),
-    op(
-        "POST /api/v1/jails/{name}/ignoreself",
-        "/api/v1/jails/lab/ignoreself",
-        "true",
-        &[200, 401, 404, 409, 502],
-    ),
-    op(
-        "GET /api/v1/jails/{name}/banned",
-        "/api/v1/jails/lab/banned",
-        "",
-        &[200, 400, 401, 404, 502],
-    ),
-    op(
-        "GET /api/v1/server/settings",
-        "/api/v1/server/settings",
-        "",
-        &[200, 401, 502],
-    ),
-    op(
-        "PUT /api/v1/server/settings",
-        "/api/v1/server/settings",
-        LEVEL,
-        &[204, 400, 401, 502],
-    ),
-    op(
-        "POST /api/v1/server/flush-logs",
-        "/api/v1/server/flush-logs",
-        "",
-        &[200, 400, 401, 502],
-    ),
-    op(
-        "POST /api/v1/config/reload",
-        "/api/v1/config/reload",
-        "",
-        &[204, 401, 409, 502],
-    ),
-    op(
-        "POST /api/v1/config/restart",
-        "/api/v1/config/restart",
-        "",
-        &[204, 401, 409, 502, 503],
-    ),
-    op(
-        "GET /api/v1/config/service-status",
-        "/api/v1/config/service-status",
-        "",
-        &[200, 401, 502],
-    ),
+    op("GET /api/v1/jails/{name}", "/api/v1/jails/lab", "", &[200, 401, 404, 502]),
+    op("POST /api/v1/jails/reload-all", "/api/v1/jails/reload-all", "", &[200, 401, 409, 502]),
+    op("POST /api/v1/jails/{name}/start", "/api/v1/jails/lab/start", "", &[200, 401, 404, 409, 502]),
+    op("POST /api/v1/jails/{name}/stop", "/api/v1/jails/lab/stop", "", &[200, 401, 409, 502]),
+    op("POST /api/v1/jails/{name}/idle", "/api/v1/jails/lab/idle", "true", &[200, 401, 404, 409, 502]),
+    op("POST /api/v1/jails/{name}/reload", "/api/v1/jails/lab/reload", "", &[200, 401, 404, 409, 502]),
+    op("GET /api/v1/jails/{name}/ignoreip", "/api/v1/jails/lab/ignoreip", "", &[200, 401, 404, 502]),
+    op("POST /api/v1/jails/{name}/ignoreip", "/api/v1/jails/lab/ignoreip", IP, &[201, 400, 401, 404, 409, 502]),
+    op("DELETE /api/v1/jails/{name}/ignoreip", "/api/v1/jails/lab/ignoreip", IP, &[200, 401, 404, 409, 502]),
+    op("POST /api/v1/jails/{name}/ignoreself", "/api/v1/jails/lab/ignoreself", "true", &[200, 401, 404, 409, 502]),
+    op("GET /api/v1/jails/{name}/banned", "/api/v1/jails/lab/banned", "", &[200, 400, 401, 404, 502]),
+    op("GET /api/v1/server/settings", "/api/v1/server/settings", "", &[200, 401, 502]),
+    op("PUT /api/v1/server/settings", "/api/v1/server/settings", LEVEL, &[204, 400, 401, 502]),
+    op("POST /api/v1/server/flush-logs", "/api/v1/server/flush-logs", "", &[200, 400, 401, 502]),
+    op("POST /api/v1/config/reload", "/api/v1/config/reload", "", &[204, 401, 409, 502]),
+    op("POST /api/v1/config/restart", "/api/v1/config/restart", "", &[204, 401, 409, 502, 503]),
+    op("GET /api/v1/config/service-status", "/api/v1/config/service-status", "", &[200, 401, 502]),
 ];
 
 /// Operations that anybody may call.
 pub const PUBLIC: &[Operation] = &[
-    op(
-        "POST /api/v1/auth/login",
-        "/api/v1/auth/login",
-        r#"{"password":"x"}"#,
-        &[200, 401, 422, 429, 503],
-    ),
+    op("POST /api/v1/auth/login", "/api/v1/auth/login", r#"{"password":"x"}"#, &[200, 401, 422, 429, 503]),
     op("GET /api/v1/setup", "/api/v1/setup", "", &[200]),
-    op(
-        "POST /api/v1/setup",
-        "/api/v1/setup",
-        r#"{"master_password":"x"}"#,
-        &[201, 400, 409],
-    ),
-    op(
-        "GET /api/v1/setup/timezone",
-        "/api/v1/setup/timezone",
-        "",
-        &[200],
-    ),
+    op("POST /api/v1/setup", "/api/v1/setup", r#"{"master_password":"x"}"#, &[201, 400, 409]),
+    op("GET /api/v1/setup/timezone", "/api/v1/setup/timezone", "", &[200]),
     op("GET /api/v1/health", "/api/v1/health", "", &[200, 503]),
-    op(
-        "GET /api/v1/openapi.json",
-        "/api/v1/openapi.json",
-        "",
-        &[200],
-    ),
-    op(
-        "GET /api/v1/config/security-headers",
-        "/api/v1/config/security-headers",
-        "",
-        &[200],
-    ),
+    op("GET /api/v1/openapi.json", "/api/v1/openapi.json", "", &[200]),
+    op("GET /api/v1/config/security-headers", "/api/v1/config/security-headers", "", &[200]),
 ];
 
 impl Operation {
@@ -245,9 +90,7 @@ impl Operation {
 
 /// The protected operations of one router, named by the beginning of their paths.
 pub fn of_router(prefix: &str) -> impl Iterator<Item = &'static Operation> {
-    PROTECTED
-        .iter()
-        .filter(move |operation| operation.target.starts_with(prefix))
+    PROTECTED.iter().filter(move |operation| operation.target.starts_with(prefix))
 }
 
 /// Provokes what every protected operation of a router can meet: 401 without a session, 403 with a cookie but without the CSRF
@@ -255,17 +98,11 @@ pub fn of_router(prefix: &str) -> impl Iterator<Item = &'static Operation> {
 #[track_caller]
 pub fn provoke_general_refusals(prefix: &str) {
     let (server, admin) = Launch::without_daemon().start().into_ready();
-    let cookie_only = admin.with_identity(crate::harness::client::Identity::CookieOnly(
-        admin.token().to_string(),
-    ));
+    let cookie_only = admin.with_identity(crate::harness::client::Identity::CookieOnly(admin.token().to_string()));
     for operation in of_router(prefix) {
-        operation
-            .send(&server.client())
-            .expect_error(401, "authentication_required");
+        operation.send(&server.client()).expect_error(401, "authentication_required");
         if operation.writes() {
-            operation
-                .send(&cookie_only)
-                .expect_error(403, "csrf_header_required");
+            operation.send(&cookie_only).expect_error(403, "csrf_header_required");
         }
         if operation.statuses.contains(&502) {
             let answer = operation.send(&admin);
@@ -286,10 +123,7 @@ pub fn demand_documented(prefix: &str) {
 /// Every failure the scripted daemon can answer, as the exception of a command it refuses.
 pub fn refuse(daemon: &FakeDaemon, command: &[&str]) {
     use crate::harness::pickle::{failure, text};
-    daemon.reply(
-        command,
-        failure("builtins", "ValueError", vec![text("refused by the test")]),
-    );
+    daemon.reply(command, failure("builtins", "ValueError", vec![text("refused by the test")]));
 }
 
 #[test]
@@ -315,11 +149,7 @@ fn nothing_but_the_public_routes_answers_before_setup() {
     }
     for operation in PUBLIC.iter().filter(|operation| !operation.writes()) {
         let status = operation.send(&client).status;
-        assert!(
-            operation.statuses.contains(&status),
-            "{}: {status}",
-            operation.name
-        );
+        assert!(operation.statuses.contains(&status), "{}: {status}", operation.name);
     }
 }
 
@@ -338,8 +168,6 @@ fn read_only_refuses_every_write_but_login_and_logout() {
     }
     admin.post_empty("/api/v1/auth/logout").expect(200);
     let commands = daemon.take_commands();
-    let wrote = |command: &&Vec<String>| {
-        ["set", "stop", "unban", "reload", "flushlogs"].contains(&command[0].as_str())
-    };
+    let wrote = |command: &&Vec<String>| ["set", "stop", "unban", "reload", "flushlogs"].contains(&command[0].as_str());
     assert_eq!(commands.iter().find(wrote), None);
 }

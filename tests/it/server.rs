@@ -16,21 +16,10 @@ fn every_documented_status_of_server() {
     let (_server, admin) = Server::ready(&daemon);
     let before = admin.get(SETTINGS).expect(200).json();
     assert_eq!(before["settings"]["log_level"], "INFO");
-    assert_eq!(
-        before["settings"]["log_target"],
-        json!(daemon.path("f.log"))
-    );
-    assert_eq!(
-        before["settings"]["db_path"],
-        json!(daemon.path("f.sqlite3"))
-    );
+    assert_eq!(before["settings"]["log_target"], json!(daemon.path("f.log")));
+    assert_eq!(before["settings"]["db_path"], json!(daemon.path("f.sqlite3")));
     assert_eq!(before["settings"]["db_purge_age"], 86400);
-    admin
-        .put(
-            SETTINGS,
-            json!({"log_level": "DEBUG", "db_purge_age": 3600, "db_max_matches": 5}),
-        )
-        .expect(204);
+    admin.put(SETTINGS, json!({"log_level": "DEBUG", "db_purge_age": 3600, "db_max_matches": 5})).expect(204);
     assert!(daemon.client(&["get", "loglevel"]).contains("DEBUG"));
     assert!(daemon.client(&["get", "dbpurgeage"]).contains("3600"));
     assert!(daemon.client(&["get", "dbmaxmatches"]).contains('5'));
@@ -49,9 +38,7 @@ fn refusals_of_the_daemon_are_400() {
     refuse(&daemon, &["set", "loglevel", "DEBUG"]);
     refuse(&daemon, &["flushlogs"]);
     let (_server, admin) = Server::ready_fake(&daemon);
-    admin
-        .put(SETTINGS, json!({"log_level": "DEBUG"}))
-        .expect(400);
+    admin.put(SETTINGS, json!({"log_level": "DEBUG"})).expect(400);
     admin.post_empty(FLUSH).expect(400);
 }
 
@@ -99,15 +86,11 @@ fn the_daemon_writes_only_where_logs_may_be() {
         "/var/log/*.log",
         "file:/etc/passwd",
     ] {
-        admin
-            .put(SETTINGS, json!({"log_target": target}))
-            .expect_error(400, "invalid_input");
+        admin.put(SETTINGS, json!({"log_target": target})).expect_error(400, "invalid_input");
     }
     assert!(!file.exists());
     let target = daemon.client(&["get", "logtarget"]);
     assert!(target.contains("f.log"), "{target}");
-    admin
-        .put(SETTINGS, json!({"log_target": "STDOUT"}))
-        .expect(204);
+    admin.put(SETTINGS, json!({"log_target": "STDOUT"})).expect(204);
     assert!(daemon.client(&["get", "logtarget"]).contains("STDOUT"));
 }

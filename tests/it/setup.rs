@@ -17,16 +17,10 @@ fn every_documented_status_of_setup() {
     let client = server.client();
     assert_eq!(client.get(SETUP).expect(200).json()["completed"], false);
     client.get("/api/v1/setup/timezone").expect(200);
-    client
-        .post(SETUP, json!({}))
-        .expect_error(400, "invalid_input");
-    client
-        .post(SETUP, json!({"master_password": "x".repeat(17_000)}))
-        .expect_error(413, "payload_too_large");
+    client.post(SETUP, json!({})).expect_error(400, "invalid_input");
+    client.post(SETUP, json!({"master_password": "x".repeat(17_000)})).expect_error(413, "payload_too_large");
     client.setup();
-    client
-        .post(SETUP, json!({"master_password": PASSWORD}))
-        .expect_error(409, "setup_already_complete");
+    client.post(SETUP, json!({"master_password": PASSWORD})).expect_error(409, "setup_already_complete");
     assert_eq!(client.get(SETUP).expect(200).json()["completed"], true);
     for operation in PUBLIC.iter().filter(|one| one.target.starts_with(SETUP)) {
         demand_seen(operation.name, operation.statuses);
@@ -64,9 +58,7 @@ fn every_bad_setup_body_is_400_and_changes_nothing() {
         client.post(SETUP, body).expect_error(400, "invalid_input");
     }
     for bad in ["", "[]", "null", "{", "{\"master_password\": \"\\ud800\"}"] {
-        client
-            .send("POST", SETUP, Some(bad.as_bytes()))
-            .expect_error(400, "invalid_input");
+        client.send("POST", SETUP, Some(bad.as_bytes())).expect_error(400, "invalid_input");
     }
     assert!(!outside.exists());
     assert_eq!(client.get(SETUP).expect(200).json()["completed"], false);
@@ -121,9 +113,7 @@ fn two_setups_at_once_make_one() {
 
 #[test]
 fn setup_is_refused_from_public_addresses() {
-    let server = Launch::without_daemon()
-        .args(&["--trusted-proxies", "127.0.0.1"])
-        .start();
+    let server = Launch::without_daemon().args(&["--trusted-proxies", "127.0.0.1"]).start();
     let body = json!({"master_password": PASSWORD});
     for stranger in ["203.0.113.9", "8.8.8.8", "2600::1"] {
         server
@@ -132,11 +122,7 @@ fn setup_is_refused_from_public_addresses() {
             .post(SETUP, body.clone())
             .expect_error(403, "setup_local_only");
     }
-    server
-        .client()
-        .with_header("X-Forwarded-For", "192.168.1.20")
-        .post(SETUP, body)
-        .expect(201);
+    server.client().with_header("X-Forwarded-For", "192.168.1.20").post(SETUP, body).expect(201);
 }
 
 #[test]
@@ -147,11 +133,7 @@ fn setup_that_is_killed_in_the_middle_is_either_done_or_not_begun() {
         let client = server.client();
         let request = format!(
             "{}{}",
-            client.head_of(
-                "POST",
-                SETUP,
-                Some(json!({"master_password": PASSWORD}).to_string().len())
-            ),
+            client.head_of("POST", SETUP, Some(json!({"master_password": PASSWORD}).to_string().len())),
             json!({"master_password": PASSWORD})
         );
         let mut wire = crate::harness::http::Wire::connect(server.address());

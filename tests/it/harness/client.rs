@@ -35,19 +35,12 @@ pub struct Client {
 impl Client {
     /// A client without a session.
     pub fn new(address: Address) -> Client {
-        Client {
-            address,
-            identity: Identity::Nobody,
-            headers: Vec::new(),
-        }
+        Client { address, identity: Identity::Nobody, headers: Vec::new() }
     }
 
     /// The same client as somebody else.
     pub fn with_identity(&self, identity: Identity) -> Client {
-        Client {
-            identity,
-            ..self.clone()
-        }
+        Client { identity, ..self.clone() }
     }
 
     /// The same client with one more header on every request. A `Host` given here replaces the usual one.
@@ -62,9 +55,7 @@ impl Client {
     pub fn token(&self) -> &str {
         match &self.identity {
             Identity::Nobody => panic!("this client has no session"),
-            Identity::Bearer(token) | Identity::Cookie(token) | Identity::CookieOnly(token) => {
-                token
-            }
+            Identity::Bearer(token) | Identity::Cookie(token) | Identity::CookieOnly(token) => token,
         }
     }
 
@@ -115,9 +106,7 @@ impl Client {
     pub fn send(&self, method: &str, target: &str, body: Option<&[u8]>) -> Answer {
         let start = Instant::now();
         let mut wire = Wire::connect(&self.address);
-        let mut request = self
-            .head_of(method, target, body.map(<[u8]>::len))
-            .into_bytes();
+        let mut request = self.head_of(method, target, body.map(<[u8]>::len)).into_bytes();
         request.extend_from_slice(body.unwrap_or_default());
         // A server may answer and close before it has read everything; then the answer says why.
         let _ = wire.try_send(&request);
@@ -143,9 +132,7 @@ impl Client {
             }
         }
         let has = |headers: &[(String, String)], wanted: &str| {
-            headers
-                .iter()
-                .any(|(name, _)| name.eq_ignore_ascii_case(wanted))
+            headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted))
         };
         if !has(&headers, "Host") {
             headers.push(("Host".into(), "localhost".into()));
@@ -158,29 +145,21 @@ impl Client {
         } else if matches!(method, "POST" | "PUT") {
             headers.push(("Content-Length".into(), "0".into()));
         }
-        let lines: String = headers
-            .iter()
-            .map(|(name, value)| format!("{name}: {value}\r\n"))
-            .collect();
+        let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         format!("{method} {target} HTTP/1.1\r\n{lines}\r\n")
     }
 
     /// Does the setup with `PASSWORD`, or panics.
     #[track_caller]
     pub fn setup(&self) {
-        self.post("/api/v1/setup", json!({"master_password": PASSWORD}))
-            .expect(201);
+        self.post("/api/v1/setup", json!({"master_password": PASSWORD})).expect(201);
     }
 
     /// Logs in with `PASSWORD` and gives a client with the new session, by bearer token.
     #[track_caller]
     pub fn login(&self) -> Client {
-        let answer = self
-            .post("/api/v1/auth/login", json!({"password": PASSWORD}))
-            .expect(200);
-        let token = answer
-            .session_cookie()
-            .expect("a login sets the session cookie");
+        let answer = self.post("/api/v1/auth/login", json!({"password": PASSWORD})).expect(200);
+        let token = answer.session_cookie().expect("a login sets the session cookie");
         self.with_identity(Identity::Bearer(token))
     }
 }
@@ -214,10 +193,8 @@ mod tests {
     #[test]
     fn a_request_carries_who_asks_and_an_answer_is_read_whole() {
         let body = r#"{"valid":true,"expires_at":"2026-01-01T00:00:00Z"}"#;
-        let (address, thread) = canned(format!(
-            "HTTP/1.1 200 OK\r\n{HEADERS}Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        ));
+        let (address, thread) =
+            canned(format!("HTTP/1.1 200 OK\r\n{HEADERS}Content-Length: {}\r\n\r\n{body}", body.len()));
         let client = Client::new(address).with_identity(Identity::Cookie("t".into()));
         let answer = client.get("/api/v1/auth/session").expect(200);
         assert_eq!(answer.json()["valid"], true);
@@ -240,18 +217,14 @@ mod tests {
     #[test]
     #[should_panic(expected = "breaks the contract")]
     fn an_answer_against_the_contract_fails_the_test() {
-        let (address, _thread) = canned(format!(
-            "HTTP/1.1 200 OK\r\n{HEADERS}Content-Length: 2\r\n\r\n{{}}"
-        ));
+        let (address, _thread) = canned(format!("HTTP/1.1 200 OK\r\n{HEADERS}Content-Length: 2\r\n\r\n{{}}"));
         Client::new(address).get("/api/v1/setup");
     }
 
     #[test]
     #[should_panic(expected = "no answer to GET /api/v1/setup")]
     fn a_body_cut_short_fails_the_test() {
-        let (address, _thread) = canned(format!(
-            "HTTP/1.1 200 OK\r\n{HEADERS}Content-Length: 20\r\n\r\n{{}}"
-        ));
+        let (address, _thread) = canned(format!("HTTP/1.1 200 OK\r\n{HEADERS}Content-Length: 20\r\n\r\n{{}}"));
         Client::new(address).get("/api/v1/setup");
     }
 }

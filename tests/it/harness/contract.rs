@@ -15,15 +15,7 @@ use super::http::Answer;
 const CODES: &[(u16, &[&str])] = &[
     (400, &["invalid_input", "config_validation_failed"]),
     (401, &["authentication_required"]),
-    (
-        403,
-        &[
-            "csrf_header_required",
-            "read_only",
-            "action_edit_disabled",
-            "setup_local_only",
-        ],
-    ),
+    (403, &["csrf_header_required", "read_only", "action_edit_disabled", "setup_local_only"]),
     (
         404,
         &[
@@ -52,23 +44,8 @@ const CODES: &[(u16, &[&str])] = &[
     (422, &["invalid_input", "config_validation_failed"]),
     (429, &["rate_limit_exceeded"]),
     (500, &["internal_error"]),
-    (
-        502,
-        &[
-            "fail2ban_unreachable",
-            "fail2ban_database_unreadable",
-            "upstream_unreachable",
-        ],
-    ),
-    (
-        503,
-        &[
-            "setup_required",
-            "busy",
-            "fail2ban_not_back",
-            "storage_unavailable",
-        ],
-    ),
+    (502, &["fail2ban_unreachable", "fail2ban_database_unreadable", "upstream_unreachable"]),
+    (503, &["setup_required", "busy", "fail2ban_not_back", "storage_unavailable"]),
 ];
 
 thread_local! {
@@ -80,8 +57,7 @@ thread_local! {
 pub fn document() -> &'static Value {
     static DOCUMENT: OnceLock<Value> = OnceLock::new();
     DOCUMENT.get_or_init(|| {
-        serde_json::from_str(include_str!("../../../openapi.json"))
-            .expect("openapi.json of this project is valid JSON")
+        serde_json::from_str(include_str!("../../../openapi.json")).expect("openapi.json of this project is valid JSON")
     })
 }
 
@@ -122,11 +98,7 @@ pub fn check(method: &str, target: &str, answer: &Answer) -> Result<(), String> 
             if answer.status < 400 {
                 wrong.push("an operation the document does not know answered well".into());
             } else if method != "HEAD" {
-                check_schema(
-                    &json!({"$ref": "#/components/schemas/Error"}),
-                    answer,
-                    &mut wrong,
-                );
+                check_schema(&json!({"$ref": "#/components/schemas/Error"}), answer, &mut wrong);
             }
         }
         None => {}
@@ -136,37 +108,22 @@ pub fn check(method: &str, target: &str, answer: &Answer) -> Result<(), String> 
         let key = (format!("{operation_method} {template}"), answer.status);
         SEEN.with_borrow_mut(|seen| seen.insert(key));
     }
-    if wrong.is_empty() {
-        Ok(())
-    } else {
-        Err(wrong.join("\n"))
-    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
 }
 
 /// Panics unless this test has seen every one of these statuses of the operation, e.g. `"GET /api/v1/health"`.
 #[track_caller]
 pub fn demand_seen(operation: &str, statuses: &[u16]) {
     let missing: Vec<u16> = SEEN.with_borrow(|seen| {
-        statuses
-            .iter()
-            .filter(|status| !seen.contains(&(operation.to_string(), **status)))
-            .copied()
-            .collect()
+        statuses.iter().filter(|status| !seen.contains(&(operation.to_string(), **status))).copied().collect()
     });
-    assert!(
-        missing.is_empty(),
-        "{operation}: documented, but never provoked here: {missing:?}"
-    );
+    assert!(missing.is_empty(), "{operation}: documented, but never provoked here: {missing:?}");
 }
 
 fn check_documented(operation: &Value, method: &str, answer: &Answer, wrong: &mut Vec<String>) {
     let responses = &operation["responses"];
     let exact = &responses[answer.status.to_string().as_str()];
-    let response = if exact.is_null() && answer.status >= 400 {
-        &responses["default"]
-    } else {
-        exact
-    };
+    let response = if exact.is_null() && answer.status >= 400 { &responses["default"] } else { exact };
     if response.is_null() {
         wrong.push(format!("status {} is not documented", answer.status));
         return;
@@ -200,11 +157,7 @@ fn check_schema(schema: &Value, answer: &Answer, wrong: &mut Vec<String>) {
         .should_validate_formats(true)
         .build(&whole)
         .expect("the schemas of openapi.json are valid JSON Schema 2020-12");
-    wrong.extend(
-        validator
-            .iter_errors(&body)
-            .map(|error| format!("{}: {error}", error.instance_path())),
-    );
+    wrong.extend(validator.iter_errors(&body).map(|error| format!("{}: {error}", error.instance_path())));
 }
 
 /// What the contract says outside the schemas.
@@ -217,9 +170,7 @@ fn check_words(method: &str, target: &str, answer: &Answer, wrong: &mut Vec<Stri
     if answer.header("x-content-type-options") != Some("nosniff") {
         wrong.push("no X-Content-Type-Options: nosniff".into());
     }
-    let no_store = answer
-        .header("cache-control")
-        .is_some_and(|value| value.contains("no-store"));
+    let no_store = answer.header("cache-control").is_some_and(|value| value.contains("no-store"));
     if target.contains("/api/v1") && !no_store {
         wrong.push("no Cache-Control: no-store".into());
     }
@@ -240,12 +191,9 @@ fn check_words(method: &str, target: &str, answer: &Answer, wrong: &mut Vec<Stri
     {
         wrong.push(format!("code {code} does not go with status {status}"));
     }
-    let retry_after: Option<u64> = answer
-        .header("retry-after")
-        .and_then(|value| value.parse().ok());
+    let retry_after: Option<u64> = answer.header("retry-after").and_then(|value| value.parse().ok());
     if answer.status == 429
-        && (retry_after.is_none()
-            || body["metadata"]["retry_after_seconds"].as_u64() != retry_after)
+        && (retry_after.is_none() || body["metadata"]["retry_after_seconds"].as_u64() != retry_after)
     {
         wrong.push("429: Retry-After and metadata.retry_after_seconds differ".into());
     }
@@ -260,11 +208,7 @@ fn check_words(method: &str, target: &str, answer: &Answer, wrong: &mut Vec<Stri
 fn check_field_errors(errors: &Value, code: &str, wrong: &mut Vec<String>) {
     let well_formed = errors.as_array().is_some_and(|errors| {
         !errors.is_empty()
-            && errors.iter().all(|error| {
-                ["source_field", "rule", "detail"]
-                    .iter()
-                    .all(|name| error[name].is_string())
-            })
+            && errors.iter().all(|error| ["source_field", "rule", "detail"].iter().all(|name| error[name].is_string()))
     });
     if code == "invalid_input" && !well_formed {
         wrong.push("422 without metadata.errors of {source_field, rule, detail}".into());
@@ -295,14 +239,8 @@ mod tests {
 
     #[test]
     fn literal_paths_beat_templates() {
-        assert_eq!(
-            template_of("/api/v1/jails/reload-all"),
-            Some("/api/v1/jails/reload-all")
-        );
-        assert_eq!(
-            template_of("/api/v1/jails/sshd?x=1"),
-            Some("/api/v1/jails/{name}")
-        );
+        assert_eq!(template_of("/api/v1/jails/reload-all"), Some("/api/v1/jails/reload-all"));
+        assert_eq!(template_of("/api/v1/jails/sshd?x=1"), Some("/api/v1/jails/{name}"));
         assert_eq!(template_of("/base/api/v1/jails"), Some("/api/v1/jails"));
         assert_eq!(template_of("/api/v1/nothing"), None);
         assert_eq!(template_of("/api/v1/jails/"), None);
@@ -324,113 +262,37 @@ mod tests {
     #[test]
     fn every_wrong_answer_is_found() {
         let cases = [
-            (
-                "GET",
-                "/api/v1/setup",
-                answer(200, &[], r#"{"completed": 1}"#),
-                "boolean",
-            ),
+            ("GET", "/api/v1/setup", answer(200, &[], r#"{"completed": 1}"#), "boolean"),
             ("GET", "/api/v1/setup", answer(200, &[], "no"), "no JSON"),
+            ("GET", "/api/v1/setup", answer(204, &[], ""), "not documented"),
             (
                 "GET",
                 "/api/v1/setup",
-                answer(204, &[], ""),
-                "not documented",
-            ),
-            (
-                "GET",
-                "/api/v1/setup",
-                answer(
-                    200,
-                    &[("content-type", "text/html")],
-                    r#"{"completed": true}"#,
-                ),
+                answer(200, &[("content-type", "text/html")], r#"{"completed": true}"#),
                 "Content-Type",
             ),
             (
                 "GET",
                 "/api/v1/setup",
-                answer(
-                    200,
-                    &[("x-content-type-options", "")],
-                    r#"{"completed": true}"#,
-                ),
+                answer(200, &[("x-content-type-options", "")], r#"{"completed": true}"#),
                 "nosniff",
             ),
-            (
-                "GET",
-                "/api/v1/setup",
-                answer(
-                    200,
-                    &[("cache-control", "public")],
-                    r#"{"completed": true}"#,
-                ),
-                "no-store",
-            ),
-            (
-                "GET",
-                "/api/v1/setup",
-                answer(200, &[("x-request-id", "")], r#"{"completed": true}"#),
-                "x-request-id",
-            ),
-            (
-                "GET",
-                "/api/v1/nothing",
-                answer(200, &[], "{}"),
-                "does not know",
-            ),
-            (
-                "GET",
-                "/api/v1/nothing",
-                answer(404, &[], r#"{"detail": "x"}"#),
-                "code",
-            ),
-            (
-                "PATCH",
-                "/api/v1/setup",
-                answer(405, &[], &error("method_not_allowed", json!({}))),
-                "Allow",
-            ),
+            ("GET", "/api/v1/setup", answer(200, &[("cache-control", "public")], r#"{"completed": true}"#), "no-store"),
+            ("GET", "/api/v1/setup", answer(200, &[("x-request-id", "")], r#"{"completed": true}"#), "x-request-id"),
+            ("GET", "/api/v1/nothing", answer(200, &[], "{}"), "does not know"),
+            ("GET", "/api/v1/nothing", answer(404, &[], r#"{"detail": "x"}"#), "code"),
+            ("PATCH", "/api/v1/setup", answer(405, &[], &error("method_not_allowed", json!({}))), "Allow"),
+            ("GET", "/api/v1/jails", answer(401, &[], &error("jail_not_found", json!({}))), "does not go with"),
             (
                 "GET",
                 "/api/v1/jails",
-                answer(401, &[], &error("jail_not_found", json!({}))),
-                "does not go with",
-            ),
-            (
-                "GET",
-                "/api/v1/jails",
-                answer(
-                    429,
-                    &[("retry-after", "5")],
-                    &error("rate_limit_exceeded", json!({"retry_after_seconds": 6})),
-                ),
+                answer(429, &[("retry-after", "5")], &error("rate_limit_exceeded", json!({"retry_after_seconds": 6}))),
                 "differ",
             ),
-            (
-                "GET",
-                "/api/v1/jails",
-                answer(503, &[], &error("busy", json!({}))),
-                "Retry-After",
-            ),
-            (
-                "POST",
-                "/api/v1/bans",
-                answer(422, &[], &error("invalid_input", json!({}))),
-                "metadata.errors",
-            ),
-            (
-                "POST",
-                "/api/v1/auth/login",
-                answer(200, &[], r#"{"expires_at": "yesterday"}"#),
-                "date-time",
-            ),
-            (
-                "PUT",
-                "/api/v1/server/settings",
-                answer(204, &[], "{}"),
-                "none is documented",
-            ),
+            ("GET", "/api/v1/jails", answer(503, &[], &error("busy", json!({}))), "Retry-After"),
+            ("POST", "/api/v1/bans", answer(422, &[], &error("invalid_input", json!({}))), "metadata.errors"),
+            ("POST", "/api/v1/auth/login", answer(200, &[], r#"{"expires_at": "yesterday"}"#), "date-time"),
+            ("PUT", "/api/v1/server/settings", answer(204, &[], "{}"), "none is documented"),
         ];
         for (method, target, answer, wanted) in cases {
             let found = check(method, target, &answer).expect_err(wanted);

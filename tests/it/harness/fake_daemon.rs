@@ -69,11 +69,7 @@ impl FakeDaemon {
     pub fn start_version(version: &str) -> FakeDaemon {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let socket = directory.path().join("fail2ban.sock");
-        let python = if version.starts_with("0.") {
-            Python::Two
-        } else {
-            Python::Three
-        };
+        let python = if version.starts_with("0.") { Python::Two } else { Python::Three };
         let daemon = FakeDaemon {
             directory,
             socket,
@@ -227,11 +223,7 @@ fn serve(mut stream: UnixStream, shared: &Mutex<Script>) -> std::io::Result<()> 
 }
 
 /// Answers one request; `false` closes the connection.
-fn answer(
-    stream: &mut UnixStream,
-    shared: &Mutex<Script>,
-    request: &[u8],
-) -> std::io::Result<bool> {
+fn answer(stream: &mut UnixStream, shared: &Mutex<Script>, request: &[u8]) -> std::io::Result<bool> {
     let (fault, pickle, one_at_a_time) = {
         let mut script = shared.lock().expect("no thread of the daemon panics");
         let reply = script.reply_to(request);
@@ -239,9 +231,7 @@ fn answer(
         (script.fault, pickle, Arc::clone(&script.one_at_a_time))
     };
     // The daemon runs one command at a time for all of its clients.
-    let _turn = one_at_a_time
-        .lock()
-        .expect("no thread of the daemon panics");
+    let _turn = one_at_a_time.lock().expect("no thread of the daemon panics");
     let half = &pickle[..pickle.len() / 2];
     match fault {
         Fault::None => {}
@@ -351,11 +341,7 @@ s.sendall(b"<F2B_CLOSE_COMMAND>" + END)
             .output()
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         text.lines().map(str::to_string).collect()
     }
 
@@ -363,11 +349,7 @@ s.sendall(b"<F2B_CLOSE_COMMAND>" + END)
     fn a_python_client_is_answered_and_recorded() {
         let daemon = FakeDaemon::start();
         daemon.reply(&["get", "dbfile"], success(text("/x")));
-        let answers = ask(
-            &daemon,
-            "5",
-            &["['ping']", "['status']", "['get','dbfile']", "['what']"],
-        );
+        let answers = ask(&daemon, "5", &["['ping']", "['status']", "['get','dbfile']", "['what']"]);
         assert_eq!(
             answers,
             [
@@ -414,8 +396,6 @@ s.sendall(b"<F2B_CLOSE_COMMAND>" + END)
         assert!(!daemon.socket().exists());
         daemon.restart();
         assert_eq!(ask(&daemon, "5", &["['ping']"]), ["(0, 'pong')"]);
-        super::super::wait_until("the client's end", Duration::from_secs(5), || {
-            daemon.open_connections() == 0
-        });
+        super::super::wait_until("the client's end", Duration::from_secs(5), || daemon.open_connections() == 0);
     }
 }

@@ -17,25 +17,20 @@ pub fn reply(version: &str, jails: &[String], words: &[String]) -> Value {
             pair("Number of jail", Value::Int(jails.len() as i32)),
             pair("Jail list", text(sorted.join(", "))),
         ])),
-        ["status", "--all", ..] | ["stats" | "statistic" | "statistics"] if !minor("1.1") => {
-            match words[0] {
-                "status" => unknown_jail("--all"),
-                _ => invalid(),
-            }
+        ["status", "--all", ..] | ["stats" | "statistic" | "statistics"] if !minor("1.1") => match words[0] {
+            "status" => unknown_jail("--all"),
+            _ => invalid(),
+        },
+        ["stats" | "statistic" | "statistics"] | ["status", "--all", "stats"] => {
+            success(Value::Dict(sorted.into_iter().map(|jail| (jail, stats())).collect()))
         }
-        ["stats" | "statistic" | "statistics"] | ["status", "--all", "stats"] => success(
-            Value::Dict(sorted.into_iter().map(|jail| (jail, stats())).collect()),
-        ),
         ["status", jail, rest @ ..] => of_jail(jails, jail, || match rest {
             ["stats"] if minor("1.1") => success(stats()),
             ["short"] => success(status(false)),
             _ => success(status(true)),
         }),
         ["banned"] => success(Value::List(
-            sorted
-                .into_iter()
-                .map(|jail| Value::Dict(vec![(jail, Value::List(vec![ip("192.0.2.7")]))]))
-                .collect(),
+            sorted.into_iter().map(|jail| Value::Dict(vec![(jail, Value::List(vec![ip("192.0.2.7")]))])).collect(),
         )),
         ["get" | "set", "loglevel", ..] => success(text("INFO")),
         ["get" | "set", "logtarget", ..] => success(text("/var/log/fail2ban.log")),
@@ -60,11 +55,7 @@ fn version_number(version: &str) -> (u32, u32) {
 }
 
 fn of_jail(jails: &[String], jail: &str, reply: impl FnOnce() -> Value) -> Value {
-    if jails.iter().any(|known| known == jail) {
-        reply()
-    } else {
-        unknown_jail(jail)
-    }
+    if jails.iter().any(|known| known == jail) { reply() } else { unknown_jail(jail) }
 }
 
 fn invalid() -> Value {
@@ -86,10 +77,7 @@ fn stats() -> Value {
 }
 
 fn status(with_addresses: bool) -> Value {
-    let mut actions = vec![
-        pair("Currently banned", Value::Int(1)),
-        pair("Total banned", Value::Int(3)),
-    ];
+    let mut actions = vec![pair("Currently banned", Value::Int(1)), pair("Total banned", Value::Int(3))];
     if with_addresses {
         actions.push(pair("Banned IP list", Value::List(vec![ip("192.0.2.7")])));
     }
@@ -98,10 +86,7 @@ fn status(with_addresses: bool) -> Value {
         pair("Total failed", Value::Int(5)),
         pair("File list", texts(&["/var/log/auth.log"])),
     ];
-    Value::List(vec![
-        pair("Filter", Value::List(filter)),
-        pair("Actions", Value::List(actions)),
-    ])
+    Value::List(vec![pair("Filter", Value::List(filter)), pair("Actions", Value::List(actions))])
 }
 
 fn get(property: &str, rest: &[&str]) -> Value {
@@ -122,9 +107,7 @@ fn get(property: &str, rest: &[&str]) -> Value {
         ("actions", _) => texts(&["noop"]),
         ("banned", []) | ("banip", []) => Value::List(vec![ip("192.0.2.7")]),
         ("banned", [address]) => Value::Int(i32::from(*address == "192.0.2.7")),
-        ("banip", ["--with-time"]) => {
-            texts(&["192.0.2.7 \t2026-01-01 00:00:00 + 600 = 2026-01-01 00:10:00"])
-        }
+        ("banip", ["--with-time"]) => texts(&["192.0.2.7 \t2026-01-01 00:00:00 + 600 = 2026-01-01 00:10:00"]),
         ("bantime.increment" | "bantime.overalljails", _) => Value::Bool(false),
         (other, _) if other.starts_with("bantime.") => Value::None,
         _ => return invalid(),
@@ -137,9 +120,7 @@ fn set(property: &str, values: &[&str]) -> Value {
         "banip" | "unbanip" => success(Value::Int(values.len() as i32)),
         "idle" => success(Value::Bool(values == ["on"])),
         "ignoreself" => success(Value::Bool(values != ["false"])),
-        "addignoreip" => success(Value::List(
-            values.iter().map(|address| ip(address)).collect(),
-        )),
+        "addignoreip" => success(Value::List(values.iter().map(|address| ip(address)).collect())),
         "delignoreip" => success(Value::List(vec![])),
         _ => match values {
             [value] => success(text(*value)),
@@ -162,20 +143,12 @@ mod tests {
         assert_eq!(ask("1.0.2", &["stats"]), invalid());
         assert_eq!(ask("0.9.7", &["status", "--all"]), unknown_jail("--all"));
         assert_ne!(ask("1.1.0", &["stats"]), invalid());
-        assert_ne!(
-            ask("1.1.2.dev1", &["status", "--all", "stats"]),
-            unknown_jail("--all")
-        );
+        assert_ne!(ask("1.1.2.dev1", &["status", "--all", "stats"]), unknown_jail("--all"));
     }
 
     #[test]
     fn unknown_jails_fail_whatever_is_asked() {
-        for words in [
-            &["status", "x"][..],
-            &["get", "x", "bantime"],
-            &["set", "x", "idle", "on"],
-            &["stop", "x"],
-        ] {
+        for words in [&["status", "x"][..], &["get", "x", "bantime"], &["set", "x", "idle", "on"], &["stop", "x"]] {
             assert_eq!(ask("1.0.2", words), unknown_jail("x"), "{words:?}");
         }
     }

@@ -77,10 +77,7 @@ impl Wire {
             }
             Address::Unix(path) => Stream::Unix(UnixStream::connect(path)?),
         };
-        let wire = Wire {
-            stream,
-            rest: Vec::new(),
-        };
+        let wire = Wire { stream, rest: Vec::new() };
         wire.set_patience(PATIENCE);
         Ok(wire)
     }
@@ -113,9 +110,7 @@ impl Wire {
     /// Closes the connection with a reset instead of an orderly end (TCP only).
     pub fn reset(self) {
         if let Stream::Tcp(stream) = &self.stream {
-            socket2::SockRef::from(stream)
-                .set_linger(Some(Duration::ZERO))
-                .unwrap();
+            socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
         }
     }
 
@@ -124,9 +119,7 @@ impl Wire {
     /// `method` and `target` are those of the request: HEAD has no body, and the target picks the schema.
     #[track_caller]
     pub fn answer(&mut self, method: &str, target: &str) -> Answer {
-        let answer = self
-            .try_answer(method)
-            .unwrap_or_else(|error| panic!("no answer to {method} {target}: {error}"));
+        let answer = self.try_answer(method).unwrap_or_else(|error| panic!("no answer to {method} {target}: {error}"));
         answer.hold_against_contract(method, target);
         answer
     }
@@ -188,10 +181,7 @@ impl Wire {
     fn read_until(&mut self, mark: &[u8]) -> io::Result<usize> {
         let mut from = 0;
         loop {
-            if let Some(at) = self.rest[from..]
-                .windows(mark.len())
-                .position(|part| part == mark)
-            {
+            if let Some(at) = self.rest[from..].windows(mark.len()).position(|part| part == mark) {
                 return Ok(from + at);
             }
             from = self.rest.len().saturating_sub(mark.len());
@@ -210,9 +200,7 @@ impl Wire {
         if method == "HEAD" || matches!(answer.status, 204 | 304) {
             return Ok(Vec::new());
         }
-        let chunked = answer
-            .header("transfer-encoding")
-            .is_some_and(|value| value.eq_ignore_ascii_case("chunked"));
+        let chunked = answer.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked"));
         if chunked {
             return self.read_chunks();
         }
@@ -275,27 +263,17 @@ impl Answer {
             .ok_or_else(|| bad(&format!("status line {status_line:?}")))?;
         let mut headers = Vec::new();
         for line in lines {
-            let (name, value) = line
-                .split_once(':')
-                .ok_or_else(|| bad(&format!("header line {line:?}")))?;
+            let (name, value) = line.split_once(':').ok_or_else(|| bad(&format!("header line {line:?}")))?;
             headers.push((name.to_ascii_lowercase(), value.trim().to_string()));
         }
-        Ok(Answer {
-            status,
-            headers,
-            body: Vec::new(),
-            elapsed: Duration::ZERO,
-        })
+        Ok(Answer { status, headers, body: Vec::new(), elapsed: Duration::ZERO })
     }
 
     /// An answer that no server gave, to test the checks themselves.
     pub fn for_tests(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         Answer {
             status,
-            headers: headers
-                .iter()
-                .map(|(name, value)| (name.to_string(), value.to_string()))
-                .collect(),
+            headers: headers.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
             body: body.to_vec(),
             elapsed: Duration::ZERO,
         }
@@ -303,10 +281,7 @@ impl Answer {
 
     /// The first header of this lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(own, _)| own == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
     /// The body as JSON, or a panic.
@@ -333,11 +308,7 @@ impl Answer {
     /// Like `expect`, and the error code has to be this one as well.
     #[track_caller]
     pub fn expect_error(self, status: u16, code: &str) -> Answer {
-        assert_eq!(
-            (self.status, self.code().as_str()),
-            (status, code),
-            "{self}"
-        );
+        assert_eq!((self.status, self.code().as_str()), (status, code), "{self}");
         self
     }
 

@@ -24,10 +24,7 @@ use std::time::{Duration, Instant};
 pub fn wait_until(what: &str, limit: Duration, mut check: impl FnMut() -> bool) {
     let start = Instant::now();
     while !check() {
-        assert!(
-            start.elapsed() < limit,
-            "still waiting for {what} after {limit:?}"
-        );
+        assert!(start.elapsed() < limit, "still waiting for {what} after {limit:?}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -51,10 +48,7 @@ pub fn die_with_us(command: &mut Command) {
 pub fn is_alive(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .ok()
-        .and_then(|stat| {
-            stat.rsplit_once(") ")
-                .map(|(_, rest)| !rest.starts_with('Z'))
-        })
+        .and_then(|stat| stat.rsplit_once(") ").map(|(_, rest)| !rest.starts_with('Z')))
         .unwrap_or(false)
 }
 
@@ -90,8 +84,6 @@ mod tests {
         })
         .join()
         .unwrap();
-        wait_until("the child's death", Duration::from_secs(5), || {
-            !is_alive(pid)
-        });
+        wait_until("the child's death", Duration::from_secs(5), || !is_alive(pid));
     }
 }

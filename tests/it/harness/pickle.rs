@@ -64,11 +64,7 @@ pub fn failure(module: &'static str, class: &'static str, args: Vec<Value>) -> V
 
 /// The failure the daemon answers for a jail it does not have.
 pub fn unknown_jail(name: &str) -> Value {
-    failure(
-        "fail2ban.exceptions",
-        "UnknownJailException",
-        vec![text(name)],
-    )
+    failure("fail2ban.exceptions", "UnknownJailException", vec![text(name)])
 }
 
 /// The pickle of one value, without the terminator.
@@ -161,13 +157,7 @@ fn write_global(out: &mut Vec<u8>, module: &str, name: &str, python: Python) {
 
 /// The value of a client's request, read up to the STOP opcode.
 pub fn decode(bytes: &[u8]) -> Result<Value, String> {
-    let mut reader = Reader {
-        bytes,
-        at: 0,
-        stack: Vec::new(),
-        marks: Vec::new(),
-        memo: Vec::new(),
-    };
+    let mut reader = Reader { bytes, at: 0, stack: Vec::new(), marks: Vec::new(), memo: Vec::new() };
     reader.run()
 }
 
@@ -197,8 +187,7 @@ impl Reader<'_> {
                 }
                 b'M' => {
                     let pair = [self.take(1)?[0], self.take(1)?[0]];
-                    self.stack
-                        .push(Value::Int(i32::from(u16::from_le_bytes(pair))));
+                    self.stack.push(Value::Int(i32::from(u16::from_le_bytes(pair))));
                 }
                 b'J' => {
                     let number = self.length(4)? as u32 as i32;
@@ -225,20 +214,14 @@ impl Reader<'_> {
 
     fn take(&mut self, count: usize) -> Result<&[u8], String> {
         let end = self.at.checked_add(count).ok_or("length overflows")?;
-        let slice = self
-            .bytes
-            .get(self.at..end)
-            .ok_or("pickle data was truncated")?;
+        let slice = self.bytes.get(self.at..end).ok_or("pickle data was truncated")?;
         self.at = end;
         Ok(slice)
     }
 
     fn length(&mut self, width: usize) -> Result<usize, String> {
         let bytes = self.take(width)?;
-        Ok(bytes
-            .iter()
-            .rev()
-            .fold(0, |sum, byte| sum << 8 | usize::from(*byte)))
+        Ok(bytes.iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte)))
     }
 
     fn text(&mut self, width: usize) -> Result<(), String> {
@@ -291,10 +274,7 @@ mod tests {
     /// What the machine's own Python makes of a pickle, as `repr` prints it.
     fn python_repr(pickle: &[u8]) -> String {
         let mut child = Command::new("python3")
-            .args([
-                "-c",
-                "import sys,pickle; print(repr(pickle.loads(sys.stdin.buffer.read())))",
-            ])
+            .args(["-c", "import sys,pickle; print(repr(pickle.loads(sys.stdin.buffer.read())))"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -340,25 +320,14 @@ mod tests {
             text("reload"),
             text("--all"),
             Value::List(vec![]),
-            Value::List(vec![Value::List(vec![
-                text("set"),
-                text("set"),
-                Value::Int(3600),
-            ])]),
+            Value::List(vec![Value::List(vec![text("set"), text("set"), Value::Int(3600)])]),
         ]);
         for protocol in ["2", "3", "4", "5"] {
             let code = format!(
                 "import sys,pickle; sys.stdout.buffer.write(pickle.dumps(['reload','--all',[],[['set','set',3600]]],{protocol}))"
             );
-            let output = Command::new("python3")
-                .args(["-c", &code])
-                .output()
-                .unwrap();
-            assert_eq!(
-                decode(&output.stdout).unwrap(),
-                wanted,
-                "protocol {protocol}"
-            );
+            let output = Command::new("python3").args(["-c", &code]).output().unwrap();
+            assert_eq!(decode(&output.stdout).unwrap(), wanted, "protocol {protocol}");
         }
     }
 

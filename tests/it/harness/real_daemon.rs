@@ -68,11 +68,7 @@ impl RealDaemon {
         let directory = tempfile::tempdir().expect("a temporary directory");
         // The name is short because the path of a socket must fit 108 bytes.
         let socket = directory.path().join("f.sock");
-        let daemon = RealDaemon {
-            directory,
-            socket,
-            child: None,
-        };
+        let daemon = RealDaemon { directory, socket, child: None };
         daemon.write_configuration().expect("fail2ban is installed");
         daemon
     }
@@ -119,19 +115,13 @@ impl RealDaemon {
     pub fn wait_for_pong(&self) {
         let start = std::time::Instant::now();
         while !self.is_up() {
-            assert!(
-                start.elapsed() < Duration::from_secs(30),
-                "fail2ban does not answer; its log:\n{}",
-                self.log()
-            );
+            assert!(start.elapsed() < Duration::from_secs(30), "fail2ban does not answer; its log:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
         // A pong comes before the jails are there.
         super::wait_until("the jails", Duration::from_secs(10), || {
             let (_, text) = self.try_client(&["status"]);
-            ["lab", "slow", "sshd"]
-                .iter()
-                .all(|jail| text.contains(jail))
+            ["lab", "slow", "sshd"].iter().all(|jail| text.contains(jail))
         });
     }
 
@@ -162,10 +152,7 @@ impl RealDaemon {
     /// The addresses banned in a jail now, as the daemon lists them.
     #[track_caller]
     pub fn banned(&self, jail: &str) -> Vec<String> {
-        self.client(&["get", jail, "banip"])
-            .split_whitespace()
-            .map(str::to_string)
-            .collect()
+        self.client(&["get", jail, "banip"]).split_whitespace().map(str::to_string).collect()
     }
 
     /// Adds a line to one of its log files, e.g. `auth.log`.
@@ -199,35 +186,26 @@ impl RealDaemon {
             let _ = child.wait();
         }
         // One that the program has restarted is no child of ours, but names itself in the pid file.
-        let pid = fs::read_to_string(self.path("f.pid"))
-            .ok()
-            .and_then(|pid| pid.trim().parse::<i32>().ok());
+        let pid = fs::read_to_string(self.path("f.pid")).ok().and_then(|pid| pid.trim().parse::<i32>().ok());
         if let Some(pid) = pid
             && self.is_ours(pid)
         {
             // SAFETY: kill only takes two numbers; the process was just seen to be our daemon.
             unsafe { libc::kill(pid, libc::SIGKILL) };
-            super::wait_until("fail2ban's end", Duration::from_secs(10), || {
-                !super::is_alive(pid as u32)
-            });
+            super::wait_until("fail2ban's end", Duration::from_secs(10), || !super::is_alive(pid as u32));
         }
     }
 
     fn is_ours(&self, pid: i32) -> bool {
         let own = self.directory.path().as_os_str().as_encoded_bytes();
-        fs::read(format!("/proc/{pid}/cmdline"))
-            .is_ok_and(|line| line.windows(own.len()).any(|part| part == own))
+        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.windows(own.len()).any(|part| part == own))
     }
 
     fn options(&self) -> Vec<std::ffi::OsString> {
-        [
-            ("-c", self.config().to_path_buf()),
-            ("-s", self.path("f.sock")),
-            ("-p", self.path("f.pid")),
-        ]
-        .into_iter()
-        .flat_map(|(option, path)| [option.into(), path.into()])
-        .collect()
+        [("-c", self.config().to_path_buf()), ("-s", self.path("f.sock")), ("-p", self.path("f.pid"))]
+            .into_iter()
+            .flat_map(|(option, path)| [option.into(), path.into()])
+            .collect()
     }
 
     fn write_configuration(&self) -> std::io::Result<()> {
@@ -248,10 +226,7 @@ impl RealDaemon {
         );
         fs::write(self.path("fail2ban.conf"), fail2ban)?;
         fs::write(self.path("jail.conf"), JAILS.replace("DIR", &directory))?;
-        fs::write(
-            self.path("filter.d/lab.conf"),
-            "[Definition]\nfailregex = ^lab: bad <HOST>$\nignoreregex =\n",
-        )?;
+        fs::write(self.path("filter.d/lab.conf"), "[Definition]\nfailregex = ^lab: bad <HOST>$\nignoreregex =\n")?;
         for (name, command) in [("noop", "true"), ("slow", "sleep 3")] {
             let action = format!(
                 "[Definition]\nactionstart = true\nactionstop = true\nactioncheck =\nactionban = {command}\nactionunban = true\n"
@@ -317,31 +292,18 @@ mod tests {
     #[test]
     fn a_daemon_started_by_its_script_is_killed_as_well() {
         let mut daemon = RealDaemon::configured();
-        let status = Command::new(daemon.start_command())
-            .stdout(Stdio::null())
-            .status()
-            .unwrap();
+        let status = Command::new(daemon.start_command()).stdout(Stdio::null()).status().unwrap();
         assert!(status.success());
         daemon.wait_for_pong();
-        let pid: u32 = fs::read_to_string(daemon.path("f.pid"))
-            .unwrap()
-            .trim()
-            .parse()
-            .unwrap();
+        let pid: u32 = fs::read_to_string(daemon.path("f.pid")).unwrap().trim().parse().unwrap();
         daemon.kill();
         assert!(!super::super::is_alive(pid));
     }
 
     /// A line as sshd logs it now.
     fn failed_login(address: &str) -> String {
-        let now = Command::new("date")
-            .arg("+%b %e %H:%M:%S")
-            .output()
-            .unwrap();
+        let now = Command::new("date").arg("+%b %e %H:%M:%S").output().unwrap();
         let now = String::from_utf8(now.stdout).unwrap();
-        format!(
-            "{} host sshd[1]: Failed password for root from {address} port 4 ssh2",
-            now.trim_end()
-        )
+        format!("{} host sshd[1]: Failed password for root from {address} port 4 ssh2", now.trim_end())
     }
 }

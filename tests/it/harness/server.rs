@@ -39,10 +39,7 @@ impl Launch {
             config: config.to_path_buf(),
             listen: vec!["127.0.0.1:0".into()],
             arguments: Vec::new(),
-            environment: off
-                .iter()
-                .map(|name| (format!("BANGUI_RATE_LIMIT_{name}"), "0".into()))
-                .collect(),
+            environment: off.iter().map(|name| (format!("BANGUI_RATE_LIMIT_{name}"), "0".into())).collect(),
             descriptors: None,
         }
     }
@@ -54,18 +51,13 @@ impl Launch {
 
     /// For the private real daemon. Its own start command is named, so that no test ever restarts the machine's service.
     pub fn for_real(daemon: &RealDaemon) -> Launch {
-        Launch::new(daemon.socket(), daemon.config()).env(
-            "BANGUI_FAIL2BAN_START_COMMAND",
-            &daemon.start_command().display().to_string(),
-        )
+        Launch::new(daemon.socket(), daemon.config())
+            .env("BANGUI_FAIL2BAN_START_COMMAND", &daemon.start_command().display().to_string())
     }
 
     /// For no daemon at all.
     pub fn without_daemon() -> Launch {
-        Launch::new(
-            Path::new("/nonexistent/fail2ban.sock"),
-            Path::new("/nonexistent/fail2ban"),
-        )
+        Launch::new(Path::new("/nonexistent/fail2ban.sock"), Path::new("/nonexistent/fail2ban"))
     }
 
     /// Sets one environment variable; a later one of the same name wins.
@@ -76,17 +68,13 @@ impl Launch {
 
     /// Adds arguments.
     pub fn args(mut self, arguments: &[&str]) -> Launch {
-        self.arguments
-            .extend(arguments.iter().map(|argument| argument.to_string()));
+        self.arguments.extend(arguments.iter().map(|argument| argument.to_string()));
         self
     }
 
     /// Listens here instead of on a free port of 127.0.0.1; give it again for several addresses.
     pub fn listen(mut self, addresses: &[&str]) -> Launch {
-        self.listen = addresses
-            .iter()
-            .map(|address| address.to_string())
-            .collect();
+        self.listen = addresses.iter().map(|address| address.to_string()).collect();
         self
     }
 
@@ -101,13 +89,7 @@ impl Launch {
     pub fn start(self) -> Server {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let (child, log, addresses) = self.spawn(directory.path());
-        Server {
-            launch: self,
-            directory,
-            child,
-            log,
-            addresses,
-        }
+        Server { launch: self, directory, child, log, addresses }
     }
 
     #[track_caller]
@@ -173,10 +155,7 @@ impl Launch {
 
 fn limit_descriptors(command: &mut Command, most: u64) {
     use std::os::unix::process::CommandExt;
-    let limit = libc::rlimit {
-        rlim_cur: most,
-        rlim_max: most,
-    };
+    let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
     // SAFETY: setrlimit is async-signal-safe and reads one struct that the closure owns.
     unsafe {
         command.pre_exec(move || match libc::setrlimit(libc::RLIMIT_NOFILE, &limit) {
@@ -193,10 +172,7 @@ fn parse_address(text: &str) -> Address {
         None => {
             let host = text.trim_start_matches("http://");
             let host = host.split('/').next().unwrap_or_default();
-            Address::Tcp(
-                host.parse()
-                    .expect("the server prints the address it bound"),
-            )
+            Address::Tcp(host.parse().expect("the server prints the address it bound"))
         }
     }
 }
@@ -285,9 +261,7 @@ impl Server {
 
     /// How many file descriptors it has open.
     pub fn open_descriptors(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.pid()))
-            .expect("the server runs")
-            .count()
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("the server runs").count()
     }
 
     /// Whether it still runs.
@@ -335,8 +309,7 @@ impl Server {
 
     #[track_caller]
     fn status_field(&self, name: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))
-            .expect("the server runs");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the server runs");
         status
             .lines()
             .find_map(|line| line.strip_prefix(name))
