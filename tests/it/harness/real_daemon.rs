@@ -7,7 +7,8 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -50,7 +51,9 @@ logpath = DIR/off.log
 pub struct RealDaemon {
     directory: TempDir,
     socket: PathBuf,
-    child: Option<Child>,
+    /// Its process number, and the thread that waits for its end: a daemon that exits must not linger as a zombie, or the program
+    /// under test would see a process that an init would long have taken away.
+    process: Option<(u32, JoinHandle<()>)>,
 }
 
 impl RealDaemon {
@@ -68,7 +71,7 @@ impl RealDaemon {
         let directory = tempfile::tempdir().expect("a temporary directory");
         // The name is short because the path of a socket must fit 108 bytes.
         let socket = directory.path().join("f.sock");
-        let daemon = RealDaemon { directory, socket, child: None };
+        let daemon = RealDaemon { directory, socket, process: None };
         daemon.write_configuration().expect("fail2ban is installed");
         daemon
     }
@@ -106,7 +109,10 @@ impl RealDaemon {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         super::die_with_us(&mut command);
-        self.child = Some(command.spawn().expect("fail2ban-server is installed"));
+        let mut child = command.spawn().expect("fail2ban-server is installed");
+        let pid = child.id();
+        let waiting = std::thread::spawn(move || drop(child.wait()));
+        self.process = Some((pid, waiting));
         self.wait_for_pong();
     }
 
@@ -173,17 +179,20 @@ impl RealDaemon {
     #[track_caller]
     pub fn stop(&mut self) {
         self.client(&["stop"]);
-        if let Some(mut child) = self.child.take() {
-            let _ = child.wait();
+        if let Some((_, waiting)) = self.process.take() {
+            let _ = waiting.join();
         }
         super::wait_until("fail2ban's end", Duration::from_secs(20), || !self.is_up());
     }
 
     /// Kills it; its socket file stays.
     pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
+        if let Some((pid, waiting)) = self.process.take() {
+            if !waiting.is_finished() {
+                // SAFETY: kill only takes two numbers; nobody has waited for the process yet, so the number is still its own.
+                unsafe { libc::kill(pid as i32, libc::SIGKILL) };
+            }
+            let _ = waiting.join();
         }
         // One that the program has restarted is no child of ours, but names itself in the pid file.
         let pid = fs::read_to_string(self.path("f.pid")).ok().and_then(|pid| pid.trim().parse::<i32>().ok());
