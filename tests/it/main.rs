@@ -19,3 +19,4 @@ mod r#loop;
 mod server;
 mod setup;
 mod strangers;
+mod tidy;
