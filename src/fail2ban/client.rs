@@ -82,6 +82,11 @@ impl Client {
         self
     }
 
+    /// How long a call may take.
+    pub fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// Changes how long a call may take from now on.
     pub fn set_patience(&mut self, patience: Duration) {
         self.patience = patience;
@@ -95,6 +100,12 @@ impl Client {
     /// Whether there is a connection. The daemon may have closed it since.
     pub fn is_connected(&self) -> bool {
         self.stream.is_some()
+    }
+
+    /// The process behind the connection; `None` without one, and for a daemon in a container, whose number means nothing here.
+    pub fn daemon_pid(&self) -> Option<i32> {
+        let found = credentials(self.stream.as_ref()?).ok()?;
+        (found.pid > 0).then_some(found.pid)
     }
 
     /// How many connections were made so far. What was learned of the daemon, its version for example, holds while this stays the same.
@@ -293,7 +304,8 @@ fn connect(path: &Path, deadline: &Deadline) -> Result<UnixStream, Error> {
         }
     }
     let stream = UnixStream::from(std::os::fd::OwnedFd::from(socket));
-    let uid = peer_uid(&stream)
+    let uid = credentials(&stream)
+        .map(|found| found.uid)
         .map_err(|error| unreachable(format!("cannot tell whose it is ({error})")))?;
     // SAFETY: geteuid takes nothing, touches no memory and cannot fail.
     let ours = unsafe { libc::geteuid() };
@@ -306,26 +318,26 @@ fn connect(path: &Path, deadline: &Deadline) -> Result<UnixStream, Error> {
     Ok(stream)
 }
 
-/// The user of the process that listens at the other end.
-fn peer_uid(stream: &UnixStream) -> std::io::Result<u32> {
-    let mut credentials = libc::ucred {
+/// Who listens at the other end.
+fn credentials(stream: &UnixStream) -> std::io::Result<libc::ucred> {
+    let mut found = libc::ucred {
         pid: 0,
         uid: u32::MAX,
         gid: u32::MAX,
     };
     let mut length = size_of::<libc::ucred>() as libc::socklen_t;
-    // SAFETY: the pointer and the length describe `credentials`, which outlives the call; the descriptor is open as long as `stream` is.
+    // SAFETY: the pointer and the length describe `found`, which outlives the call; the descriptor is open as long as `stream` is.
     let result = unsafe {
         libc::getsockopt(
             stream.as_raw_fd(),
             libc::SOL_SOCKET,
             libc::SO_PEERCRED,
-            (&raw mut credentials).cast(),
+            (&raw mut found).cast(),
             &raw mut length,
         )
     };
     if result == 0 {
-        Ok(credentials.uid)
+        Ok(found)
     } else {
         Err(std::io::Error::last_os_error())
     }
