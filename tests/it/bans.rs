@@ -192,7 +192,7 @@ fn times_are_those_of_the_daemons_database_and_unknown_without_it() {
     let (_server, admin) = Server::ready_fake(&daemon);
     let list = admin.get(ACTIVE).expect(200).json();
     let item = &list["items"][0];
-    assert_eq!(item["ip"], "198.51.100.7");
+    assert_eq!(item["ip"], "192.0.2.7");
     // The scripted daemon says that it has no database.
     assert_eq!(item["banned_at"], json!(null));
 }

@@ -162,7 +162,7 @@ fn ignore_entries_reach_the_daemon_in_canonical_form() {
     let daemon = RealDaemon::start();
     let (_server, admin) = Server::ready(&daemon);
     let target = "/api/v1/jails/lab/ignoreip";
-    for ip in ["198.51.100.7", "2001:DB8:0::1", "198.51.100.0/24"] {
+    for ip in ["203.0.113.7", "2001:DB8:0::1", "198.51.100.0/24"] {
         admin.post(target, json!({"ip": ip})).expect(201);
     }
     let list = admin.get(target).expect(200).json();
@@ -217,7 +217,7 @@ fn banned_addresses_come_in_pages() {
     let mut wanted = addresses.clone();
     wanted.sort();
     assert_eq!(seen, wanted, "each address is on exactly one page");
-    let found = page("?search=2.11");
+    let found = page("?search=100.11");
     // 11, 110 … 119.
     assert_eq!(found["pagination"]["total"], 11);
     assert_eq!(page("?page=9")["items"], json!([]));
