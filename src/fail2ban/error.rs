@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::encode::EncodeError;
 use super::pickle::PickleError;
 use super::value::Value;
 
 /// Why the daemon did not do what it was asked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Error {
     /// Nobody answers at the socket.
     Unreachable {
