@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// The longest name, in bytes: with `.local` and a temporary suffix it still fits every file system.
 const MAX_NAME: usize = 128;
 
@@ -76,7 +78,8 @@ fn is_reserved(text: &str) -> bool {
 }
 
 /// The name of a jail.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct JailName(String);
 
 impl JailName {
@@ -111,6 +114,20 @@ impl FromStr for JailName {
     }
 }
 
+impl TryFrom<String> for JailName {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<JailName, NameError> {
+        text.parse()
+    }
+}
+
+impl From<JailName> for String {
+    fn from(name: JailName) -> String {
+        name.0
+    }
+}
+
 impl fmt::Display for JailName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -118,7 +135,8 @@ impl fmt::Display for JailName {
 }
 
 /// The name of a filter or an action: the name of its file, without `.conf` or `.local`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ConfName(String);
 
 impl ConfName {
@@ -142,6 +160,20 @@ impl FromStr for ConfName {
             return Err(NameError::Reserved);
         }
         Ok(ConfName(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for ConfName {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<ConfName, NameError> {
+        text.parse()
+    }
+}
+
+impl From<ConfName> for String {
+    fn from(name: ConfName) -> String {
+        name.0
     }
 }
 
@@ -191,6 +223,22 @@ mod tests {
         for text in ["", "../x", "a/b", "a\0b", "-h", "a..b", "x.conf", "x.LOCAL", "x.d", ".x", "a."] {
             assert!(text.parse::<ConfName>().is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn names_in_json_are_checked_the_same_way() {
+        assert_eq!(
+            serde_json::from_str::<JailName>("\"sshd\"")
+                .unwrap()
+                .as_str(),
+            "sshd"
+        );
+        assert!(serde_json::from_str::<JailName>("\"loglevel\"").is_err());
+        assert!(serde_json::from_str::<ConfName>("\"../x\"").is_err());
+        assert_eq!(
+            serde_json::to_string(&"sshd".parse::<ConfName>().unwrap()).unwrap(),
+            "\"sshd\""
+        );
     }
 
     #[test]
