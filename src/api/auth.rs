@@ -17,7 +17,12 @@ pub fn login(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let mut fields = request.fields()?;
     let password: Option<String> = fields.required("password");
     if let Some(password) = &password {
-        fields.check(!password.is_empty() && password.chars().count() <= LONGEST_PASSWORD, "password", "length", "A password has 1 to 256 characters.");
+        fields.check(
+            !password.is_empty() && password.chars().count() <= LONGEST_PASSWORD,
+            "password",
+            "length",
+            "A password has 1 to 256 characters.",
+        );
     }
     fields.finish()?;
     let Some(hash) = ctx.stored.password_hash.clone() else { return Err(ApiError::internal("no password is set")) };

@@ -55,7 +55,11 @@ fn judge(ctx: &mut Ctx, head: &Head, admitted: &mut Admitted) -> Result<usize, A
             // The route is known to the log even when the parameters are not fine.
             admitted.route = Some(route);
             if needs_setup(route.access) && !ctx.is_set_up() {
-                return Err(ApiError::new(503, "setup_required", "Set a master password first: POST /api/v1/setup, or bangui setup."));
+                return Err(ApiError::new(
+                    503,
+                    "setup_required",
+                    "Set a master password first: POST /api/v1/setup, or bangui setup.",
+                ));
             }
             if needs_session(route.access) && admitted.session.is_none() {
                 return Err(unauthenticated(ctx, route, admitted));
@@ -65,7 +69,8 @@ fn judge(ctx: &mut Ctx, head: &Head, admitted: &mut Admitted) -> Result<usize, A
         }
         Found::OtherMethods(methods) => {
             let allow = methods.join(", ");
-            return Err(ApiError::new(405, "method_not_allowed", format!("This path takes {allow}.")).with_header("allow", allow));
+            return Err(ApiError::new(405, "method_not_allowed", format!("This path takes {allow}."))
+                .with_header("allow", allow));
         }
         Found::Nothing => return Err(ApiError::not_found("not_found", "There is nothing at this path.")),
     };
@@ -78,7 +83,11 @@ fn judge(ctx: &mut Ctx, head: &Head, admitted: &mut Admitted) -> Result<usize, A
     // A GET with a body is legal and meaningless: a little of it is read and ignored.
     let limit = if limit == 0 { 1024 } else { limit };
     if matches!(head.framing, Framing::Length(length) if length > limit as u64) {
-        return Err(ApiError::new(413, "payload_too_large", format!("The body of this request may have {limit} bytes.")));
+        return Err(ApiError::new(
+            413,
+            "payload_too_large",
+            format!("The body of this request may have {limit} bytes."),
+        ));
     }
     Ok(limit)
 }
@@ -114,8 +123,11 @@ fn client_behind_proxies(ctx: &Ctx, head: &Head, peer: Peer) -> (IpAddr, bool) {
         Peer::Unix => IpAddr::from([127, 0, 0, 1]),
     };
     let is_https = head.header("x-forwarded-proto").is_some_and(|value| value.eq_ignore_ascii_case("https"));
-    let forwarded: Vec<&str> =
-        head.all("x-forwarded-for").filter_map(|value| std::str::from_utf8(value).ok()).flat_map(|value| value.split(',')).collect();
+    let forwarded: Vec<&str> = head
+        .all("x-forwarded-for")
+        .filter_map(|value| std::str::from_utf8(value).ok())
+        .flat_map(|value| value.split(','))
+        .collect();
     let mut client = nearest;
     for text in forwarded.iter().rev() {
         let Ok(address) = text.trim().parse::<IpAddr>() else { break };
@@ -205,7 +217,11 @@ fn check_change(ctx: &Ctx, head: &Head, route: &Route, by_cookie: bool) -> Resul
     }
     if by_cookie && head.header("x-bangui-request") != Some(CSRF_HEADER.1) {
         let (name, value) = CSRF_HEADER;
-        return Err(ApiError::new(403, "csrf_header_required", format!("Send the header {name}: {value} with changes.")));
+        return Err(ApiError::new(
+            403,
+            "csrf_header_required",
+            format!("Send the header {name}: {value} with changes."),
+        ));
     }
     if ctx.config.read_only && route.access != Access::SessionAlways {
         return Err(read_only());

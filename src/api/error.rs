@@ -130,7 +130,8 @@ impl From<fail2ban::Error> for ApiError {
             Unsendable(_) => ApiError::invalid_input(detail),
             ShuttingDown => ApiError::new(502, "fail2ban_unreachable", "fail2ban is shutting down."),
             Unreachable { .. } | Untrusted { .. } | Protocol(_) => {
-                let mut unreachable = ApiError::new(502, "fail2ban_unreachable", "fail2ban cannot be reached; is it running?");
+                let mut unreachable =
+                    ApiError::new(502, "fail2ban_unreachable", "fail2ban cannot be reached; is it running?");
                 unreachable.cause = Some(detail);
                 unreachable
             }

@@ -43,7 +43,9 @@ impl Query<'_> {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             if key == name {
                 let decoded = percent_decode(&value.replace('+', " "));
-                return decoded.map(Some).ok_or_else(|| ApiError::invalid_field(name, format!("{name} is not encoded properly.")));
+                return decoded
+                    .map(Some)
+                    .ok_or_else(|| ApiError::invalid_field(name, format!("{name} is not encoded properly.")));
             }
         }
         Ok(None)
@@ -59,8 +61,7 @@ impl Query<'_> {
     pub fn page(&self) -> Result<Page, ApiError> {
         let number = self.get("page")?.unwrap_or(1);
         let size = self.get("page_size")?.unwrap_or(Page::DEFAULT_SIZE);
-        Page::new(number, size)
-            .ok_or_else(|| ApiError::invalid_input("page starts at 1, and page_size is 1 to 500."))
+        Page::new(number, size).ok_or_else(|| ApiError::invalid_input("page starts at 1, and page_size is 1 to 500."))
     }
 }
 
@@ -149,7 +150,12 @@ mod tests {
         assert_eq!(fields.required::<String>("b"), None);
         assert_eq!(fields.optional::<u8>("c"), Some(2));
         let error = fields.finish().unwrap_err();
-        let rules: Vec<_> = error.metadata["errors"].as_array().unwrap().iter().map(|e| (e["source_field"].as_str().unwrap(), e["rule"].as_str().unwrap())).collect();
+        let rules: Vec<_> = error.metadata["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|e| (e["source_field"].as_str().unwrap(), e["rule"].as_str().unwrap()))
+            .collect();
         assert_eq!(rules, [("a", "type"), ("b", "required"), ("d", "unknown")]);
     }
 

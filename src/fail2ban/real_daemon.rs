@@ -67,10 +67,7 @@ actionflush = true
 impl RealDaemon {
     /// Writes the configuration and starts the daemon.
     pub fn start() -> RealDaemon {
-        let mut daemon = RealDaemon {
-            directory: tempfile::tempdir().unwrap(),
-            child: None,
-        };
+        let mut daemon = RealDaemon { directory: tempfile::tempdir().unwrap(), child: None };
         let root = daemon.path("").display().to_string();
         let root = root.trim_end_matches('/');
         for (name, text) in [
@@ -102,17 +99,9 @@ impl RealDaemon {
     /// Starts the daemon on the files as they are, and waits until it answers.
     pub fn run(&mut self) {
         let mut command = Command::new("fail2ban-server");
-        command
-            .arg("-xf")
-            .arg("-c")
-            .arg(self.directory.path())
-            .arg("-s")
-            .arg(self.socket());
+        command.arg("-xf").arg("-c").arg(self.directory.path()).arg("-s").arg(self.socket());
         command.arg("-p").arg(self.path("f.pid")).arg("start");
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         self.child = Some(command.spawn().expect("the package fail2ban is installed"));
         let mut daemon = self.daemon();
         poll("the daemon answers", || daemon.ping().is_ok());
@@ -130,9 +119,7 @@ impl RealDaemon {
 
     /// Whether the process still runs.
     pub fn is_alive(&mut self) -> bool {
-        self.child
-            .as_mut()
-            .is_some_and(|child| child.try_wait().unwrap().is_none())
+        self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
     }
 }
 
@@ -156,9 +143,7 @@ fn read_pid(path: &Path) -> Option<i32> {
     let command = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let directory = path.parent()?.to_str()?;
     // The number may belong to somebody else by now.
-    String::from_utf8_lossy(&command)
-        .contains(directory)
-        .then_some(pid)
+    String::from_utf8_lossy(&command).contains(directory).then_some(pid)
 }
 
 /// Waits until something holds.

@@ -87,8 +87,7 @@ impl Children {
 
     fn has_place(&self, lane: Lane) -> bool {
         let same = self.running().filter(|running| running.lane == lane).count();
-        let shared =
-            self.running().filter(|running| matches!(running.lane, Lane::General | Lane::Daemon)).count();
+        let shared = self.running().filter(|running| matches!(running.lane, Lane::General | Lane::Daemon)).count();
         match lane {
             Lane::Password | Lane::Import => same == 0,
             Lane::Daemon => same == 0 && shared < MAX_SHARED,
@@ -251,14 +250,17 @@ impl Children {
     pub fn expire(&mut self, now: Instant) {
         self.ended.retain_mut(|child| !matches!(child.try_wait(), Ok(Some(_)) | Err(_)));
         for index in 0..self.places.len() {
-            let overdue = self.places[index].1.as_ref().filter(|running| now >= running.deadline).map(|running| running.id);
+            let overdue =
+                self.places[index].1.as_ref().filter(|running| now >= running.deadline).map(|running| running.id);
             if let Some(id) = overdue {
                 self.release(index);
                 self.failed.push((id, Failure::TimedOut));
             }
         }
         let overdue = |waiting: &Waiting| now >= waiting.deadline;
-        self.failed.extend(self.waiting.iter().filter(|waiting| overdue(waiting)).map(|waiting| (waiting.id, Failure::TimedOut)));
+        self.failed.extend(
+            self.waiting.iter().filter(|waiting| overdue(waiting)).map(|waiting| (waiting.id, Failure::TimedOut)),
+        );
         self.waiting.retain(|waiting| !overdue(waiting));
     }
 

@@ -123,7 +123,9 @@ impl MainLoop {
         while !self.is_done() {
             let timeout = self.timeout(Instant::now());
             match self.poll.poll(&mut events, Some(timeout)) {
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(format!("waiting failed: {error}")),
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    return Err(format!("waiting failed: {error}"));
+                }
                 _ => {}
             }
             self.connections.set_now(Instant::now());
@@ -258,7 +260,8 @@ impl MainLoop {
                 };
                 let (method, admitted) = (request.head.method, request.admitted);
                 let (streaming, abandoned) = (false, false);
-                let pending = Pending { slot, method, admitted, then, streaming, detached: job.detached, abandoned, lane };
+                let pending =
+                    Pending { slot, method, admitted, then, streaming, detached: job.detached, abandoned, lane };
                 self.pending.insert(id, pending);
                 self.children.start_waiting(self.poll.registry());
             }
@@ -287,7 +290,11 @@ impl MainLoop {
                 let Some(pending) = self.pending.get_mut(&id) else { return };
                 if !pending.streaming && !pending.abandoned {
                     pending.streaming = true;
-                    let head = dispatch::finish(&pending.method, &pending.admitted, Ok(Response::json_bytes(200, b"".as_slice())));
+                    let head = dispatch::finish(
+                        &pending.method,
+                        &pending.admitted,
+                        Ok(Response::json_bytes(200, b"".as_slice())),
+                    );
                     if !self.connections.stream_head(pending.slot, &head) {
                         // A HEAD request has its answer: nothing more is wanted.
                         self.pending.remove(&id);
@@ -339,7 +346,8 @@ impl MainLoop {
     /// The client of a request went away.
     fn abandon(&mut self, slot: Slot) {
         self.parked.retain(|parked| parked.slot != slot);
-        let tasks: Vec<TaskId> = self.pending.iter().filter(|(_, pending)| pending.slot == slot).map(|(id, _)| *id).collect();
+        let tasks: Vec<TaskId> =
+            self.pending.iter().filter(|(_, pending)| pending.slot == slot).map(|(id, _)| *id).collect();
         for id in tasks {
             let Some(pending) = self.pending.get_mut(&id) else { continue };
             if pending.detached {
@@ -422,4 +430,3 @@ fn signals() -> io::Result<UnixStream> {
     signal_hook::low_level::pipe::register(signal_hook::consts::SIGINT, sender)?;
     Ok(UnixStream::from_std(receiver))
 }
-
