@@ -92,22 +92,39 @@ fn judge(ctx: &mut Ctx, head: &Head, admitted: &mut Admitted) -> Result<usize, A
     Ok(limit)
 }
 
-/// Who asks: the client's address, how it came, and under which name the request is logged.
-fn introduce(ctx: &mut Ctx, head: &Head, peer: Peer) -> Admitted {
-    let (client, is_https) = client_behind_proxies(ctx, head, peer);
-    let given_id = head.header("x-request-id").filter(|id| is_request_id(id)).map(str::to_owned);
-    let origin = head.header("origin").map(str::to_ascii_lowercase);
+/// What is known of a request that cannot be understood: where it came from.
+pub fn stranger(ctx: &mut Ctx, peer: Peer) -> Admitted {
+    let client = match peer {
+        Peer::Tcp(address) => address,
+        Peer::Unix => IpAddr::from([127, 0, 0, 1]),
+    };
     Admitted {
         route: None,
         parameters: Vec::new(),
         client,
         key: ClientKey::of(client),
         session: None,
-        is_https,
-        request_id: given_id.unwrap_or_else(|| ctx.request_ids.make()),
-        cors_origin: origin.filter(|origin| ctx.config.cors_origins.contains(origin)),
+        is_https: false,
+        request_id: ctx.request_ids.make(),
+        cors_origin: None,
         started: Instant::now(),
     }
+}
+
+/// Who asks: the client's address, how it came, and under which name the request is logged.
+fn introduce(ctx: &mut Ctx, head: &Head, peer: Peer) -> Admitted {
+    let (client, is_https) = client_behind_proxies(ctx, head, peer);
+    let given_id = head.header("x-request-id").filter(|id| is_request_id(id)).map(str::to_owned);
+    let origin = head.header("origin").map(str::to_ascii_lowercase);
+    let mut admitted = stranger(ctx, peer);
+    admitted.client = client;
+    admitted.key = ClientKey::of(client);
+    admitted.is_https = is_https;
+    admitted.cors_origin = origin.filter(|origin| ctx.config.cors_origins.contains(origin));
+    if let Some(id) = given_id {
+        admitted.request_id = id;
+    }
+    admitted
 }
 
 fn is_request_id(text: &str) -> bool {

@@ -96,9 +96,9 @@ impl IpOrNet {
         self.contains(other) || other.contains(self)
     }
 
-    /// Refuses what must never be banned whatever else is known: everybody.
+    /// Refuses what must never be banned whatever else is known: everybody, and the address that means everybody.
     pub fn bannable(self) -> Result<IpOrNet, AddressError> {
-        if self.prefix == 0 { Err(AddressError::Everything) } else { Ok(self) }
+        if self.prefix == 0 || self.address.is_unspecified() { Err(AddressError::Everything) } else { Ok(self) }
     }
 
     /// Whether every address of it is a host on the public Internet, as far as the registries of special-purpose addresses tell. Forms of

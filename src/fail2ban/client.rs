@@ -91,6 +91,11 @@ impl Client {
         self.rest.as_ref().and_then(|rest| rest.until).is_some_and(|until| Instant::now() < until)
     }
 
+    /// How long a call may take.
+    pub fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// Changes how long a call may take from now on.
     pub fn set_patience(&mut self, patience: Duration) {
         self.patience = patience;
@@ -104,6 +109,12 @@ impl Client {
     /// Whether there is a connection. The daemon may have closed it since.
     pub fn is_connected(&self) -> bool {
         self.stream.is_some()
+    }
+
+    /// The process behind the connection; `None` without one, and for a daemon in a container, whose number means nothing here.
+    pub fn daemon_pid(&self) -> Option<i32> {
+        let found = credentials(self.stream.as_ref()?).ok()?;
+        (found.pid > 0).then_some(found.pid)
     }
 
     /// How many connections were made so far. What was learned of the daemon, its version for example, holds while this stays the same.
@@ -287,8 +298,9 @@ fn connect(path: &Path, deadline: &Deadline) -> Result<UnixStream, Error> {
         }
     }
     let stream = UnixStream::from(std::os::fd::OwnedFd::from(socket));
-    let uid =
-        peer_uid(stream.as_raw_fd()).map_err(|error| unreachable(format!("cannot tell whose it is ({error})")))?;
+    let uid = credentials(&stream)
+        .map(|found| found.uid)
+        .map_err(|error| unreachable(format!("cannot tell whose it is ({error})")))?;
     // SAFETY: geteuid takes nothing, touches no memory and cannot fail.
     let ours = unsafe { libc::geteuid() };
     if uid != 0 && uid != ours {
@@ -297,15 +309,21 @@ fn connect(path: &Path, deadline: &Deadline) -> Result<UnixStream, Error> {
     Ok(stream)
 }
 
-/// The user of the process at the other end of a unix socket.
-pub fn peer_uid(socket: RawFd) -> std::io::Result<u32> {
-    let mut credentials = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
+/// Who listens at the other end.
+pub fn credentials(stream: &UnixStream) -> std::io::Result<libc::ucred> {
+    let mut found = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
     let mut length = size_of::<libc::ucred>() as libc::socklen_t;
-    // SAFETY: the pointer and the length describe `credentials`, which outlives the call; a descriptor that is not open is an error.
+    // SAFETY: the pointer and the length describe `found`, which outlives the call; the descriptor is open as long as `stream` is.
     let result = unsafe {
-        libc::getsockopt(socket, libc::SOL_SOCKET, libc::SO_PEERCRED, (&raw mut credentials).cast(), &raw mut length)
+        libc::getsockopt(
+            stream.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut found).cast(),
+            &raw mut length,
+        )
     };
-    if result == 0 { Ok(credentials.uid) } else { Err(std::io::Error::last_os_error()) }
+    if result == 0 { Ok(found) } else { Err(std::io::Error::last_os_error()) }
 }
 
 /// Whether an idle connection is open and silent, as it should be.

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use super::client::Client;
 use super::encode::EncodeError;
 use super::error::Error;
+use super::stream::Stream;
 use super::value::Value;
 use crate::domain::names::JailName;
 use version::Version;
@@ -203,17 +204,19 @@ impl Daemon {
 
     /// Runs a stream of commands as `fail2ban-client -d` computes it, in place of what is configured: every jail the stream does not start
     /// again is removed, and **all** of them when a command of it fails. From 0.10.
-    pub fn reload_stream(&mut self, scope: Option<&JailName>, stream: &Value) -> Result<(), Error> {
+    pub fn reload_stream(&mut self, scope: Option<&JailName>, stream: &Stream) -> Result<(), Error> {
         let scope = scope.map_or("--all", JailName::as_str);
-        let command =
-            Value::List(vec![Value::from("reload"), Value::from(scope), Value::List(Vec::new()), stream.clone()]);
-        self.client.call_value(&command).map(drop)
+        let command = [Value::from("reload"), Value::from(scope), Value::List(Vec::new()), stream.to_value()];
+        self.client.call_value(&Value::List(command.to_vec())).map(drop)
     }
 
-    /// Runs a stream of commands beside what is configured.
-    pub fn run_stream(&mut self, stream: &Value) -> Result<(), Error> {
-        let command = Value::List(vec![Value::from("server-stream"), stream.clone()]);
-        self.client.call_value(&command).map(drop)
+    /// Runs a stream of commands beside what is configured, to its end or to the first that fails.
+    pub fn run_stream(&mut self, stream: &Stream) -> Result<(), Error> {
+        if self.version()?.is_modern() {
+            let command = Value::List(vec![Value::from("server-stream"), stream.to_value()]);
+            return self.client.call_value(&command).map(drop);
+        }
+        stream.commands().iter().try_for_each(|command| self.client.call_value(command).map(drop))
     }
 
     /// Ends the daemon. The answer comes when all jails are down, which takes as long as their actions take; then the connection is gone.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::reload::Installation;
 use super::{Client, Daemon};
 
 /// How long a daemon may take to come up on a loaded machine.
@@ -50,6 +51,10 @@ enabled = true
 filter = plain
 logpath = @/two.log
 datepattern = ^%%Y-%%m-%%d %%H:%%M:%%S
+[off]
+enabled = false
+filter = plain
+logpath = @/two.log
 ";
 
 const FILTER: &str = "[Definition]
@@ -110,6 +115,16 @@ impl RealDaemon {
     /// Its socket.
     pub fn socket(&self) -> PathBuf {
         self.path("f.sock")
+    }
+
+    /// Where it and its client are.
+    pub fn installation(&self) -> Installation {
+        Installation {
+            socket: self.socket(),
+            config_dir: self.directory.path().to_owned(),
+            pid_file: Some(self.path("f.pid")),
+            client: PathBuf::from("fail2ban-client"),
+        }
     }
 
     /// A connection to it, with patience.

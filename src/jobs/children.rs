@@ -13,8 +13,10 @@ use super::frames::{self, Frame};
 use super::{Failure, Lane, Task};
 use crate::server::token::{Slot, Source};
 
-/// Tasks that may wait for a place, all lanes together.
+/// Tasks of one lane that may wait for a place: strangers at the login leave the others their queue.
 const MAX_WAITING: usize = 8;
+/// Urgent tasks that may wait beyond that.
+const MAX_URGENT: usize = 4;
 /// Children of the lanes General and Daemon at a time.
 const MAX_SHARED: usize = 2;
 /// What is read of a child in one turn, in bytes.
@@ -62,7 +64,8 @@ pub struct Children {
 impl Children {
     /// Takes a task; it starts when its lane has a place. An `urgent` one waits before the others.
     pub fn submit(&mut self, task: Task, urgent: bool, now: Instant) -> Result<TaskId, Full> {
-        if self.waiting.len() >= MAX_WAITING {
+        let same = self.waiting.iter().filter(|waiting| waiting.task.lane() == task.lane()).count();
+        if same >= MAX_WAITING + if urgent { MAX_URGENT } else { 0 } {
             return Err(Full);
         }
         self.last_id += 1;

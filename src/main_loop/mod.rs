@@ -3,6 +3,7 @@
 
 pub mod control;
 mod daemon;
+mod probe;
 mod timers;
 
 use std::collections::HashMap;
@@ -27,6 +28,7 @@ use crate::jobs::{Failure, Lane};
 use crate::server::listen::{Address, Listener};
 use crate::server::response::Response;
 use crate::server::token::{Slot, Source};
+use crate::server::turn::Problem;
 use crate::server::{Connections, HttpEvent};
 
 /// Headers of every answer. The program serves no pages, so its policy allows nothing.
@@ -190,6 +192,10 @@ impl MainLoop {
                     self.answer(slot);
                     turns += 1;
                 }
+                HttpEvent::Broken(slot, problem) => {
+                    self.answer_broken(slot, problem);
+                    turns += 1;
+                }
                 HttpEvent::Gone(slot) => self.abandon(slot),
             }
         }
@@ -209,6 +215,14 @@ impl MainLoop {
             }
             Err(error) => self.connections.refuse(slot, error.response()),
         }
+    }
+
+    fn answer_broken(&mut self, slot: Slot, problem: Problem) {
+        let Some(peer) = self.connections.peer(slot) else { return };
+        let admitted = dispatch::stranger(&mut self.ctx, peer);
+        // Whatever method it was, the answer has a body.
+        let response = dispatch::finish(&Method::Get, &admitted, Err(problem.into()));
+        self.connections.respond(slot, response);
     }
 
     fn answer(&mut self, slot: Slot) {
