@@ -38,7 +38,7 @@ fn is_refused_in_time(server: &Server, admin: &Client, what: &str) {
         assert!([502, 503].contains(&answer.status), "{what}: {} {}: {answer}", asking.0, asking.1);
         assert!(answer.elapsed < LIMIT, "{what}: {asking:?} took {:?}", answer.elapsed);
         let other = server.client().get("/api/v1/setup").expect(200);
-        assert!(other.elapsed < Duration::from_millis(500), "{what}: {:?}", other.elapsed);
+        assert!(other.elapsed < Duration::from_secs(1), "{what}: {:?}", other.elapsed);
     }
     assert_eq!(server.threads(), 1, "{what}");
 }
