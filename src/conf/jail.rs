@@ -72,7 +72,7 @@ pub enum Action {
         /// Its name in the jail, unique there.
         name: String,
         /// Its options.
-        definition: Definition,
+        definition: Box<Definition>,
     },
 }
 
@@ -199,6 +199,7 @@ impl Jail {
             return Ok(Some(format!("Unable to read action {name}")));
         };
         definition.read(&self.options, false)?;
+        let definition = Box::new(definition);
         self.actions.push(Action::Shell { name, definition });
         Ok(None)
     }

@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(read("x"), ("x".into(), vec![]));
         assert_eq!(read("x[]"), ("x".into(), vec![]));
         assert_eq!(
-            read("x[a=b, c=\"d, e\"][f='g]'  ]"),
+            read("x[a=b, c=\"d, e\"][f='g]']"),
             ("x".into(), pairs(&[("a", "b"), ("c", "d, e"), ("f", "g]")])),
         );
     }
