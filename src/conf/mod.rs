@@ -15,6 +15,7 @@ mod ordered;
 mod params;
 mod stream;
 mod tags;
+pub mod time;
 mod tree;
 mod value;
 mod version;
