@@ -7,6 +7,7 @@
 mod config;
 mod definition;
 mod document;
+mod edit;
 mod error;
 mod glob;
 mod jail;
@@ -19,8 +20,10 @@ pub mod time;
 mod tree;
 mod value;
 mod version;
+mod write;
 
 pub use document::{Document, Fault, Kind};
+pub use edit::{LocalFile, NewValue, is_plain_name};
 pub use error::Error;
 pub use layers::{MAX_FILE, Overlay, Warning};
 pub use ordered::Ordered;
@@ -28,3 +31,4 @@ pub use stream::{Stream, StreamOptions};
 pub use tree::Tree;
 pub use value::{Command, Value};
 pub use version::Version;
+pub use write::{Folder, Saved};

@@ -28,19 +28,16 @@ pub fn substitute(
     let mut options = options.clone();
     let names: Vec<Rc<str>> = options.keys().cloned().collect();
     let mut done: HashSet<Rc<str>> = HashSet::new();
-    let mut counts: HashMap<Rc<str>, HashMap<String, usize>> = HashMap::new();
+    let mut counts: HashMap<Rc<str>, Counts> = HashMap::new();
     loop {
         let mut again = false;
         for name in &names {
             if ignore.contains(&**name) || done.contains(name) {
                 continue;
             }
-            let before = match options.get(name) {
-                Some(Value::Str(text)) if !text.contains('<') => {
-                    done.insert(name.clone());
-                    continue;
-                }
-                Some(value) => value.to_text().into_owned(),
+            let before: Rc<str> = match options.get(name) {
+                Some(Value::Str(text)) => text.clone(),
+                Some(value) => value.to_text().as_ref().into(),
                 None => continue,
             };
             let mut count = counts.remove(name).unwrap_or_default();
@@ -49,23 +46,31 @@ pub fn substitute(
                 ignore,
                 name,
             };
-            let value = pass.replace(before.clone(), &mut count, fallback)?;
-            if value != before {
-                if find_tag(&value, 0).is_some() {
-                    counts.insert(name.clone(), count);
-                    again = true;
+            let value = match pass.replace(&before, &mut count, fallback)? {
+                Some(value) if *value != *before => value,
+                // What tags stand for never changes, so a value that stayed as it is will stay so for good.
+                _ => {
+                    done.insert(name.clone());
+                    continue;
                 }
-                options.insert(name.clone(), Value::text(value.as_str()));
+            };
+            if find_tag(&value, 0).is_some() {
+                counts.insert(name.clone(), count);
+                again = true;
             }
             if !value.contains('<') {
                 done.insert(name.clone());
             }
+            options.insert(name.clone(), Value::text(value));
         }
         if !again {
             return Ok(options);
         }
     }
 }
+
+/// How often each tag was replaced in one value.
+type Counts = Vec<(String, usize)>;
 
 /// One pass over the value of one option.
 struct Pass<'a> {
@@ -75,42 +80,56 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
+    /// The value after one pass from its start to its end; `None` when nothing was replaced.
     fn replace(
         &self,
-        mut value: String,
-        count: &mut HashMap<String, usize>,
+        before: &str,
+        counts: &mut Counts,
         fallback: &mut Fallback,
-    ) -> Result<String, Error> {
+    ) -> Result<Option<String>, Error> {
+        let mut changed: Option<String> = None;
         let mut from = 0;
-        while let Some((start, end)) = find_tag(&value, from) {
-            let tag = value[start + 1..end - 1].to_owned();
-            if self.ignore.contains(&tag) {
+        loop {
+            let value = changed.as_deref().unwrap_or(before);
+            let Some((start, end)) = find_tag(value, from) else {
+                return Ok(changed);
+            };
+            let tag = &value[start + 1..end - 1];
+            if self.ignore.contains(tag) {
                 from = end;
                 continue;
             }
-            if tag == self.name || count.get(&tag).is_some_and(|&times| times > MAX_REPEATS) {
+            let count = counts.iter_mut().find(|(known, _)| known == tag);
+            if tag == self.name
+                || count
+                    .as_ref()
+                    .is_some_and(|(_, times)| *times > MAX_REPEATS)
+            {
                 return Err(Error::Definition {
                     subject: format!("option '{}'", self.name),
                     message: format!("the tag <{tag}> refers back to itself"),
                 });
             }
-            let Some(replacement) = self.replacement(&tag, fallback)? else {
+            let Some(replacement) = self.replacement(tag, fallback)? else {
                 from = end;
                 continue;
             };
-            let whole = format!("<{tag}>");
-            from = start_after_replacing(&value, start, &whole, &replacement);
-            value = value.replace(&whole, &replacement);
-            if value.len() > MAX_VALUE {
+            match count {
+                Some((_, times)) => *times += 1,
+                None => counts.push((tag.to_owned(), 1)),
+            }
+            let whole = &value[start..end];
+            from = start_after_replacing(value, start, whole, &replacement);
+            let replaced = value.replace(whole, &replacement);
+            if replaced.len() > MAX_VALUE {
                 return Err(Error::limit(format!(
                     "option '{}' grows beyond {MAX_VALUE} bytes when its tags are replaced",
                     self.name
                 )));
             }
-            *count.entry(tag).or_insert(0) += 1;
-            from = from.min(value.len());
+            from = from.min(replaced.len());
+            changed = Some(replaced);
         }
-        Ok(value)
     }
 
     fn replacement(&self, tag: &str, fallback: &mut Fallback) -> Result<Option<Rc<str>>, Error> {

@@ -194,7 +194,7 @@ impl Parser<'_> {
             return Some(Seconds::Fraction(number));
         }
         // Python takes no leading zeros but for zero itself.
-        let zeros = digits.starts_with('0') && digits.trim_start_matches('0') != "";
+        let zeros = digits.starts_with('0') && !digits.trim_start_matches('0').is_empty();
         digits.parse().ok().filter(|_| !zeros).map(Seconds::Whole)
     }
 }
