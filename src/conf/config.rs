@@ -4,7 +4,6 @@
 //! `%(known/name)s` and `%(__name__)s`. Reading files is `layers`' business; `<tags>` are `tags`' business.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::error::Error;
@@ -33,7 +32,7 @@ pub struct Entry {
 pub type Options = Ordered<Entry>;
 
 /// Values given from outside, which win over the section's own; the keys are in lower case.
-pub type Given = HashMap<String, Value>;
+pub type Given = Ordered<Value>;
 
 /// Sections with options.
 #[derive(Clone, Debug, Default)]
@@ -77,7 +76,7 @@ impl Config {
 
     /// The expanded value of an option: of `given`, else of the section, else of `[DEFAULT]`.
     pub fn get(&self, section: &str, option: &str, given: &Given) -> Result<Value, NoValue> {
-        let option = option.to_lowercase();
+        let option = lower(option);
         let own = self.section(section);
         if own.is_none() && section != "DEFAULT" {
             return Err(NoValue::Section);
@@ -124,6 +123,17 @@ impl Config {
         }
         self.get(section, option, given)
     }
+}
+
+/// A key as the parser stores it.
+pub(crate) fn lower(key: &str) -> Cow<'_, str> {
+    if key
+        .bytes()
+        .all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase())
+    {
+        return Cow::Borrowed(key);
+    }
+    Cow::Owned(key.to_lowercase())
 }
 
 /// Splits `section/option` of a tag.
@@ -200,7 +210,7 @@ impl<'a> Scope<'a> {
                 ))
             })?;
             rest = behind;
-            self.append(&name.to_lowercase(), met, depth, out)?;
+            self.append(&lower(name), met, depth, out)?;
         }
         out.push_str(rest);
         met.truncate(before);

@@ -3,10 +3,11 @@
 //! It follows the order in which fail2ban looks things up, step by step, because results of earlier steps are visible
 //! to later ones. What the options mean is the business of `jail` and `stream`.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use super::config::{Config, Given, NoValue};
+use super::config::{Config, Given, NoValue, lower};
 use super::error::Error;
 use super::glob::join;
 use super::layers::{Layers, Loader, absolute_if_dotted, condition};
@@ -95,35 +96,30 @@ pub fn convert(kind: Type, value: Value) -> Option<Value> {
 
 /// Values from outside with their keys in lower case, as a lookup wants them.
 pub fn lowered(options: &Ordered<Value>) -> Given {
-    options
-        .iter()
-        .map(|(key, value)| (key.to_lowercase(), value.clone()))
-        .collect()
+    let mut given = Given::new();
+    for (key, value) in options.iter() {
+        match lower(key) {
+            Cow::Borrowed(_) => given.insert(key.clone(), value.clone()),
+            Cow::Owned(key) => given.insert(key, value.clone()),
+        }
+    }
+    given
 }
 
-/// The known options of a section. Those that `given` names are left out: whoever gave them has them.
+/// The known options of a section, in their types.
 pub fn known_options(
     config: &Config,
     section: &str,
     options: &[Known],
-    given: Option<&Ordered<Value>>,
-    converting: bool,
 ) -> Result<Ordered<Value>, Error> {
     let mut values = Ordered::new();
-    let lookup = given.map(lowered).unwrap_or_default();
     for option in options {
-        if given.is_some_and(|given| given.contains(option.name)) {
-            continue;
-        }
-        let value = match config.get(section, option.name, &lookup) {
+        let value = match config.get(section, option.name, &Given::new()) {
             Err(NoValue::Broken(error)) => return Err(error),
             Err(NoValue::Section) => option.default_value(),
             Err(NoValue::Option) if option.default.is_none() => continue,
             Err(NoValue::Option) => option.default_value(),
-            Ok(value) if converting => {
-                convert(option.kind, value).unwrap_or_else(|| option.default_value())
-            }
-            Ok(value) => value,
+            Ok(value) => convert(option.kind, value).unwrap_or_else(|| option.default_value()),
         };
         values.insert(option.name, value);
     }
@@ -183,6 +179,11 @@ impl Definition {
         }))
     }
 
+    /// The options that fail2ban knows in it.
+    pub fn known(&self) -> &'static [Known] {
+        self.known
+    }
+
     /// Sets `logtype` by the jail's backend, unless a parameter or the filter itself sets it.
     pub fn apply_backend(&mut self, backend: &str) {
         let given = self.parameters.get("logtype");
@@ -200,8 +201,21 @@ impl Definition {
     pub fn read(&mut self, jail: &Ordered<Value>, all: bool) -> Result<(), Error> {
         let config = &self.layers.config;
         let given = jail.merged(&self.parameters);
-        self.options = known_options(config, "Definition", self.known, Some(&given), false)?;
         self.given = lowered(&given);
+        self.options = Ordered::new();
+        // Whoever gives an option from outside has it already. Types come later, since tags need texts.
+        for option in self
+            .known
+            .iter()
+            .filter(|option| !given.contains(option.name))
+        {
+            match config.get("Definition", option.name, &self.given) {
+                Ok(value) => self.options.insert(option.name, value),
+                Err(NoValue::Section) => self.options.insert(option.name, option.default_value()),
+                Err(NoValue::Option) => {}
+                Err(NoValue::Broken(error)) => return Err(error),
+            }
+        }
         if let Some(init) = config.sections.get("Init") {
             for key in init.keys().filter(|key| &***key != "__name__") {
                 let is_known = key.starts_with("known/");

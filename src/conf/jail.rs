@@ -76,6 +76,16 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// Its options, unless it is written in Python.
+    pub fn definition(&self) -> Option<&Definition> {
+        match self {
+            Action::Python(_) => None,
+            Action::Shell { definition, .. } => Some(definition),
+        }
+    }
+}
+
 /// A jail, computed.
 #[derive(Debug)]
 pub struct Jail {
@@ -99,7 +109,7 @@ pub fn jail(
     name: &Rc<str>,
     forced: bool,
 ) -> Result<Option<Jail>, Error> {
-    let options = known_options(config, name, &FIRST_OPTIONS, None, true)?;
+    let options = known_options(config, name, &FIRST_OPTIONS)?;
     if !forced && options.get("enabled") != Some(&Value::Bool(true)) {
         return Ok(None);
     }
@@ -131,7 +141,7 @@ impl Jail {
         if let Some(reason) = self.read_filter(loader, config)? {
             return Ok(Some(reason));
         }
-        self.options = known_options(config, &self.name, &JAIL_OPTIONS, None, true)?;
+        self.options = known_options(config, &self.name, &JAIL_OPTIONS)?;
         if let Some(filter) = &mut self.filter {
             filter.read(&self.options, false)?;
         }

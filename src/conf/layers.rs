@@ -110,6 +110,20 @@ impl Loader {
         files
     }
 
+    /// The names of all filters or actions in a folder, sorted: every `X.conf` and `X.local` that is not hidden.
+    pub fn names(&self, folder: &str) -> Vec<String> {
+        let directory = join(&self.base, folder);
+        let mut names: Vec<String> = [".conf", ".local"]
+            .iter()
+            .flat_map(|ending| self.sorted(&directory, ending))
+            .filter(|path| self.exists(path))
+            .map(|path| without_ending(&path[directory.len() + 1..]).to_owned())
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
     fn exists(&self, file: &str) -> bool {
         match self.overlay.get(file) {
             Some(content) => content.is_some(),

@@ -6,10 +6,15 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+/// Up to this many keys are searched one by one, which is faster than hashing and needs no index. Nearly all maps of a
+/// configuration are that small.
+const LINEAR: usize = 48;
+
 /// Keys with values, in the order of their first insertion.
 #[derive(Clone, Debug)]
 pub struct Ordered<V> {
     items: Vec<(Rc<str>, V)>,
+    /// Where each key is; empty while there are few.
     index: HashMap<Rc<str>, usize>,
 }
 
@@ -38,33 +43,45 @@ impl<V> Ordered<V> {
         self.items.is_empty()
     }
 
+    fn position(&self, key: &str) -> Option<usize> {
+        if self.items.len() > LINEAR {
+            return self.index.get(key).copied();
+        }
+        self.items.iter().position(|(own, _)| **own == *key)
+    }
+
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&V> {
-        self.index.get(key).map(|&at| &self.items[at].1)
+        self.position(key).map(|at| &self.items[at].1)
     }
 
     /// The value of a key, to be changed.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut V> {
-        match self.index.get(key) {
-            Some(&at) => Some(&mut self.items[at].1),
+        match self.position(key) {
+            Some(at) => Some(&mut self.items[at].1),
             None => None,
         }
     }
 
     /// Whether the key is there.
     pub fn contains(&self, key: &str) -> bool {
-        self.index.contains_key(key)
+        self.position(key).is_some()
     }
 
     /// Sets a key. A key that is there keeps its place in the order.
     pub fn insert(&mut self, key: impl Into<Rc<str>>, value: V) {
         let key = key.into();
-        match self.index.get(&key) {
-            Some(&at) => self.items[at].1 = value,
-            None => {
-                self.index.insert(key.clone(), self.items.len());
-                self.items.push((key, value));
-            }
+        if let Some(at) = self.position(&key) {
+            self.items[at].1 = value;
+            return;
+        }
+        self.items.push((key, value));
+        let last = self.items.len() - 1;
+        if last > LINEAR {
+            self.index.insert(self.items[last].0.clone(), last);
+        } else if last == LINEAR {
+            let keys = self.items.iter().map(|(key, _)| key.clone());
+            self.index = keys.zip(0..).collect();
         }
     }
 
@@ -109,5 +126,19 @@ mod tests {
         assert_eq!(seen, [("b", 3), ("a", 2)]);
         assert_eq!(map.get("a"), Some(&2));
         assert_eq!(map.get("c"), None);
+    }
+
+    #[test]
+    fn large_maps_find_the_same_as_small_ones() {
+        let mut map = Ordered::new();
+        for number in 0..3 * LINEAR {
+            map.insert(number.to_string(), number);
+            map.insert("0", 0);
+            for there in 0..=number {
+                assert_eq!(map.get(&there.to_string()), Some(&there));
+            }
+            assert!(!map.contains("x"));
+        }
+        assert_eq!(map.len(), 3 * LINEAR);
     }
 }

@@ -86,8 +86,8 @@ pub(super) fn server_commands(
     let config = main.map_or(&empty, |layers| &layers.config);
     // The client expands these two as well, so a bad value there refuses everything.
     let early = [or(Type::Text, "socket", ""), or(Type::Text, "pidfile", "")];
-    known_options(config, "Definition", &early, None, true)?;
-    let options = known_options(config, "Definition", &SERVER_OPTIONS, None, true)?;
+    known_options(config, "Definition", &early)?;
+    let options = known_options(config, "Definition", &SERVER_OPTIONS)?;
     let level = options
         .get("loglevel")
         .map(Value::to_text)
@@ -102,13 +102,7 @@ pub(super) fn server_commands(
     }
     let mut commands = Vec::new();
     if config.sections.contains("Thread") {
-        let thread = known_options(
-            config,
-            "Thread",
-            &[known(Type::Int, "stacksize")],
-            None,
-            true,
-        )?;
+        let thread = known_options(config, "Thread", &[known(Type::Int, "stacksize")])?;
         let thread = thread
             .iter()
             .map(|(key, value)| (key.to_string(), value.clone()));
