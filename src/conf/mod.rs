@@ -8,6 +8,8 @@ mod config;
 mod definition;
 mod document;
 mod edit;
+#[cfg(test)]
+mod edit_tests;
 mod error;
 mod glob;
 mod jail;

@@ -151,7 +151,7 @@ impl Folder {
 
     /// Writes a temporary file and renames it to `name`. Whatever fails, the old file is untouched and the temporary
     /// one gone.
-    fn write(
+    pub(super) fn write(
         &self,
         name: &str,
         mode: u32,
@@ -165,20 +165,20 @@ impl Folder {
         let temporary = format!("{TEMPORARY}{}-{number}.tmp", std::process::id());
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
         let mut file = open_at(&self.directory, &temporary, flags, 0o600).map_err(failed)?;
-        let finish = |file: &mut File| {
-            write(file)?;
+        let mut finish = || {
+            write(&mut file)?;
             let about = file.metadata()?;
             if owner.is_some_and(|owner| owner != about.uid())
                 || group.is_some_and(|group| group != about.gid())
             {
-                fchown(&*file, owner, group)?;
+                fchown(&file, owner, group)?;
             }
             // After the owner, since a change of owner clears some bits.
             file.set_permissions(Permissions::from_mode(mode))?;
             file.sync_all()?;
             rename_at(&self.directory, &temporary, name)
         };
-        let result: io::Result<()> = { finish }(&mut file);
+        let result = finish();
         if let Err(source) = result {
             // Nothing better can be done if this fails, too; the name is one that fail2ban never reads.
             let _ = unlink_at(&self.directory, &temporary);

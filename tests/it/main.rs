@@ -2,3 +2,5 @@
 #![allow(clippy::unwrap_used)]
 
 mod conf_parity;
+#[path = "../fuzz/conf.rs"]
+mod fuzz_conf;
