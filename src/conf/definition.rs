@@ -4,7 +4,6 @@
 //! to later ones. What the options mean is the business of `jail` and `stream`.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::config::{Config, Given, NoValue, lower};
@@ -138,7 +137,7 @@ pub struct Definition {
     given: Given,
     /// Options that tags asked for. They are kept from the first pass on, as fail2ban does, even where a second pass
     /// would find something else.
-    found: HashMap<String, Option<Rc<str>>>,
+    found: Ordered<Option<Rc<str>>>,
 }
 
 impl Definition {
@@ -175,7 +174,7 @@ impl Definition {
             parameters,
             options: Ordered::new(),
             given: Given::new(),
-            found: HashMap::new(),
+            found: Ordered::new(),
         }))
     }
 
@@ -249,7 +248,7 @@ impl Definition {
         if together.is_empty() {
             return Ok(together);
         }
-        let mut ignore: HashSet<String> = ignore.iter().map(|&name| name.to_owned()).collect();
+        let mut ignore: Vec<String> = ignore.iter().map(|&name| name.to_owned()).collect();
         // An option with a conditional variant is chosen among its variants at ban time only.
         ignore.extend(
             together
@@ -266,7 +265,7 @@ impl Definition {
                 Ok(value) => Some(value.to_text().as_ref().into()),
                 Err(NoValue::Broken(error)) => return Err(error),
             };
-            found.insert(tag.to_owned(), value.clone());
+            found.insert(tag, value.clone());
             Ok(value)
         })?;
         for option in self.known {

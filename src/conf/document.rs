@@ -89,7 +89,11 @@ impl Document {
     /// Parses a text.
     pub fn parse(text: impl Into<String>) -> Result<Document, Fault> {
         let text = text.into();
-        let mut parser = Parser::default();
+        let mut parser = Parser {
+            // A guess that spares most growing: lines are rarely shorter on average.
+            lines: Vec::with_capacity(text.len() / 32 + 4),
+            ..Parser::default()
+        };
         let mut start = 0;
         while start < text.len() {
             let (end, next) = line_end(&text, start);
@@ -152,8 +156,8 @@ struct Parser {
     lines: Vec<Line>,
     sections: Vec<Section>,
     settings: Vec<Setting>,
-    /// The lines of each value while they are collected, parallel to `settings`.
-    values: Vec<Vec<String>>,
+    /// The text of each value while it is collected, parallel to `settings`.
+    values: Vec<String>,
     seen_sections: HashSet<Rc<str>>,
     /// For each section name a number; `[DEFAULT]` may be opened again and keeps its number.
     numbers: HashMap<Rc<str>, usize>,
@@ -197,8 +201,9 @@ impl Parser {
     }
 
     fn push_value_line(&mut self, value: &str) {
-        if let Some(lines) = self.values.last_mut() {
-            lines.push(value.to_owned());
+        if let Some(text) = self.values.last_mut() {
+            text.push('\n');
+            text.push_str(value);
         }
     }
 
@@ -255,7 +260,7 @@ impl Parser {
             line: self.lines.len(),
             last: self.lines.len(),
         });
-        self.values.push(vec![value]);
+        self.values.push(value);
         Ok(Kind::Option)
     }
 
@@ -277,8 +282,8 @@ impl Parser {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        for (setting, lines) in self.settings.iter_mut().zip(&self.values) {
-            setting.value = lines.join("\n").trim_end_matches(is_space).into();
+        for (setting, text) in self.settings.iter_mut().zip(&self.values) {
+            setting.value = text.trim_end_matches(is_space).into();
         }
         Ok(Document {
             text,

@@ -106,7 +106,11 @@ impl<V: Clone> Ordered<V> {
 
     /// A copy of this map, extended by `other`.
     pub fn merged(&self, other: &Ordered<V>) -> Ordered<V> {
-        let mut both = self.clone();
+        let mut both = Ordered {
+            items: Vec::with_capacity(self.len() + other.len()),
+            index: self.index.clone(),
+        };
+        both.items.extend_from_slice(&self.items);
         both.extend(other);
         both
     }

@@ -2,7 +2,6 @@
 //!
 //! Tags that name no option stay as they are: they are filled in at ban time or belong to the pattern.
 
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::error::Error;
@@ -22,17 +21,17 @@ pub type Fallback<'a> = dyn FnMut(&str) -> Result<Option<Rc<str>>, Error> + 'a;
 /// Tags named in `ignore` are left alone everywhere.
 pub fn substitute(
     options: &Ordered<Value>,
-    ignore: &HashSet<String>,
+    ignore: &[String],
     fallback: &mut Fallback,
 ) -> Result<Ordered<Value>, Error> {
     let mut options = options.clone();
     let names: Vec<Rc<str>> = options.keys().cloned().collect();
-    let mut done: HashSet<Rc<str>> = HashSet::new();
-    let mut counts: HashMap<Rc<str>, Counts> = HashMap::new();
+    let mut done: Vec<bool> = names.iter().map(|name| is_among(ignore, name)).collect();
+    let mut counts: Vec<Counts> = vec![Counts::new(); names.len()];
     loop {
         let mut again = false;
-        for name in &names {
-            if ignore.contains(&**name) || done.contains(name) {
+        for (at, name) in names.iter().enumerate() {
+            if done[at] {
                 continue;
             }
             let before: Rc<str> = match options.get(name) {
@@ -40,27 +39,24 @@ pub fn substitute(
                 Some(value) => value.to_text().as_ref().into(),
                 None => continue,
             };
-            let mut count = counts.remove(name).unwrap_or_default();
             let pass = Pass {
                 options: &options,
                 ignore,
                 name,
             };
-            let value = match pass.replace(&before, &mut count, fallback)? {
+            let value = match pass.replace(&before, &mut counts[at], fallback)? {
                 Some(value) if *value != *before => value,
                 // What tags stand for never changes, so a value that stayed as it is will stay so for good.
                 _ => {
-                    done.insert(name.clone());
+                    done[at] = true;
                     continue;
                 }
             };
-            if find_tag(&value, 0).is_some() {
-                counts.insert(name.clone(), count);
-                again = true;
+            match find_tag(&value, 0) {
+                Some(_) => again = true,
+                None => counts[at].clear(),
             }
-            if !value.contains('<') {
-                done.insert(name.clone());
-            }
+            done[at] = !value.contains('<');
             options.insert(name.clone(), Value::text(value));
         }
         if !again {
@@ -69,13 +65,18 @@ pub fn substitute(
     }
 }
 
+/// The list is short, so hashing it would cost more than it saves.
+fn is_among(list: &[String], name: &str) -> bool {
+    list.iter().any(|own| own == name)
+}
+
 /// How often each tag was replaced in one value.
 type Counts = Vec<(String, usize)>;
 
 /// One pass over the value of one option.
 struct Pass<'a> {
     options: &'a Ordered<Value>,
-    ignore: &'a HashSet<String>,
+    ignore: &'a [String],
     name: &'a str,
 }
 
@@ -95,7 +96,7 @@ impl Pass<'_> {
                 return Ok(changed);
             };
             let tag = &value[start + 1..end - 1];
-            if self.ignore.contains(tag) {
+            if is_among(self.ignore, tag) {
                 from = end;
                 continue;
             }
@@ -119,8 +120,8 @@ impl Pass<'_> {
                 None => counts.push((tag.to_owned(), 1)),
             }
             let whole = &value[start..end];
-            from = start_after_replacing(value, start, whole, &replacement);
-            let replaced = value.replace(whole, &replacement);
+            let replaced;
+            (replaced, from) = replace_all(value, start, whole, &replacement);
             if replaced.len() > MAX_VALUE {
                 return Err(Error::limit(format!(
                     "option '{}' grows beyond {MAX_VALUE} bytes when its tags are replaced",
@@ -141,28 +142,46 @@ impl Pass<'_> {
     }
 }
 
-/// Where the search goes on after all `whole` were replaced: at the same character position as before. That is the
-/// same byte unless the tag also stood further to the front, put together by an earlier replacement.
-fn start_after_replacing(value: &str, start: usize, whole: &str, replacement: &str) -> usize {
-    if !value[..start].contains(whole) {
-        return start;
+/// Replaces every `whole`, and says where the search goes on: at the same character position as `start` had before. That
+/// is the same byte unless the tag also stood further to the front, put together by an earlier replacement.
+fn replace_all(value: &str, start: usize, whole: &str, replacement: &str) -> (String, usize) {
+    let mut out = String::with_capacity(value.len() + replacement.len());
+    let mut copied = 0;
+    let mut search = 0;
+    while let Some(found) = value[search..].find('<') {
+        let at = search + found;
+        if value[at..].starts_with(whole) {
+            out.push_str(&value[copied..at]);
+            out.push_str(replacement);
+            copied = at + whole.len();
+            search = copied;
+        } else {
+            search = at + 1;
+        }
+    }
+    out.push_str(&value[copied..]);
+    if out.is_char_boundary(start) && out.as_bytes()[..start] == value.as_bytes()[..start] {
+        return (out, start);
     }
     let position = value[..start].chars().count();
-    let replaced = value.replace(whole, replacement);
-    let mut places = replaced.char_indices().map(|(at, _)| at);
-    places.nth(position).unwrap_or(replaced.len())
+    let mut places = out.char_indices().map(|(at, _)| at);
+    let from = places.nth(position).unwrap_or(out.len());
+    (out, from)
 }
 
 /// The first `<tag>` at or behind `from`: its start and its end. A tag holds no blank and no angle bracket.
 fn find_tag(value: &str, from: usize) -> Option<(usize, usize)> {
+    let bytes = value.as_bytes();
     let mut from = from;
     loop {
         let start = from + value[from..].find('<')?;
-        let stop = start + 1 + value[start + 1..].find(['<', '>', ' '])?;
-        if value.as_bytes()[stop] == b'>' && stop > start + 1 {
+        let inner = bytes[start + 1..].iter();
+        let length = inner.take_while(|byte| !b"<> ".contains(byte)).count();
+        let stop = start + 1 + length;
+        if length > 0 && bytes.get(stop) == Some(&b'>') {
             return Some((start, stop + 1));
         }
-        from = start + 1;
+        from = stop;
     }
 }
 
@@ -175,7 +194,7 @@ mod tests {
         for (key, value) in options {
             map.insert(*key, Value::from(*value));
         }
-        let ignore = ignore.iter().map(|name| (*name).to_owned()).collect();
+        let ignore: Vec<String> = ignore.iter().map(|name| (*name).to_owned()).collect();
         let result = substitute(&map, &ignore, &mut |tag| {
             Ok((tag == "extra").then(|| "EXTRA".into()))
         })?;

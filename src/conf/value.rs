@@ -141,6 +141,17 @@ pub fn integer(text: &str) -> Option<i64> {
     Some(if negative { -number } else { number })
 }
 
+/// Whether Python prints a character as it is: not controls, white space, formatting and private characters. Characters
+/// that no Unicode version had assigned are taken for printable.
+fn is_printable(c: char) -> bool {
+    let formatting = matches!(c,
+        '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0001}'..='\u{e007f}');
+    let private = matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..);
+    !(c.is_control() || is_space(c) || formatting || private)
+}
+
 /// What Python's `repr()` prints for a text; fail2ban's messages quote names this way.
 pub(crate) fn quoted(text: &str) -> String {
     let quote = if text.contains('\'') && !text.contains('"') {
@@ -160,7 +171,7 @@ pub(crate) fn quoted(text: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
-            c if c != ' ' && (c.is_control() || is_space(c) || c == '\u{ad}') => {
+            c if c != ' ' && !is_printable(c) => {
                 let code = c as u32;
                 let escaped = match code {
                     0..=0xff => format!("\\x{code:02x}"),
