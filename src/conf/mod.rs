@@ -20,6 +20,8 @@ mod stream;
 mod tags;
 pub mod time;
 mod tree;
+#[cfg(test)]
+mod tree_tests;
 mod value;
 mod version;
 mod views;
