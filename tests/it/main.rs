@@ -4,3 +4,5 @@
 mod conf_parity;
 #[path = "../fuzz/conf.rs"]
 mod fuzz_conf;
+#[path = "../fuzz/conf_against_fail2ban.rs"]
+mod fuzz_conf_against_fail2ban;
