@@ -219,6 +219,12 @@ impl Loader {
         let mut list = Vec::new();
         for name in value.to_text().split('\n') {
             let path = join(directory, name);
+            if path.contains('\0') {
+                return Err(Error::Definition {
+                    subject: file.to_owned(),
+                    message: format!("'{option}' includes a file name with a NUL character in it"),
+                });
+            }
             if !seen.contains(&path) {
                 list.extend(self.with_includes(&[path], &seen_below)?);
             }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::config::Config;
 use super::definition::{ACTION_OPTIONS, Known, Type, known, known_options};
 use super::error::Error;
-use super::glob::glob;
+use super::glob::{glob, is_pattern};
 use super::jail::{Action, JAIL_OPTIONS, Jail, jail};
 use super::layers::{Layers, Loader, Warning};
 use super::ordered::Ordered;
@@ -327,6 +327,12 @@ fn log_commands(
     let mut commands = Vec::new();
     for line in value.split('\n') {
         let (pattern, position) = line.rsplit_once(' ').unwrap_or((line, "head"));
+        if pattern.contains('\0') && is_pattern(pattern) {
+            return Err(Error::Definition {
+                subject: format!("jail '{}'", jail.name),
+                message: "logpath holds a NUL character".to_owned(),
+            });
+        }
         for path in glob(pattern) {
             if Path::new(&path).exists() {
                 commands.push(vec![
