@@ -1,1 +1,19 @@
-//! Python's regex dialect and fail2ban's date templates.
+//! Python's regex dialect, fail2ban's tags and date templates, and a filter made of them.
+//!
+//! Everything works on text that is given: this module reads no file, asks no daemon and resolves no name.
+
+pub mod ast;
+pub mod compile;
+pub mod danger;
+pub mod date;
+mod error;
+mod escape;
+mod failregex;
+pub mod parse;
+mod simplify;
+pub mod tags;
+mod translate;
+
+pub use compile::{MAX_PATTERN_BYTES, MAX_TEXT_BYTES, Match, Pattern};
+pub use error::PatternError;
+pub use failregex::{FailRegex, Found, Groups, UseDns};
