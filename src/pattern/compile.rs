@@ -104,6 +104,11 @@ impl Pattern {
             .map(|(_, index)| *index)
     }
 
+    /// Number of capturing groups, not counting the whole match.
+    pub fn groups(&self) -> usize {
+        self.parsed.groups
+    }
+
     /// The parsed pattern.
     pub fn root(&self) -> &Node {
         &self.parsed.root

@@ -4,16 +4,21 @@
 
 pub mod ast;
 pub mod compile;
+mod connection;
 pub mod danger;
 pub mod date;
 mod error;
 mod escape;
 mod failregex;
+mod filter;
+mod identity;
 pub mod parse;
 mod simplify;
 pub mod tags;
 mod translate;
 
 pub use compile::{MAX_PATTERN_BYTES, MAX_TEXT_BYTES, Match, Pattern};
+pub use connection::Failure;
 pub use error::PatternError;
 pub use failregex::{FailRegex, Found, Groups, UseDns};
+pub use filter::{Filter, FilterDefinition, FilterError, Hit, LineResult, Outcome};

@@ -1,2 +1,4 @@
 //! The integration tests: one binary, request in, answer out.
 #![allow(clippy::unwrap_used)]
+
+mod pattern;

@@ -1,7 +1,9 @@
-"""Answers with Python's own `re`, line by line, for the tests of `pattern`.
+"""Answers with Python's own `re` for the tests of `pattern`.
 
-Reads a JSON object per line, {"pattern", "multiline", "texts"}, and answers with one per line: {"error": "..."}, or
-{"names": {name: number}, "results": [null, "timeout" or [[start, end] or null, ...], ...]} with positions in characters.
+Reads a JSON object per line and answers with one per line. `{"texts": [...]}` sets the texts to search, and is answered
+with `{}`. `{"pattern", "multiline", "texts": null or [...]}` searches those texts or its own, and is answered with
+`{"error": "..."}`, or `{"names": {name: number}, "found": [[index, [[start, end] or null, ...] or "timeout"], ...]}`:
+the texts with a match, and the positions of its groups in characters.
 """
 import json
 import re
@@ -20,25 +22,33 @@ def late(*_):
     raise Late
 
 
-def answer(request):
+def answer(request, shared):
     try:
         compiled = re.compile(request["pattern"], re.MULTILINE if request["multiline"] else 0)
     except (re.error, OverflowError, RecursionError, ValueError) as error:
         return {"error": str(error)}
-    results = []
-    for text in request["texts"]:
+    found = []
+    own = request["texts"]
+    for index, text in enumerate(shared if own is None else own):
         signal.setitimer(signal.ITIMER_REAL, 0.5)
         try:
-            found = compiled.search(text)
-            results.append(found and [None if span == (-1, -1) else span for span in
-                                      (found.span(group) for group in range(compiled.groups + 1))])
+            match = compiled.search(text)
+            if match:
+                spans = [match.span(group) for group in range(compiled.groups + 1)]
+                found.append([index, [None if span == (-1, -1) else span for span in spans]])
         except Late:
-            results.append("timeout")
+            found.append([index, "timeout"])
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-    return {"names": dict(compiled.groupindex), "results": results}
+    return {"names": dict(compiled.groupindex), "found": found}
 
 
 signal.signal(signal.SIGALRM, late)
+texts = []
 for line in sys.stdin:
-    print(json.dumps(answer(json.loads(line))), flush=True)
+    request = json.loads(line)
+    if "pattern" in request:
+        print(json.dumps(answer(request, texts)), flush=True)
+    else:
+        texts = request["texts"]
+        print("{}", flush=True)
