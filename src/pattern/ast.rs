@@ -135,8 +135,8 @@ pub struct Repeat {
     pub max: Option<u32>,
     /// How it chooses.
     pub greed: Greed,
-    /// Where the quantifier stands in the pattern, in characters from 0.
-    pub at: usize,
+    /// Where what is repeated begins in the pattern, in characters from 0.
+    pub start: usize,
     /// The character after the whole quantifier, in characters from 0.
     pub end: usize,
 }

@@ -7,6 +7,7 @@ use std::cell::OnceCell;
 use super::PatternError;
 use super::ast::{Assertion, Node};
 use super::danger;
+use super::faithful;
 use super::parse::{Parsed, parse};
 use super::simplify::simplify;
 use super::translate::{Mode, needs_backtracking, translate};
@@ -57,6 +58,7 @@ type Compiled = OnceCell<Result<Program, PatternError>>;
 
 /// A pattern in Python's dialect.
 pub struct Pattern {
+    source: String,
     parsed: Parsed,
     has_final_line_end: bool,
     ascii: Compiled,
@@ -73,11 +75,13 @@ impl Pattern {
             });
         }
         let mut parsed = parse(source, multi_line)?;
+        faithful::check(&parsed.root)?;
         parsed.root = simplify(parsed.root);
         let has_final_line_end = parsed
             .root
             .any(&|node| matches!(node, Node::Assert(Assertion::FinalLineEnd)));
         Ok(Pattern {
+            source: source.to_string(),
             parsed,
             has_final_line_end,
             ascii: OnceCell::new(),
@@ -88,6 +92,11 @@ impl Pattern {
     /// Builds the engine for ASCII text now, so that a pattern too large for it is refused early.
     pub fn prepare(&self) -> Result<(), PatternError> {
         self.program(Mode::Ascii).map(|_| ())
+    }
+
+    /// The pattern as written.
+    pub fn source(&self) -> &str {
+        &self.source
     }
 
     /// Names of groups with their numbers.
@@ -172,7 +181,18 @@ impl Pattern {
             .delegate_size_limit(PROGRAM_BYTES)
             .delegate_dfa_size_limit(CACHE_BYTES)
             .build()
-            .map_err(|error| engine_refuses(&error.to_string()))?;
+            .map_err(|error| match error {
+                // Parse and compile errors other than of size mean that the engine lacks something.
+                fancy_regex::Error::CompileError(error)
+                    if error.to_string().contains("size limit") =>
+                {
+                    engine_refuses(&error.to_string())
+                }
+                error => PatternError::Unsupported {
+                    construct: format!("the engine says: {error}"),
+                    position: 0,
+                },
+            })?;
         let relaxed = if mode == Mode::Ascii {
             Mode::AsciiRelaxed
         } else {
@@ -193,7 +213,7 @@ impl Pattern {
         from: usize,
     ) -> Result<Option<Match>, PatternError> {
         let captures = regex.captures_from_pos(text, from).map_err(|_| {
-            let cause = danger::slowest_construct(&self.parsed.root);
+            let cause = danger::slowest_construct(self);
             PatternError::Catastrophic {
                 construct: cause.construct,
                 position: cause.position,
@@ -292,7 +312,7 @@ mod tests {
             Err(PatternError::Catastrophic {
                 construct,
                 position,
-            }) => assert_eq!((construct.as_str(), position), ("+", 11)),
+            }) => assert_eq!((construct.as_str(), position), (r"(?:\w+\s?)+", 1)),
             other => panic!("{other:?}"),
         }
     }

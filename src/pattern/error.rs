@@ -56,6 +56,16 @@ pub enum PatternError {
     },
 }
 
+impl PatternError {
+    /// True when the daemon would refuse the same; false for limits of our own, when only the daemon can tell.
+    pub fn daemon_refuses(&self) -> bool {
+        matches!(
+            self,
+            PatternError::Syntax { .. } | PatternError::Rule(_) | PatternError::DatePattern { .. }
+        )
+    }
+}
+
 impl fmt::Display for PatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

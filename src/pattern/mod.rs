@@ -10,6 +10,7 @@ pub mod date;
 mod error;
 mod escape;
 mod failregex;
+mod faithful;
 mod filter;
 mod identity;
 pub mod parse;
@@ -19,6 +20,7 @@ mod translate;
 
 pub use compile::{MAX_PATTERN_BYTES, MAX_TEXT_BYTES, Match, Pattern};
 pub use connection::Failure;
+pub use danger::{Warning, warnings};
 pub use error::PatternError;
 pub use failregex::{FailRegex, Found, Groups, UseDns};
 pub use filter::{Filter, FilterDefinition, FilterError, Hit, LineResult, Outcome};

@@ -154,6 +154,18 @@ fn write_relaxed(node: &Node, root: &Node, mode: Mode, copies: usize, out: &mut 
 }
 
 fn write_repeat(repeat: &Repeat, body: &str, mode: Mode, out: &mut String) {
+    // The engine cannot repeat a look-around; one turn of something without width is as good as many.
+    if repeat.node.width(&[]).1 == 0 && repeat.node.any(&|node| matches!(node, Node::Look { .. })) {
+        let _ = match (repeat.min, repeat.max, repeat.greed) {
+            (0, Some(0), _) => write!(out, "(?:{NEVER}{body}|)"),
+            (0, _, Greed::Lazy) => write!(out, "(?:|{body})"),
+            (0, _, Greed::Possessive) if !mode.relaxed() => write!(out, "(?>(?:{body}|))"),
+            (0, _, _) => write!(out, "(?:{body}|)"),
+            (_, _, Greed::Possessive) if !mode.relaxed() => write!(out, "(?>{body})"),
+            _ => write!(out, "(?:{body})"),
+        };
+        return;
+    }
     let possessive = repeat.greed == Greed::Possessive && !mode.relaxed();
     if possessive {
         out.push_str("(?>");

@@ -41,7 +41,7 @@ pub fn budget() -> (Random, Duration) {
 }
 
 /// Pieces that patterns are made and mutated of.
-const PIECES: [&str; 66] = [
+const PIECES: [&str; 69] = [
     "a",
     "b",
     "A",
@@ -101,6 +101,9 @@ const PIECES: [&str; 66] = [
     "é",
     "ſ",
     "K",
+    "(?:|a)",
+    "(?:a?b?)",
+    "(?:a?|b)",
     "{",
     "}",
     "a{2}",
@@ -245,6 +248,7 @@ fn check(
         match spans_of(&ours, text) {
             Ok(spans) if spans.as_ref() == expected => {}
             Err(PatternError::Catastrophic { .. }) => tally.limited += 1,
+            Err(PatternError::Unsupported { .. }) => tally.unsupported += 1,
             Err(PatternError::Engine { message }) if message.contains("size limit") => {
                 tally.limited += 1
             }
