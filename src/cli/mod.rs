@@ -1,1 +1,3 @@
 //! Commands of the program, one file each.
+
+pub mod test_filter;

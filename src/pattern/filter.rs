@@ -198,6 +198,11 @@ impl Filter {
         &self.ignoreregex
     }
 
+    /// Lines searched together, at least 1.
+    pub fn maxlines(&self) -> usize {
+        self.maxlines
+    }
+
     /// The compiled prefregex.
     pub fn prefregex(&self) -> Option<&FailRegex> {
         self.prefregex.as_ref()

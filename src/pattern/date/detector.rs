@@ -114,13 +114,6 @@ impl DateDetector {
         Ok(detector)
     }
 
-    /// Names of the templates in their present order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.entries
-            .iter()
-            .map(|entry| entry.template.name.as_str())
-    }
-
     /// Finds the date in a line and reads it.
     pub fn find(&mut self, line: &str) -> Result<Option<Stamp>, PatternError> {
         let Some((found, index)) = self.choose(line)? else {
