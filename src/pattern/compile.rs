@@ -18,6 +18,8 @@ pub const MAX_PATTERN_BYTES: usize = 16 * 1024;
 pub const MAX_TEXT_BYTES: usize = 64 * 1024;
 /// Steps back that the backtracking engine may take for one search. The stock filters on their sample logs stay far below.
 const BACKTRACK_LIMIT: usize = 200_000;
+/// Instructions of a compiled backtracking program.
+const MAX_INSTRUCTIONS: usize = 50_000;
 /// Memory of one compiled program in bytes.
 const PROGRAM_BYTES: usize = 4 * 1024 * 1024;
 /// Memory of the lazy automaton of one program in bytes.
@@ -180,18 +182,21 @@ impl Pattern {
             .backtrack_limit(BACKTRACK_LIMIT)
             .delegate_size_limit(PROGRAM_BYTES)
             .delegate_dfa_size_limit(CACHE_BYTES)
+            .max_prog_size(MAX_INSTRUCTIONS)
             .build()
-            .map_err(|error| match error {
-                // Parse and compile errors other than of size mean that the engine lacks something.
-                fancy_regex::Error::CompileError(error)
-                    if error.to_string().contains("size limit") =>
+            .map_err(|error| {
+                let text = error.to_string();
+                // Anything but a matter of size means that the engine lacks something.
+                if ["size limit", "NFA", "complex"]
+                    .iter()
+                    .any(|word| text.contains(word))
                 {
-                    engine_refuses(&error.to_string())
+                    return engine_refuses(&text);
                 }
-                error => PatternError::Unsupported {
-                    construct: format!("the engine says: {error}"),
+                PatternError::Unsupported {
+                    construct: format!("the engine says: {text}"),
                     position: 0,
-                },
+                }
             })?;
         let relaxed = if mode == Mode::Ascii {
             Mode::AsciiRelaxed
@@ -315,5 +320,34 @@ mod tests {
             }) => assert_eq!((construct.as_str(), position), (r"(?:\w+\s?)+", 1)),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn oversized_patterns_are_refused_quickly() {
+        let started = std::time::Instant::now();
+        for pattern in [
+            "(?:(?:(?:a{1000}){1000}){1000}){1000}",
+            r"(?=(?:a{1000}){1000})\w{60000}",
+            r"(?!x)a{4294967290}",
+            r"(?:\w{500}){500}\b",
+        ] {
+            let outcome = Pattern::new(pattern, false)
+                .and_then(|pattern| pattern.search(&"aé".repeat(100), 0).map(|_| ()));
+            assert!(
+                matches!(outcome, Err(PatternError::Engine { .. })),
+                "{pattern}: {outcome:?}"
+            );
+        }
+        assert!(matches!(
+            Pattern::new(&"a".repeat(20_000), false),
+            Err(PatternError::TooLong { .. })
+        ));
+        assert!(Pattern::new(&"(".repeat(10_000), false).is_err());
+        let text = "a".repeat(70_000);
+        assert!(matches!(
+            Pattern::new("a", false).unwrap().search(&text, 0),
+            Err(PatternError::TextTooLong { .. })
+        ));
+        assert!(started.elapsed() < std::time::Duration::from_secs(20));
     }
 }

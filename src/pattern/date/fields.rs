@@ -206,6 +206,7 @@ pub fn moment(captured: &[(&str, &str)], default_zone: Option<i32>, clock: &Cloc
     } else {
         clock.zone.clone()
     };
+    // Of the two moments of an hour that the clocks repeat, the first: the C library takes the one nearer to what it was asked before.
     Some(result.to_zoned(zone).ok()?.timestamp().as_second())
 }
 

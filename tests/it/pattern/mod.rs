@@ -2,7 +2,9 @@
 //!
 //! The yardsticks are asked at test time, in child processes; nothing of theirs is kept here.
 
+mod dates;
 mod mutation;
 mod oracle;
 mod raw;
 mod samples;
+mod speed;

@@ -78,7 +78,7 @@ pub enum Verdict {
     },
 }
 
-/// A Python process that answers for `re`.
+/// A Python process that answers questions.
 pub struct Oracle {
     child: Child,
     input: ChildStdin,
@@ -86,9 +86,20 @@ pub struct Oracle {
 }
 
 impl Oracle {
+    /// For `re`.
     pub fn start() -> Oracle {
+        Oracle::of("oracle.py")
+    }
+
+    /// For fail2ban's date detector.
+    pub fn dates() -> Oracle {
+        Oracle::of("oracle_dates.py")
+    }
+
+    fn of(script: &str) -> Oracle {
         let mut child = python()
-            .arg(format!("{DATA}/oracle.py"))
+            .arg(format!("{DATA}/{script}"))
+            .env("TZ", SAMPLE_ZONE)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -102,7 +113,7 @@ impl Oracle {
         }
     }
 
-    fn ask(&mut self, request: &serde_json::Value) -> serde_json::Value {
+    pub fn ask(&mut self, request: &serde_json::Value) -> serde_json::Value {
         writeln!(self.input, "{request}").unwrap();
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
