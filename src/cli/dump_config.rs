@@ -35,12 +35,9 @@ impl std::error::Error for DumpError {}
 /// Prints the stream of the configuration in `config_dir`, as fail2ban 1.0.2 would compute it.
 pub fn run(config_dir: &Path, out: &mut dyn Write) -> Result<(), DumpError> {
     let tree = Tree::load(config_dir).map_err(DumpError::Config)?;
-    let stream = tree
-        .stream(&StreamOptions::default())
-        .map_err(DumpError::Config)?;
+    let stream = tree.stream(&StreamOptions::default()).map_err(DumpError::Config)?;
     for command in &stream.commands {
-        serde_json::to_writer(&mut *out, command)
-            .map_err(|error| DumpError::Output(error.into()))?;
+        serde_json::to_writer(&mut *out, command).map_err(|error| DumpError::Output(error.into()))?;
         out.write_all(b"\n").map_err(DumpError::Output)?;
     }
     out.flush().map_err(DumpError::Output)?;

@@ -6,6 +6,7 @@ pub mod job;
 pub mod serve;
 pub mod set_password;
 pub mod setup;
+pub mod test_filter;
 
 use std::collections::BTreeMap;
 use std::fmt;

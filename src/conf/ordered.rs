@@ -20,10 +20,7 @@ pub struct Ordered<V> {
 
 impl<V> Default for Ordered<V> {
     fn default() -> Self {
-        Ordered {
-            items: Vec::new(),
-            index: HashMap::new(),
-        }
+        Ordered { items: Vec::new(), index: HashMap::new() }
     }
 }
 
@@ -106,10 +103,7 @@ impl<V: Clone> Ordered<V> {
 
     /// A copy of this map, extended by `other`.
     pub fn merged(&self, other: &Ordered<V>) -> Ordered<V> {
-        let mut both = Ordered {
-            items: Vec::with_capacity(self.len() + other.len()),
-            index: self.index.clone(),
-        };
+        let mut both = Ordered { items: Vec::with_capacity(self.len() + other.len()), index: self.index.clone() };
         both.items.extend_from_slice(&self.items);
         both.extend(other);
         both

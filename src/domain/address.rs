@@ -324,10 +324,7 @@ mod tests {
         let read = serde_json::from_str::<IpOrNet>;
         assert_eq!(read("\"192.0.2.7/24\"").unwrap(), net("192.0.2.0/24"));
         assert!(read("\"127.1\"").is_err());
-        assert_eq!(
-            serde_json::to_string(&net("::FFFF:1.2.3.4")).unwrap(),
-            "\"1.2.3.4\""
-        );
+        assert_eq!(serde_json::to_string(&net("::FFFF:1.2.3.4")).unwrap(), "\"1.2.3.4\"");
     }
 
     #[test]

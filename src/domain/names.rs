@@ -227,18 +227,10 @@ mod tests {
 
     #[test]
     fn names_in_json_are_checked_the_same_way() {
-        assert_eq!(
-            serde_json::from_str::<JailName>("\"sshd\"")
-                .unwrap()
-                .as_str(),
-            "sshd"
-        );
+        assert_eq!(serde_json::from_str::<JailName>("\"sshd\"").unwrap().as_str(), "sshd");
         assert!(serde_json::from_str::<JailName>("\"loglevel\"").is_err());
         assert!(serde_json::from_str::<ConfName>("\"../x\"").is_err());
-        assert_eq!(
-            serde_json::to_string(&"sshd".parse::<ConfName>().unwrap()).unwrap(),
-            "\"sshd\""
-        );
+        assert_eq!(serde_json::to_string(&"sshd".parse::<ConfName>().unwrap()).unwrap(), "\"sshd\"");
     }
 
     #[test]

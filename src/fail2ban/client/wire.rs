@@ -42,44 +42,35 @@ impl Deadline {
     /// What is left; never zero, because a socket takes zero for "for ever".
     fn left(&self) -> Result<Duration, Error> {
         let left = self.at.saturating_duration_since(Instant::now());
-        if left < Duration::from_micros(10) {
-            Err(self.missed())
-        } else {
-            Ok(left)
-        }
+        if left < Duration::from_micros(10) { Err(self.missed()) } else { Ok(left) }
     }
 
     fn missed(&self) -> Error {
-        Error::Busy {
-            waited: self.patience,
-        }
+        Error::Busy { waited: self.patience }
     }
 }
 
 pub(super) fn connect(path: &Path, deadline: &Deadline) -> Result<UnixStream, Error> {
-    let unreachable = |why: String| Error::Unreachable {
-        path: path.to_owned(),
-        why,
-    };
-    let address = SockAddr::unix(path)
-        .map_err(|error| unreachable(format!("no usable path for a socket ({error})")))?;
+    let unreachable = |why: String| Error::Unreachable { path: path.to_owned(), why };
+    let address =
+        SockAddr::unix(path).map_err(|error| unreachable(format!("no usable path for a socket ({error})")))?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)
         .map_err(|error| unreachable(format!("no socket to be had ({error})")))?;
     loop {
         // The daemon's backlog is one connection: where it is full, this is how long the kernel lets us wait for a place.
-        socket
-            .set_write_timeout(Some(deadline.left()?))
-            .map_err(|error| unreachable(error.to_string()))?;
+        socket.set_write_timeout(Some(deadline.left()?)).map_err(|error| unreachable(error.to_string()))?;
         match socket.connect(&address) {
             Ok(()) => break,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => {
                 return Err(match error.kind() {
                     ErrorKind::WouldBlock | ErrorKind::TimedOut => deadline.missed(),
-                    ErrorKind::NotFound => unreachable("there is no such socket; start fail2ban, or name the socket it uses".to_owned()),
-                    ErrorKind::ConnectionRefused => {
-                        unreachable("nobody listens there; start fail2ban (a file left by a crash does no harm)".to_owned())
+                    ErrorKind::NotFound => {
+                        unreachable("there is no such socket; start fail2ban, or name the socket it uses".to_owned())
                     }
+                    ErrorKind::ConnectionRefused => unreachable(
+                        "nobody listens there; start fail2ban (a file left by a crash does no harm)".to_owned(),
+                    ),
                     ErrorKind::PermissionDenied => unreachable("permission denied; run as root".to_owned()),
                     _ => unreachable(error.to_string()),
                 });
@@ -93,21 +84,14 @@ pub(super) fn connect(path: &Path, deadline: &Deadline) -> Result<UnixStream, Er
     // SAFETY: geteuid takes nothing, touches no memory and cannot fail.
     let ours = unsafe { libc::geteuid() };
     if uid != 0 && uid != ours {
-        return Err(Error::Untrusted {
-            path: path.to_owned(),
-            uid,
-        });
+        return Err(Error::Untrusted { path: path.to_owned(), uid });
     }
     Ok(stream)
 }
 
 /// Who listens at the other end.
 pub fn credentials(stream: &UnixStream) -> std::io::Result<libc::ucred> {
-    let mut found = libc::ucred {
-        pid: 0,
-        uid: u32::MAX,
-        gid: u32::MAX,
-    };
+    let mut found = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
     let mut length = size_of::<libc::ucred>() as libc::socklen_t;
     // SAFETY: the pointer and the length describe `found`, which outlives the call; the descriptor is open as long as `stream` is.
     let result = unsafe {
@@ -119,39 +103,23 @@ pub fn credentials(stream: &UnixStream) -> std::io::Result<libc::ucred> {
             &raw mut length,
         )
     };
-    if result == 0 {
-        Ok(found)
-    } else {
-        Err(std::io::Error::last_os_error())
-    }
+    if result == 0 { Ok(found) } else { Err(std::io::Error::last_os_error()) }
 }
 
 /// Whether an idle connection is open and silent, as it should be.
 pub(super) fn is_quiet(stream: &UnixStream) -> bool {
     let mut byte = 0u8;
     // SAFETY: one byte is read at most, into `byte`, which outlives the call; the descriptor is open as long as `stream` is.
-    let count = unsafe {
-        libc::recv(
-            stream.as_raw_fd(),
-            (&raw mut byte).cast(),
-            1,
-            libc::MSG_PEEK | libc::MSG_DONTWAIT,
-        )
-    };
+    let count =
+        unsafe { libc::recv(stream.as_raw_fd(), (&raw mut byte).cast(), 1, libc::MSG_PEEK | libc::MSG_DONTWAIT) };
     count < 0 && std::io::Error::last_os_error().kind() == ErrorKind::WouldBlock
 }
 
 fn gone(what: &str) -> Failure {
-    Failure::Gone(Error::Protocol(format!(
-        "fail2ban closed the connection {what}; it may be restarting, try again"
-    )))
+    Failure::Gone(Error::Protocol(format!("fail2ban closed the connection {what}; it may be restarting, try again")))
 }
 
-pub(super) fn send(
-    stream: &mut UnixStream,
-    mut request: &[u8],
-    deadline: &Deadline,
-) -> Result<(), Failure> {
+pub(super) fn send(stream: &mut UnixStream, mut request: &[u8], deadline: &Deadline) -> Result<(), Failure> {
     while !request.is_empty() {
         set_timeout(stream.set_write_timeout(Some(deadline.left()?)))?;
         match stream.write(request) {
@@ -169,20 +137,14 @@ pub(super) fn send(
 }
 
 /// Reads to the STOP of the pickle and the terminator behind it, which must be all there is. Returns the buffer and the pickle's length.
-pub(super) fn receive(
-    stream: &mut UnixStream,
-    limit: usize,
-    deadline: &Deadline,
-) -> Result<(Vec<u8>, usize), Failure> {
+pub(super) fn receive(stream: &mut UnixStream, limit: usize, deadline: &Deadline) -> Result<(Vec<u8>, usize), Failure> {
     let mut buffer = Vec::new();
     let mut filled = 0;
     let mut framer = Framer::default();
     let mut pickle_end = None;
     loop {
         if pickle_end.is_none() {
-            pickle_end = framer
-                .end(&buffer[..filled])
-                .map_err(|code| Error::from(PickleError::Malformed(code)))?;
+            pickle_end = framer.end(&buffer[..filled]).map_err(|code| Error::from(PickleError::Malformed(code)))?;
         }
         if let Some(end) = pickle_end {
             let behind = &buffer[end..filled];
@@ -194,9 +156,7 @@ pub(super) fn receive(
             }
         }
         if filled >= limit {
-            return Err(
-                Error::Protocol(format!("the reply is longer than {} KiB", limit >> 10)).into(),
-            );
+            return Err(Error::Protocol(format!("the reply is longer than {} KiB", limit >> 10)).into());
         }
         if filled == buffer.len() {
             buffer.resize(filled + filled.clamp(FIRST_READ, LARGEST_READ), 0);
@@ -205,10 +165,9 @@ pub(super) fn receive(
         match stream.read(&mut buffer[filled..]) {
             Ok(0) if filled == 0 => return Err(gone("without an answer")),
             Ok(0) => {
-                return Err(Error::Protocol(
-                    "fail2ban closed the connection in the middle of its answer".to_owned(),
-                )
-                .into());
+                return Err(
+                    Error::Protocol("fail2ban closed the connection in the middle of its answer".to_owned()).into()
+                );
             }
             Ok(count) => filled += count,
             Err(error) => match error.kind() {
@@ -218,10 +177,9 @@ pub(super) fn receive(
                 }
                 _ if filled == 0 => return Err(gone("without an answer")),
                 _ => {
-                    return Err(Error::Protocol(format!(
-                        "the connection broke in the middle of the answer ({error})"
-                    ))
-                    .into());
+                    return Err(
+                        Error::Protocol(format!("the connection broke in the middle of the answer ({error})")).into()
+                    );
                 }
             },
         }

@@ -242,10 +242,7 @@ fn version_0_9_is_asked_as_it_understands() {
         (&["get", "lab", "journalmatch"], "(0, [])"),
         (&["get", "lab", "failregex"], "(0, [])"),
         (&["get", "lab", "ignoreregex"], "(0, [])"),
-        (
-            &["get", "lab", "datepattern"],
-            "(0, (None, 'Default Detectors'))",
-        ),
+        (&["get", "lab", "datepattern"], "(0, (None, 'Default Detectors'))"),
         (&["get", "lab", "logencoding"], "(0, 'UTF-8')"),
         (&["get", "lab", "findtime"], "(0, 600)"),
         (&["get", "lab", "bantime"], "(0, -1)"),
@@ -272,26 +269,9 @@ fn version_0_9_is_asked_as_it_understands() {
     assert_eq!(daemon.unban(&lab, &["192.0.2.1", "198.51.100.7"]), Ok(1));
     assert_eq!(daemon.ignore_self(&lab), Ok(None));
     let settings = daemon.jail_settings(&lab).unwrap();
-    assert_eq!(
-        (settings.ban_time, settings.find_time, settings.max_retry),
-        (-1.0, 600.0, 3)
-    );
-    assert_eq!(
-        (
-            settings.escalation,
-            settings.max_matches,
-            settings.ignore_self
-        ),
-        (None, None, None)
-    );
-    assert_eq!(
-        (
-            settings.prefregex.as_str(),
-            settings.date_pattern,
-            settings.max_lines
-        ),
-        ("", None, Some(1))
-    );
+    assert_eq!((settings.ban_time, settings.find_time, settings.max_retry), (-1.0, 600.0, 3));
+    assert_eq!((settings.escalation, settings.max_matches, settings.ignore_self), (None, None, None));
+    assert_eq!((settings.prefregex.as_str(), settings.date_pattern, settings.max_lines), ("", None, Some(1)));
     let settings = daemon.server_settings().unwrap();
     assert_eq!((settings.db_max_matches, settings.db_purge_age), (None, Some(86400)));
 }

@@ -243,9 +243,8 @@ fn a_ban_storm_loses_no_record_while_it_is_read() {
     let path = daemon.database_path().unwrap().unwrap();
     let storm = std::thread::spawn(move || {
         for block in 0..50u8 {
-            let addresses: Vec<_> = (0..100u8)
-                .map(|host| std::net::IpAddr::from([10, 1, block, host]).into())
-                .collect();
+            let addresses: Vec<_> =
+                (0..100u8).map(|host| std::net::IpAddr::from([10, 1, block, host]).into()).collect();
             assert_eq!(daemon.ban(&one, &addresses), Ok(100));
         }
     });
@@ -264,8 +263,5 @@ fn a_ban_storm_loses_no_record_while_it_is_read() {
     storm.join().unwrap();
     let log = std::fs::read_to_string(real.path("fail2ban.log")).unwrap();
     assert!(!log.contains("locked"), "the daemon waited for us in vain");
-    assert!(
-        reads > 20 && slowest < PATIENCE,
-        "{reads} reads, the slowest took {slowest:?}"
-    );
+    assert!(reads > 20 && slowest < PATIENCE, "{reads} reads, the slowest took {slowest:?}");
 }
