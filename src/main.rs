@@ -1,3 +1,13 @@
-//! The `bangui` program: arguments become a `Config`, which becomes one command.
+//! The `bangui` program: a command line becomes one command, and its failure one line.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match bangui::cli::run(std::env::args_os().skip(1)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("bangui: {failure}");
+            ExitCode::from(failure.code)
+        }
+    }
+}
