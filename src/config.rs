@@ -524,6 +524,6 @@ mod tests {
     fn the_database_of_a_user_lies_in_their_home() {
         assert_eq!(Config::defaults(false, Some("/h"), None).database, Path::new("/h/.local/share/bangui/bangui.db"));
         assert_eq!(Config::defaults(false, Some("/h"), Some("/d")).database, Path::new("/d/bangui/bangui.db"));
-        assert_eq!(Config::defaults(false, Some("/h"), Some("rel")).database.starts_with("/h"), true);
+        assert!(Config::defaults(false, Some("/h"), Some("rel")).database.starts_with("/h"));
     }
 }

@@ -141,9 +141,12 @@ pub const ROUTES: &[Route] = &[
     delete("/api/v1/bans", Later(api::bans::unban)).counted(Limit::Ban),
     // jails
     get("/api/v1/jails", Now(api::jails::list)).asks_daemon(),
+    post("/api/v1/jails/reload-all", Later(api::jails::reload_all)),
     get("/api/v1/jails/{name}", Now(api::jails::detail)).asks_daemon(),
+    post("/api/v1/jails/{name}/start", Later(api::jails::start)),
     post("/api/v1/jails/{name}/stop", Later(api::jails::stop)),
     post("/api/v1/jails/{name}/idle", Now(api::jails::idle)).asks_daemon(),
+    post("/api/v1/jails/{name}/reload", Later(api::jails::reload)),
     get("/api/v1/jails/{name}/ignoreip", Now(api::jails::ignore_list)).asks_daemon(),
     post("/api/v1/jails/{name}/ignoreip", Now(api::jails::add_ignore)).asks_daemon(),
     delete("/api/v1/jails/{name}/ignoreip", Now(api::jails::remove_ignore)).asks_daemon(),
@@ -154,6 +157,8 @@ pub const ROUTES: &[Route] = &[
     put("/api/v1/server/settings", Now(api::server::change_settings)).asks_daemon(),
     post("/api/v1/server/flush-logs", Now(api::server::flush_logs)).asks_daemon(),
     // config
+    post("/api/v1/config/reload", Later(api::config::reload)),
+    post("/api/v1/config/restart", Later(api::config::restart)),
     get("/api/v1/config/service-status", Now(api::config::service_status)).asks_daemon(),
 ];
 
@@ -270,7 +275,18 @@ mod tests {
 
     #[test]
     fn paths_that_only_look_alike_are_not_found() {
-        for path in ["/", "", "//api/v1/health", "/api/v1/health/", "/api/v1/../v1/health", "/API/v1/health", "/api/v1/jails/", "/api/v1/jails/..", "/api/v1/health;x=y", "/api/v1%2fhealth"] {
+        for path in [
+            "/",
+            "",
+            "//api/v1/health",
+            "/api/v1/health/",
+            "/api/v1/../v1/health",
+            "/API/v1/health",
+            "/api/v1/jails/",
+            "/api/v1/jails/..",
+            "/api/v1/health;x=y",
+            "/api/v1%2fhealth",
+        ] {
             assert!(matches!(find(&Method::Get, path), Found::Nothing), "{path}");
         }
     }

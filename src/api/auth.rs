@@ -17,13 +17,18 @@ pub fn login(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let mut fields = request.fields()?;
     let password: Option<String> = fields.required("password");
     if let Some(password) = &password {
-        fields.check(!password.is_empty() && password.chars().count() <= LONGEST_PASSWORD, "password", "length", "A password has 1 to 256 characters.");
+        fields.check(
+            !password.is_empty() && password.chars().count() <= LONGEST_PASSWORD,
+            "password",
+            "length",
+            "A password has 1 to 256 characters.",
+        );
     }
     fields.finish()?;
     let Some(hash) = ctx.stored.password_hash.clone() else { return Err(ApiError::internal("no password is set")) };
     let client = request.admitted.key.to_string();
     let is_known = ctx.store.has_session(&client, time::now())?;
-    if let Login::Wait(seconds) = ctx.store.begin_login(&client, is_known, time::now())? {
+    if let Login::Wait(seconds) = ctx.store.may_log_in(&client, is_known, time::now())? {
         return Err(ApiError::rate_limited(seconds, "Too many failed logins; wait before the next one."));
     }
     let secret = password::secret_form(&password.unwrap_or_default());
@@ -36,7 +41,9 @@ pub fn login(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 
 fn finish_login(ctx: &mut Ctx, admitted: &Admitted, hash: &str, matches: Value) -> Result<Response, ApiError> {
     // The password may have been changed while the old one was being compared.
+    let client = admitted.key.to_string();
     if matches != Value::Bool(true) || ctx.stored.password_hash.as_deref() != Some(hash) {
+        ctx.store.login_failed(&client, time::now())?;
         return Err(ApiError::new(401, "authentication_required", "The password is wrong."));
     }
     let mut random = [0; 32];
@@ -44,8 +51,7 @@ fn finish_login(ctx: &mut Ctx, admitted: &Admitted, hash: &str, matches: Value) 
     let token = password::hex(&random);
     let now = time::now();
     let expires_at = now + ctx.session_seconds();
-    let client = admitted.key.to_string();
-    ctx.store.forgive_login(&client)?;
+    ctx.store.login_succeeded(&client)?;
     ctx.store.add_session(&token_hash(&token), &client, now, expires_at)?;
     let cookie = cookie(ctx, admitted, &token, ctx.session_seconds());
     Ok(Response::json(200, &json!({ "expires_at": time::rfc3339(expires_at) })).with("set-cookie", cookie))

@@ -1,9 +1,60 @@
 //! The configuration as a whole: loaded again, the daemon restarted, the state of the service.
 
-use serde_json::json;
+use std::path::PathBuf;
 
-use super::{ApiError, Ctx, Request};
+use serde_json::{Value, json};
+
+use super::{ApiError, Ctx, Job, Request};
+use crate::fail2ban::reload::{Installation, Scope};
+use crate::jobs::{Task, service};
 use crate::server::response::Response;
+
+/// The setting that holds the commands of the last reload that went well: they outlive us, as the daemon does.
+const LAST_GOOD: &str = "last_good_stream";
+
+/// `POST /api/v1/config/reload`
+pub fn reload(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
+    reload_job(ctx, Scope::All, |ctx| {
+        ctx.store.set_jail_idle(None, None)?;
+        Ok(Response::no_content())
+    })
+}
+
+/// A reload, and what follows when it went well.
+pub fn reload_job(
+    ctx: &mut Ctx,
+    scope: Scope,
+    then: impl FnOnce(&mut Ctx) -> Result<Response, ApiError> + 'static,
+) -> Result<Job, ApiError> {
+    let last_good = ctx.store.setting(LAST_GOOD)?.and_then(|text| serde_json::from_str(&text).ok());
+    let task = Task::Reload(service::Reload { place: installation(ctx), scope, last_good });
+    Ok(Job::new(task, move |ctx, stream: Value| {
+        ctx.store.set_settings(&[(LAST_GOOD, &stream.to_string())])?;
+        then(ctx)
+    })
+    .detached())
+}
+
+/// Where the daemon, its files and its client are.
+fn installation(ctx: &Ctx) -> Installation {
+    Installation {
+        socket: ctx.fail2ban_socket().to_owned(),
+        config_dir: ctx.config.fail2ban_config.clone(),
+        pid_file: None,
+        client: PathBuf::from("fail2ban-client"),
+    }
+}
+
+/// `POST /api/v1/config/restart`
+pub fn restart(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
+    let start_command = ctx.config.start_command.clone();
+    let task = Task::Restart(service::Restart { place: installation(ctx), start_command });
+    Ok(Job::new(task, |ctx, _| {
+        ctx.store.set_jail_idle(None, None)?;
+        Ok(Response::no_content())
+    })
+    .detached())
+}
 
 /// `GET /api/v1/config/service-status`
 pub fn service_status(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {

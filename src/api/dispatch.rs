@@ -55,7 +55,11 @@ fn judge(ctx: &mut Ctx, head: &Head, admitted: &mut Admitted) -> Result<usize, A
             // The route is known to the log even when the parameters are not fine.
             admitted.route = Some(route);
             if needs_setup(route.access) && !ctx.is_set_up() {
-                return Err(ApiError::new(503, "setup_required", "Set a master password first: POST /api/v1/setup, or bangui setup."));
+                return Err(ApiError::new(
+                    503,
+                    "setup_required",
+                    "Set a master password first: POST /api/v1/setup, or bangui setup.",
+                ));
             }
             if needs_session(route.access) && admitted.session.is_none() {
                 return Err(unauthenticated(ctx, route, admitted));
@@ -65,7 +69,8 @@ fn judge(ctx: &mut Ctx, head: &Head, admitted: &mut Admitted) -> Result<usize, A
         }
         Found::OtherMethods(methods) => {
             let allow = methods.join(", ");
-            return Err(ApiError::new(405, "method_not_allowed", format!("This path takes {allow}.")).with_header("allow", allow));
+            return Err(ApiError::new(405, "method_not_allowed", format!("This path takes {allow}."))
+                .with_header("allow", allow));
         }
         Found::Nothing => return Err(ApiError::not_found("not_found", "There is nothing at this path.")),
     };
@@ -78,9 +83,32 @@ fn judge(ctx: &mut Ctx, head: &Head, admitted: &mut Admitted) -> Result<usize, A
     // A GET with a body is legal and meaningless: a little of it is read and ignored.
     let limit = if limit == 0 { 1024 } else { limit };
     if matches!(head.framing, Framing::Length(length) if length > limit as u64) {
-        return Err(ApiError::new(413, "payload_too_large", format!("The body of this request may have {limit} bytes.")));
+        return Err(ApiError::new(
+            413,
+            "payload_too_large",
+            format!("The body of this request may have {limit} bytes."),
+        ));
     }
     Ok(limit)
+}
+
+/// What is known of a request that cannot be understood: where it came from.
+pub fn stranger(ctx: &mut Ctx, peer: Peer) -> Admitted {
+    let client = match peer {
+        Peer::Tcp(address) => address,
+        Peer::Unix => IpAddr::from([127, 0, 0, 1]),
+    };
+    Admitted {
+        route: None,
+        parameters: Vec::new(),
+        client,
+        key: ClientKey::of(client),
+        session: None,
+        is_https: false,
+        request_id: ctx.request_ids.make(),
+        cors_origin: None,
+        started: Instant::now(),
+    }
 }
 
 /// Who asks: the client's address, how it came, and under which name the request is logged.
@@ -88,17 +116,15 @@ fn introduce(ctx: &mut Ctx, head: &Head, peer: Peer) -> Admitted {
     let (client, is_https) = client_behind_proxies(ctx, head, peer);
     let given_id = head.header("x-request-id").filter(|id| is_request_id(id)).map(str::to_owned);
     let origin = head.header("origin").map(str::to_ascii_lowercase);
-    Admitted {
-        route: None,
-        parameters: Vec::new(),
-        client,
-        key: ClientKey::of(client),
-        session: None,
-        is_https,
-        request_id: given_id.unwrap_or_else(|| ctx.request_ids.make()),
-        cors_origin: origin.filter(|origin| ctx.config.cors_origins.contains(origin)),
-        started: Instant::now(),
+    let mut admitted = stranger(ctx, peer);
+    admitted.client = client;
+    admitted.key = ClientKey::of(client);
+    admitted.is_https = is_https;
+    admitted.cors_origin = origin.filter(|origin| ctx.config.cors_origins.contains(origin));
+    if let Some(id) = given_id {
+        admitted.request_id = id;
     }
+    admitted
 }
 
 fn is_request_id(text: &str) -> bool {
@@ -114,8 +140,11 @@ fn client_behind_proxies(ctx: &Ctx, head: &Head, peer: Peer) -> (IpAddr, bool) {
         Peer::Unix => IpAddr::from([127, 0, 0, 1]),
     };
     let is_https = head.header("x-forwarded-proto").is_some_and(|value| value.eq_ignore_ascii_case("https"));
-    let forwarded: Vec<&str> =
-        head.all("x-forwarded-for").filter_map(|value| std::str::from_utf8(value).ok()).flat_map(|value| value.split(',')).collect();
+    let forwarded: Vec<&str> = head
+        .all("x-forwarded-for")
+        .filter_map(|value| std::str::from_utf8(value).ok())
+        .flat_map(|value| value.split(','))
+        .collect();
     let mut client = nearest;
     for text in forwarded.iter().rev() {
         let Ok(address) = text.trim().parse::<IpAddr>() else { break };
@@ -205,7 +234,11 @@ fn check_change(ctx: &Ctx, head: &Head, route: &Route, by_cookie: bool) -> Resul
     }
     if by_cookie && head.header("x-bangui-request") != Some(CSRF_HEADER.1) {
         let (name, value) = CSRF_HEADER;
-        return Err(ApiError::new(403, "csrf_header_required", format!("Send the header {name}: {value} with changes.")));
+        return Err(ApiError::new(
+            403,
+            "csrf_header_required",
+            format!("Send the header {name}: {value} with changes."),
+        ));
     }
     if ctx.config.read_only && route.access != Access::SessionAlways {
         return Err(read_only());

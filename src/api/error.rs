@@ -8,7 +8,10 @@ use crate::domain::address::AddressError;
 use crate::domain::names::NameError;
 use crate::fail2ban;
 use crate::jobs::Failure;
+use crate::server::body::BadBody;
+use crate::server::request::BadHead;
 use crate::server::response::Response;
+use crate::server::turn::Problem;
 use crate::store;
 
 /// An error as the API tells it.
@@ -130,11 +133,32 @@ impl From<fail2ban::Error> for ApiError {
             Unsendable(_) => ApiError::invalid_input(detail),
             ShuttingDown => ApiError::new(502, "fail2ban_unreachable", "fail2ban is shutting down."),
             Unreachable { .. } | Untrusted { .. } | Protocol(_) => {
-                let mut unreachable = ApiError::new(502, "fail2ban_unreachable", "fail2ban cannot be reached; is it running?");
+                let mut unreachable =
+                    ApiError::new(502, "fail2ban_unreachable", "fail2ban cannot be reached; is it running?");
                 unreachable.cause = Some(detail);
                 unreachable
             }
         }
+    }
+}
+
+impl From<Problem> for ApiError {
+    fn from(problem: Problem) -> Self {
+        let (status, code, detail) = match problem {
+            Problem::Head(BadHead::Malformed(what)) => (400, "invalid_input", what),
+            Problem::Head(BadHead::TooLarge) => {
+                (431, "invalid_input", "The request head is larger than 16 KiB or has more than 64 headers.")
+            }
+            Problem::Head(BadHead::Expectation) => {
+                (417, "invalid_input", "The only expectation understood is 100-continue.")
+            }
+            Problem::Body(BadBody::TooLarge) => {
+                (413, "payload_too_large", "The body is larger than this endpoint takes.")
+            }
+            Problem::Body(BadBody::Malformed) => (400, "invalid_input", "The chunked body is malformed."),
+            Problem::Late => (408, "invalid_input", "The request took longer than 10 seconds to arrive."),
+        };
+        ApiError::new(status, code, detail)
     }
 }
 

@@ -3,9 +3,11 @@
 //! Bodies are read field by field, because the contract wants every wrong field in one answer, and a derived
 //! deserialiser stops at the first.
 
+use std::fmt;
 use std::str::FromStr;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::error::{ApiError, FieldError};
@@ -43,7 +45,9 @@ impl Query<'_> {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             if key == name {
                 let decoded = percent_decode(&value.replace('+', " "));
-                return decoded.map(Some).ok_or_else(|| ApiError::invalid_field(name, format!("{name} is not encoded properly.")));
+                return decoded
+                    .map(Some)
+                    .ok_or_else(|| ApiError::invalid_field(name, format!("{name} is not encoded properly.")));
             }
         }
         Ok(None)
@@ -59,8 +63,7 @@ impl Query<'_> {
     pub fn page(&self) -> Result<Page, ApiError> {
         let number = self.get("page")?.unwrap_or(1);
         let size = self.get("page_size")?.unwrap_or(Page::DEFAULT_SIZE);
-        Page::new(number, size)
-            .ok_or_else(|| ApiError::invalid_input("page starts at 1, and page_size is 1 to 500."))
+        Page::new(number, size).ok_or_else(|| ApiError::invalid_input("page starts at 1, and page_size is 1 to 500."))
     }
 }
 
@@ -75,14 +78,21 @@ impl Fields {
     /// Reads a body. Not JSON is 400; JSON but no object is 422.
     pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
         match serde_json::from_slice(body) {
-            Ok(Value::Object(map)) => Ok(Self { map, errors: Vec::new() }),
-            Ok(_) => Err(ApiError::wrong_shape(vec![FieldError {
+            Ok(Body::Object(map)) => Ok(Self { map, errors: Vec::new() }),
+            Ok(Body::Other) => Err(ApiError::wrong_shape(vec![FieldError {
                 source_field: "body".into(),
                 rule: "type",
                 detail: "An object is expected.".into(),
             }])),
             Err(error) => Err(ApiError::invalid_input(format!("The body is not valid JSON: {error}."))),
         }
+    }
+
+    /// The same, where an object without fields asks for nothing and is wrong.
+    pub fn not_empty(mut self) -> Self {
+        let is_empty = self.map.is_empty();
+        self.check(!is_empty, "body", "required", "At least one field is expected.");
+        self
     }
 
     fn wrong(&mut self, field: &str, rule: &'static str, detail: impl Into<String>) {
@@ -126,6 +136,68 @@ impl Fields {
     }
 }
 
+/// The outermost value of a body. A name that comes twice is an error: two readers could take different ones.
+enum Body {
+    Object(Map<String, Value>),
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Body {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(BodyVisitor)
+    }
+}
+
+struct BodyVisitor;
+
+impl<'de> Visitor<'de> for BodyVisitor {
+    type Value = Body;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Body, A::Error> {
+        let mut map = Map::new();
+        while let Some((name, value)) = access.next_entry::<String, Value>()? {
+            if map.contains_key(&name) {
+                return Err(A::Error::custom(format_args!("the field {name:?} comes twice")));
+            }
+            map.insert(name, value);
+        }
+        Ok(Body::Object(map))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Body, A::Error> {
+        while access.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Body::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Body, E> {
+        Ok(Body::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Body, E> {
+        Ok(Body::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Body, E> {
+        Ok(Body::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Body, E> {
+        Ok(Body::Other)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Body, E> {
+        Ok(Body::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Body, E> {
+        Ok(Body::Other)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,7 +221,12 @@ mod tests {
         assert_eq!(fields.required::<String>("b"), None);
         assert_eq!(fields.optional::<u8>("c"), Some(2));
         let error = fields.finish().unwrap_err();
-        let rules: Vec<_> = error.metadata["errors"].as_array().unwrap().iter().map(|e| (e["source_field"].as_str().unwrap(), e["rule"].as_str().unwrap())).collect();
+        let rules: Vec<_> = error.metadata["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|e| (e["source_field"].as_str().unwrap(), e["rule"].as_str().unwrap()))
+            .collect();
         assert_eq!(rules, [("a", "type"), ("b", "required"), ("d", "unknown")]);
     }
 
@@ -157,6 +234,7 @@ mod tests {
     fn bodies_that_are_no_objects() {
         assert_eq!(Fields::parse(b"[1]").unwrap_err().status, 422);
         assert_eq!(Fields::parse(b"{").unwrap_err().status, 400);
+        assert_eq!(Fields::parse(br#"{"a":1,"a":2}"#).unwrap_err().status, 400);
         let deep = [b"{\"a\":".repeat(10_000), b"1".to_vec(), b"}".repeat(10_000)].concat();
         assert_eq!(Fields::parse(&deep).unwrap_err().status, 400);
     }

@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use super::bans::command_done;
-use super::{ApiError, Ctx, Job, Request};
+use super::{ApiError, Ctx, Job, Request, config};
 use crate::domain::address::IpOrNet;
 use crate::domain::names::JailName;
 use crate::fail2ban::commands::jail::{Escalation, JailSettings};
 use crate::fail2ban::commands::{Counters, JailCounters};
+use crate::fail2ban::reload::Scope;
 use crate::jobs::{Task, bans, service};
 use crate::server::response::Response;
 
@@ -103,6 +104,31 @@ fn escalation(escalation: &Escalation) -> Value {
         "max_time": escalation.max_time,
         "rnd_time": escalation.rnd_time,
         "overall_jails": escalation.overall_jails,
+    })
+}
+
+/// `POST /api/v1/jails/reload-all`
+pub fn reload_all(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
+    config::reload_job(ctx, Scope::All, |ctx| {
+        ctx.store.set_jail_idle(None, None)?;
+        Ok(command_done(200, "All jails were reloaded.".into(), "*"))
+    })
+}
+
+/// `POST /api/v1/jails/{name}/start`
+pub fn start(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let name: JailName = request.parameter()?;
+    config::reload_job(ctx, Scope::Jail(name.to_string()), move |_| {
+        Ok(command_done(200, format!("{name} runs."), name.as_str()))
+    })
+}
+
+/// `POST /api/v1/jails/{name}/reload`
+pub fn reload(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let name: JailName = request.parameter()?;
+    config::reload_job(ctx, Scope::Jail(name.to_string()), move |ctx| {
+        ctx.store.set_jail_idle(Some(name.as_str()), None)?;
+        Ok(command_done(200, format!("{name} was reloaded."), name.as_str()))
     })
 }
 

@@ -162,6 +162,8 @@ impl Request {
 pub(crate) fn decode_parameters(segments: &[&str]) -> Result<Vec<String>, ApiError> {
     segments
         .iter()
-        .map(|segment| percent_decode(segment).ok_or_else(|| ApiError::invalid_input("The path is not encoded properly.")))
+        .map(|segment| {
+            percent_decode(segment).ok_or_else(|| ApiError::invalid_input("The path is not encoded properly."))
+        })
         .collect()
 }

@@ -32,7 +32,7 @@ pub fn settings(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError>
 
 /// `PUT /api/v1/server/settings`
 pub fn change_settings(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
-    let mut fields = request.fields()?;
+    let mut fields = request.fields()?.not_empty();
     let log_level: Option<String> = fields.optional("log_level");
     let log_target: Option<String> = fields.optional("log_target");
     let db_purge_age: Option<u32> = fields.optional("db_purge_age");
@@ -69,6 +69,7 @@ fn rejected(error: fail2ban::Error) -> ApiError {
     let mut error = ApiError::from(error);
     if refused {
         error.status = 400;
+        error.code = "invalid_input";
     }
     error
 }

@@ -36,7 +36,11 @@ pub fn complete(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
         return Err(already_complete());
     }
     if !is_local_network(request.admitted.client) {
-        return Err(ApiError::new(403, "setup_local_only", "Setup is accepted from this machine and its local network only."));
+        return Err(ApiError::new(
+            403,
+            "setup_local_only",
+            "Setup is accepted from this machine and its local network only.",
+        ));
     }
     let (password, choices) = read(ctx, request).map_err(as_bad_request)?;
     let task = Task::HashPassword(password::Hash { secret: password::secret_form(&password) });
@@ -89,14 +93,24 @@ fn read(ctx: &Ctx, request: &Request) -> Result<(String, Choices), ApiError> {
         fields.check(fine, "fail2ban_socket", "path", "An absolute path of at most 107 bytes is expected.");
     }
     if let Some(timezone) = &timezone {
-        fields.check(parse_timezone(timezone).is_ok(), "timezone", "timezone", "An IANA time zone is expected, such as Europe/Berlin.");
+        fields.check(
+            parse_timezone(timezone).is_ok(),
+            "timezone",
+            "timezone",
+            "An IANA time zone is expected, such as Europe/Berlin.",
+        );
     }
     if let Some(minutes) = minutes {
         fields.check((1..=525_600).contains(&minutes), "session_duration_minutes", "range", "1 to 525600 minutes.");
     }
     let new_database = match &database {
         Some(text) => new_database(ctx, Path::new(text)).unwrap_or_else(|| {
-            fields.check(false, "database_path", "path", "Only the open database, or a new file beside it, can be named.");
+            fields.check(
+                false,
+                "database_path",
+                "path",
+                "Only the open database, or a new file beside it, can be named.",
+            );
             None
         }),
         None => None,
@@ -109,8 +123,7 @@ fn read(ctx: &Ctx, request: &Request) -> Result<(String, Choices), ApiError> {
 }
 
 /// What a master password must be, in words.
-pub const PASSWORD_RULE: &str =
-    "At least 8 characters (256 at most) with an upper-case letter, a digit and one of !@#$%^&*(), or the SHA-256 hex of such a password.";
+pub const PASSWORD_RULE: &str = "At least 8 characters (256 at most) with an upper-case letter, a digit and one of !@#$%^&*(), or the SHA-256 hex of such a password.";
 
 /// Whether a master password is allowed.
 pub fn is_good_password(password: &str) -> bool {

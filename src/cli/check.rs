@@ -37,13 +37,19 @@ fn check_database(config: &Config) -> (Option<std::path::PathBuf>, Line) {
     match Store::open(&config.database) {
         Ok(store) => {
             let stored = store.stored().unwrap_or_default();
-            let state = if stored.password_hash.is_some() { "setup is done" } else { "setup is not done yet: bangui setup" };
+            let state =
+                if stored.password_hash.is_some() { "setup is done" } else { "setup is not done yet: bangui setup" };
             (stored.fail2ban_socket, Ok(format!("database {}: {state}", store.path().display())))
         }
         Err(Error::Locked(path)) => {
             let line = match control::ask(&path, &Order::IsSetUp) {
-                Some(Ok(true)) => Ok(format!("database {}: in use by the running server, setup is done", path.display())),
-                Some(Ok(false)) => Ok(format!("database {}: in use by the running server, setup is not done yet: bangui setup", path.display())),
+                Some(Ok(true)) => {
+                    Ok(format!("database {}: in use by the running server, setup is done", path.display()))
+                }
+                Some(Ok(false)) => Ok(format!(
+                    "database {}: in use by the running server, setup is not done yet: bangui setup",
+                    path.display()
+                )),
                 Some(Err(problem)) => Err(problem),
                 None => Err(Error::Locked(path).to_string()),
             };

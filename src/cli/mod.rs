@@ -116,7 +116,9 @@ impl Invocation {
     /// A password, from `--password-file` or standard input: its first line.
     pub fn password(&self) -> Result<String, Failure> {
         let text = match self.option("password-file").filter(|path| *path != "-") {
-            Some(path) => read_limited(&mut std::fs::File::open(path).map_err(|error| cannot_read(Path::new(path), &error))?),
+            Some(path) => {
+                read_limited(&mut std::fs::File::open(path).map_err(|error| cannot_read(Path::new(path), &error))?)
+            }
             None => {
                 if std::io::stdin().is_terminal() {
                     eprintln!("password (it is shown as you type; --password-file FILE avoids that):");
@@ -198,9 +200,8 @@ fn print(text: &str) -> Result<(), Failure> {
 
 /// The help, made from the tables of commands and settings.
 fn help() -> String {
-    let mut out = String::from(
-        "bangui - the BanGUI API for fail2ban\n\nUsage: bangui [COMMAND] [OPTIONS]\n\nCommands:\n",
-    );
+    let mut out =
+        String::from("bangui - the BanGUI API for fail2ban\n\nUsage: bangui [COMMAND] [OPTIONS]\n\nCommands:\n");
     for command in COMMANDS {
         out += &format!("  {:<14} {}\n", command.name, command.help);
     }

@@ -20,7 +20,9 @@ pub enum AddressError {
 impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            AddressError::NotAnAddress => "not an IP address: four decimal numbers without leading zeros, or IPv6 without a zone",
+            AddressError::NotAnAddress => {
+                "not an IP address: four decimal numbers without leading zeros, or IPv6 without a zone"
+            }
             AddressError::BadPrefix => "the prefix length must be 0 to 32 for IPv4, 0 to 128 for IPv6",
             AddressError::Everything => "a network of prefix length 0 is everybody and is never banned",
         })
@@ -44,25 +46,15 @@ impl IpOrNet {
     pub fn new(address: IpAddr, prefix: u8) -> Result<IpOrNet, AddressError> {
         match address {
             IpAddr::V4(v4) if prefix <= V4_BITS => {
-                let mask = u32::MAX
-                    .checked_shl(u32::from(V4_BITS - prefix))
-                    .unwrap_or(0);
-                Ok(IpOrNet {
-                    address: IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() & mask)),
-                    prefix,
-                })
+                let mask = u32::MAX.checked_shl(u32::from(V4_BITS - prefix)).unwrap_or(0);
+                Ok(IpOrNet { address: IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() & mask)), prefix })
             }
             IpAddr::V6(v6) if prefix <= V6_BITS => {
                 if let (Some(v4), Some(rest)) = (v6.to_ipv4_mapped(), prefix.checked_sub(96)) {
                     return IpOrNet::new(IpAddr::V4(v4), rest);
                 }
-                let mask = u128::MAX
-                    .checked_shl(u32::from(V6_BITS - prefix))
-                    .unwrap_or(0);
-                Ok(IpOrNet {
-                    address: IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & mask)),
-                    prefix,
-                })
+                let mask = u128::MAX.checked_shl(u32::from(V6_BITS - prefix)).unwrap_or(0);
+                Ok(IpOrNet { address: IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & mask)), prefix })
             }
             _ => Err(AddressError::BadPrefix),
         }
@@ -84,11 +76,7 @@ impl IpOrNet {
     }
 
     fn bits(&self) -> u8 {
-        if self.address.is_ipv4() {
-            V4_BITS
-        } else {
-            V6_BITS
-        }
+        if self.address.is_ipv4() { V4_BITS } else { V6_BITS }
     }
 
     /// Whether all of `other` lies in here.
@@ -108,22 +96,16 @@ impl IpOrNet {
         self.contains(other) || other.contains(self)
     }
 
-    /// Refuses what must never be banned whatever else is known: everybody.
+    /// Refuses what must never be banned whatever else is known: everybody, and the address that means everybody.
     pub fn bannable(self) -> Result<IpOrNet, AddressError> {
-        if self.prefix == 0 {
-            Err(AddressError::Everything)
-        } else {
-            Ok(self)
-        }
+        if self.prefix == 0 || self.address.is_unspecified() { Err(AddressError::Everything) } else { Ok(self) }
     }
 
     /// Whether every address of it is a host on the public Internet, as far as the registries of special-purpose addresses tell. Forms of
     /// IPv6 that carry an IPv4 address (NAT64, 6to4, Teredo) are as public as what they carry.
     pub fn is_public(&self) -> bool {
         match self.address {
-            IpAddr::V4(_) => !RESERVED_V4
-                .iter()
-                .any(|(a, prefix)| self.overlaps(&v4_net(*a, *prefix))),
+            IpAddr::V4(_) => !RESERVED_V4.iter().any(|(a, prefix)| self.overlaps(&v4_net(*a, *prefix))),
             IpAddr::V6(first) => self.is_public_v6(first),
         }
     }
@@ -135,8 +117,7 @@ impl IpOrNet {
         let carried = |offset: u8| {
             let bits = (first.to_bits() >> (96 - u32::from(offset))) as u32;
             let prefix = self.prefix.saturating_sub(offset).min(V4_BITS);
-            IpOrNet::new(IpAddr::V4(Ipv4Addr::from_bits(bits)), prefix)
-                .is_ok_and(|net| net.is_public())
+            IpOrNet::new(IpAddr::V4(Ipv4Addr::from_bits(bits)), prefix).is_ok_and(|net| net.is_public())
         };
         if within([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96) {
             return carried(96);
@@ -147,16 +128,12 @@ impl IpOrNet {
         if within([0x2001, 0, 0, 0, 0, 0, 0, 0], 32) {
             // Teredo: the server's address in clear, the client's with its bits turned over. Only one address tells both.
             let client = Ipv4Addr::from_bits(!(first.to_bits() as u32));
-            return self.prefix == V6_BITS
-                && carried(32)
-                && IpOrNet::from(IpAddr::V4(client)).is_public();
+            return self.prefix == V6_BITS && carried(32) && IpOrNet::from(IpAddr::V4(client)).is_public();
         }
         // Nothing else outside 2000::/3 is global unicast.
         self.prefix >= 3
             && segments[0] & 0xe000 == 0x2000
-            && !RESERVED_V6
-                .iter()
-                .any(|(a, prefix)| self.overlaps(&v6_net(*a, *prefix)))
+            && !RESERVED_V6.iter().any(|(a, prefix)| self.overlaps(&v6_net(*a, *prefix)))
     }
 }
 
@@ -189,26 +166,17 @@ const RESERVED_V6: [([u16; 8], u8); 4] = [
 
 /// A network of the tables above.
 fn v4_net(octets: [u8; 4], prefix: u8) -> IpOrNet {
-    IpOrNet {
-        address: IpAddr::from(octets),
-        prefix,
-    }
+    IpOrNet { address: IpAddr::from(octets), prefix }
 }
 
 fn v6_net(segments: [u16; 8], prefix: u8) -> IpOrNet {
-    IpOrNet {
-        address: IpAddr::from(segments),
-        prefix,
-    }
+    IpOrNet { address: IpAddr::from(segments), prefix }
 }
 
 impl From<IpAddr> for IpOrNet {
     fn from(address: IpAddr) -> IpOrNet {
         let address = address.to_canonical();
-        IpOrNet {
-            address,
-            prefix: if address.is_ipv4() { V4_BITS } else { V6_BITS },
-        }
+        IpOrNet { address, prefix: if address.is_ipv4() { V4_BITS } else { V6_BITS } }
     }
 }
 
@@ -226,27 +194,16 @@ impl FromStr for IpOrNet {
             return Ok(IpOrNet::from(address));
         };
         let digits = prefix.bytes().all(|byte| byte.is_ascii_digit());
-        if !digits
-            || prefix.is_empty()
-            || prefix.len() > 3
-            || (prefix.len() > 1 && prefix.starts_with('0'))
-        {
+        if !digits || prefix.is_empty() || prefix.len() > 3 || (prefix.len() > 1 && prefix.starts_with('0')) {
             return Err(AddressError::BadPrefix);
         }
-        IpOrNet::new(
-            address,
-            prefix.parse().map_err(|_| AddressError::BadPrefix)?,
-        )
+        IpOrNet::new(address, prefix.parse().map_err(|_| AddressError::BadPrefix)?)
     }
 }
 
 impl fmt::Display for IpOrNet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_network() {
-            write!(f, "{}/{}", self.address, self.prefix)
-        } else {
-            write!(f, "{}", self.address)
-        }
+        if self.is_network() { write!(f, "{}/{}", self.address, self.prefix) } else { write!(f, "{}", self.address) }
     }
 }
 
@@ -263,8 +220,7 @@ mod tests {
     use super::*;
 
     fn net(text: &str) -> IpOrNet {
-        text.parse()
-            .unwrap_or_else(|error| panic!("{text}: {error}"))
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
     #[test]
@@ -298,11 +254,7 @@ mod tests {
             "-1.2.3.4",
             "+1.2.3.4",
         ] {
-            assert_eq!(
-                text.parse::<IpOrNet>(),
-                Err(AddressError::NotAnAddress),
-                "{text:?}"
-            );
+            assert_eq!(text.parse::<IpOrNet>(), Err(AddressError::NotAnAddress), "{text:?}");
         }
         for text in [
             "1.2.3.4/",
@@ -315,19 +267,11 @@ mod tests {
             "::/1e1",
             "1.2.3.4/8/8",
         ] {
-            assert_eq!(
-                text.parse::<IpOrNet>(),
-                Err(AddressError::BadPrefix),
-                "{text:?}"
-            );
+            assert_eq!(text.parse::<IpOrNet>(), Err(AddressError::BadPrefix), "{text:?}");
         }
         assert!("1".repeat(10_000_000).parse::<IpOrNet>().is_err());
         for text in ["1.2.3.4/0", "::/0", "0.0.0.0/0", "::ffff:0:0/96"] {
-            assert_eq!(
-                net(text).bannable(),
-                Err(AddressError::Everything),
-                "{text}"
-            );
+            assert_eq!(net(text).bannable(), Err(AddressError::Everything), "{text}");
         }
         assert!(net("0.0.0.0/1").bannable().is_ok());
     }

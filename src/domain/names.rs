@@ -49,10 +49,7 @@ impl fmt::Display for NameError {
         match self {
             NameError::Length => write!(f, "a name has 1 to {MAX_NAME} characters"),
             NameError::Character => {
-                write!(
-                    f,
-                    "a name consists of letters, digits and _ . @ - and starts with none of . and -"
-                )
+                write!(f, "a name consists of letters, digits and _ . @ - and starts with none of . and -")
             }
             NameError::Reserved => write!(f, "this name is a word of fail2ban's own"),
         }
@@ -107,14 +104,8 @@ impl FromStr for JailName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<JailName, NameError> {
-        check(text, |c| {
-            c.is_ascii_alphanumeric() || matches!(c, '_' | '@')
-        })?;
-        if is_reserved(text) {
-            Err(NameError::Reserved)
-        } else {
-            Ok(JailName(text.to_owned()))
-        }
+        check(text, |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '@'))?;
+        if is_reserved(text) { Err(NameError::Reserved) } else { Ok(JailName(text.to_owned())) }
     }
 }
 
@@ -139,18 +130,13 @@ impl FromStr for ConfName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<ConfName, NameError> {
-        check(text, |c| {
-            c.is_ascii_alphanumeric() || matches!(c, '_' | '@')
-        })?;
+        check(text, |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '@'))?;
         let lower = text.to_ascii_lowercase();
         if text.contains("..") || text.ends_with('.') {
             return Err(NameError::Character);
         }
         // With its extension it would be another file: x.local means what x.conf is overridden by.
-        if [".conf", ".local", ".d"]
-            .iter()
-            .any(|end| lower.ends_with(end))
-        {
+        if [".conf", ".local", ".d"].iter().any(|end| lower.ends_with(end)) {
             return Err(NameError::Reserved);
         }
         Ok(ConfName(text.to_owned()))
@@ -200,9 +186,7 @@ mod tests {
         }
         assert_eq!("x".repeat(300).parse::<JailName>(), Err(NameError::Length));
         assert!("x".repeat(128).parse::<JailName>().is_ok());
-        for text in [
-            "", "../x", "a/b", "a\0b", "-h", "a..b", "x.conf", "x.LOCAL", "x.d", ".x", "a.",
-        ] {
+        for text in ["", "../x", "a/b", "a\0b", "-h", "a..b", "x.conf", "x.LOCAL", "x.d", ".x", "a."] {
             assert!(text.parse::<ConfName>().is_err(), "{text:?}");
         }
     }

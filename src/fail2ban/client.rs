@@ -59,14 +59,7 @@ impl From<Error> for Failure {
 impl Client {
     /// A client of the daemon at `socket`, each call of which takes at most `patience`. Nothing is connected yet.
     pub fn new(socket: PathBuf, patience: Duration) -> Client {
-        Client {
-            path: socket,
-            patience,
-            reply_limit: DEFAULT_REPLY_LIMIT,
-            stream: None,
-            connections: 0,
-            rest: None,
-        }
+        Client { path: socket, patience, reply_limit: DEFAULT_REPLY_LIMIT, stream: None, connections: 0, rest: None }
     }
 
     /// The same client with another limit for replies, in bytes.
@@ -98,6 +91,11 @@ impl Client {
         self.rest.as_ref().and_then(|rest| rest.until).is_some_and(|until| Instant::now() < until)
     }
 
+    /// How long a call may take.
+    pub fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// Changes how long a call may take from now on.
     pub fn set_patience(&mut self, patience: Duration) {
         self.patience = patience;
@@ -111,6 +109,12 @@ impl Client {
     /// Whether there is a connection. The daemon may have closed it since.
     pub fn is_connected(&self) -> bool {
         self.stream.is_some()
+    }
+
+    /// The process behind the connection; `None` without one, and for a daemon in a container, whose number means nothing here.
+    pub fn daemon_pid(&self) -> Option<i32> {
+        let found = credentials(self.stream.as_ref()?).ok()?;
+        (found.pid > 0).then_some(found.pid)
     }
 
     /// How many connections were made so far. What was learned of the daemon, its version for example, holds while this stays the same.
@@ -156,11 +160,7 @@ impl Client {
     }
 
     /// Asks for a long list of texts and hands them over one by one, without building a value for each. Returns their number.
-    pub fn ask_strings(
-        &mut self,
-        words: &[&str],
-        visit: &mut dyn FnMut(&str),
-    ) -> Result<usize, Error> {
+    pub fn ask_strings(&mut self, words: &[&str], visit: &mut dyn FnMut(&str)) -> Result<usize, Error> {
         let request = encode::encode_words(words)?;
         self.exchange(&request, true, |reply| {
             let decoded = pickle::decode(reply)?;
@@ -190,14 +190,9 @@ impl Client {
         if let Some(until) = self.rest.as_ref().and_then(|rest| rest.until)
             && Instant::now() < until
         {
-            return Err(Error::Busy {
-                waited: Duration::ZERO,
-            });
+            return Err(Error::Busy { waited: Duration::ZERO });
         }
-        let deadline = Deadline {
-            at: Instant::now() + self.patience,
-            patience: self.patience,
-        };
+        let deadline = Deadline { at: Instant::now() + self.patience, patience: self.patience };
         let result = self.exchange_before(&deadline, request, repeatable);
         self.note(&result);
         let (buffer, length) = result?;
@@ -217,23 +212,17 @@ impl Client {
         }
         let reused = self.stream.is_some();
         match self.attempt(deadline, request) {
-            Err(Failure::Gone(_)) if reused && repeatable => {
-                match self.attempt(deadline, request) {
-                    Ok(reply) => Ok(reply),
-                    Err(Failure::Gone(error) | Failure::Final(error)) => Err(error),
-                }
-            }
+            Err(Failure::Gone(_)) if reused && repeatable => match self.attempt(deadline, request) {
+                Ok(reply) => Ok(reply),
+                Err(Failure::Gone(error) | Failure::Final(error)) => Err(error),
+            },
             Ok(reply) => Ok(reply),
             Err(Failure::Gone(error) | Failure::Final(error)) => Err(error),
         }
     }
 
     /// The stream is out of `self` while an answer is outstanding, and comes back only behind a complete one.
-    fn attempt(
-        &mut self,
-        deadline: &Deadline,
-        request: &[u8],
-    ) -> Result<(Vec<u8>, usize), Failure> {
+    fn attempt(&mut self, deadline: &Deadline, request: &[u8]) -> Result<(Vec<u8>, usize), Failure> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => {
@@ -273,44 +262,35 @@ impl Deadline {
     /// What is left; never zero, because a socket takes zero for "for ever".
     fn left(&self) -> Result<Duration, Error> {
         let left = self.at.saturating_duration_since(Instant::now());
-        if left < Duration::from_micros(10) {
-            Err(self.missed())
-        } else {
-            Ok(left)
-        }
+        if left < Duration::from_micros(10) { Err(self.missed()) } else { Ok(left) }
     }
 
     fn missed(&self) -> Error {
-        Error::Busy {
-            waited: self.patience,
-        }
+        Error::Busy { waited: self.patience }
     }
 }
 
 fn connect(path: &Path, deadline: &Deadline) -> Result<UnixStream, Error> {
-    let unreachable = |why: String| Error::Unreachable {
-        path: path.to_owned(),
-        why,
-    };
-    let address = SockAddr::unix(path)
-        .map_err(|error| unreachable(format!("no usable path for a socket ({error})")))?;
+    let unreachable = |why: String| Error::Unreachable { path: path.to_owned(), why };
+    let address =
+        SockAddr::unix(path).map_err(|error| unreachable(format!("no usable path for a socket ({error})")))?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)
         .map_err(|error| unreachable(format!("no socket to be had ({error})")))?;
     loop {
         // The daemon's backlog is one connection: where it is full, this is how long the kernel lets us wait for a place.
-        socket
-            .set_write_timeout(Some(deadline.left()?))
-            .map_err(|error| unreachable(error.to_string()))?;
+        socket.set_write_timeout(Some(deadline.left()?)).map_err(|error| unreachable(error.to_string()))?;
         match socket.connect(&address) {
             Ok(()) => break,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => {
                 return Err(match error.kind() {
                     ErrorKind::WouldBlock | ErrorKind::TimedOut => deadline.missed(),
-                    ErrorKind::NotFound => unreachable("there is no such socket; start fail2ban, or name the socket it uses".to_owned()),
-                    ErrorKind::ConnectionRefused => {
-                        unreachable("nobody listens there; start fail2ban (a file left by a crash does no harm)".to_owned())
+                    ErrorKind::NotFound => {
+                        unreachable("there is no such socket; start fail2ban, or name the socket it uses".to_owned())
                     }
+                    ErrorKind::ConnectionRefused => unreachable(
+                        "nobody listens there; start fail2ban (a file left by a crash does no harm)".to_owned(),
+                    ),
                     ErrorKind::PermissionDenied => unreachable("permission denied; run as root".to_owned()),
                     _ => unreachable(error.to_string()),
                 });
@@ -318,63 +298,45 @@ fn connect(path: &Path, deadline: &Deadline) -> Result<UnixStream, Error> {
         }
     }
     let stream = UnixStream::from(std::os::fd::OwnedFd::from(socket));
-    let uid = peer_uid(stream.as_raw_fd())
+    let uid = credentials(&stream)
+        .map(|found| found.uid)
         .map_err(|error| unreachable(format!("cannot tell whose it is ({error})")))?;
     // SAFETY: geteuid takes nothing, touches no memory and cannot fail.
     let ours = unsafe { libc::geteuid() };
     if uid != 0 && uid != ours {
-        return Err(Error::Untrusted {
-            path: path.to_owned(),
-            uid,
-        });
+        return Err(Error::Untrusted { path: path.to_owned(), uid });
     }
     Ok(stream)
 }
 
-/// The user of the process at the other end of a unix socket.
-pub fn peer_uid(socket: RawFd) -> std::io::Result<u32> {
-    let mut credentials = libc::ucred {
-        pid: 0,
-        uid: u32::MAX,
-        gid: u32::MAX,
-    };
+/// Who listens at the other end.
+pub fn credentials(stream: &UnixStream) -> std::io::Result<libc::ucred> {
+    let mut found = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
     let mut length = size_of::<libc::ucred>() as libc::socklen_t;
-    // SAFETY: the pointer and the length describe `credentials`, which outlives the call; a descriptor that is not open is an error.
+    // SAFETY: the pointer and the length describe `found`, which outlives the call; the descriptor is open as long as `stream` is.
     let result = unsafe {
         libc::getsockopt(
-            socket,
+            stream.as_raw_fd(),
             libc::SOL_SOCKET,
             libc::SO_PEERCRED,
-            (&raw mut credentials).cast(),
+            (&raw mut found).cast(),
             &raw mut length,
         )
     };
-    if result == 0 {
-        Ok(credentials.uid)
-    } else {
-        Err(std::io::Error::last_os_error())
-    }
+    if result == 0 { Ok(found) } else { Err(std::io::Error::last_os_error()) }
 }
 
 /// Whether an idle connection is open and silent, as it should be.
 fn is_quiet(stream: &UnixStream) -> bool {
     let mut byte = 0u8;
     // SAFETY: one byte is read at most, into `byte`, which outlives the call; the descriptor is open as long as `stream` is.
-    let count = unsafe {
-        libc::recv(
-            stream.as_raw_fd(),
-            (&raw mut byte).cast(),
-            1,
-            libc::MSG_PEEK | libc::MSG_DONTWAIT,
-        )
-    };
+    let count =
+        unsafe { libc::recv(stream.as_raw_fd(), (&raw mut byte).cast(), 1, libc::MSG_PEEK | libc::MSG_DONTWAIT) };
     count < 0 && std::io::Error::last_os_error().kind() == ErrorKind::WouldBlock
 }
 
 fn gone(what: &str) -> Failure {
-    Failure::Gone(Error::Protocol(format!(
-        "fail2ban closed the connection {what}; it may be restarting, try again"
-    )))
+    Failure::Gone(Error::Protocol(format!("fail2ban closed the connection {what}; it may be restarting, try again")))
 }
 
 fn send(stream: &mut UnixStream, mut request: &[u8], deadline: &Deadline) -> Result<(), Failure> {
@@ -395,20 +357,15 @@ fn send(stream: &mut UnixStream, mut request: &[u8], deadline: &Deadline) -> Res
 }
 
 /// Reads to the STOP of the pickle and the terminator behind it, which must be all there is. Returns the buffer and the pickle's length.
-fn receive(
-    stream: &mut UnixStream,
-    limit: usize,
-    deadline: &Deadline,
-) -> Result<(Vec<u8>, usize), Failure> {
+fn receive(stream: &mut UnixStream, limit: usize, deadline: &Deadline) -> Result<(Vec<u8>, usize), Failure> {
     let mut buffer = Vec::new();
     let mut filled = 0;
     let mut framer = Framer::default();
     let mut pickle_end = None;
     loop {
         if pickle_end.is_none() {
-            pickle_end = framer
-                .end(&buffer[..filled])
-                .map_err(|code| Error::from(pickle::PickleError::Malformed(code)))?;
+            pickle_end =
+                framer.end(&buffer[..filled]).map_err(|code| Error::from(pickle::PickleError::Malformed(code)))?;
         }
         if let Some(end) = pickle_end {
             let behind = &buffer[end..filled];
@@ -420,9 +377,7 @@ fn receive(
             }
         }
         if filled >= limit {
-            return Err(
-                Error::Protocol(format!("the reply is longer than {} KiB", limit >> 10)).into(),
-            );
+            return Err(Error::Protocol(format!("the reply is longer than {} KiB", limit >> 10)).into());
         }
         if filled == buffer.len() {
             buffer.resize(filled + filled.clamp(FIRST_READ, LARGEST_READ), 0);
@@ -431,10 +386,9 @@ fn receive(
         match stream.read(&mut buffer[filled..]) {
             Ok(0) if filled == 0 => return Err(gone("without an answer")),
             Ok(0) => {
-                return Err(Error::Protocol(
-                    "fail2ban closed the connection in the middle of its answer".to_owned(),
-                )
-                .into());
+                return Err(
+                    Error::Protocol("fail2ban closed the connection in the middle of its answer".to_owned()).into()
+                );
             }
             Ok(count) => filled += count,
             Err(error) => match error.kind() {
@@ -444,10 +398,9 @@ fn receive(
                 }
                 _ if filled == 0 => return Err(gone("without an answer")),
                 _ => {
-                    return Err(Error::Protocol(format!(
-                        "the connection broke in the middle of the answer ({error})"
-                    ))
-                    .into());
+                    return Err(
+                        Error::Protocol(format!("the connection broke in the middle of the answer ({error})")).into()
+                    );
                 }
             },
         }

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use super::client::Client;
 use super::encode::EncodeError;
 use super::error::Error;
+use super::stream::Stream;
 use super::value::Value;
 use crate::domain::names::JailName;
 use version::Version;
@@ -66,27 +67,18 @@ pub struct ServerSettings {
 
 /// The shape of an answer is not what this version of the daemon gives.
 pub(super) fn unexpected(what: &str) -> Error {
-    Error::Protocol(format!(
-        "fail2ban's answer about {what} has an unknown form"
-    ))
+    Error::Protocol(format!("fail2ban's answer about {what} has an unknown form"))
 }
 
 /// Text in a place where the daemon would take a leading `--` for an option.
 fn not_an_option(text: &str) -> Result<&str, Error> {
-    if text.starts_with("--") {
-        Err(EncodeError::Option.into())
-    } else {
-        Ok(text)
-    }
+    if text.starts_with("--") { Err(EncodeError::Option.into()) } else { Ok(text) }
 }
 
 impl Daemon {
     /// The daemon behind `client`.
     pub fn new(client: Client) -> Daemon {
-        Daemon {
-            client,
-            version: None,
-        }
+        Daemon { client, version: None }
     }
 
     /// The client, for its descriptor and its state.
@@ -131,15 +123,10 @@ impl Daemon {
     /// The jails it runs, in its order. One whose name would be another command is left out: it could not be asked about.
     pub fn jail_names(&mut self) -> Result<Vec<JailName>, Error> {
         let status = self.client.ask(&["status"])?;
-        let list = status
-            .lookup("Jail list")
-            .and_then(Value::as_str)
-            .ok_or_else(|| unexpected("its jails"))?;
+        let list = status.lookup("Jail list").and_then(Value::as_str).ok_or_else(|| unexpected("its jails"))?;
         // One text for all of them, empty for none.
         let names = list.split(", ").filter(|name| !name.is_empty());
-        Ok(names
-            .filter_map(|name| JailName::from_daemon(name).ok())
-            .collect())
+        Ok(names.filter_map(|name| JailName::from_daemon(name).ok()).collect())
     }
 
     /// The counters of all jails: one short answer from 1.1.0, one per jail before. A jail that stops meanwhile is left out.
@@ -147,12 +134,9 @@ impl Daemon {
         if self.version()?.has_stats() {
             let stats = self.client.ask(&["stats"])?;
             let pairs = stats.pairs().ok_or_else(|| unexpected("its jails"))?;
-            let named = pairs.iter().filter_map(|(name, value)| {
-                Some((JailName::from_daemon(name.as_str()?).ok()?, value))
-            });
-            return named
-                .map(|(jail, value)| jail::from_stats(jail, value))
-                .collect();
+            let named =
+                pairs.iter().filter_map(|(name, value)| Some((JailName::from_daemon(name.as_str()?).ok()?, value)));
+            return named.map(|(jail, value)| jail::from_stats(jail, value)).collect();
         }
         let mut all = Vec::new();
         for jail in self.jail_names()? {
@@ -176,24 +160,13 @@ impl Daemon {
 
     /// What it can be asked about itself.
     pub fn server_settings(&mut self) -> Result<ServerSettings, Error> {
-        let db_max_matches = if self.version()?.is_modern() {
-            self.client.ask(&["get", "dbmaxmatches"])?.as_i64()
-        } else {
-            None
-        };
+        let db_max_matches =
+            if self.version()?.is_modern() { self.client.ask(&["get", "dbmaxmatches"])?.as_i64() } else { None };
         Ok(ServerSettings {
             log_level: self.ask_text(&["get", "loglevel"], "its log level")?,
             log_target: self.ask_text(&["get", "logtarget"], "its log target")?,
-            syslog_socket: self
-                .client
-                .ask(&["get", "syslogsocket"])?
-                .as_str()
-                .map(str::to_owned),
-            db_path: self
-                .client
-                .ask(&["get", "dbfile"])?
-                .as_str()
-                .map(str::to_owned),
+            syslog_socket: self.client.ask(&["get", "syslogsocket"])?.as_str().map(str::to_owned),
+            db_path: self.client.ask(&["get", "dbfile"])?.as_str().map(str::to_owned),
             db_purge_age: self.client.ask(&["get", "dbpurgeage"])?.as_i64(),
             db_max_matches,
         })
@@ -216,18 +189,12 @@ impl Daemon {
 
     /// Sets for how many seconds bans are remembered. `None` where there is no database.
     pub fn set_db_purge_age(&mut self, seconds: u32) -> Result<Option<i64>, Error> {
-        Ok(self
-            .client
-            .call(&["set", "dbpurgeage", &seconds.to_string()])?
-            .as_i64())
+        Ok(self.client.call(&["set", "dbpurgeage", &seconds.to_string()])?.as_i64())
     }
 
     /// Sets how many lines are remembered of a ban. `None` where there is no database.
     pub fn set_db_max_matches(&mut self, lines: u32) -> Result<Option<i64>, Error> {
-        Ok(self
-            .client
-            .call(&["set", "dbmaxmatches", &lines.to_string()])?
-            .as_i64())
+        Ok(self.client.call(&["set", "dbmaxmatches", &lines.to_string()])?.as_i64())
     }
 
     /// Reopens its log file, or flushes it. Returns its word for what was done.
@@ -237,21 +204,19 @@ impl Daemon {
 
     /// Runs a stream of commands as `fail2ban-client -d` computes it, in place of what is configured: every jail the stream does not start
     /// again is removed, and **all** of them when a command of it fails. From 0.10.
-    pub fn reload_stream(&mut self, scope: Option<&JailName>, stream: &Value) -> Result<(), Error> {
+    pub fn reload_stream(&mut self, scope: Option<&JailName>, stream: &Stream) -> Result<(), Error> {
         let scope = scope.map_or("--all", JailName::as_str);
-        let command = Value::List(vec![
-            Value::from("reload"),
-            Value::from(scope),
-            Value::List(Vec::new()),
-            stream.clone(),
-        ]);
-        self.client.call_value(&command).map(drop)
+        let command = [Value::from("reload"), Value::from(scope), Value::List(Vec::new()), stream.to_value()];
+        self.client.call_value(&Value::List(command.to_vec())).map(drop)
     }
 
-    /// Runs a stream of commands beside what is configured.
-    pub fn run_stream(&mut self, stream: &Value) -> Result<(), Error> {
-        let command = Value::List(vec![Value::from("server-stream"), stream.clone()]);
-        self.client.call_value(&command).map(drop)
+    /// Runs a stream of commands beside what is configured, to its end or to the first that fails.
+    pub fn run_stream(&mut self, stream: &Stream) -> Result<(), Error> {
+        if self.version()?.is_modern() {
+            let command = Value::List(vec![Value::from("server-stream"), stream.to_value()]);
+            return self.client.call_value(&command).map(drop);
+        }
+        stream.commands().iter().try_for_each(|command| self.client.call_value(command).map(drop))
     }
 
     /// Ends the daemon. The answer comes when all jails are down, which takes as long as their actions take; then the connection is gone.

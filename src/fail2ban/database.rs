@@ -36,10 +36,9 @@ pub enum DatabaseError {
 impl std::fmt::Display for DatabaseError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            DatabaseError::NotKept => write!(
-                f,
-                "fail2ban keeps no database file: set dbfile in fail2ban.local to have times and history"
-            ),
+            DatabaseError::NotKept => {
+                write!(f, "fail2ban keeps no database file: set dbfile in fail2ban.local to have times and history")
+            }
             DatabaseError::Absent(path) => {
                 write!(
                     f,
@@ -47,11 +46,9 @@ impl std::fmt::Display for DatabaseError {
                     path.display()
                 )
             }
-            DatabaseError::Unreadable(path, why) => write!(
-                f,
-                "cannot read fail2ban's database {}: {why}; run as root",
-                path.display()
-            ),
+            DatabaseError::Unreadable(path, why) => {
+                write!(f, "cannot read fail2ban's database {}: {why}; run as root", path.display())
+            }
             DatabaseError::Locked => {
                 write!(f, "fail2ban is writing its database: try again shortly")
             }
@@ -102,30 +99,19 @@ impl Database {
             Err(error) => return Err(unreadable(error.to_string())),
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection =
-            Connection::open_with_flags(path, flags).map_err(|error| sort_out(path, &error))?;
+        let connection = Connection::open_with_flags(path, flags).map_err(|error| sort_out(path, &error))?;
         let prepare = || {
             connection.busy_timeout(patience)?;
             connection.pragma_update(None, "query_only", true)?;
             connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-            Ok((
-                has_column(&connection, "bips", "bancount")?,
-                has_column(&connection, "bans", "timeofban")?,
-            ))
+            Ok((has_column(&connection, "bips", "bancount")?, has_column(&connection, "bans", "timeofban")?))
         };
         let (timed, any) = prepare().map_err(|error| sort_out(path, &error))?;
         if !any {
-            return Err(DatabaseError::Damaged(
-                path.to_owned(),
-                "it has no table of bans".to_owned(),
-            ));
+            return Err(DatabaseError::Damaged(path.to_owned(), "it has no table of bans".to_owned()));
         }
         let schema = if timed { Schema::Timed } else { Schema::Bare };
-        Ok(Database {
-            connection,
-            schema,
-            path: path.to_owned(),
-        })
+        Ok(Database { connection, schema, path: path.to_owned() })
     }
 
     /// Whether the daemon remembers how long a ban lasts: since 0.11.
@@ -145,9 +131,7 @@ impl Database {
 }
 
 fn has_column(connection: &Connection, table: &str, column: &str) -> rusqlite::Result<bool> {
-    connection
-        .prepare("SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2")?
-        .exists([table, column])
+    connection.prepare("SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2")?.exists([table, column])
 }
 
 /// Which of our errors an error of SQLite's is.
@@ -156,10 +140,7 @@ fn sort_out(path: &Path, error: &rusqlite::Error) -> DatabaseError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => DatabaseError::Locked,
         Some(
-            ErrorCode::CannotOpen
-            | ErrorCode::PermissionDenied
-            | ErrorCode::SystemIoFailure
-            | ErrorCode::ReadOnly,
+            ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly,
         ) => DatabaseError::Unreadable(path.to_owned(), text),
         _ => DatabaseError::Damaged(path.to_owned(), text),
     }

@@ -21,15 +21,10 @@ pub enum EncodeError {
 impl std::fmt::Display for EncodeError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            EncodeError::Terminator => write!(
-                f,
-                "a value contains {}, which fail2ban cannot be sent",
-                String::from_utf8_lossy(TERMINATOR)
-            ),
-            EncodeError::Option => write!(
-                f,
-                "a value that starts with -- would be an option of fail2ban's"
-            ),
+            EncodeError::Terminator => {
+                write!(f, "a value contains {}, which fail2ban cannot be sent", String::from_utf8_lossy(TERMINATOR))
+            }
+            EncodeError::Option => write!(f, "a value that starts with -- would be an option of fail2ban's"),
             EncodeError::NotPlain(what) => write!(f, "{what} cannot be sent to fail2ban"),
         }
     }
@@ -56,10 +51,7 @@ pub fn encode(command: &Value) -> Result<Vec<u8>, EncodeError> {
 }
 
 fn finish(mut out: Vec<u8>) -> Result<Vec<u8>, EncodeError> {
-    if out
-        .windows(TERMINATOR.len())
-        .any(|window| window == TERMINATOR)
-    {
+    if out.windows(TERMINATOR.len()).any(|window| window == TERMINATOR) {
         return Err(EncodeError::Terminator);
     }
     out.extend_from_slice(TERMINATOR);

@@ -55,17 +55,11 @@ impl std::fmt::Display for Error {
                 write!(f, "cannot reach fail2ban at {}: {why}", path.display())
             }
             Error::Busy { waited } if waited.is_zero() => {
-                write!(
-                    f,
-                    "fail2ban is busy: it did not answer the last call; try again shortly"
-                )
+                write!(f, "fail2ban is busy: it did not answer the last call; try again shortly")
             }
             Error::Busy { waited } => {
                 let ms = waited.as_millis();
-                write!(
-                    f,
-                    "fail2ban is busy: no answer within {ms} ms; try again shortly"
-                )
+                write!(f, "fail2ban is busy: no answer within {ms} ms; try again shortly")
             }
             Error::Untrusted { path, uid } => {
                 write!(
@@ -76,10 +70,7 @@ impl std::fmt::Display for Error {
             }
             Error::Protocol(what) => write!(f, "{what}: check that the socket is fail2ban's"),
             Error::Unsendable(what) => write!(f, "{what}"),
-            Error::UnknownJail(name) => write!(
-                f,
-                "fail2ban has no jail '{name}': check the name, or start it"
-            ),
+            Error::UnknownJail(name) => write!(f, "fail2ban has no jail '{name}': check the name, or start it"),
             Error::Refused { class, message } => write!(f, "fail2ban refused: {message} ({class})"),
             Error::ShuttingDown => write!(f, "fail2ban is shutting down: start it again, or wait"),
         }
@@ -112,15 +103,10 @@ pub(super) fn unwrap_reply(reply: Value) -> Result<Value, Error> {
             }
         }
         Value::Str(text) => match text.strip_prefix("ERROR:") {
-            Some(message) => Err(Error::Refused {
-                class: "ERROR".to_owned(),
-                message: message.trim().to_owned(),
-            }),
+            Some(message) => Err(Error::Refused { class: "ERROR".to_owned(), message: message.trim().to_owned() }),
             None => Err(unexpected()),
         },
-        Value::List(items) if items.first().and_then(Value::as_str) == Some("SHUTDOWN") => {
-            Err(Error::ShuttingDown)
-        }
+        Value::List(items) if items.first().and_then(Value::as_str) == Some("SHUTDOWN") => Err(Error::ShuttingDown),
         _ => Err(unexpected()),
     }
 }
@@ -132,10 +118,7 @@ fn unexpected() -> Error {
 /// The error an exception stands for.
 fn reported(exception: &Value) -> Error {
     let Value::Object { name, args, .. } = exception else {
-        return Error::Refused {
-            class: "unknown".to_owned(),
-            message: exception.shown(),
-        };
+        return Error::Refused { class: "unknown".to_owned(), message: exception.shown() };
     };
     let args = args.items().unwrap_or_default();
     if name == "UnknownJailException" {
@@ -148,8 +131,5 @@ fn reported(exception: &Value) -> Error {
         [first, ..] => first.shown(),
         [] => name.clone(),
     };
-    Error::Refused {
-        class: name.clone(),
-        message,
-    }
+    Error::Refused { class: name.clone(), message }
 }

@@ -5,10 +5,14 @@ pub mod commands;
 pub mod database;
 pub mod encode;
 mod error;
+mod literal;
 pub mod pickle;
-pub mod probe;
+mod program;
 #[cfg(test)]
 pub(crate) mod real_daemon;
+pub mod reload;
+pub mod restart;
+pub mod stream;
 pub mod value;
 
 pub use client::Client;

@@ -37,10 +37,7 @@ impl std::fmt::Display for PickleError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             PickleError::Truncated => write!(f, "the reply ends in the middle"),
-            PickleError::Malformed(code) => write!(
-                f,
-                "the reply is not one of fail2ban's (at operation 0x{code:02x})"
-            ),
+            PickleError::Malformed(code) => write!(f, "the reply is not one of fail2ban's (at operation 0x{code:02x})"),
             PickleError::TooMuch => write!(f, "the reply holds more than any of fail2ban's"),
             PickleError::Trailing => write!(f, "bytes follow the end of the reply"),
         }
@@ -57,20 +54,8 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, PickleError> {
     if u32::try_from(bytes.len()).is_err() {
         return Err(PickleError::TooMuch);
     }
-    let decoded = Decoded {
-        bytes,
-        nodes: Vec::new(),
-        lists: Vec::new(),
-        calls: Vec::new(),
-        root: 0,
-    };
-    let mut machine = Machine {
-        decoded,
-        stack: Vec::new(),
-        marks: Vec::new(),
-        memo: Vec::new(),
-        pushes: 0,
-    };
+    let decoded = Decoded { bytes, nodes: Vec::new(), lists: Vec::new(), calls: Vec::new(), root: 0 };
+    let mut machine = Machine { decoded, stack: Vec::new(), marks: Vec::new(), memo: Vec::new(), pushes: 0 };
     let mut at = 0;
     loop {
         match read_op(bytes, at) {
@@ -79,12 +64,9 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, PickleError> {
             Step::Op(op) => {
                 at = op.next;
                 if op.code != b'.' {
-                    machine
-                        .run(op)
-                        .map_err(|fault| fault.unwrap_or(PickleError::Malformed(op.code)))?;
+                    machine.run(op).map_err(|fault| fault.unwrap_or(PickleError::Malformed(op.code)))?;
                 } else if at == bytes.len() {
-                    machine.decoded.root =
-                        machine.pop().map_err(|_| PickleError::Malformed(b'.'))?;
+                    machine.decoded.root = machine.pop().map_err(|_| PickleError::Malformed(b'.'))?;
                     return Ok(machine.decoded);
                 } else {
                     return Err(PickleError::Trailing);
@@ -126,9 +108,7 @@ impl Machine<'_> {
                 9..=MAX_INTEGER => self.put(Node::BigInt(op.start as u32, op.end as u32)),
                 _ => Err(Some(PickleError::TooMuch)),
             },
-            b'G' => self.put(Node::Float(f64::from_be_bytes(
-                argument.try_into().map_err(|_| None)?,
-            ))),
+            b'G' => self.put(Node::Float(f64::from_be_bytes(argument.try_into().map_err(|_| None)?))),
             b'I' | b'L' | b'F' => self.text_number(op),
             b'U' | b'T' | b'X' | 0x8c | 0x8d => self.put(Node::Str(op.start as u32, op.end as u32)),
             b'B' | b'C' | 0x8e | 0x96 => self.put(Node::Bytes(op.start as u32, op.end as u32)),
@@ -166,15 +146,8 @@ impl Machine<'_> {
             0x94 => self.remember(self.memo.len()),
             b'q' | b'r' => self.remember(little_endian(argument, false) as usize),
             b'h' | b'j' => {
-                let id = *self
-                    .memo
-                    .get(little_endian(argument, false) as usize)
-                    .ok_or(None)?;
-                if id == UNFILLED {
-                    Err(None)
-                } else {
-                    self.push(id)
-                }
+                let id = *self.memo.get(little_endian(argument, false) as usize).ok_or(None)?;
+                if id == UNFILLED { Err(None) } else { self.push(id) }
             }
             b'c' => self.text_global(op),
             0x93 => {
@@ -190,11 +163,7 @@ impl Machine<'_> {
 
     fn count(&mut self) -> Run {
         self.pushes += 1;
-        if self.pushes > MAX_PUSHES {
-            Err(Some(PickleError::TooMuch))
-        } else {
-            Ok(())
-        }
+        if self.pushes > MAX_PUSHES { Err(Some(PickleError::TooMuch)) } else { Ok(()) }
     }
 
     fn push(&mut self, id: Id) -> Run {
@@ -312,11 +281,7 @@ impl Machine<'_> {
         if let Some(text) = self.decoded.evaluated_str(callee, args) {
             return self.push(text);
         }
-        self.decoded.calls.push(Call {
-            callee,
-            args,
-            state: None,
-        });
+        self.decoded.calls.push(Call { callee, args, state: None });
         self.put(Node::Call((self.decoded.calls.len() - 1) as Id))
     }
 
@@ -332,11 +297,7 @@ impl Machine<'_> {
 
 /// Up to eight bytes as a number.
 fn little_endian(bytes: &[u8], signed: bool) -> i64 {
-    let fill = if signed && bytes.last().is_some_and(|top| top & 0x80 != 0) {
-        0xff
-    } else {
-        0
-    };
+    let fill = if signed && bytes.last().is_some_and(|top| top & 0x80 != 0) { 0xff } else { 0 };
     let mut whole = [fill; 8];
     whole[..bytes.len()].copy_from_slice(bytes);
     i64::from_le_bytes(whole)

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::reload::Installation;
 use super::{Client, Daemon};
 
 /// How long a daemon may take to come up on a loaded machine.
@@ -50,6 +51,10 @@ enabled = true
 filter = plain
 logpath = @/two.log
 datepattern = ^%%Y-%%m-%%d %%H:%%M:%%S
+[off]
+enabled = false
+filter = plain
+logpath = @/two.log
 ";
 
 const FILTER: &str = "[Definition]
@@ -67,10 +72,7 @@ actionflush = true
 impl RealDaemon {
     /// Writes the configuration and starts the daemon.
     pub fn start() -> RealDaemon {
-        let mut daemon = RealDaemon {
-            directory: tempfile::tempdir().unwrap(),
-            child: None,
-        };
+        let mut daemon = RealDaemon { directory: tempfile::tempdir().unwrap(), child: None };
         let root = daemon.path("").display().to_string();
         let root = root.trim_end_matches('/');
         for (name, text) in [
@@ -102,17 +104,9 @@ impl RealDaemon {
     /// Starts the daemon on the files as they are, and waits until it answers.
     pub fn run(&mut self) {
         let mut command = Command::new("fail2ban-server");
-        command
-            .arg("-xf")
-            .arg("-c")
-            .arg(self.directory.path())
-            .arg("-s")
-            .arg(self.socket());
+        command.arg("-xf").arg("-c").arg(self.directory.path()).arg("-s").arg(self.socket());
         command.arg("-p").arg(self.path("f.pid")).arg("start");
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         self.child = Some(command.spawn().expect("the package fail2ban is installed"));
         let mut daemon = self.daemon();
         poll("the daemon answers", || daemon.ping().is_ok());
@@ -123,6 +117,16 @@ impl RealDaemon {
         self.path("f.sock")
     }
 
+    /// Where it and its client are.
+    pub fn installation(&self) -> Installation {
+        Installation {
+            socket: self.socket(),
+            config_dir: self.directory.path().to_owned(),
+            pid_file: Some(self.path("f.pid")),
+            client: PathBuf::from("fail2ban-client"),
+        }
+    }
+
     /// A connection to it, with patience.
     pub fn daemon(&self) -> Daemon {
         Daemon::new(Client::new(self.socket(), Duration::from_secs(20)))
@@ -130,9 +134,7 @@ impl RealDaemon {
 
     /// Whether the process still runs.
     pub fn is_alive(&mut self) -> bool {
-        self.child
-            .as_mut()
-            .is_some_and(|child| child.try_wait().unwrap().is_none())
+        self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
     }
 }
 
@@ -156,9 +158,7 @@ fn read_pid(path: &Path) -> Option<i32> {
     let command = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let directory = path.parent()?.to_str()?;
     // The number may belong to somebody else by now.
-    String::from_utf8_lossy(&command)
-        .contains(directory)
-        .then_some(pid)
+    String::from_utf8_lossy(&command).contains(directory).then_some(pid)
 }
 
 /// Waits until something holds.

@@ -97,9 +97,7 @@ impl Value {
 
     /// What a dictionary holds under a text key.
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.pairs()?
-            .iter()
-            .find_map(|(name, value)| (name.as_str() == Some(key)).then_some(value))
+        self.pairs()?.iter().find_map(|(name, value)| (name.as_str() == Some(key)).then_some(value))
     }
 
     /// What a list of pairs, the daemon's favourite form of a dictionary, holds under a text key.
@@ -131,16 +129,12 @@ impl Value {
             Value::Float(number) => number.to_string(),
             Value::Str(text) => text.clone(),
             Value::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-            Value::List(items) | Value::Tuple(items) | Value::Set(items) => items
-                .iter()
-                .map(Value::shown)
-                .collect::<Vec<_>>()
-                .join(", "),
+            Value::List(items) | Value::Tuple(items) | Value::Set(items) => {
+                items.iter().map(Value::shown).collect::<Vec<_>>().join(", ")
+            }
             Value::Dict(pairs) => {
-                let pairs: Vec<_> = pairs
-                    .iter()
-                    .map(|(key, value)| format!("{}: {}", key.shown(), value.shown()))
-                    .collect();
+                let pairs: Vec<_> =
+                    pairs.iter().map(|(key, value)| format!("{}: {}", key.shown(), value.shown())).collect();
                 pairs.join(", ")
             }
             Value::Global(name) => name.clone(),

@@ -62,7 +62,10 @@ impl Ban {
         let ignored = daemon.ignore_list(&jail)?;
         let covers = |entry: &&String| entry.parse::<IpOrNet>().is_ok_and(|entry| entry.overlaps(&target));
         if let Some(entry) = ignored.iter().find(covers).filter(|_| !self.force) {
-            let text = format!("{} is on the ignore list of {} ({entry}); use force to ban it all the same.", self.ip, self.jail);
+            let text = format!(
+                "{} is on the ignore list of {} ({entry}); use force to ban it all the same.",
+                self.ip, self.jail
+            );
             return Err(Failure::Conflict(text));
         }
         let count = daemon.ban(&jail, &[target])?;

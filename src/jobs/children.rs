@@ -13,8 +13,10 @@ use super::frames::{self, Frame};
 use super::{Failure, Lane, Task};
 use crate::server::token::{Slot, Source};
 
-/// Tasks that may wait for a place, all lanes together.
+/// Tasks of one lane that may wait for a place: strangers at the login leave the others their queue.
 const MAX_WAITING: usize = 8;
+/// Urgent tasks that may wait beyond that.
+const MAX_URGENT: usize = 4;
 /// Children of the lanes General and Daemon at a time.
 const MAX_SHARED: usize = 2;
 /// What is read of a child in one turn, in bytes.
@@ -62,7 +64,8 @@ pub struct Children {
 impl Children {
     /// Takes a task; it starts when its lane has a place. An `urgent` one waits before the others.
     pub fn submit(&mut self, task: Task, urgent: bool, now: Instant) -> Result<TaskId, Full> {
-        if self.waiting.len() >= MAX_WAITING {
+        let same = self.waiting.iter().filter(|waiting| waiting.task.lane() == task.lane()).count();
+        if same >= MAX_WAITING + if urgent { MAX_URGENT } else { 0 } {
             return Err(Full);
         }
         self.last_id += 1;
@@ -87,8 +90,7 @@ impl Children {
 
     fn has_place(&self, lane: Lane) -> bool {
         let same = self.running().filter(|running| running.lane == lane).count();
-        let shared =
-            self.running().filter(|running| matches!(running.lane, Lane::General | Lane::Daemon)).count();
+        let shared = self.running().filter(|running| matches!(running.lane, Lane::General | Lane::Daemon)).count();
         match lane {
             Lane::Password | Lane::Import => same == 0,
             Lane::Daemon => same == 0 && shared < MAX_SHARED,
@@ -251,14 +253,17 @@ impl Children {
     pub fn expire(&mut self, now: Instant) {
         self.ended.retain_mut(|child| !matches!(child.try_wait(), Ok(Some(_)) | Err(_)));
         for index in 0..self.places.len() {
-            let overdue = self.places[index].1.as_ref().filter(|running| now >= running.deadline).map(|running| running.id);
+            let overdue =
+                self.places[index].1.as_ref().filter(|running| now >= running.deadline).map(|running| running.id);
             if let Some(id) = overdue {
                 self.release(index);
                 self.failed.push((id, Failure::TimedOut));
             }
         }
         let overdue = |waiting: &Waiting| now >= waiting.deadline;
-        self.failed.extend(self.waiting.iter().filter(|waiting| overdue(waiting)).map(|waiting| (waiting.id, Failure::TimedOut)));
+        self.failed.extend(
+            self.waiting.iter().filter(|waiting| overdue(waiting)).map(|waiting| (waiting.id, Failure::TimedOut)),
+        );
         self.waiting.retain(|waiting| !overdue(waiting));
     }
 

@@ -16,6 +16,8 @@ use serde_json::Value;
 
 use self::frames::FrameWriter;
 use crate::fail2ban;
+use crate::fail2ban::reload::ReloadError;
+use crate::fail2ban::restart::RestartError;
 
 /// Which of the few children at a time a task counts against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +47,10 @@ pub enum Task {
     ListBans(bans::List),
     /// A page of one jail's bans.
     PageOfBans(bans::PageOf),
+    /// Load the configuration of all jails or of one.
+    Reload(service::Reload),
+    /// Restart the daemon.
+    Restart(service::Restart),
     /// Stop a jail.
     StopJail(service::StopJail),
 }
@@ -68,6 +74,25 @@ pub enum Failure {
     NotBack(String),
 }
 
+impl From<ReloadError> for Failure {
+    fn from(error: ReloadError) -> Self {
+        match error {
+            ReloadError::Daemon(error) => error.into(),
+            ReloadError::WouldLose { .. } | ReloadError::Lost { .. } => Failure::WouldLoseJails(error.to_string()),
+            other => Failure::CommandFailed(other.to_string()),
+        }
+    }
+}
+
+impl From<RestartError> for Failure {
+    fn from(error: RestartError) -> Self {
+        match error {
+            RestartError::NotBack(_) => Failure::NotBack(error.to_string()),
+            other => Failure::CommandFailed(other.to_string()),
+        }
+    }
+}
+
 impl From<fail2ban::Error> for Failure {
     fn from(error: fail2ban::Error) -> Self {
         Failure::Fail2ban(error)
@@ -89,7 +114,7 @@ impl Task {
             Task::HashPassword(_) | Task::VerifyPassword(_) => Duration::from_secs(30),
             Task::Ban(_) | Task::Unban(_) => Duration::from_secs(70),
             Task::ListBans(_) | Task::PageOfBans(_) => Duration::from_secs(60),
-            Task::StopJail(_) => Duration::from_secs(180),
+            Task::Reload(_) | Task::Restart(_) | Task::StopJail(_) => Duration::from_secs(180),
         }
     }
 
@@ -101,6 +126,8 @@ impl Task {
             Task::Unban(task) => task.run(),
             Task::ListBans(task) => task.run(out),
             Task::PageOfBans(task) => task.run(),
+            Task::Reload(task) => task.run(),
+            Task::Restart(task) => task.run(),
             Task::StopJail(task) => task.run(),
         }
     }

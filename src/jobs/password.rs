@@ -63,8 +63,7 @@ impl Hash {
 impl Verify {
     /// Whether the password is the hash's. A hash that cannot be read matches nothing.
     pub fn run(self) -> bool {
-        PasswordHash::new(&self.hash)
-            .is_ok_and(|hash| argon2().verify_password(self.secret.as_bytes(), &hash).is_ok())
+        PasswordHash::new(&self.hash).is_ok_and(|hash| argon2().verify_password(self.secret.as_bytes(), &hash).is_ok())
     }
 }
 

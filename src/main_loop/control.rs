@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
@@ -15,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::setup::{self, Choices};
 use crate::api::{ApiError, Ctx};
-use crate::fail2ban::client::peer_uid;
+use crate::fail2ban::client::credentials;
 use crate::server::token::Source;
 
 /// How long a caller may take for its line: it is a command of ours, and sends it at once.
@@ -99,7 +98,7 @@ impl Drop for Control {
 }
 
 fn serve_one(ctx: &mut Ctx, mut stream: StdUnixStream) -> io::Result<()> {
-    let uid = peer_uid(stream.as_raw_fd())?;
+    let uid = credentials(&stream)?.uid;
     // SAFETY: geteuid takes nothing, touches no memory and cannot fail.
     if uid != 0 && uid != unsafe { libc::geteuid() } {
         return Err(io::ErrorKind::PermissionDenied.into());

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 
+use super::probe::{Outcome, Probe};
 use crate::api::Ctx;
-use crate::fail2ban::probe::{Outcome, Probe};
 use crate::server::token::Source;
 
 /// How often a ping is tried while the daemon does not even take connections.

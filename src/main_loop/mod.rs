@@ -3,6 +3,7 @@
 
 pub mod control;
 mod daemon;
+mod probe;
 mod timers;
 
 use std::collections::HashMap;
@@ -27,6 +28,7 @@ use crate::jobs::{Failure, Lane};
 use crate::server::listen::{Address, Listener};
 use crate::server::response::Response;
 use crate::server::token::{Slot, Source};
+use crate::server::turn::Problem;
 use crate::server::{Connections, HttpEvent};
 
 /// Headers of every answer. The program serves no pages, so its policy allows nothing.
@@ -123,7 +125,9 @@ impl MainLoop {
         while !self.is_done() {
             let timeout = self.timeout(Instant::now());
             match self.poll.poll(&mut events, Some(timeout)) {
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(format!("waiting failed: {error}")),
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    return Err(format!("waiting failed: {error}"));
+                }
                 _ => {}
             }
             self.connections.set_now(Instant::now());
@@ -188,6 +192,10 @@ impl MainLoop {
                     self.answer(slot);
                     turns += 1;
                 }
+                HttpEvent::Broken(slot, problem) => {
+                    self.answer_broken(slot, problem);
+                    turns += 1;
+                }
                 HttpEvent::Gone(slot) => self.abandon(slot),
             }
         }
@@ -207,6 +215,14 @@ impl MainLoop {
             }
             Err(error) => self.connections.refuse(slot, error.response()),
         }
+    }
+
+    fn answer_broken(&mut self, slot: Slot, problem: Problem) {
+        let Some(peer) = self.connections.peer(slot) else { return };
+        let admitted = dispatch::stranger(&mut self.ctx, peer);
+        // Whatever method it was, the answer has a body.
+        let response = dispatch::finish(&Method::Get, &admitted, Err(problem.into()));
+        self.connections.respond(slot, response);
     }
 
     fn answer(&mut self, slot: Slot) {
@@ -258,7 +274,8 @@ impl MainLoop {
                 };
                 let (method, admitted) = (request.head.method, request.admitted);
                 let (streaming, abandoned) = (false, false);
-                let pending = Pending { slot, method, admitted, then, streaming, detached: job.detached, abandoned, lane };
+                let pending =
+                    Pending { slot, method, admitted, then, streaming, detached: job.detached, abandoned, lane };
                 self.pending.insert(id, pending);
                 self.children.start_waiting(self.poll.registry());
             }
@@ -287,7 +304,11 @@ impl MainLoop {
                 let Some(pending) = self.pending.get_mut(&id) else { return };
                 if !pending.streaming && !pending.abandoned {
                     pending.streaming = true;
-                    let head = dispatch::finish(&pending.method, &pending.admitted, Ok(Response::json_bytes(200, b"".as_slice())));
+                    let head = dispatch::finish(
+                        &pending.method,
+                        &pending.admitted,
+                        Ok(Response::json_bytes(200, b"".as_slice())),
+                    );
                     if !self.connections.stream_head(pending.slot, &head) {
                         // A HEAD request has its answer: nothing more is wanted.
                         self.pending.remove(&id);
@@ -339,7 +360,8 @@ impl MainLoop {
     /// The client of a request went away.
     fn abandon(&mut self, slot: Slot) {
         self.parked.retain(|parked| parked.slot != slot);
-        let tasks: Vec<TaskId> = self.pending.iter().filter(|(_, pending)| pending.slot == slot).map(|(id, _)| *id).collect();
+        let tasks: Vec<TaskId> =
+            self.pending.iter().filter(|(_, pending)| pending.slot == slot).map(|(id, _)| *id).collect();
         for id in tasks {
             let Some(pending) = self.pending.get_mut(&id) else { continue };
             if pending.detached {
@@ -422,4 +444,3 @@ fn signals() -> io::Result<UnixStream> {
     signal_hook::low_level::pipe::register(signal_hook::consts::SIGINT, sender)?;
     Ok(UnixStream::from_std(receiver))
 }
-

@@ -3,16 +3,17 @@
 //! go on (once the head is there), and what is the answer (once the body is there).
 
 use std::borrow::Cow;
-use std::io::{self, Read, Write};
-use std::net::Shutdown;
+use std::io;
 use std::time::{Duration, Instant};
 
-use mio::net::{TcpStream, UnixStream};
 use tiny_http::Method;
 
-use super::body::{BadBody, BodyReader};
+use super::body::BodyReader;
+use super::outgoing::{Outgoing, Written};
 use super::request::{BadHead, Framing, Head, MAX_HEAD_BYTES, Peer, has_end};
 use super::response::{Length, Response};
+use super::stream::Stream;
+use super::turn::{Fixed, Problem, Standing, Turn, TurnBudget};
 
 /// Head and body together must have come this long after the first byte.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
@@ -31,39 +32,6 @@ const TURN_REQUESTS: u32 = 16;
 /// A streamed answer takes no more from its source while this many bytes wait for the client.
 const STREAM_ROOM: usize = 64 * 1024;
 
-/// The socket of a connection.
-#[derive(Debug)]
-pub enum Stream {
-    /// Over TCP.
-    Tcp(TcpStream),
-    /// Over a unix socket.
-    Unix(UnixStream),
-}
-
-impl Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Stream::Tcp(stream) => stream.read(buffer),
-            Stream::Unix(stream) => stream.read(buffer),
-        }
-    }
-
-    fn write(&mut self, bytes: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Stream::Tcp(stream) => stream.write_vectored(bytes),
-            Stream::Unix(stream) => stream.write_vectored(bytes),
-        }
-    }
-
-    fn shutdown_write(&self) {
-        // A peer that is gone already needs no farewell.
-        let _ = match self {
-            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
-            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
-        };
-    }
-}
-
 /// Where a connection stands.
 #[derive(Debug)]
 enum State {
@@ -75,6 +43,8 @@ enum State {
     Body(Box<Head>, BodyReader),
     /// A whole request is there, for its owner to take.
     Whole(Box<Head>, Vec<u8>),
+    /// The request cannot be understood; its owner does not know yet.
+    Broken(Problem),
     /// Its owner works on the answer.
     Answering,
     /// The head of a streamed answer is out, its parts follow.
@@ -83,34 +53,6 @@ enum State {
     Writing,
     /// Nothing more is written; what still comes is thrown away.
     Lingering { left: usize },
-}
-
-/// What a turn ended with.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// Nothing to do before the next readiness event, or before the owner answers.
-    Blocked,
-    /// There is more to do, but others come first.
-    Yield,
-    /// A head is there: call `judge`.
-    Head,
-    /// A whole request is there: call `take_request`.
-    Request,
-    /// The connection is over; drop it.
-    Closed,
-}
-
-/// How a connection counts when room is needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Has not finished a request: the first to go.
-    HalfOpen,
-    /// Idle after at least one answer.
-    Idle,
-    /// Its client does not take the answer; since when.
-    Stalled(Instant),
-    /// Its request is being answered: never closed to make room.
-    Busy,
 }
 
 /// A client's connection. `T` is what its owner wants to remember of a request between judging and answering it.
@@ -124,10 +66,7 @@ pub struct Connection<T> {
     admitted: Option<T>,
     input: Vec<u8>,
     searched: usize,
-    out: Vec<u8>,
-    out_done: usize,
-    body: Cow<'static, [u8]>,
-    body_done: usize,
+    out: Outgoing,
     readable: bool,
     writable: bool,
     keep_alive: bool,
@@ -140,15 +79,6 @@ pub struct Connection<T> {
     since: Instant,
 }
 
-/// What each answer needs beside itself.
-#[derive(Debug)]
-pub struct Fixed<'a> {
-    /// Whole header lines, each ended by CR LF.
-    pub headers: &'a [u8],
-    /// The `Date` header's value.
-    pub date: &'a str,
-}
-
 impl<T> Connection<T> {
     /// A connection just accepted.
     pub fn new(stream: Stream, peer: Peer, now: Instant) -> Self {
@@ -159,10 +89,7 @@ impl<T> Connection<T> {
             admitted: None,
             input: Vec::new(),
             searched: 0,
-            out: Vec::new(),
-            out_done: 0,
-            body: Cow::Borrowed(&[]),
-            body_done: 0,
+            out: Outgoing::default(),
             // Edge-triggered: assume both until a call says otherwise.
             readable: true,
             writable: true,
@@ -189,11 +116,7 @@ impl<T> Connection<T> {
             State::Whole(_, body) => body.capacity(),
             _ => 0,
         };
-        let answer = match &self.body {
-            Cow::Owned(bytes) => bytes.capacity(),
-            Cow::Borrowed(_) => 0,
-        };
-        self.input.capacity() + self.out.capacity() + body + answer
+        self.input.capacity() + self.out.held() + body
     }
 
     /// How it counts when room is needed, and since when.
@@ -202,7 +125,9 @@ impl<T> Connection<T> {
             State::Head if self.served > 0 && self.input.is_empty() => Standing::Idle,
             State::Head | State::Body(..) | State::Lingering { .. } => Standing::HalfOpen,
             State::Writing => Standing::Stalled(self.since),
-            State::Judging(_) | State::Whole(..) | State::Answering | State::Streaming => Standing::Busy,
+            State::Judging(_) | State::Whole(..) | State::Broken(_) | State::Answering | State::Streaming => {
+                Standing::Busy
+            }
         };
         (standing, self.since)
     }
@@ -212,17 +137,27 @@ impl<T> Connection<T> {
         !matches!(self.state, State::Answering) && now >= self.deadline
     }
 
-    /// Whether the request in the making is late: then it is answered before the connection ends.
-    pub fn owes_timeout_answer(&self) -> bool {
-        matches!(self.state, State::Body(..)) || (matches!(self.state, State::Head) && !self.input.is_empty())
+    /// If a request is in the making, it is late now, and the owner is to say so. False: there is none.
+    pub fn give_up_request(&mut self) -> bool {
+        let begun =
+            matches!(self.state, State::Body(..)) || (matches!(self.state, State::Head) && !self.input.is_empty());
+        if begun {
+            self.fail(Problem::Late);
+        }
+        begun
     }
 
     /// Does what can be done now.
-    pub fn turn(&mut self, now: Instant, fixed: &Fixed<'_>, scratch: &mut [u8], budget: &mut TurnBudget) -> Turn {
+    pub fn turn(&mut self, now: Instant, scratch: &mut [u8], budget: &mut TurnBudget) -> Turn {
         loop {
             match &mut self.state {
                 State::Judging(_) => return Turn::Head,
                 State::Whole(..) => return Turn::Request,
+                State::Broken(problem) => {
+                    let problem = *problem;
+                    self.state = State::Answering;
+                    return Turn::Broken(problem);
+                }
                 State::Answering => return Turn::Blocked,
                 State::Writing | State::Streaming => {
                     let streaming = matches!(self.state, State::Streaming);
@@ -241,7 +176,7 @@ impl<T> Connection<T> {
                     None => continue,
                 },
                 State::Head => {
-                    if self.advance_head(now, fixed) {
+                    if self.advance_head() {
                         continue;
                     }
                     match self.read(scratch, budget) {
@@ -257,7 +192,7 @@ impl<T> Connection<T> {
                     match reader.take(&self.input) {
                         Ok(used) => self.consume(used),
                         Err(problem) => {
-                            self.refuse_body(problem, now, fixed);
+                            self.fail(Problem::Body(problem));
                             continue;
                         }
                     }
@@ -279,18 +214,18 @@ impl<T> Connection<T> {
     }
 
     /// Looks for a whole head in the input. True: the state has changed.
-    fn advance_head(&mut self, now: Instant, fixed: &Fixed<'_>) -> bool {
+    fn advance_head(&mut self) -> bool {
         let blank = self.input.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         // Empty lines before a request are allowed; they count towards the size of its head.
         if blank == self.input.len() && blank > MAX_HEAD_BYTES {
-            self.refuse_head(BadHead::TooLarge, now, fixed);
+            self.fail(Problem::Head(BadHead::TooLarge));
             return true;
         }
         let from = self.searched.max(blank);
         self.searched = self.input.len();
         if blank == self.input.len() || !has_end(&self.input[blank..], from - blank) {
             if self.input.len() > MAX_HEAD_BYTES {
-                self.refuse_head(BadHead::TooLarge, now, fixed);
+                self.fail(Problem::Head(BadHead::TooLarge));
                 return true;
             }
             return false;
@@ -304,27 +239,15 @@ impl<T> Connection<T> {
                 self.head_only = head.method == Method::Head;
                 self.state = State::Judging(Box::new(head));
             }
-            Ok(None) => self.refuse_head(BadHead::Malformed("the request head is not valid HTTP/1.1"), now, fixed),
-            Err(problem) => self.refuse_head(problem, now, fixed),
+            Ok(None) => self.fail(Problem::Head(BadHead::Malformed("the request head is not valid HTTP/1.1"))),
+            Err(problem) => self.fail(Problem::Head(problem)),
         }
         true
     }
 
-    fn refuse_head(&mut self, problem: BadHead, now: Instant, fixed: &Fixed<'_>) {
-        let (status, detail) = match problem {
-            BadHead::Malformed(what) => (400, what),
-            BadHead::TooLarge => (431, "the request head is larger than 16 KiB or has more than 64 headers"),
-            BadHead::Expectation => (417, "the only expectation understood is 100-continue"),
-        };
-        self.refuse(protocol_error(status, detail), now, fixed);
-    }
-
-    fn refuse_body(&mut self, problem: BadBody, now: Instant, fixed: &Fixed<'_>) {
-        let response = match problem {
-            BadBody::TooLarge => payload_too_large(),
-            BadBody::Malformed => protocol_error(400, "the chunked body is malformed"),
-        };
-        self.refuse(response, now, fixed);
+    fn fail(&mut self, problem: Problem) {
+        self.keep_alive = false;
+        self.state = State::Broken(problem);
     }
 
     /// The head that waits for a judgement.
@@ -336,20 +259,20 @@ impl<T> Connection<T> {
     }
 
     /// The request of the head may go on: its body is read up to `limit` bytes.
-    pub fn admit(&mut self, remembered: T, limit: usize, now: Instant, fixed: &Fixed<'_>) {
+    pub fn admit(&mut self, remembered: T, limit: usize) {
         let State::Judging(head) = std::mem::replace(&mut self.state, State::Answering) else { return };
         match BodyReader::new(head.framing, limit) {
             Ok(reader) => {
                 if head.expects_continue && !reader.is_done() && self.input.is_empty() {
-                    self.out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+                    self.out.buffer().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
                     // If the client cannot take 25 bytes now, they go out with the answer.
-                    let _ = self.write(now);
+                    let _ = self.out.write_to(&mut self.stream);
                 }
                 self.admitted = Some(remembered);
                 self.state = State::Body(head, reader);
                 self.finish_body();
             }
-            Err(_) => self.refuse(payload_too_large(), now, fixed),
+            Err(problem) => self.fail(Problem::Body(problem)),
         }
     }
 
@@ -387,9 +310,8 @@ impl<T> Connection<T> {
     /// The whole answer.
     pub fn respond(&mut self, response: Response, now: Instant, fixed: &Fixed<'_>) {
         let length = Length::Known(response.body.len());
-        response.print_head(&mut self.out, length, self.keep_alive, fixed.headers, fixed.date);
-        self.body = if self.head_only { Cow::Borrowed(&[]) } else { response.body };
-        self.body_done = 0;
+        response.print_head(self.out.buffer(), length, self.keep_alive, fixed.headers, fixed.date);
+        self.out.set_body(if self.head_only { Cow::Borrowed(&[]) } else { response.body });
         self.start_writing(State::Writing, now);
     }
 
@@ -398,14 +320,14 @@ impl<T> Connection<T> {
         self.chunked = self.http11;
         self.keep_alive &= self.http11;
         let length = if self.chunked { Length::Chunked } else { Length::UntilClose };
-        response.print_head(&mut self.out, length, self.keep_alive, fixed.headers, fixed.date);
+        response.print_head(self.out.buffer(), length, self.keep_alive, fixed.headers, fixed.date);
         self.start_writing(if self.head_only { State::Writing } else { State::Streaming }, now);
         !self.head_only
     }
 
     /// Whether more parts are welcome; while not, leave them where they are.
     pub fn stream_room(&self) -> bool {
-        self.out.len() - self.out_done < STREAM_ROOM
+        self.out.waiting() < STREAM_ROOM
     }
 
     /// One part of a streamed answer.
@@ -414,11 +336,9 @@ impl<T> Connection<T> {
             return;
         }
         if self.chunked {
-            write!(self.out, "{:x}\r\n", bytes.len()).expect("writing to a Vec cannot fail");
-            self.out.extend_from_slice(bytes);
-            self.out.extend_from_slice(b"\r\n");
+            self.out.push_chunk(bytes);
         } else {
-            self.out.extend_from_slice(bytes);
+            self.out.buffer().extend_from_slice(bytes);
         }
     }
 
@@ -428,7 +348,7 @@ impl<T> Connection<T> {
             return;
         }
         if complete && self.chunked {
-            self.out.extend_from_slice(b"0\r\n\r\n");
+            self.out.buffer().extend_from_slice(b"0\r\n\r\n");
         }
         self.keep_alive &= complete;
         self.start_writing(State::Writing, now);
@@ -457,34 +377,16 @@ impl<T> Connection<T> {
 
     /// Writes what is there. True: all of it is out.
     fn write(&mut self, now: Instant) -> io::Result<bool> {
-        loop {
-            let head = &self.out[self.out_done..];
-            let body = &self.body[self.body_done..];
-            if head.is_empty() && body.is_empty() {
-                self.out.clear();
-                self.out.shrink_to(4096);
-                self.out_done = 0;
-                self.body = Cow::Borrowed(&[]);
-                self.body_done = 0;
-                return Ok(true);
-            }
-            if !self.writable {
-                return Ok(false);
-            }
-            match self.stream.write(&[io::IoSlice::new(head), io::IoSlice::new(body)]) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    let of_head = count.min(head.len());
-                    self.out_done += of_head;
-                    self.body_done += count - of_head;
-                    self.since = now;
-                    self.deadline = now + WRITE_DEADLINE;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+        if !self.writable {
+            return Ok(false);
         }
+        let written = self.out.write_to(&mut self.stream)?;
+        self.writable = written == Written::All;
+        if written != Written::Blocked(false) {
+            self.since = now;
+            self.deadline = now + WRITE_DEADLINE;
+        }
+        Ok(self.writable)
     }
 
     fn after_answer(&mut self, now: Instant) {
@@ -566,35 +468,7 @@ impl<T> Connection<T> {
     }
 }
 
-/// What a turn has used so far.
-#[derive(Debug, Default)]
-pub struct TurnBudget {
-    bytes: usize,
-    /// Requests answered; counted by the owner of the turn.
-    pub requests: u32,
-}
-
 enum Read1 {
     Some,
     Ended(Turn),
-}
-
-/// The answer to a request that is not understood as HTTP.
-fn protocol_error(status: u16, detail: &str) -> Response {
-    error_response(status, "invalid_input", detail)
-}
-
-fn payload_too_large() -> Response {
-    error_response(413, "payload_too_large", "The body is larger than this endpoint takes.")
-}
-
-/// An error of the protocol in the shape all errors have.
-pub fn error_response(status: u16, code: &str, detail: &str) -> Response {
-    #[derive(serde::Serialize)]
-    struct Body<'a> {
-        code: &'a str,
-        detail: &'a str,
-        metadata: serde_json::Map<String, serde_json::Value>,
-    }
-    Response::json(status, &Body { code, detail, metadata: serde_json::Map::new() })
 }

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use mio::event;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::connection::Stream;
 use super::request::Peer;
+use super::stream::Stream;
 
 /// The kernel's send buffer of each connection, in bytes: it bounds what a client that does not read costs.
 const SEND_BUFFER: usize = 64 * 1024;
@@ -123,4 +123,17 @@ impl Drop for Listener {
             let _ = fs::remove_file(path);
         }
     }
+}
+
+/// Whether accepting failed because the process or the system has nothing left to accept with.
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
+/// The soft limit on open descriptors of this process.
+pub fn descriptor_limit() -> usize {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the call writes one rlimit structure, and a whole one is passed.
+    let answer = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    if answer == 0 { usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX) } else { 256 }
 }

@@ -6,9 +6,12 @@
 pub mod body;
 pub mod connection;
 pub mod listen;
+pub mod outgoing;
 pub mod request;
 pub mod response;
+pub mod stream;
 pub mod token;
+pub mod turn;
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -18,11 +21,13 @@ use std::time::{Duration, Instant};
 
 use mio::{Interest, Registry};
 
-use self::connection::{Connection, Fixed, Standing, Turn, TurnBudget};
-use self::listen::{Accepted, Listener};
+use self::connection::Connection;
+use self::listen::{Accepted, Listener, descriptor_limit, is_out_of_descriptors};
 use self::request::{Head, Peer};
 use self::response::Response;
+use self::stream::Stream;
 use self::token::{Slot, Source};
+use self::turn::{Fixed, Problem, Standing, Turn, TurnBudget};
 use crate::domain::client::ClientKey;
 
 /// Connections at a time, where the descriptors allow it.
@@ -47,6 +52,8 @@ pub enum HttpEvent {
     Head(Slot),
     /// A whole request is there: `take_request`, and answer it now or later.
     Request(Slot),
+    /// A request that cannot be understood: answer that with `respond`.
+    Broken(Slot, Problem),
     /// The client went away while its request was being answered.
     Gone(Slot),
 }
@@ -174,14 +181,14 @@ impl<T> Connections<T> {
         let place = &mut self.places[slot.index];
         let Some(connection) = place.connection.as_mut() else { return };
         let before = connection.buffered();
-        let fixed = Fixed { headers: &self.fixed_headers, date: &self.date };
-        let turn = connection.turn(self.now, &fixed, &mut self.scratch, &mut budget);
+        let turn = connection.turn(self.now, &mut self.scratch, &mut budget);
         self.buffered = self.buffered + connection.buffered() - before;
         match turn {
             Turn::Blocked => {}
             Turn::Yield => self.queue(slot),
             Turn::Head => self.events.push_back(HttpEvent::Head(slot)),
             Turn::Request => self.events.push_back(HttpEvent::Request(slot)),
+            Turn::Broken(problem) => self.events.push_back(HttpEvent::Broken(slot, problem)),
             Turn::Closed => self.close(slot),
         }
     }
@@ -217,6 +224,11 @@ impl<T> Connections<T> {
         Some(result)
     }
 
+    /// Where a connection comes from.
+    pub fn peer(&mut self, slot: Slot) -> Option<Peer> {
+        self.get(slot).map(|connection| connection.peer)
+    }
+
     /// The head that is to be judged.
     pub fn head(&mut self, slot: Slot) -> Option<(&Head, Peer)> {
         let connection = self.get(slot)?;
@@ -226,7 +238,7 @@ impl<T> Connections<T> {
 
     /// The request may go on, with a body of at most `limit` bytes.
     pub fn admit(&mut self, slot: Slot, remembered: T, limit: usize) {
-        self.with(slot, |connection, now, fixed| connection.admit(remembered, limit, now, fixed));
+        self.with(slot, |connection, _, _| connection.admit(remembered, limit));
     }
 
     /// The request may not go on.
@@ -296,13 +308,8 @@ impl<T> Connections<T> {
             if connection.is_streaming() {
                 self.close(slot);
                 self.events.push_back(HttpEvent::Gone(slot));
-            } else if connection.owes_timeout_answer() {
-                let late = connection::error_response(
-                    408,
-                    "invalid_input",
-                    "The request took longer than 10 seconds to arrive.",
-                );
-                self.refuse(slot, late);
+            } else if connection.give_up_request() {
+                self.queue(slot);
             } else {
                 self.close(slot);
             }
@@ -368,8 +375,8 @@ impl<T> Connections<T> {
         let token = Source::Connection(slot).token();
         let interest = Interest::READABLE | Interest::WRITABLE;
         let registered = match &mut connection.stream {
-            connection::Stream::Tcp(stream) => registry.register(stream, token, interest),
-            connection::Stream::Unix(stream) => registry.register(stream, token, interest),
+            Stream::Tcp(stream) => registry.register(stream, token, interest),
+            Stream::Unix(stream) => registry.register(stream, token, interest),
         };
         if registered.is_err() {
             self.free.push(index);
@@ -478,18 +485,6 @@ fn client_of(peer: Peer) -> Option<ClientKey> {
         Peer::Tcp(address) => Some(ClientKey::of(address)),
         Peer::Unix => None,
     }
-}
-
-fn is_out_of_descriptors(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
-}
-
-/// The soft limit on open descriptors of this process.
-fn descriptor_limit() -> usize {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the call writes one rlimit structure, and a whole one is passed.
-    let answer = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
-    if answer == 0 { usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX) } else { 256 }
 }
 
 /// Now, as HTTP writes it.

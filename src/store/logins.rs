@@ -1,8 +1,8 @@
 //! The table `login_failures`: who may try a password now. Survives a restart.
 //!
-//! An attempt is charged as a failure before its password is looked at, and forgiven when it proves right: attempts
-//! that wait for the hash at the same time are all counted, and a crash forgives nothing. The row `*` is the budget
-//! of all clients together, so that many addresses do not help; a client with a good session is not held to it.
+//! An attempt counts once it has proved wrong: those that wait for their hash at the same time may pass the limit, by
+//! no more than the few that can wait. The row `*` is the budget of all clients together, so that many addresses do
+//! not help; a client with a good session is not held to it.
 
 use rusqlite::{OptionalExtension, Transaction};
 
@@ -24,7 +24,7 @@ pub(super) const FORGET_AFTER: i64 = 24 * 3600;
 /// Whether a password may be tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Login {
-    /// It may, and the attempt is charged.
+    /// It may.
     Allowed,
     /// Not before this many seconds.
     Wait(i64),
@@ -39,38 +39,40 @@ struct Row {
 }
 
 impl Store {
-    /// Asks for an attempt. `is_known`: the client has a good session.
-    pub fn begin_login(&mut self, client: &str, is_known: bool, now: i64) -> Result<Login, Error> {
+    /// Whether a client may try. `is_known`: it has a good session.
+    pub fn may_log_in(&mut self, client: &str, is_known: bool, now: i64) -> Result<Login, Error> {
         let transaction = self.connection.transaction()?;
-        let mut own = row(&transaction, client, now)?.fresh(now, WINDOW);
+        let own = row(&transaction, client, now)?.fresh(now, WINDOW);
         if own.blocked_until > now {
             return Ok(Login::Wait(own.blocked_until - now));
         }
-        if own.blocked_until > 0 {
-            own = Row { blocks: own.blocks, window_start: now, ..Row::default() };
-        }
-        let mut all = row(&transaction, ALL, now)?.fresh(now, ALL_WINDOW);
+        let all = row(&transaction, ALL, now)?.fresh(now, ALL_WINDOW);
         if all.failures >= ALL_FAILURES && !is_known {
             return Ok(Login::Wait(all.window_start + ALL_WINDOW - now));
         }
+        Ok(Login::Allowed)
+    }
+
+    /// Counts a wrong password.
+    pub fn login_failed(&mut self, client: &str, now: i64) -> Result<(), Error> {
+        let transaction = self.connection.transaction()?;
+        let mut own = row(&transaction, client, now)?.fresh(now, WINDOW);
         own.failures += 1;
         if own.failures >= FAILURES {
             let wait = (FIRST_WAIT << own.blocks.min(10)).min(LONGEST_WAIT);
-            own = Row { blocked_until: now + wait, blocks: own.blocks + 1, ..own };
+            own = Row { failures: 0, blocked_until: now + wait, blocks: own.blocks + 1, ..own };
         }
+        let mut all = row(&transaction, ALL, now)?.fresh(now, ALL_WINDOW);
         all.failures += 1;
         write(&transaction, client, own)?;
         write(&transaction, ALL, all)?;
         transaction.commit()?;
-        Ok(Login::Allowed)
+        Ok(())
     }
 
-    /// The attempt proved right: the client's failures are forgiven and its charge is returned.
-    pub fn forgive_login(&mut self, client: &str) -> Result<(), Error> {
-        let transaction = self.connection.transaction()?;
-        transaction.execute("DELETE FROM login_failures WHERE client = ?1", [client])?;
-        transaction.execute("UPDATE login_failures SET failures = max(failures - 1, 0) WHERE client = ?1", [ALL])?;
-        transaction.commit()?;
+    /// A right password: the failures of this client are forgiven.
+    pub fn login_succeeded(&mut self, client: &str) -> Result<(), Error> {
+        self.connection.execute("DELETE FROM login_failures WHERE client = ?1", [client])?;
         Ok(())
     }
 }
@@ -121,18 +123,25 @@ mod tests {
     use super::*;
     use crate::store::tests::temporary;
 
+    fn attempt(store: &mut Store, client: &str, is_known: bool, now: i64) -> Login {
+        let answer = store.may_log_in(client, is_known, now).unwrap();
+        if answer == Login::Allowed {
+            store.login_failed(client, now).unwrap();
+        }
+        answer
+    }
+
     #[test]
     fn five_failures_then_growing_waits() {
         let (_directory, mut store) = temporary();
         let mut now = 1_000;
         for wait in [60, 120, 240, 480, 900, 900] {
             for _ in 0..5 {
-                assert_eq!(store.begin_login("a", false, now).unwrap(), Login::Allowed);
+                assert_eq!(attempt(&mut store, "a", false, now), Login::Allowed);
             }
-            assert_eq!(store.begin_login("a", false, now).unwrap(), Login::Wait(wait));
-            assert_eq!(store.begin_login("a", false, now + 10).unwrap(), Login::Wait(wait - 10));
-            assert_eq!(store.begin_login("b", false, now).unwrap(), Login::Allowed, "others are not affected");
-            store.forgive_login("b").unwrap();
+            assert_eq!(attempt(&mut store, "a", false, now), Login::Wait(wait));
+            assert_eq!(attempt(&mut store, "a", false, now + 10), Login::Wait(wait - 10));
+            assert_eq!(store.may_log_in("b", false, now).unwrap(), Login::Allowed, "others are not affected");
             now += wait;
         }
     }
@@ -140,12 +149,11 @@ mod tests {
     #[test]
     fn a_right_password_forgives() {
         let (_directory, mut store) = temporary();
-        for round in 0..50 {
+        for _ in 0..20 {
             for _ in 0..4 {
-                assert_eq!(store.begin_login("a", false, round).unwrap(), Login::Allowed);
+                assert_eq!(attempt(&mut store, "a", false, 100), Login::Allowed);
             }
-            store.forgive_login("a").unwrap();
-            store.connection.execute("DELETE FROM login_failures WHERE client = '*'", []).unwrap();
+            store.login_succeeded("a").unwrap();
         }
     }
 
@@ -153,22 +161,22 @@ mod tests {
     fn many_addresses_do_not_help_but_a_known_client_gets_in() {
         let (_directory, mut store) = temporary();
         for number in 0..ALL_FAILURES {
-            assert_eq!(store.begin_login(&format!("c{number}"), false, 100).unwrap(), Login::Allowed);
+            assert_eq!(attempt(&mut store, &format!("c{number}"), false, 100), Login::Allowed);
         }
-        assert_eq!(store.begin_login("new", false, 110).unwrap(), Login::Wait(ALL_WINDOW - 10));
-        assert_eq!(store.begin_login("known", true, 110).unwrap(), Login::Allowed);
-        assert_eq!(store.begin_login("new", false, 100 + ALL_WINDOW).unwrap(), Login::Allowed);
+        assert_eq!(attempt(&mut store, "new", false, 110), Login::Wait(ALL_WINDOW - 10));
+        assert_eq!(attempt(&mut store, "known", true, 110), Login::Allowed);
+        assert_eq!(attempt(&mut store, "new", false, 100 + ALL_WINDOW), Login::Allowed);
     }
 
     #[test]
     fn slow_failures_are_no_block_and_a_clock_set_back_locks_nobody_out_for_long() {
         let (_directory, mut store) = temporary();
         for minute in 0..20 {
-            assert_eq!(store.begin_login("a", false, 10_000 + minute * 61).unwrap(), Login::Allowed);
+            assert_eq!(attempt(&mut store, "a", false, 10_000 + minute * 61), Login::Allowed);
         }
         for _ in 0..5 {
-            store.begin_login("b", false, 100_000).unwrap();
+            attempt(&mut store, "b", false, 100_000);
         }
-        assert!(matches!(store.begin_login("b", false, 50).unwrap(), Login::Wait(wait) if wait <= LONGEST_WAIT));
+        assert!(matches!(attempt(&mut store, "b", false, 50), Login::Wait(wait) if wait <= LONGEST_WAIT));
     }
 }

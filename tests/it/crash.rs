@@ -86,7 +86,7 @@ fn a_hundred_kills_during_writes_lose_nothing_acknowledged() {
 fn a_kill_takes_the_children_along() {
     let daemon = crate::harness::real_daemon::RealDaemon::start();
     let (mut server, admin) = crate::harness::server::Server::ready(&daemon);
-    let body = json!({"ip": "192.0.2.1", "jail": "slow"}).to_string();
+    let body = json!({"ip": "198.51.100.1", "jail": "slow"}).to_string();
     let mut wire = Wire::connect(server.address());
     let head = admin.head_of("POST", "/api/v1/bans", Some(body.len()));
     wire.send(format!("{head}{body}"));

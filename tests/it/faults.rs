@@ -23,7 +23,7 @@ const ASKING: &[(&str, &str, &str)] = &[
     ("GET", "/api/v1/config/service-status", ""),
     ("POST", "/api/v1/jails/lab/idle", "true"),
     ("POST", "/api/v1/server/flush-logs", ""),
-    ("POST", "/api/v1/bans", r#"{"ip":"192.0.2.1","jail":"lab"}"#),
+    ("POST", "/api/v1/bans", r#"{"ip":"198.51.100.1","jail":"lab"}"#),
 ];
 
 fn send(admin: &Client, (method, target, body): (&str, &str, &str)) -> Answer {
@@ -191,7 +191,7 @@ fn a_writing_request_is_never_sent_twice() {
     let (_server, admin) = Server::ready_fake(&daemon);
     daemon.take_commands();
     daemon.set_fault(Fault::CloseAtOnce);
-    let answer = admin.post("/api/v1/bans", json!({"ip": "192.0.2.1", "jail": "lab"}));
+    let answer = admin.post("/api/v1/bans", json!({"ip": "198.51.100.1", "jail": "lab"}));
     assert!([502, 503].contains(&answer.status), "{answer}");
     let bans = daemon.take_commands().iter().filter(|words| words.contains(&"banip".to_string())).count();
     assert!(bans <= 1, "sent {bans} times");

@@ -73,12 +73,7 @@ fn one_connection_serves_many_calls() {
 fn absent_stale_and_forbidden_sockets_are_unreachable() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sock");
-    let ask = |path: &Path| {
-        Client::new(path.to_owned(), QUICK)
-            .ask(&["ping"])
-            .unwrap_err()
-            .to_string()
-    };
+    let ask = |path: &Path| Client::new(path.to_owned(), QUICK).ask(&["ping"]).unwrap_err().to_string();
     assert!(ask(&path).contains("there is no such socket"));
     drop(UnixListener::bind(&path).unwrap());
     assert!(ask(&path).contains("nobody listens"));
@@ -100,18 +95,10 @@ fn a_silent_daemon_costs_the_patience_and_no_more() {
     let start = Instant::now();
     assert_eq!(client.ask(&["ping"]), Err(Error::Busy { waited: QUICK }));
     assert!(start.elapsed() >= QUICK && start.elapsed() < QUICK * 3);
-    assert!(
-        !client.is_connected(),
-        "a connection with an answer outstanding is never used again"
-    );
+    assert!(!client.is_connected(), "a connection with an answer outstanding is never used again");
     // And then nothing for a while.
     let start = Instant::now();
-    assert_eq!(
-        client.ask(&["ping"]),
-        Err(Error::Busy {
-            waited: Duration::ZERO
-        })
-    );
+    assert_eq!(client.ask(&["ping"]), Err(Error::Busy { waited: Duration::ZERO }));
     assert!(start.elapsed() < QUICK / 2);
 }
 
@@ -128,10 +115,7 @@ fn a_slow_drip_does_not_extend_the_patience() {
         }
     });
     let start = Instant::now();
-    assert_eq!(
-        fake.client().ask(&["ping"]),
-        Err(Error::Busy { waited: QUICK })
-    );
+    assert_eq!(fake.client().ask(&["ping"]), Err(Error::Busy { waited: QUICK }));
     assert!(start.elapsed() < QUICK * 2);
 }
 
@@ -142,13 +126,8 @@ fn a_full_backlog_is_busy_and_not_down() {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
     socket.bind(&SockAddr::unix(&path).unwrap()).unwrap();
     socket.listen(1).unwrap();
-    let _waiting: Vec<_> = (0..2)
-        .map(|_| UnixStream::connect(&path).unwrap())
-        .collect();
-    assert_eq!(
-        Client::new(path, QUICK).ask(&["ping"]),
-        Err(Error::Busy { waited: QUICK })
-    );
+    let _waiting: Vec<_> = (0..2).map(|_| UnixStream::connect(&path).unwrap()).collect();
+    assert_eq!(Client::new(path, QUICK).ask(&["ping"]), Err(Error::Busy { waited: QUICK }));
 }
 
 #[test]
@@ -171,10 +150,7 @@ fn broken_answers_are_protocol_errors() {
         let fake = Fake::once(reply);
         let mut client = fake.client();
         let result = client.ask(&["ping"]);
-        assert!(
-            matches!(result, Err(Error::Protocol(_))),
-            "{what}: {result:?}"
-        );
+        assert!(matches!(result, Err(Error::Protocol(_))), "{what}: {result:?}");
     }
 }
 
@@ -184,10 +160,7 @@ fn a_terminator_inside_a_text_does_not_end_the_reply() {
     reply.extend_from_slice(TERMINATOR);
     reply.extend_from_slice(b"b\x86.");
     reply.extend_from_slice(TERMINATOR);
-    assert_eq!(
-        Fake::once(reply).client().ask(&["get"]),
-        Ok(Value::from("a<F2B_END_COMMAND>b"))
-    );
+    assert_eq!(Fake::once(reply).client().ask(&["get"]), Ok(Value::from("a<F2B_END_COMMAND>b")));
 }
 
 #[test]
@@ -201,10 +174,7 @@ fn errors_of_the_daemon_are_told_apart() {
         error(b"K\x01cfail2ban.exceptions\nUnknownJailException\nU\x03abc\x85R\x86."),
         Error::UnknownJail("abc".to_owned())
     );
-    let refused = |class: &str, message: &str| Error::Refused {
-        class: class.to_owned(),
-        message: message.to_owned(),
-    };
+    let refused = |class: &str, message: &str| Error::Refused { class: class.to_owned(), message: message.to_owned() };
     assert_eq!(
         error(b"K\x01cbuiltins\nException\nU\x0fInvalid command\x85R\x86."),
         refused("Exception", "Invalid command")
@@ -213,10 +183,7 @@ fn errors_of_the_daemon_are_told_apart() {
         error(b"K\x01cbuiltins\nFileNotFoundError\nK\x02U\x04goneU\x02/x\x87R\x86."),
         refused("FileNotFoundError", "gone: /x")
     );
-    assert_eq!(
-        error(b"K\x01cbuiltins\nKeyError\n)R\x86."),
-        refused("KeyError", "KeyError")
-    );
+    assert_eq!(error(b"K\x01cbuiltins\nKeyError\n)R\x86."), refused("KeyError", "KeyError"));
     assert_eq!(error(b"U\x0aERROR: abc."), refused("ERROR", "abc"));
     assert_eq!(error(b"(U\x08SHUTDOWNl."), Error::ShuttingDown);
 }
@@ -226,14 +193,8 @@ fn a_reply_over_the_limit_is_refused_before_it_is_read() {
     let mut reply = b"K\x00X\x00\x00\x40\x06".to_vec();
     reply.resize(reply.len() + (100 << 20), b'x');
     let fake = Fake::once(reply);
-    let mut client = Client::new(fake.directory.path().join("sock"), Duration::from_secs(30))
-        .with_reply_limit(1 << 20);
-    assert_eq!(
-        client.ask(&["get"]),
-        Err(Error::Protocol(
-            "the reply is longer than 1024 KiB".to_owned()
-        ))
-    );
+    let mut client = Client::new(fake.directory.path().join("sock"), Duration::from_secs(30)).with_reply_limit(1 << 20);
+    assert_eq!(client.ask(&["get"]), Err(Error::Protocol("the reply is longer than 1024 KiB".to_owned())));
     assert!(!client.is_connected());
 }
 
@@ -251,10 +212,7 @@ fn a_restarted_daemon_is_found_again() {
     let closed = |client: &Client| {
         let deadline = Instant::now() + Duration::from_secs(5);
         while is_quiet(client.stream.as_ref().unwrap()) {
-            assert!(
-                Instant::now() < deadline,
-                "the script closes each connection"
-            );
+            assert!(Instant::now() < deadline, "the script closes each connection");
             thread::yield_now();
         }
     };
@@ -302,27 +260,16 @@ fn a_long_list_is_visited() {
     let fake = Fake::once(reply);
     let mut client = Client::new(fake.directory.path().join("sock"), Duration::from_secs(30));
     let mut last = String::new();
-    assert_eq!(
-        client.ask_strings(&["get", "x", "banip"], &mut |text| last = text.to_owned()),
-        Ok(100_000)
-    );
+    assert_eq!(client.ask_strings(&["get", "x", "banip"], &mut |text| last = text.to_owned()), Ok(100_000));
     assert_eq!(last, "0.1.134.159");
 }
 
 #[test]
 fn a_list_that_is_an_error_is_that_error() {
-    let fake = Fake::once(
-        b"K\x01cfail2ban.exceptions\nUnknownJailException\nU\x03abc\x85R\x86.<F2B_END_COMMAND>"
-            .to_vec(),
-    );
-    let result = fake
-        .client()
-        .ask_strings(&["get", "abc", "banip"], &mut |_| {
-            panic!("nothing to visit")
-        });
+    let fake =
+        Fake::once(b"K\x01cfail2ban.exceptions\nUnknownJailException\nU\x03abc\x85R\x86.<F2B_END_COMMAND>".to_vec());
+    let result = fake.client().ask_strings(&["get", "abc", "banip"], &mut |_| panic!("nothing to visit"));
     assert_eq!(result, Err(Error::UnknownJail("abc".to_owned())));
-    let result = Fake::once(PONG.to_vec())
-        .client()
-        .ask_strings(&["x"], &mut |_| panic!("nothing to visit"));
+    let result = Fake::once(PONG.to_vec()).client().ask_strings(&["x"], &mut |_| panic!("nothing to visit"));
     assert!(matches!(result, Err(Error::Protocol(_))));
 }

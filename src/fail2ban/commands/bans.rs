@@ -22,11 +22,7 @@ pub fn parse_ban_line(line: &str) -> Option<BanLine<'_>> {
     let (ip, times) = line.rsplit_once(" \t")?;
     let (start, end) = times.split_once(" + ")?;
     let (seconds, _) = end.split_once(" = ")?;
-    Some(BanLine {
-        ip,
-        banned_at_local: start,
-        seconds: seconds.parse().ok()?,
-    })
+    Some(BanLine { ip, banned_at_local: start, seconds: seconds.parse().ok()? })
 }
 
 impl Daemon {
@@ -111,29 +107,16 @@ impl Daemon {
     }
 
     /// Hands over what a jail has banned, one after the other (from 0.11 in the order in which they end), and returns their number.
-    pub fn each_banned(
-        &mut self,
-        jail: &JailName,
-        visit: &mut dyn FnMut(&str),
-    ) -> Result<usize, Error> {
+    pub fn each_banned(&mut self, jail: &JailName, visit: &mut dyn FnMut(&str)) -> Result<usize, Error> {
         let version = self.version()?;
         if version.is_modern() {
-            let property = if version.has_ban_times() {
-                "banip"
-            } else {
-                "banned"
-            };
-            return self
-                .client
-                .ask_strings(&["get", jail.as_str(), property], visit);
+            let property = if version.has_ban_times() { "banip" } else { "banned" };
+            return self.client.ask_strings(&["get", jail.as_str(), property], visit);
         }
         let status = self.client.ask(&["status", jail.as_str()])?;
         let actions = status.lookup("Actions");
         let list = actions.and_then(|actions| actions.lookup("Banned IP list")?.items());
-        let texts = list
-            .ok_or_else(|| unexpected("its bans"))?
-            .iter()
-            .filter_map(Value::as_str);
+        let texts = list.ok_or_else(|| unexpected("its bans"))?.iter().filter_map(Value::as_str);
         Ok(texts.map(visit).count())
     }
 
@@ -153,17 +136,14 @@ impl Daemon {
                 visit(ban);
             }
         };
-        self.client
-            .ask_strings(&["get", jail.as_str(), "banip", "--with-time"], &mut parse)?;
+        self.client.ask_strings(&["get", jail.as_str(), "banip", "--with-time"], &mut parse)?;
         Ok(Some(count))
     }
 
     /// Whether exactly this is banned by the jail. The daemon looks through its whole list, so for more than a few fetch that instead.
     pub fn is_banned(&mut self, jail: &JailName, text: &str) -> Result<bool, Error> {
         if self.version()?.is_modern() {
-            let answer =
-                self.client
-                    .ask(&["get", jail.as_str(), "banned", not_an_option(text)?])?;
+            let answer = self.client.ask(&["get", jail.as_str(), "banned", not_an_option(text)?])?;
             return answer.as_bool().ok_or_else(|| unexpected("a ban"));
         }
         let mut found = false;
@@ -175,14 +155,8 @@ impl Daemon {
     pub fn jails_banning(&mut self, text: &str) -> Result<Vec<JailName>, Error> {
         if self.version()?.is_modern() {
             let answer = self.client.ask(&["banned", not_an_option(text)?])?;
-            let names = answer
-                .items()
-                .and_then(|lists| lists.first()?.texts())
-                .ok_or_else(|| unexpected("a ban"))?;
-            return Ok(names
-                .iter()
-                .filter_map(|name| JailName::from_daemon(name).ok())
-                .collect());
+            let names = answer.items().and_then(|lists| lists.first()?.texts()).ok_or_else(|| unexpected("a ban"))?;
+            return Ok(names.iter().filter_map(|name| JailName::from_daemon(name).ok()).collect());
         }
         let mut banning = Vec::new();
         for jail in self.jail_names()? {
@@ -195,8 +169,5 @@ impl Daemon {
 }
 
 fn counted(value: &Value) -> Result<u64, Error> {
-    value
-        .as_i64()
-        .and_then(|number| number.try_into().ok())
-        .ok_or_else(|| unexpected("a number of bans"))
+    value.as_i64().and_then(|number| number.try_into().ok()).ok_or_else(|| unexpected("a number of bans"))
 }

@@ -131,8 +131,7 @@ pub(super) fn from_stats(jail: JailName, value: &Value) -> Result<JailCounters, 
         let [_, failed, banned] = value.items()? else {
             return None;
         };
-        let ([failed, total_failed], [banned, total_banned]) = (failed.items()?, banned.items()?)
-        else {
+        let ([failed, total_failed], [banned, total_banned]) = (failed.items()?, banned.items()?) else {
             return None;
         };
         Some(Counters {
@@ -143,16 +142,8 @@ pub(super) fn from_stats(jail: JailName, value: &Value) -> Result<JailCounters, 
         })
     };
     let counters = counters().ok_or_else(|| unexpected("the counters of a jail"))?;
-    let backend = value
-        .items()
-        .and_then(<[Value]>::first)
-        .and_then(Value::as_str)
-        .map(str::to_owned);
-    Ok(JailCounters {
-        jail,
-        backend,
-        counters,
-    })
+    let backend = value.items().and_then(<[Value]>::first).and_then(Value::as_str).map(str::to_owned);
+    Ok(JailCounters { jail, backend, counters })
 }
 
 impl Daemon {
@@ -161,15 +152,11 @@ impl Daemon {
     }
 
     fn get_texts(&mut self, jail: &JailName, property: &str) -> Result<Vec<String>, Error> {
-        self.get(jail, property)?
-            .texts()
-            .ok_or_else(|| unexpected(property))
+        self.get(jail, property)?.texts().ok_or_else(|| unexpected(property))
     }
 
     fn get_number(&mut self, jail: &JailName, property: &str) -> Result<f64, Error> {
-        self.get(jail, property)?
-            .as_f64()
-            .ok_or_else(|| unexpected(property))
+        self.get(jail, property)?.as_f64().ok_or_else(|| unexpected(property))
     }
 
     /// What the jail has seen, without its list of bans (but before 0.10 the daemon sends that along).
@@ -189,11 +176,7 @@ impl Daemon {
             })
         };
         let counters = counters().ok_or_else(|| unexpected("the counters of a jail"))?;
-        Ok(JailCounters {
-            jail: jail.clone(),
-            backend: None,
-            counters,
-        })
+        Ok(JailCounters { jail: jail.clone(), backend: None, counters })
     }
 
     /// What a list of jails shows of each.
@@ -213,19 +196,10 @@ impl Daemon {
         let limits = self.jail_limits(jail)?;
         Ok(JailSettings {
             log_paths: self.get_texts(jail, "logpath")?,
-            journal_match: journal
-                .items()
-                .unwrap_or_default()
-                .iter()
-                .filter_map(Value::texts)
-                .collect(),
+            journal_match: journal.items().unwrap_or_default().iter().filter_map(Value::texts).collect(),
             fail_regex: self.get_texts(jail, "failregex")?,
             ignore_regex: self.get_texts(jail, "ignoreregex")?,
-            prefregex: if modern {
-                self.get(jail, "prefregex")?.shown()
-            } else {
-                String::new()
-            },
+            prefregex: if modern { self.get(jail, "prefregex")?.shown() } else { String::new() },
             date_pattern: self.date_pattern(jail)?,
             log_encoding: self.get(jail, "logencoding")?.shown(),
             find_time: limits.find_time,
@@ -233,16 +207,8 @@ impl Daemon {
             max_retry: limits.max_retry,
             use_dns: self.get(jail, "usedns")?.shown(),
             actions: self.get_texts(jail, "actions")?,
-            escalation: if version.has_ban_times() {
-                Some(self.escalation(jail)?)
-            } else {
-                None
-            },
-            max_matches: if modern {
-                self.get(jail, "maxmatches")?.as_i64()
-            } else {
-                None
-            },
+            escalation: if version.has_ban_times() { Some(self.escalation(jail)?) } else { None },
+            max_matches: if modern { self.get(jail, "maxmatches")?.as_i64() } else { None },
             max_lines: self.get(jail, "maxlines")?.as_i64(),
             ignore_self: self.ignore_self(jail)?,
             ignore_command: self.get(jail, "ignorecommand")?.shown(),
@@ -262,17 +228,9 @@ impl Daemon {
     fn escalation(&mut self, jail: &JailName) -> Result<Escalation, Error> {
         let mut option = |name: &str| self.get(jail, &format!("bantime.{name}"));
         // Numbers set as text are kept as text.
-        let number = |value: Value| {
-            value
-                .as_f64()
-                .or_else(|| value.as_str()?.trim().parse().ok())
-        };
+        let number = |value: Value| value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
         let text = |value: Value| {
-            if value.is_none() {
-                None
-            } else {
-                Some(value.shown())
-            }
+            if value.is_none() { None } else { Some(value.shown()) }
         };
         Ok(Escalation {
             increment: option("increment")?.as_bool().unwrap_or(false),
@@ -300,9 +258,7 @@ impl Daemon {
     /// Sets whether the machine's own addresses are ignored. From 0.10; older daemons refuse.
     pub fn set_ignore_self(&mut self, jail: &JailName, on: bool) -> Result<(), Error> {
         let value = if on { "true" } else { "false" };
-        self.client
-            .call(&["set", jail.as_str(), "ignoreself", value])
-            .map(drop)
+        self.client.call(&["set", jail.as_str(), "ignoreself", value]).map(drop)
     }
 
     /// What the jail ignores: addresses, networks, host names, `file:` entries.
@@ -312,26 +268,15 @@ impl Daemon {
 
     /// Adds an entry to the ignore list and returns the list.
     pub fn add_ignore(&mut self, jail: &JailName, entry: &str) -> Result<Vec<String>, Error> {
-        let list = self
-            .client
-            .call(&["set", jail.as_str(), "addignoreip", entry])?;
+        let list = self.client.call(&["set", jail.as_str(), "addignoreip", entry])?;
         list.texts().ok_or_else(|| unexpected("ignoreip"))
     }
 
     /// Removes an entry from the ignore list and returns the list; `None` when it was not on it. The text must be the one that is listed.
-    pub fn remove_ignore(
-        &mut self,
-        jail: &JailName,
-        entry: &str,
-    ) -> Result<Option<Vec<String>>, Error> {
-        match self
-            .client
-            .call(&["set", jail.as_str(), "delignoreip", entry])
-        {
+    pub fn remove_ignore(&mut self, jail: &JailName, entry: &str) -> Result<Option<Vec<String>>, Error> {
+        match self.client.call(&["set", jail.as_str(), "delignoreip", entry]) {
             Ok(list) => list.texts().map(Some).ok_or_else(|| unexpected("ignoreip")),
-            Err(Error::Refused { class, message })
-                if class == "ValueError" && message.contains("not in list") =>
-            {
+            Err(Error::Refused { class, message }) if class == "ValueError" && message.contains("not in list") => {
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -340,9 +285,7 @@ impl Daemon {
 
     /// Lets the jail rest, or work again. The daemon cannot be asked about it afterwards.
     pub fn set_idle(&mut self, jail: &JailName, on: bool) -> Result<(), Error> {
-        self.client
-            .call(&["set", jail.as_str(), "idle", if on { "on" } else { "off" }])
-            .map(drop)
+        self.client.call(&["set", jail.as_str(), "idle", if on { "on" } else { "off" }]).map(drop)
     }
 
     /// Stops the jail, which removes it from the daemon. False when there was none.
@@ -357,11 +300,7 @@ impl Daemon {
     /// Changes a setting until the next reload or restart.
     pub fn set(&mut self, jail: &JailName, setting: &Setting<'_>) -> Result<(), Error> {
         let truth = |on: bool| {
-            if on {
-                "true".to_owned()
-            } else {
-                "false".to_owned()
-            }
+            if on { "true".to_owned() } else { "false".to_owned() }
         };
         let (property, value) = match setting {
             Setting::BanTime(seconds) => ("bantime", seconds.to_string()),
@@ -386,18 +325,11 @@ impl Daemon {
                 return self.client.call_value(&Value::List(words)).map(drop);
             }
         };
-        self.client
-            .call(&["set", jail.as_str(), property, &value])
-            .map(drop)
+        self.client.call(&["set", jail.as_str(), property, &value]).map(drop)
     }
 
     /// Adds an expression and returns the list. One that does not compile is refused and does no harm.
-    pub fn add_regex(
-        &mut self,
-        jail: &JailName,
-        list: RegexList,
-        regex: &str,
-    ) -> Result<Vec<String>, Error> {
+    pub fn add_regex(&mut self, jail: &JailName, list: RegexList, regex: &str) -> Result<Vec<String>, Error> {
         let word = match list {
             RegexList::Fail => "addfailregex",
             RegexList::Ignore => "addignoreregex",
@@ -407,39 +339,23 @@ impl Daemon {
     }
 
     /// Removes the expression at `index` and returns the list; an index behind its end changes nothing.
-    pub fn remove_regex(
-        &mut self,
-        jail: &JailName,
-        list: RegexList,
-        index: usize,
-    ) -> Result<Vec<String>, Error> {
+    pub fn remove_regex(&mut self, jail: &JailName, list: RegexList, index: usize) -> Result<Vec<String>, Error> {
         let word = match list {
             RegexList::Fail => "delfailregex",
             RegexList::Ignore => "delignoreregex",
         };
-        let answer = self
-            .client
-            .call(&["set", jail.as_str(), word, &index.to_string()])?;
+        let answer = self.client.call(&["set", jail.as_str(), word, &index.to_string()])?;
         answer.texts().ok_or_else(|| unexpected(word))
     }
 
     /// Watches another log file, from its end or from its start.
-    pub fn add_log_path(
-        &mut self,
-        jail: &JailName,
-        path: &str,
-        from_end: bool,
-    ) -> Result<(), Error> {
+    pub fn add_log_path(&mut self, jail: &JailName, path: &str, from_end: bool) -> Result<(), Error> {
         let place = if from_end { "tail" } else { "head" };
-        self.client
-            .call(&["set", jail.as_str(), "addlogpath", path, place])
-            .map(drop)
+        self.client.call(&["set", jail.as_str(), "addlogpath", path, place]).map(drop)
     }
 
     /// Watches a log file no longer.
     pub fn remove_log_path(&mut self, jail: &JailName, path: &str) -> Result<(), Error> {
-        self.client
-            .call(&["set", jail.as_str(), "dellogpath", path])
-            .map(drop)
+        self.client.call(&["set", jail.as_str(), "dellogpath", path]).map(drop)
     }
 }

@@ -23,10 +23,7 @@ impl Version {
                 Err(_) => {}
             }
         }
-        text.contains('.').then(|| Version {
-            numbers,
-            text: text.trim().to_owned(),
-        })
+        text.contains('.').then(|| Version { numbers, text: text.trim().to_owned() })
     }
 
     /// The text as the daemon gave it.
@@ -67,9 +64,7 @@ impl PartialOrd for Version {
 
 impl Ord for Version {
     fn cmp(&self, other: &Version) -> std::cmp::Ordering {
-        self.numbers
-            .cmp(&other.numbers)
-            .then_with(|| self.text.cmp(&other.text))
+        self.numbers.cmp(&other.numbers).then_with(|| self.text.cmp(&other.text))
     }
 }
 

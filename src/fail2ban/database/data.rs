@@ -27,16 +27,11 @@ impl BanData {
     }
 
     fn parse(text: &str) -> BanData {
-        let parsed =
-            serde_json::from_str(text).or_else(|_| serde_json::from_str(&without_surrogates(text)));
+        let parsed = serde_json::from_str(text).or_else(|_| serde_json::from_str(&without_surrogates(text)));
         let Ok(Value::Object(fields)) = parsed else {
             return BanData::default();
         };
-        let matches = fields
-            .get("matches")
-            .and_then(Value::as_array)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
+        let matches = fields.get("matches").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         BanData {
             failures: fields.get("failures").and_then(Value::as_u64).unwrap_or(0),
             matches: matches.iter().filter_map(line).collect(),
@@ -58,20 +53,14 @@ fn without_surrogates(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
-        let escape = rest
-            .get(at..at + 6)
-            .unwrap_or_default()
-            .to_ascii_lowercase();
+        let escape = rest.get(at..at + 6).unwrap_or_default().to_ascii_lowercase();
         if escape.starts_with("\\ud") && escape.as_bytes()[3] >= b'8' && escape.is_ascii() {
             out.push_str(&rest[..at]);
             out.push('\u{fffd}');
             rest = &rest[at + 6..];
         } else {
             // The character behind a backslash belongs to it, so `\\ud800` is a backslash and plain text.
-            let end = rest[at + 1..]
-                .chars()
-                .next()
-                .map_or(at + 1, |c| at + 1 + c.len_utf8());
+            let end = rest[at + 1..].chars().next().map_or(at + 1, |c| at + 1 + c.len_utf8());
             out.push_str(&rest[..end]);
             rest = &rest[end..];
         }
@@ -85,19 +74,13 @@ mod tests {
     use super::*;
 
     fn data(failures: u64, matches: &[&str]) -> BanData {
-        BanData {
-            failures,
-            matches: matches.iter().map(|line| (*line).to_owned()).collect(),
-        }
+        BanData { failures, matches: matches.iter().map(|line| (*line).to_owned()).collect() }
     }
 
     #[test]
     fn every_form_of_data_is_read() {
         for (text, expected) in [
-            (
-                r#"{"matches": ["a", "b"], "failures": 3, "user": "x", "ip4": "192.0.2.1"}"#,
-                data(3, &["a", "b"]),
-            ),
+            (r#"{"matches": ["a", "b"], "failures": 3, "user": "x", "ip4": "192.0.2.1"}"#, data(3, &["a", "b"])),
             (
                 r#"{"matches": [["", "2026-11-22 01:00:00", " sshd: x"], "b"], "failures": 2}"#,
                 data(2, &["2026-11-22 01:00:00 sshd: x", "b"]),
@@ -105,10 +88,7 @@ mod tests {
             (r#"{"matches": [], "failures": 0}"#, data(0, &[])),
             (r#"{"failures": 5}"#, data(5, &[])),
             (r#"{"matches": null, "failures": null}"#, data(0, &[])),
-            (
-                r#"{"matches": [1, {}, null, "c"], "failures": -1}"#,
-                data(0, &["c"]),
-            ),
+            (r#"{"matches": [1, {}, null, "c"], "failures": -1}"#, data(0, &["c"])),
             (
                 r#"{"matches": ["a\udcffb", "\\ud800", "\"\ud83d\ude00"], "failures": 1}"#,
                 data(1, &["a\u{fffd}b", "\\ud800", "\"\u{fffd}\u{fffd}"]),
@@ -125,15 +105,8 @@ mod tests {
         assert_eq!(BanData::read(ValueRef::Null), data(0, &[]));
         assert_eq!(BanData::read(ValueRef::Integer(7)), data(0, &[]));
         let broken = b"{\"matches\": [\"a\xff\xfeb\"], \"failures\": 1}";
-        assert_eq!(
-            BanData::read(ValueRef::Blob(broken)),
-            data(1, &["a\u{fffd}\u{fffd}b"])
-        );
-        let deep = format!(
-            "{{\"matches\": {}{}}}",
-            "[".repeat(100_000),
-            "]".repeat(100_000)
-        );
+        assert_eq!(BanData::read(ValueRef::Blob(broken)), data(1, &["a\u{fffd}\u{fffd}b"]));
+        let deep = format!("{{\"matches\": {}{}}}", "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(BanData::parse(&deep), data(0, &[]));
         assert_eq!(BanData::parse("\\\u{e4}\\"), data(0, &[]));
     }

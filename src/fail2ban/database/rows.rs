@@ -76,12 +76,7 @@ pub struct Mark {
 
 impl From<&Ban> for Mark {
     fn from(ban: &Ban) -> Mark {
-        Mark {
-            rowid: ban.rowid,
-            jail: ban.jail.clone(),
-            ip: ban.ip.clone(),
-            banned_at: ban.times.banned_at,
-        }
+        Mark { rowid: ban.rowid, jail: ban.jail.clone(), ip: ban.ip.clone(), banned_at: ban.times.banned_at }
     }
 }
 
@@ -96,33 +91,20 @@ impl Database {
     }
 
     /// The same to the end, page by page: calls `visit` for each ban of `jail`, or of all.
-    pub fn each_current(
-        &self,
-        jail: Option<&str>,
-        visit: &mut dyn FnMut(Ban),
-    ) -> Result<(), DatabaseError> {
+    pub fn each_current(&self, jail: Option<&str>, visit: &mut dyn FnMut(Ban)) -> Result<(), DatabaseError> {
         let mut after = Some(0);
         while let Some(start) = after {
             let page = self.current_page(start, MAX_ROWS)?;
-            page.bans
-                .into_iter()
-                .filter(|ban| jail.is_none_or(|jail| ban.jail == jail))
-                .for_each(&mut *visit);
+            page.bans.into_iter().filter(|ban| jail.is_none_or(|jail| ban.jail == jail)).for_each(&mut *visit);
             after = page.next;
         }
         Ok(())
     }
 
     /// The latest ban of each of these addresses in a jail, in their order. For a page of a list, not for all of a long one.
-    pub fn times_of(
-        &self,
-        jail: &str,
-        ips: &[&str],
-    ) -> Result<Vec<Option<BanTimes>>, DatabaseError> {
+    pub fn times_of(&self, jail: &str, ips: &[&str]) -> Result<Vec<Option<BanTimes>>, DatabaseError> {
         let sql = match self.schema {
-            Schema::Timed => {
-                "SELECT timeofban, bantime, bancount FROM bips WHERE ip = ?1 AND jail = ?2"
-            }
+            Schema::Timed => "SELECT timeofban, bantime, bancount FROM bips WHERE ip = ?1 AND jail = ?2",
             Schema::Bare => {
                 "SELECT timeofban, -2, 1 FROM bans WHERE ip = ?1 AND jail = ?2 ORDER BY timeofban DESC LIMIT 1"
             }
@@ -142,11 +124,7 @@ impl Database {
 
     /// All bans the daemon remembers, with `data`: rows behind `after`, at most `limit`, and fewer where they are long or reading is slow.
     pub fn history_page(&self, after: i64, limit: usize) -> Result<Page, DatabaseError> {
-        self.page(
-            &self.history_sql("rowid > ?1 ORDER BY rowid LIMIT ?2"),
-            after,
-            limit,
-        )
+        self.page(&self.history_sql("rowid > ?1 ORDER BY rowid LIMIT ?2"), after, limit)
     }
 
     /// The bans of one address, newest first, at most `limit`.
@@ -164,9 +142,9 @@ impl Database {
     /// first; several of them save reading everything again after the newest ban was lifted by hand.
     pub fn start_after(&self, marks: &[Mark]) -> Result<i64, DatabaseError> {
         let search = || {
-            let mut statement = self.connection.prepare(
-                "SELECT 1 FROM bans WHERE rowid = ?1 AND jail = ?2 AND ip = ?3 AND timeofban = ?4",
-            )?;
+            let mut statement = self
+                .connection
+                .prepare("SELECT 1 FROM bans WHERE rowid = ?1 AND jail = ?2 AND ip = ?3 AND timeofban = ?4")?;
             for mark in marks {
                 if statement.exists(params![mark.rowid, mark.jail, mark.ip, mark.banned_at])? {
                     return Ok(mark.rowid);
@@ -192,10 +170,7 @@ impl Database {
         let read = || {
             let mut statement = self.connection.prepare(sql)?;
             let (bans, cut) = collect(&mut statement.query(params![after, limit as i64])?)?;
-            let next = bans
-                .last()
-                .map(|ban| ban.rowid)
-                .filter(|_| cut || bans.len() == limit);
+            let next = bans.last().map(|ban| ban.rowid).filter(|_| cut || bans.len() == limit);
             Ok(Page { bans, next })
         };
         self.sorted_out(read())
@@ -250,9 +225,7 @@ fn number(value: ValueRef<'_>) -> Option<f64> {
 
 fn text(value: ValueRef<'_>) -> String {
     match value {
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
-            String::from_utf8_lossy(bytes).into_owned()
-        }
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         ValueRef::Integer(number) => number.to_string(),
         _ => String::new(),
     }

@@ -36,100 +36,44 @@ fn a_real_daemons_bans_are_read() {
     let mut daemon = real.daemon();
     let one: JailName = "one".parse().unwrap();
     poll("both jails run", || daemon.jail_names().unwrap().len() == 2);
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_secs() as i64;
-    daemon
-        .ban(
-            &one,
-            &["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()],
-        )
-        .unwrap();
-    let mut log = std::fs::OpenOptions::new()
-        .append(true)
-        .open(real.path("one.log"))
-        .unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    daemon.ban(&one, &["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()]).unwrap();
+    let mut log = std::fs::OpenOptions::new().append(true).open(real.path("one.log")).unwrap();
     // A time the daemon's own detectors know, in UTC so that no zone matters.
-    let stamp = jiff::Timestamp::now()
-        .strftime("%Y-%m-%dT%H:%M:%SZ")
-        .to_string();
+    let stamp = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     for user in ["a", "b", "ü"] {
         writeln!(log, "{stamp} login failed user={user} from 198.51.100.7").unwrap();
     }
-    poll("the log line has become a ban", || {
-        daemon.is_banned(&one, "198.51.100.7").unwrap()
-    });
+    poll("the log line has become a ban", || daemon.is_banned(&one, "198.51.100.7").unwrap());
     let path = daemon.database_path().unwrap().unwrap();
-    poll("the daemon has written its bans", || {
-        open(&path).history_page(0, 100).unwrap().bans.len() == 3
-    });
+    poll("the daemon has written its bans", || open(&path).history_page(0, 100).unwrap().bans.len() == 3);
 
     let database = open(&path);
     database.check().unwrap();
     assert!(database.has_ban_times());
     let found = database.history_for_ip("198.51.100.7", 10).unwrap();
     assert_eq!(found.len(), 1);
-    assert_eq!(
-        (
-            found[0].jail.as_str(),
-            found[0].data.failures,
-            found[0].times.count
-        ),
-        ("one", 3, 1)
-    );
+    assert_eq!((found[0].jail.as_str(), found[0].data.failures, found[0].times.count), ("one", 3, 1));
     assert_eq!(found[0].data.matches.len(), 3);
-    assert!(
-        found[0].data.matches[2].contains("login failed user=ü from 198.51.100.7"),
-        "{:?}",
-        found[0].data.matches
-    );
-    assert!(
-        found[0].data.matches[0].starts_with(&stamp),
-        "a line cut at its time is put together again"
-    );
-    let times = database
-        .times_of("one", &["192.0.2.1", "192.0.2.2", "2001:db8::1"])
-        .unwrap();
-    let times: Vec<_> = times
-        .iter()
-        .map(|times| times.map(|times| times.ban_time))
-        .collect();
+    assert!(found[0].data.matches[2].contains("login failed user=ü from 198.51.100.7"), "{:?}", found[0].data.matches);
+    assert!(found[0].data.matches[0].starts_with(&stamp), "a line cut at its time is put together again");
+    let times = database.times_of("one", &["192.0.2.1", "192.0.2.2", "2001:db8::1"]).unwrap();
+    let times: Vec<_> = times.iter().map(|times| times.map(|times| times.ban_time)).collect();
     assert_eq!(times, [Some(Some(600.0)), None, Some(Some(600.0))]);
     let mut current = Vec::new();
-    database
-        .each_current(Some("one"), &mut |ban| current.push(ban))
-        .unwrap();
+    database.each_current(Some("one"), &mut |ban| current.push(ban)).unwrap();
     assert_eq!(current.len(), 3);
-    assert!(
-        current
-            .iter()
-            .all(|ban| (now - 5..now + 60).contains(&ban.times.banned_at))
-    );
-    assert!(
-        current
-            .iter()
-            .all(|ban| ban.times.ends_at() == Some(ban.times.banned_at + 600))
-    );
-    database
-        .each_current(Some("two"), &mut |ban| panic!("{ban:?}"))
-        .unwrap();
+    assert!(current.iter().all(|ban| (now - 5..now + 60).contains(&ban.times.banned_at)));
+    assert!(current.iter().all(|ban| ban.times.ends_at() == Some(ban.times.banned_at + 600)));
+    database.each_current(Some("two"), &mut |ban| panic!("{ban:?}")).unwrap();
 
     // Lifting a ban by hand takes it from the daemon's memory, and may take the mark with it.
     let newest = Mark::from(database.history_page(0, 100).unwrap().bans.last().unwrap());
     let oldest = Mark::from(&database.history_page(0, 1).unwrap().bans[0]);
-    assert_eq!(
-        database.start_after(&[newest.clone(), oldest.clone()]),
-        Ok(newest.rowid)
-    );
+    assert_eq!(database.start_after(&[newest.clone(), oldest.clone()]), Ok(newest.rowid));
     daemon.unban(&one, &[&newest.ip]).unwrap();
-    poll("the ban is forgotten", || {
-        database.history_for_ip(&newest.ip, 10).unwrap().is_empty()
-    });
-    assert_eq!(
-        database.start_after(&[newest.clone(), oldest.clone()]),
-        Ok(oldest.rowid)
-    );
+    poll("the ban is forgotten", || database.history_for_ip(&newest.ip, 10).unwrap().is_empty());
+    assert_eq!(database.start_after(&[newest.clone(), oldest.clone()]), Ok(oldest.rowid));
     assert_eq!(database.start_after(&[newest]), Ok(0));
 }
 
@@ -150,11 +94,7 @@ fn pages_follow_each_other_without_a_gap() {
         let page = database.history_page(start, 1000).unwrap();
         assert!(page.bans.len() <= 1000);
         seen.extend(page.bans.iter().map(|ban| ban.times.banned_at));
-        assert!(
-            page.bans
-                .iter()
-                .all(|ban| ban.data.failures == ban.times.banned_at as u64)
-        );
+        assert!(page.bans.iter().all(|ban| ban.data.failures == ban.times.banned_at as u64));
         (after, pages) = (page.next, pages + 1);
     }
     let expected: Vec<i64> = (1..=12_000).filter(|i| i % 7 != 0).collect();
@@ -178,28 +118,13 @@ fn odd_values_are_read_as_far_as_they_go() {
         .unwrap();
     let database = open(&path);
     let history = database.history_for_ip("192.0.2.1", 10).unwrap();
-    let times: Vec<_> = history
-        .iter()
-        .map(|ban| (ban.times.banned_at, ban.times.ban_time, ban.times.count))
-        .collect();
-    assert_eq!(
-        times,
-        [(300, Some(0.5), 3), (200, None, 1), (100, Some(-1.0), 2)]
-    );
-    assert_eq!(
-        history
-            .iter()
-            .map(|ban| ban.times.ends_at())
-            .collect::<Vec<_>>(),
-        [Some(300), None, None]
-    );
+    let times: Vec<_> = history.iter().map(|ban| (ban.times.banned_at, ban.times.ban_time, ban.times.count)).collect();
+    assert_eq!(times, [(300, Some(0.5), 3), (200, None, 1), (100, Some(-1.0), 2)]);
+    assert_eq!(history.iter().map(|ban| ban.times.ends_at()).collect::<Vec<_>>(), [Some(300), None, None]);
     assert_eq!(database.history_for_ip("192.0.2.1", 1).unwrap().len(), 1);
     let all = database.history_page(0, 100).unwrap();
     assert_eq!((all.bans.len(), all.next), (5, None));
-    assert_eq!(
-        (all.bans[3].ip.as_str(), all.bans[3].times.banned_at),
-        ("", i64::MAX)
-    );
+    assert_eq!((all.bans[3].ip.as_str(), all.bans[3].times.banned_at), ("", i64::MAX));
     assert_eq!(all.bans[4].ip, "\u{fffd}.1");
     assert_eq!(all.bans[4].data, BanData::default());
     let far = database.times_of("j", &["192.0.2.1"]).unwrap()[0].unwrap();
@@ -219,23 +144,9 @@ fn a_database_of_an_old_daemon_is_read() {
     assert!(!database.has_ban_times());
     database.check().unwrap();
     let times = database.times_of("j", &["192.0.2.1"]).unwrap()[0].unwrap();
-    assert_eq!(
-        (
-            times.banned_at,
-            times.ban_time,
-            times.count,
-            times.ends_at()
-        ),
-        (300, None, 1, None)
-    );
+    assert_eq!((times.banned_at, times.ban_time, times.count, times.ends_at()), (300, None, 1, None));
     let history = database.history_for_ip("192.0.2.1", 10).unwrap();
-    assert_eq!(
-        history
-            .iter()
-            .map(|ban| ban.times.banned_at)
-            .collect::<Vec<_>>(),
-        [400, 300, 100]
-    );
+    assert_eq!(history.iter().map(|ban| ban.times.banned_at).collect::<Vec<_>>(), [400, 300, 100]);
     assert_eq!(history[2].data.matches, ["a"]);
     assert_eq!(database.current_page(0, 10).unwrap().bans.len(), 3);
 }
@@ -245,12 +156,7 @@ fn a_page_of_long_data_ends_early_and_goes_on() {
     let (_directory, path, writer) = made(TIMED);
     let long = format!("{{\"matches\": [\"{}\"]}}", "x".repeat(200_000));
     for time in 0..20 {
-        writer
-            .execute(
-                "INSERT INTO bans VALUES('j', 'ip', ?1, 1, 1, ?2)",
-                rusqlite::params![time, long],
-            )
-            .unwrap();
+        writer.execute("INSERT INTO bans VALUES('j', 'ip', ?1, 1, 1, ?2)", rusqlite::params![time, long]).unwrap();
     }
     let database = open(&path);
     let page = database.history_page(0, 20).unwrap();
@@ -266,13 +172,8 @@ fn reading_lets_the_daemon_write_between_pages() {
     let database = open(&path);
     for time in 0..50 {
         // Fails at once when a reader still holds its lock.
-        writer
-            .execute("INSERT INTO bans VALUES('j', 'ip', ?1, 1, 1, NULL)", [time])
-            .unwrap();
-        assert_eq!(
-            database.history_page(0, 10).unwrap().bans.len(),
-            (time as usize + 1).min(10)
-        );
+        writer.execute("INSERT INTO bans VALUES('j', 'ip', ?1, 1, 1, NULL)", [time]).unwrap();
+        assert_eq!(database.history_page(0, 10).unwrap().bans.len(), (time as usize + 1).min(10));
         database.history_for_ip("ip", 1).unwrap();
         database.current_page(0, 1).unwrap();
         database.times_of("j", &["ip"]).unwrap();
@@ -283,9 +184,7 @@ fn reading_lets_the_daemon_write_between_pages() {
 #[test]
 fn what_cannot_be_read_says_why() {
     let error = |path: &Path| {
-        Database::open(path, Duration::from_millis(20))
-            .and_then(|database| database.check())
-            .unwrap_err()
+        Database::open(path, Duration::from_millis(20)).and_then(|database| database.check()).unwrap_err()
     };
     for none in ["", "None", ":memory:"] {
         assert_eq!(error(Path::new(none)), DatabaseError::NotKept);
@@ -293,19 +192,9 @@ fn what_cannot_be_read_says_why() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("x");
     assert_eq!(error(&file), DatabaseError::Absent(file.clone()));
-    assert!(matches!(
-        error(directory.path()),
-        DatabaseError::Unreadable(..)
-    ));
-    assert!(matches!(
-        error(Path::new("/dev/zero")),
-        DatabaseError::Unreadable(..)
-    ));
-    std::fs::write(
-        &file,
-        "this is no database, but it is long enough to have a header, or what would be one",
-    )
-    .unwrap();
+    assert!(matches!(error(directory.path()), DatabaseError::Unreadable(..)));
+    assert!(matches!(error(Path::new("/dev/zero")), DatabaseError::Unreadable(..)));
+    std::fs::write(&file, "this is no database, but it is long enough to have a header, or what would be one").unwrap();
     assert!(matches!(error(&file), DatabaseError::Damaged(..)));
     std::fs::write(&file, "").unwrap();
     assert!(matches!(error(&file), DatabaseError::Damaged(..)), "empty");
@@ -335,12 +224,7 @@ fn nothing_is_ever_written() {
     let (_directory, path, writer) = made(TIMED);
     drop(writer);
     let database = open(&path);
-    assert!(
-        database
-            .connection
-            .execute_batch("DELETE FROM bans")
-            .is_err()
-    );
+    assert!(database.connection.execute_batch("DELETE FROM bans").is_err());
     let modified = || std::fs::metadata(&path).unwrap().modified().unwrap();
     let before = modified();
     database.check().unwrap();

@@ -40,8 +40,8 @@ enum Argument {
 fn argument(code: u8) -> Option<Argument> {
     use Argument::{Counted, Fixed, Lines};
     Some(match code {
-        b'(' | b'.' | b'0' | b'1' | b'2' | b'N' | b'R' | b'a' | b'b' | b'd' | b'e' | b'l'
-        | b't' | b's' | b'u' | b'}' | b']' | b')' => Fixed(0),
+        b'(' | b'.' | b'0' | b'1' | b'2' | b'N' | b'R' | b'a' | b'b' | b'd' | b'e' | b'l' | b't' | b's' | b'u'
+        | b'}' | b']' | b')' => Fixed(0),
         0x81 | 0x85..=0x89 | 0x8f | 0x90 | 0x91 | 0x92 | 0x93 | 0x94 => Fixed(0),
         b'K' | b'q' | b'h' | 0x80 => Fixed(1),
         b'M' => Fixed(2),
@@ -69,10 +69,7 @@ pub(super) fn read_op(bytes: &[u8], at: usize) -> Step {
             let Some(count) = bytes.get(start..start + width) else {
                 return Step::Incomplete;
             };
-            let count = count
-                .iter()
-                .rev()
-                .fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
+            let count = count.iter().rev().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
             match usize::try_from(count) {
                 Ok(count) => whole(bytes, code, start + width, count),
                 // Longer than this machine can address, so it will never be complete.
@@ -81,18 +78,9 @@ pub(super) fn read_op(bytes: &[u8], at: usize) -> Step {
         }
         Some(Argument::Lines(lines)) => {
             let seen = &bytes[start..bytes.len().min(start + MAX_LINE)];
-            let mut ends = seen
-                .iter()
-                .enumerate()
-                .filter(|(_, byte)| **byte == b'\n')
-                .map(|(index, _)| start + index);
+            let mut ends = seen.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(index, _)| start + index);
             match ends.nth(lines - 1) {
-                Some(end) => Step::Op(Op {
-                    code,
-                    start,
-                    end,
-                    next: end + 1,
-                }),
+                Some(end) => Step::Op(Op { code, start, end, next: end + 1 }),
                 None if seen.len() == MAX_LINE => Step::Unknown(code),
                 None => Step::Incomplete,
             }
@@ -102,12 +90,7 @@ pub(super) fn read_op(bytes: &[u8], at: usize) -> Step {
 
 fn whole(bytes: &[u8], code: u8, start: usize, length: usize) -> Step {
     match start.checked_add(length) {
-        Some(end) if end <= bytes.len() => Step::Op(Op {
-            code,
-            start,
-            end,
-            next: end,
-        }),
+        Some(end) if end <= bytes.len() => Step::Op(Op { code, start, end, next: end }),
         Some(_) => Step::Incomplete,
         None => Step::Unknown(code),
     }

@@ -9,20 +9,14 @@ const REPLIES: &str = include_str!("../../../tests/data/replies.txt");
 
 fn unhex(hex: &str) -> Vec<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16).unwrap() as u8;
-    hex.as_bytes()
-        .chunks(2)
-        .map(|pair| digit(pair[0]) << 4 | digit(pair[1]))
-        .collect()
+    hex.as_bytes().chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
 }
 
 fn replies() -> impl Iterator<Item = (&'static str, &'static str, Vec<u8>)> {
-    REPLIES
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .map(|line| {
-            let columns: Vec<_> = line.split('\t').collect();
-            (columns[1], columns[2], unhex(columns[3]))
-        })
+    REPLIES.lines().filter(|line| !line.starts_with('#')).map(|line| {
+        let columns: Vec<_> = line.split('\t').collect();
+        (columns[1], columns[2], unhex(columns[3]))
+    })
 }
 
 fn value(bytes: &[u8]) -> Result<Value, PickleError> {
@@ -31,11 +25,7 @@ fn value(bytes: &[u8]) -> Result<Value, PickleError> {
 
 /// Text as Python's `repr` writes it.
 fn quoted(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     let mut out = String::from(quote);
     for c in text.chars() {
         match c {
@@ -79,22 +69,11 @@ fn repr(value: &Value) -> String {
         Value::Tuple(items) => format!("({})", joined(items)),
         Value::Set(items) => format!("{{{}}}", joined(items)),
         Value::Dict(pairs) => {
-            let pairs: Vec<_> = pairs
-                .iter()
-                .map(|(k, v)| format!("{}: {}", repr(k), repr(v)))
-                .collect();
+            let pairs: Vec<_> = pairs.iter().map(|(k, v)| format!("{}: {}", repr(k), repr(v))).collect();
             format!("{{{}}}", pairs.join(", "))
         }
-        Value::Object {
-            module,
-            name,
-            args,
-            state,
-        } => {
-            let state = state
-                .as_ref()
-                .map(|state| format!(" state={}", repr(state)))
-                .unwrap_or_default();
+        Value::Object { module, name, args, state } => {
+            let state = state.as_ref().map(|state| format!(" state={}", repr(state))).unwrap_or_default();
             format!("<{module}.{name}{}{state}>", repr(args))
         }
         plain => plain.shown(),
@@ -119,16 +98,8 @@ fn a_reply_cut_anywhere_is_an_error() {
     for (request, _, bytes) in replies() {
         let mut framer = opcode::Framer::default();
         for length in 0..bytes.len() {
-            assert_eq!(
-                value(&bytes[..length]),
-                Err(PickleError::Truncated),
-                "{request} at {length}"
-            );
-            assert_eq!(
-                framer.end(&bytes[..length]),
-                Ok(None),
-                "{request} at {length}"
-            );
+            assert_eq!(value(&bytes[..length]), Err(PickleError::Truncated), "{request} at {length}");
+            assert_eq!(framer.end(&bytes[..length]), Ok(None), "{request} at {length}");
         }
         assert_eq!(framer.end(&bytes), Ok(Some(bytes.len())), "{request}");
     }
@@ -158,10 +129,7 @@ fn a_damaged_reply_never_panics() {
             }
         }
     }
-    assert!(
-        refused > 1000,
-        "only {refused} of 23 640 damaged replies were refused"
-    );
+    assert!(refused > 1000, "only {refused} of 23 640 damaged replies were refused");
 }
 
 #[test]
@@ -179,10 +147,7 @@ fn what_no_daemon_sends_is_refused() {
         ("persistent id", b"\x80\x02Q."),
         ("extension code", b"\x80\x02\x82\x01."),
         ("4 GiB text announced", b"\x80\x02X\xff\xff\xff\xffabc."),
-        (
-            "2^63 bytes announced",
-            b"\x80\x05\x8e\xff\xff\xff\xff\xff\xff\xff\x7fabc.",
-        ),
+        ("2^63 bytes announced", b"\x80\x05\x8e\xff\xff\xff\xff\xff\xff\xff\x7fabc."),
         ("pop below a mark", b"\x80\x02N(0."),
     ];
     for (what, bytes) in cases {
@@ -199,18 +164,9 @@ fn a_named_function_is_never_called() {
     let system = value(b"\x80\x02cos\nsystem\nU\x04true\x85R.").unwrap();
     assert_eq!(repr(&system), "<os.system('true',)>");
     // `str` alone is evaluated, and only of text.
-    assert_eq!(
-        value(b"\x80\x02cbuiltins\nstr\nU\x04text\x85R.").unwrap(),
-        Value::from("text")
-    );
-    assert_eq!(
-        value(b"\x80\x02c__builtin__\nunicode\nU\x04text\x85R.").unwrap(),
-        Value::from("text")
-    );
-    assert_eq!(
-        repr(&value(b"\x80\x02cbuiltins\nstr\nK\x05\x85R.").unwrap()),
-        "<builtins.str(5,)>"
-    );
+    assert_eq!(value(b"\x80\x02cbuiltins\nstr\nU\x04text\x85R.").unwrap(), Value::from("text"));
+    assert_eq!(value(b"\x80\x02c__builtin__\nunicode\nU\x04text\x85R.").unwrap(), Value::from("text"));
+    assert_eq!(repr(&value(b"\x80\x02cbuiltins\nstr\nK\x05\x85R.").unwrap()), "<builtins.str(5,)>");
 }
 
 #[test]
@@ -245,10 +201,7 @@ fn a_memo_bomb_is_refused() {
     bytes.extend_from_slice(b"l.");
     assert_eq!(value(&bytes), Err(PickleError::TooMuch));
     // A memo index of four thousand million.
-    assert_eq!(
-        value(b"\x80\x02Nr\xff\xff\xff\xff."),
-        Err(PickleError::TooMuch)
-    );
+    assert_eq!(value(b"\x80\x02Nr\xff\xff\xff\xff."), Err(PickleError::TooMuch));
     // More nodes than any daemon has bans.
     let mut bytes = vec![b'('];
     bytes.resize(2_100_000, b'N');
@@ -268,18 +221,9 @@ fn numbers_of_every_size_decode() {
         (b"M\xff\xff.", "65535"),
         (b"J\xff\xff\xff\xff.", "-1"),
         (b"\x8a\x00.", "0"),
-        (
-            b"\x8a\x08\x00\x00\x00\x00\x00\x00\x00\x80.",
-            "-9223372036854775808",
-        ),
-        (
-            b"\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x80\x00.",
-            "9223372036854775808",
-        ),
-        (
-            b"\x8a\x09\xff\xff\xff\xff\xff\xff\xff\x7f\xff.",
-            "-9223372036854775809",
-        ),
+        (b"\x8a\x08\x00\x00\x00\x00\x00\x00\x00\x80.", "-9223372036854775808"),
+        (b"\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x80\x00.", "9223372036854775808"),
+        (b"\x8a\x09\xff\xff\xff\xff\xff\xff\xff\x7f\xff.", "-9223372036854775809"),
         (b"\x8a\x09\xff\xff\xff\xff\xff\xff\xff\xff\xff.", "-1"),
         (b"I01\n.", "True"),
         (b"I-7\n.", "-7"),
@@ -295,15 +239,7 @@ fn numbers_of_every_size_decode() {
 
 #[test]
 fn undecodable_text_is_kept_as_far_as_it_goes() {
-    assert_eq!(
-        value(b"X\x04\x00\x00\x00a\xed\xb3\xbf.")
-            .unwrap()
-            .as_str()
-            .unwrap()
-            .chars()
-            .next(),
-        Some('a')
-    );
+    assert_eq!(value(b"X\x04\x00\x00\x00a\xed\xb3\xbf.").unwrap().as_str().unwrap().chars().next(), Some('a'));
     assert_eq!(value(b"U\x02\xffb.").unwrap(), Value::from("\u{fffd}b"));
 }
 
@@ -317,25 +253,16 @@ fn a_file_of_ignored_addresses_is_shown_by_its_name() {
 fn strings_are_visited_without_values() {
     let strings = |bytes: &[u8]| {
         let mut found = Vec::new();
-        decode(bytes)
-            .unwrap()
-            .each_string(&mut |text| found.push(text.to_owned()))
-            .then_some(found)
+        decode(bytes).unwrap().each_string(&mut |text| found.push(text.to_owned())).then_some(found)
     };
-    let (_, _, bytes) = replies()
-        .find(|(_, value, _)| value.starts_with("(0, ['2001:db8"))
-        .unwrap();
+    let (_, _, bytes) = replies().find(|(_, value, _)| value.starts_with("(0, ['2001:db8")).unwrap();
     let found = strings(&bytes).unwrap();
     let payload = value(&bytes).unwrap();
     assert_eq!(payload.items().unwrap()[1].texts().unwrap(), found);
     assert!(found.len() > 3);
-    let (_, _, error) = replies()
-        .find(|(_, value, _)| value.starts_with("(1, <"))
-        .unwrap();
+    let (_, _, error) = replies().find(|(_, value, _)| value.starts_with("(1, <")).unwrap();
     assert_eq!(strings(&error), None);
-    let (_, _, pong) = replies()
-        .find(|(_, value, _)| *value == "(0, 'pong')")
-        .unwrap();
+    let (_, _, pong) = replies().find(|(_, value, _)| *value == "(0, 'pong')").unwrap();
     assert_eq!(strings(&pong), None);
 }
 
@@ -345,12 +272,7 @@ fn what_is_encoded_decodes_to_itself() {
         Value::from("reload"),
         Value::List(vec![]),
         Value::Tuple(vec![Value::None, Value::Bool(true), Value::Bool(false)]),
-        Value::List(vec![
-            Value::Int(-1),
-            Value::Int(1 << 40),
-            Value::Int(i64::MIN),
-            Value::Float(0.5),
-        ]),
+        Value::List(vec![Value::Int(-1), Value::Int(1 << 40), Value::Int(i64::MIN), Value::Float(0.5)]),
         Value::Dict(vec![(Value::from("stacksize"), Value::Int(0))]),
         Value::from("äöü€😀\0"),
     ]);
@@ -358,27 +280,14 @@ fn what_is_encoded_decodes_to_itself() {
     let pickle = bytes.strip_suffix(encode::TERMINATOR).unwrap();
     assert_eq!(value(pickle).unwrap(), command);
     let words = encode::encode_words(&["set", "sshd", "banip", "192.0.2.1"]).unwrap();
-    let list = Value::List(
-        ["set", "sshd", "banip", "192.0.2.1"]
-            .map(Value::from)
-            .to_vec(),
-    );
-    assert_eq!(
-        value(words.strip_suffix(encode::TERMINATOR).unwrap()).unwrap(),
-        list
-    );
+    let list = Value::List(["set", "sshd", "banip", "192.0.2.1"].map(Value::from).to_vec());
+    assert_eq!(value(words.strip_suffix(encode::TERMINATOR).unwrap()).unwrap(), list);
 }
 
 #[test]
 fn a_terminator_inside_a_request_is_refused() {
     let evil = "x<F2B_END_COMMAND>y";
-    assert_eq!(
-        encode::encode_words(&["ping", evil]),
-        Err(encode::EncodeError::Terminator)
-    );
-    assert_eq!(
-        encode::encode(&Value::from(evil)),
-        Err(encode::EncodeError::Terminator)
-    );
+    assert_eq!(encode::encode_words(&["ping", evil]), Err(encode::EncodeError::Terminator));
+    assert_eq!(encode::encode(&Value::from(evil)), Err(encode::EncodeError::Terminator));
     assert!(encode::encode(&Value::Bytes(vec![1])).is_err());
 }

@@ -92,10 +92,7 @@ impl<'a> Decoded<'a> {
 
     /// The whole value.
     pub fn value(&self) -> Result<Value, PickleError> {
-        let mut budget = Budget {
-            nodes: MAX_TREE_NODES,
-            bytes: MAX_TREE_BYTES,
-        };
+        let mut budget = Budget { nodes: MAX_TREE_NODES, bytes: MAX_TREE_BYTES };
         self.build(self.root, 0, &mut budget)
     }
 
@@ -147,21 +144,13 @@ impl<'a> Decoded<'a> {
         })
     }
 
-    fn build_container(
-        &self,
-        id: Id,
-        depth: usize,
-        budget: &mut Budget,
-    ) -> Result<Value, PickleError> {
+    fn build_container(&self, id: Id, depth: usize, budget: &mut Budget) -> Result<Value, PickleError> {
         let (items, kind) = self.children(id).ok_or(PickleError::Malformed(0))?;
         // Checked before the space for them is taken.
         if items.len() > budget.nodes {
             return Err(PickleError::TooMuch);
         }
-        let values = items
-            .iter()
-            .map(|item| self.build(*item, depth + 1, budget))
-            .collect::<Result<Vec<_>, _>>()?;
+        let values = items.iter().map(|item| self.build(*item, depth + 1, budget)).collect::<Result<Vec<_>, _>>()?;
         Ok(match kind {
             Kind::List => Value::List(values),
             Kind::Tuple => Value::Tuple(values),
@@ -181,41 +170,22 @@ impl<'a> Decoded<'a> {
         let Node::Global(module, name) = self.nodes[id as usize] else {
             return Ok((String::new(), String::new()));
         };
-        let texts = self
-            .text_of(module)
-            .zip(self.text_of(name))
-            .ok_or(PickleError::Malformed(0x93))?;
+        let texts = self.text_of(module).zip(self.text_of(name)).ok_or(PickleError::Malformed(0x93))?;
         budget.take_bytes((texts.0.len() + texts.1.len()) as u32)?;
         Ok((texts.0.into_owned(), texts.1.into_owned()))
     }
 
-    fn build_call(
-        &self,
-        call: &Call,
-        depth: usize,
-        budget: &mut Budget,
-    ) -> Result<Value, PickleError> {
+    fn build_call(&self, call: &Call, depth: usize, budget: &mut Budget) -> Result<Value, PickleError> {
         let (module, name) = self.global(call.callee, budget)?;
         let args = self.build(call.args, depth + 1, budget)?;
-        let state = call
-            .state
-            .map(|state| self.build(state, depth + 1, budget))
-            .transpose()?;
+        let state = call.state.map(|state| self.build(state, depth + 1, budget)).transpose()?;
         // An ignore entry `file:PATH`: its present content is of no interest, its name is what the list shows.
         if name == "FileIPAddrSet"
-            && let Some(file) = state
-                .as_ref()
-                .and_then(|state| state.get("fileName"))
-                .and_then(Value::as_str)
+            && let Some(file) = state.as_ref().and_then(|state| state.get("fileName")).and_then(Value::as_str)
         {
             return Ok(Value::Str(format!("file:{file}")));
         }
-        Ok(Value::Object {
-            module,
-            name,
-            args: Box::new(args),
-            state: state.map(Box::new),
-        })
+        Ok(Value::Object { module, name, args: Box::new(args), state: state.map(Box::new) })
     }
 }
 
@@ -232,10 +202,7 @@ impl Budget {
     }
 
     fn take_bytes(&mut self, count: u32) -> Result<(), PickleError> {
-        self.bytes = self
-            .bytes
-            .checked_sub(count as usize)
-            .ok_or(PickleError::TooMuch)?;
+        self.bytes = self.bytes.checked_sub(count as usize).ok_or(PickleError::TooMuch)?;
         Ok(())
     }
 }
@@ -262,11 +229,7 @@ fn big_integer(bytes: &[u8]) -> Value {
             groups.push(carry);
         }
     }
-    let mut digits = if negative {
-        "-".to_owned()
-    } else {
-        String::new()
-    };
+    let mut digits = if negative { "-".to_owned() } else { String::new() };
     match groups.pop() {
         None => digits.push('0'),
         Some(first) => digits.push_str(&first.to_string()),

@@ -7,8 +7,7 @@ use std::path::Path;
 use mio::net::UnixStream;
 use mio::{Interest, Registry};
 
-use super::encode;
-use super::error::Error;
+use crate::fail2ban::{Error, encode};
 use crate::server::token::Source;
 
 /// A ping under way.
