@@ -8,6 +8,7 @@ use crate::domain::address::AddressError;
 use crate::domain::names::NameError;
 use crate::fail2ban;
 use crate::jobs::Failure;
+use crate::jobs::patterns::Refusal;
 use crate::server::body::BadBody;
 use crate::server::request::BadHead;
 use crate::server::response::Response;
@@ -175,6 +176,22 @@ impl From<Failure> for ApiError {
                 let mut error = ApiError::busy("The process that worked on it ended without an answer; try again.");
                 error.cause = Some("a child process crashed or was killed".into());
                 error
+            }
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let invalid = |detail: &str| ApiError::new(422, "config_validation_failed", detail);
+        match refusal {
+            Refusal::NoFilter => ApiError::not_found("filter_not_found", "There is no filter of this name."),
+            Refusal::NoAction => ApiError::not_found("action_not_found", "There is no action of this name."),
+            Refusal::Log(detail) => ApiError::invalid_field("log_path", detail),
+            Refusal::Configuration(detail) => invalid(&detail),
+            Refusal::Expression { field, detail } => {
+                let error = FieldError { source_field: field, rule: "regex", detail: detail.clone() };
+                invalid(&detail).with("errors", json!([error]))
             }
         }
     }

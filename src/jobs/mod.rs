@@ -4,9 +4,13 @@
 
 pub mod bans;
 pub mod children;
+pub mod definitions;
 pub mod frames;
+pub mod logs;
 pub mod password;
+pub mod patterns;
 pub mod service;
+pub mod tail;
 
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -53,6 +57,16 @@ pub enum Task {
     Restart(service::Restart),
     /// Stop a jail.
     StopJail(service::StopJail),
+    /// Show filters or actions.
+    ShowDefinitions(definitions::Show),
+    /// Test a whole filter.
+    TestFilter(patterns::TestFilter),
+    /// Try one expression on one line.
+    TestRegex(patterns::TestRegex),
+    /// Try one expression on the end of a log.
+    PreviewLog(patterns::PreviewLog),
+    /// Read the end of a log.
+    ReadLog(logs::ReadLog),
 }
 
 /// Why a child did not do it.
@@ -104,6 +118,8 @@ impl Task {
     pub fn lane(&self) -> Lane {
         match self {
             Task::HashPassword(_) | Task::VerifyPassword(_) => Lane::Password,
+            Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Lane::General,
+            Task::ReadLog(_) | Task::ShowDefinitions(_) => Lane::General,
             _ => Lane::Daemon,
         }
     }
@@ -115,6 +131,8 @@ impl Task {
             Task::Ban(_) | Task::Unban(_) => Duration::from_secs(70),
             Task::ListBans(_) | Task::PageOfBans(_) => Duration::from_secs(60),
             Task::Reload(_) | Task::Restart(_) | Task::StopJail(_) => Duration::from_secs(180),
+            Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Duration::from_secs(20),
+            Task::ReadLog(_) | Task::ShowDefinitions(_) => Duration::from_secs(20),
         }
     }
 
@@ -129,6 +147,11 @@ impl Task {
             Task::Reload(task) => task.run(),
             Task::Restart(task) => task.run(),
             Task::StopJail(task) => task.run(),
+            Task::ShowDefinitions(task) => task.run(),
+            Task::TestFilter(task) => task.run(),
+            Task::TestRegex(task) => task.run(),
+            Task::PreviewLog(task) => task.run(),
+            Task::ReadLog(task) => task.run(),
         }
     }
 }
