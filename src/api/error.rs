@@ -170,6 +170,7 @@ impl From<Failure> for ApiError {
             Failure::Conflict(detail) => ApiError::conflict("conflict", detail),
             Failure::CommandFailed(detail) => ApiError::conflict("fail2ban_command_failed", detail),
             Failure::WouldLoseJails(detail) => ApiError::conflict("would_lose_jails", detail),
+            Failure::Refused(refusal) => refusal.into(),
             Failure::NotBack(detail) => ApiError::new(503, "fail2ban_not_back", detail),
             Failure::TimedOut => ApiError::busy("It took too long and was given up; try again later."),
             Failure::Crashed => {
@@ -188,6 +189,22 @@ impl From<Refusal> for ApiError {
             Refusal::NoFilter => ApiError::not_found("filter_not_found", "There is no filter of this name."),
             Refusal::NoAction => ApiError::not_found("action_not_found", "There is no action of this name."),
             Refusal::Log(detail) => ApiError::invalid_field("log_path", detail),
+            Refusal::Exists(name) => {
+                ApiError::conflict("conflict", format!("{name} exists already.")).with("name", name)
+            }
+            Refusal::Shipped(name) => {
+                let detail = format!("{name} has only its shipped file, which is never changed or removed.");
+                ApiError::conflict("conflict", detail).with("name", name)
+            }
+            Refusal::Used(jails) => {
+                let detail = format!("Enabled jails use it: {}.", jails.join(", "));
+                ApiError::conflict("conflict", detail).with("used_by_jails", jails)
+            }
+            Refusal::File(detail) => {
+                let mut error = ApiError::new(500, "internal_error", "A configuration file cannot be read or written.");
+                error.cause = Some(detail);
+                error
+            }
             Refusal::Configuration(detail) => invalid(&detail),
             Refusal::Expression { field, detail } => {
                 let error = FieldError { source_field: field, rule: "regex", detail: detail.clone() };

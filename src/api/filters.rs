@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::regex::{MAX_LINE, body, is_short, job, line_count, log_file};
+use super::regex::{MAX_LINE, is_short, job, line_count, log_file};
 use super::{ApiError, Ctx, Job, Request};
 use crate::domain::names::ConfName;
 use crate::jobs::Task;
@@ -31,7 +31,7 @@ pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 pub fn show(ctx: &Ctx, kind: Kind, name: Option<ConfName>) -> Job {
     let config_dir = ctx.config.fail2ban_config.clone();
     let task = Task::ShowDefinitions(Show { config_dir, kind, name: name.map(String::from) });
-    Job::new(task, |ctx, answer| Ok(Response::json(200, &with_activity(ctx, body(answer)?))))
+    Job::new(task, |ctx, body| Ok(Response::json(200, &with_activity(ctx, body))))
 }
 
 /// Adds to one definition, or to each of a list, whether it is at work: an enabled jail uses it and the daemon is there.

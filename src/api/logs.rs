@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::regex::{MAX_LINES, body};
+use super::regex::MAX_LINES;
 use super::{ApiError, Ctx, Job, Request, paths};
 use crate::jobs::Task;
 use crate::jobs::logs::ReadLog;
@@ -32,8 +32,7 @@ pub fn fail2ban_log(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let path = paths::allowed(&ctx.config, Path::new(&target)).map_err(|problem| not_readable(&target, &problem))?;
     let log = LogFile { path: path.clone(), allowed: ctx.config.allowed_log_dirs.clone() };
     let task = Task::ReadLog(ReadLog { log, lines, filter });
-    Ok(Job::new(task, move |_, answer: Value| {
-        let mut answer = body(answer).map_err(|error| not_readable(&target, &error.detail))?;
+    Ok(Job::new(task, move |_, mut answer: Value| {
         answer["log_path"] = json!(path);
         answer["log_level"] = json!(level);
         answer["log_target"] = json!(target);

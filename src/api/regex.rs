@@ -3,12 +3,10 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-
 use super::input::Fields;
 use super::{ApiError, Ctx, Job, Request, paths};
 use crate::jobs::Task;
-use crate::jobs::patterns::{Answer, PreviewLog, TestRegex};
+use crate::jobs::patterns::{PreviewLog, TestRegex};
 use crate::jobs::tail::LogFile;
 use crate::server::response::Response;
 
@@ -72,13 +70,7 @@ pub fn log_file(ctx: &Ctx, path: &str) -> Result<LogFile, ApiError> {
     Ok(LogFile { path, allowed: ctx.config.allowed_log_dirs.clone() })
 }
 
-/// A task whose answer is the body, or a refusal.
+/// A task whose result is the body.
 pub fn job(task: Task) -> Job {
-    Job::new(task, |_, answer| Ok(Response::json(200, &body(answer)?)))
-}
-
-/// What a child of `jobs::patterns` sent.
-pub fn body(answer: Value) -> Result<Value, ApiError> {
-    let answer: Answer = serde_json::from_value(answer).map_err(ApiError::internal)?;
-    answer.map_err(ApiError::from)
+    Job::new(task, |_, body| Ok(Response::json(200, &body)))
 }

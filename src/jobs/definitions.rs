@@ -47,7 +47,7 @@ pub struct Show {
 impl Show {
     /// The body of the answer, but for `active`.
     pub fn run(self) -> Result<Value, Failure> {
-        Ok(json!(self.answer()))
+        self.answer().map_err(Failure::Refused)
     }
 
     fn answer(self) -> Answer {

@@ -86,6 +86,8 @@ pub enum Failure {
     WouldLoseJails(String),
     /// Restart: the daemon did not come back.
     NotBack(String),
+    /// What was asked for cannot be done with what there is.
+    Refused(patterns::Refusal),
 }
 
 impl From<ReloadError> for Failure {

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 const MAX_CAPTURED: usize = 512 * 1024;
 
 /// Why a request could not be done, for the answer.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refusal {
     /// There is no such filter.
     NoFilter,
@@ -40,6 +40,14 @@ pub enum Refusal {
     },
     /// The log file cannot be read.
     Log(String),
+    /// A filter or action of this name is there already.
+    Exists(String),
+    /// Only the shipped file is there, and it is never changed.
+    Shipped(String),
+    /// These enabled jails use it.
+    Used(Vec<String>),
+    /// A file of the configuration cannot be read, or be what is to be changed.
+    File(String),
 }
 
 impl From<tail::Error> for Refusal {
@@ -53,12 +61,13 @@ impl From<conf::Error> for Refusal {
         match error {
             conf::Error::Missing { kind: "filter", .. } => Refusal::NoFilter,
             conf::Error::Missing { kind: "action", .. } => Refusal::NoAction,
+            conf::Error::Io { .. } => Refusal::File(error.to_string()),
             other => Refusal::Configuration(other.to_string()),
         }
     }
 }
 
-/// What a child of this file sends: the body of the answer, or a refusal.
+/// The body of an answer, or why there is none.
 pub type Answer = Result<Value, Refusal>;
 
 /// Where lines come from.
@@ -169,7 +178,7 @@ fn searched(line: &str, detector: &mut DateDetector) -> Result<(String, Option<f
 impl TestRegex {
     /// The body of the answer.
     pub fn run(self) -> Result<Value, Failure> {
-        Ok(json!(self.answer()))
+        self.answer().map_err(Failure::Refused)
     }
 
     fn answer(self) -> Answer {
@@ -215,7 +224,7 @@ fn only_with_date(regex: &FailRegex, line: &str, timestamp: &Value) -> Option<St
 impl PreviewLog {
     /// The body of the answer.
     pub fn run(self) -> Result<Value, Failure> {
-        Ok(json!(self.answer()))
+        self.answer().map_err(Failure::Refused)
     }
 
     fn answer(self) -> Answer {
@@ -252,7 +261,7 @@ impl PreviewLog {
 impl TestFilter {
     /// The body of the answer.
     pub fn run(self) -> Result<Value, Failure> {
-        Ok(json!(self.answer()))
+        self.answer().map_err(Failure::Refused)
     }
 
     fn answer(self) -> Answer {
