@@ -2,6 +2,7 @@
 //! gets plain data on its standard input, sends frames on its standard output, opens no database of ours and owns
 //! no state; the memory it took goes back to the system with it.
 
+pub mod apply;
 pub mod bans;
 pub mod children;
 pub mod frames;
@@ -16,7 +17,6 @@ use serde_json::Value;
 
 use self::frames::FrameWriter;
 use crate::fail2ban;
-use crate::fail2ban::reload::ReloadError;
 use crate::fail2ban::restart::RestartError;
 
 /// Which of the few children at a time a task counts against.
@@ -47,8 +47,12 @@ pub enum Task {
     ListBans(bans::List),
     /// A page of one jail's bans.
     PageOfBans(bans::PageOf),
-    /// Load the configuration of all jails or of one.
-    Reload(service::Reload),
+    /// Change configuration files and load them; without a change, load them.
+    Apply(Box<crate::apply::Apply>),
+    /// Undo an apply that died.
+    Recover(apply::Recover),
+    /// Set values in a running jail.
+    SetValues(apply::SetValues),
     /// Restart the daemon.
     Restart(service::Restart),
     /// Stop a jail.
@@ -72,16 +76,10 @@ pub enum Failure {
     WouldLoseJails(String),
     /// Restart: the daemon did not come back.
     NotBack(String),
-}
-
-impl From<ReloadError> for Failure {
-    fn from(error: ReloadError) -> Self {
-        match error {
-            ReloadError::Daemon(error) => error.into(),
-            ReloadError::WouldLose { .. } | ReloadError::Lost { .. } => Failure::WouldLoseJails(error.to_string()),
-            other => Failure::CommandFailed(other.to_string()),
-        }
-    }
+    /// The change would make the configuration wrong.
+    Invalid(crate::apply::Problem),
+    /// Files cannot be read or written; the text says which and why.
+    Files(String),
 }
 
 impl From<RestartError> for Failure {
@@ -114,8 +112,16 @@ impl Task {
             Task::HashPassword(_) | Task::VerifyPassword(_) => Duration::from_secs(30),
             Task::Ban(_) | Task::Unban(_) => Duration::from_secs(70),
             Task::ListBans(_) | Task::PageOfBans(_) => Duration::from_secs(60),
-            Task::Reload(_) | Task::Restart(_) | Task::StopJail(_) => Duration::from_secs(180),
+            Task::SetValues(_) => Duration::from_secs(60),
+            Task::Restart(_) | Task::StopJail(_) => Duration::from_secs(180),
+            // A load, and another one to undo it.
+            Task::Apply(_) | Task::Recover(_) => Duration::from_secs(400),
         }
+    }
+
+    /// Whether it changes the configuration: one at a time, and none waits.
+    pub fn applies(&self) -> bool {
+        matches!(self, Task::Apply(_) | Task::Recover(_) | Task::SetValues(_))
     }
 
     fn run(self, out: &mut FrameWriter<'_>) -> Result<Value, Failure> {
@@ -126,7 +132,9 @@ impl Task {
             Task::Unban(task) => task.run(),
             Task::ListBans(task) => task.run(out),
             Task::PageOfBans(task) => task.run(),
-            Task::Reload(task) => task.run(),
+            Task::Apply(task) => apply::apply(*task),
+            Task::Recover(task) => task.run(),
+            Task::SetValues(task) => task.run(),
             Task::Restart(task) => task.run(),
             Task::StopJail(task) => task.run(),
         }
