@@ -172,10 +172,16 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/config/fail2ban-log", Later(api::logs::fail2ban_log)).asks_daemon(),
     // filters and actions
     get("/api/v1/config/filters", Later(api::filters::list)),
+    post("/api/v1/config/filters", Later(api::filters::create)).body(LARGE_BODY).counted(Limit::Config),
     get("/api/v1/config/filters/{name}", Later(api::filters::detail)),
+    put("/api/v1/config/filters/{name}", Later(api::filters::update)).body(LARGE_BODY).counted(Limit::Config),
+    delete("/api/v1/config/filters/{name}", Later(api::filters::delete)).counted(Limit::Config),
     post("/api/v1/config/filters/{name}/test", Later(api::filters::test)).body(LARGE_BODY),
     get("/api/v1/config/actions", Later(api::actions::list)),
+    post("/api/v1/config/actions", Later(api::actions::create)).body(LARGE_BODY).counted(Limit::Config),
     get("/api/v1/config/actions/{name}", Later(api::actions::detail)),
+    put("/api/v1/config/actions/{name}", Later(api::actions::update)).body(LARGE_BODY).counted(Limit::Config),
+    delete("/api/v1/config/actions/{name}", Later(api::actions::delete)).counted(Limit::Config),
 ];
 
 /// What a method and a path lead to.

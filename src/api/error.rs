@@ -171,6 +171,16 @@ impl From<Failure> for ApiError {
             Failure::CommandFailed(detail) => ApiError::conflict("fail2ban_command_failed", detail),
             Failure::WouldLoseJails(detail) => ApiError::conflict("would_lose_jails", detail),
             Failure::Refused(refusal) => refusal.into(),
+            Failure::Invalid(problem) => {
+                let mut error = ApiError::new(422, "config_validation_failed", problem.to_string());
+                let facts = [("jail", problem.jail), ("file", problem.file), ("reason", Some(problem.reason))];
+                for (key, value) in facts {
+                    error.metadata.extend(value.map(|value| (key.to_owned(), Value::from(value))));
+                }
+                error.metadata.extend(problem.line.map(|line| ("line".to_owned(), Value::from(line))));
+                error
+            }
+            Failure::Files(cause) => ApiError::internal(cause),
             Failure::NotBack(detail) => ApiError::new(503, "fail2ban_not_back", detail),
             Failure::TimedOut => ApiError::busy("It took too long and was given up; try again later."),
             Failure::Crashed => {

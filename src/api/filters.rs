@@ -3,11 +3,14 @@
 
 use serde_json::Value;
 
-use super::regex::{MAX_LINE, is_short, job, line_count, log_file};
-use super::{ApiError, Ctx, Job, Request};
+use super::input::Fields;
+use super::regex::{MAX_LINE, MAX_REGEX, is_short, job, line_count, log_file};
+use super::{ApiError, Ctx, Job, Request, config};
+use crate::apply::Scope;
 use crate::domain::names::ConfName;
 use crate::jobs::Task;
 use crate::jobs::definitions::{Kind, Show};
+use crate::jobs::edits::{Edit, EditDefinition, Setting};
 use crate::jobs::patterns::{Source, TestFilter};
 use crate::server::response::Response;
 
@@ -71,4 +74,93 @@ pub fn test(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let called = options.map_or(name.to_string(), |options| format!("{name}[{options}]"));
     let config_dir = ctx.config.fail2ban_config.clone();
     Ok(job(Task::TestFilter(TestFilter { config_dir, called, source })))
+}
+
+/// `POST /api/v1/config/filters`
+pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let mut fields = request.fields()?;
+    let name: Option<String> = fields.required("name");
+    let settings = filter_settings(&mut fields);
+    let has_failregex = settings.iter().any(|setting| setting.key == "failregex");
+    fields.check(has_failregex, "failregex", "required", "A filter needs at least one failregex.");
+    fields.finish()?;
+    if !fit(&settings) {
+        return Err(ApiError::invalid_field("failregex", TOO_LONG));
+    }
+    let name: ConfName = name.unwrap_or_default().parse()?;
+    edit_job(ctx, Kind::Filter, name, Edit::Create(settings))
+}
+
+/// `PUT /api/v1/config/filters/{name}`
+pub fn update(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let name: ConfName = request.parameter()?;
+    let mut fields = request.fields()?.not_empty();
+    let settings = filter_settings(&mut fields);
+    fields.check(fit(&settings), "failregex", "max_length", TOO_LONG);
+    fields.finish()?;
+    edit_job(ctx, Kind::Filter, name, Edit::Update(settings))
+}
+
+/// `DELETE /api/v1/config/filters/{name}`
+pub fn delete(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let name: ConfName = request.parameter()?;
+    edit_job(ctx, Kind::Filter, name, Edit::Delete)
+}
+
+const TOO_LONG: &str = "An expression has 16384 characters at most.";
+
+/// Whether every expression is of a length that is taken.
+fn fit(settings: &[Setting]) -> bool {
+    let values = settings.iter().filter_map(|setting| setting.value.as_deref());
+    values.flat_map(|value| value.split('\n')).all(|line| is_short(line, MAX_REGEX))
+}
+
+/// The options in a body. What is null goes back to the shipped file's.
+fn filter_settings(fields: &mut Fields) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    let mut set = |key: &str, value: Option<String>| {
+        settings.push(Setting { section: None, key: key.to_owned(), value });
+    };
+    for key in ["prefregex", "datepattern", "journalmatch"] {
+        if let Some(value) = fields.optional::<Option<String>>(key) {
+            set(key, value);
+        }
+    }
+    for key in ["failregex", "ignoreregex"] {
+        let Some(list) = fields.optional::<Vec<String>>(key) else { continue };
+        let plain = list.iter().all(|line| !line.trim().is_empty() && !line.contains(['\n', '\r']));
+        fields.check(plain, key, "form", "Each expression is one line, and none is empty.");
+        let is_missing = key == "failregex" && list.is_empty();
+        fields.check(!is_missing, key, "min_items", "A filter needs at least one failregex.");
+        set(key, Some(list.join("\n")));
+    }
+    if let Some(lines) = fields.optional::<Option<u32>>("maxlines") {
+        fields.check(lines != Some(0), "maxlines", "range", "maxlines is at least 1.");
+        set("maxlines", lines.map(|lines| lines.to_string()));
+    }
+    settings
+}
+
+/// A change to a filter or an action; the answer is what it is afterwards.
+pub fn edit_job(ctx: &mut Ctx, kind: Kind, name: ConfName, edit: Edit) -> Result<Job, ApiError> {
+    let status = match edit {
+        Edit::Create(_) => 201,
+        Edit::Update(_) => 200,
+        Edit::Delete => 204,
+    };
+    let apply = config::apply_task(ctx, Vec::new(), Scope::Jails(Vec::new()))?;
+    let task = Task::EditDefinition(Box::new(EditDefinition { kind, name: name.to_string(), edit, apply }));
+    Ok(Job::new(task, move |ctx, mut outcome: Value| {
+        let definition = outcome["definition"].take();
+        config::applied(ctx, outcome)?;
+        log::info!("{}/{name}.local was {}", kind.folder(), if status == 204 { "removed" } else { "written" });
+        for warning in definition["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            log::warn!("{}/{name}.local: {warning}", kind.folder());
+        }
+        match status {
+            204 => Ok(Response::no_content()),
+            status => Ok(Response::json(status, &with_activity(ctx, definition))),
+        }
+    })
+    .detached())
 }

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::bans::answering;
-use super::definitions::{Kind, check_filter, filter_warnings, one, unsafe_tags, written};
+use super::definitions::{Kind, check_filter, one, unsafe_tags, written};
 use super::patterns::Refusal;
+use super::service::CHANGES;
 use crate::apply::{Apply, FileChange, Scope};
 use crate::conf::{self, Document, Folder, LocalFile, NewValue, Overlay, Tree, Version};
 use crate::fail2ban;
@@ -53,7 +54,7 @@ pub struct Setting {
 #[derive(Debug)]
 struct Plan {
     change: FileChange,
-    /// The enabled jails whose filter or actions are made of the file, the running and the others.
+    /// The enabled jails whose filter or actions are made of the file, whether they run or not.
     jails: Vec<String>,
     /// The body of the answer; null after a removal.
     body: Value,
@@ -66,7 +67,7 @@ impl EditDefinition {
         let jails = self.running(plan.jails)?;
         self.apply.changes = vec![plan.change];
         self.apply.scope = Scope::Jails(jails);
-        let mut result = self.apply.run()?;
+        let mut result = json!(self.apply.run()?);
         result["definition"] = plan.body;
         Ok(result)
     }
@@ -76,11 +77,11 @@ impl EditDefinition {
         if jails.is_empty() {
             return Ok(jails);
         }
-        let names = answering(&self.apply.place.socket, super::service::CHANGES).and_then(|mut daemon| Ok(daemon.jail_names()?));
+        let names = answering(&self.apply.place.socket, CHANGES).and_then(|mut daemon| daemon.jail_names());
         match names {
             Ok(names) => jails.retain(|jail| names.iter().any(|name| name.as_str() == jail)),
-            Err(Failure::Fail2ban(fail2ban::Error::Unreachable { .. })) => {}
-            Err(failure) => return Err(failure),
+            Err(fail2ban::Error::Unreachable { .. }) => {}
+            Err(error) => return Err(error.into()),
         }
         Ok(jails)
     }
@@ -92,14 +93,19 @@ impl EditDefinition {
             Kind::Filter => tree.filters(),
             Kind::Action => tree.actions(),
         };
-        let is_known = known.iter().any(|known| *known == self.name);
+        let is_known = known.contains(&self.name);
         let file = match self.kind {
             Kind::Filter => LocalFile::filter(&self.name),
             Kind::Action => LocalFile::action(&self.name),
         }?;
         let path = file.path(&tree.base());
-        let saved = Folder::open(directory, file.folder)?.read(&file.name)?;
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|_| Refusal::Configuration(format!("{path} is not UTF-8; convert it first")));
+        let saved = Folder::open(directory, file.folder)
+            .and_then(|folder| folder.read(&file.name))
+            .map_err(|error| Refusal::File(error.to_string()))?;
+        let text = |bytes: Vec<u8>| {
+            String::from_utf8(bytes)
+                .map_err(|_| Refusal::Configuration(format!("{path} is not UTF-8; convert it first")))
+        };
         let before = saved.map(|saved| text(saved.bytes)).transpose()?;
         match (&self.edit, is_known) {
             (Edit::Create(_), true) => return Err(Refusal::Exists(self.name.clone())),
@@ -117,7 +123,7 @@ impl EditDefinition {
             return Ok(Plan { change: FileChange::new(&file, before, None), jails, body: Value::Null });
         };
         let after = self.edited(&tree, is_known, before.as_deref().unwrap_or_default(), settings)?;
-        let changed = Tree::load_with(directory, Overlay::from([(path.clone(), Some(after.clone()))]))?;
+        let changed = Tree::load_with(directory, Overlay::from([(path.clone(), Some(after.clone().into_bytes()))]))?;
         let mut body = one(&changed, self.kind, &self.name)?;
         body["warnings"] = json!(self.check(&changed, settings)?);
         // The file is about to be there.
@@ -128,12 +134,15 @@ impl EditDefinition {
 
     /// The new text of the `.local` file.
     fn edited(&self, tree: &Tree, is_known: bool, before: &str, settings: &[Setting]) -> Result<String, Refusal> {
-        let fault = |fault: conf::Fault| Refusal::Configuration(format!("{}.local:{}: {}", self.name, fault.line, fault.message));
+        let fault = |fault: conf::Fault| {
+            Refusal::Configuration(format!("{}.local:{}: {}", self.name, fault.line, fault.message))
+        };
         let mut document = Document::parse(before).map_err(fault)?;
         // One that is broken now can be mended: then there is no view, and options go to where they usually stand.
         let view = if is_known { self.kind.view(tree, &self.name).ok() } else { None };
         for setting in settings {
-            let stands_in_init = || view.as_ref().is_some_and(|view| view.init.iter().any(|option| *option.key == *setting.key));
+            let stands_in_init =
+                || view.as_ref().is_some_and(|view| view.init.iter().any(|option| *option.key == *setting.key));
             let section = match &setting.section {
                 Some(section) => section,
                 None if stands_in_init() => "Init",
@@ -157,9 +166,14 @@ impl EditDefinition {
             let Some(wanted) = &setting.value else { continue };
             let found = written(&view, &setting.key);
             if found.is_none_or(|option| option.raw.trim() != wanted.trim()) {
-                let place = found.and_then(|option| option.origin.as_ref()).map(|origin| format!("{}:{}", origin.file, origin.line));
+                let place = found
+                    .and_then(|option| option.origin.as_ref())
+                    .map(|origin| format!("{}:{}", origin.file, origin.line));
                 let place = place.unwrap_or_else(|| "another file".to_owned());
-                return Err(Refusal::Configuration(format!("{} would have no effect: {place} goes before it", setting.key)));
+                return Err(Refusal::Configuration(format!(
+                    "{} would have no effect: {place} goes before it",
+                    setting.key
+                )));
             }
         }
         match self.kind {
