@@ -4,6 +4,7 @@
 mod harness;
 mod operations;
 
+mod actions;
 mod attacks;
 mod auth;
 mod bans;
@@ -12,10 +13,13 @@ mod config;
 mod crash;
 mod dashboard;
 mod faults;
+mod filters;
 mod health;
 mod http;
 mod jails;
+mod logs;
 mod r#loop;
+mod regex;
 mod server;
 mod setup;
 mod strangers;
