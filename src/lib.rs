@@ -5,10 +5,14 @@
 pub mod api;
 pub mod cli;
 pub mod conf;
+pub mod config;
 pub mod domain;
 pub mod fail2ban;
 pub mod geo;
 pub mod jobs;
+pub mod machine;
+pub mod main_loop;
 pub mod pattern;
+pub mod routes;
 pub mod server;
 pub mod store;

@@ -69,9 +69,7 @@ impl Config {
 
     /// The value of an option as written, with its origin, from the section or from `[DEFAULT]`.
     pub fn entry(&self, section: &str, option: &str) -> Option<&Entry> {
-        self.section(section)
-            .and_then(|own| own.get(option))
-            .or_else(|| self.defaults.get(option))
+        self.section(section).and_then(|own| own.get(option)).or_else(|| self.defaults.get(option))
     }
 
     /// The expanded value of an option: of `given`, else of the section, else of `[DEFAULT]`.
@@ -81,13 +79,7 @@ impl Config {
         if own.is_none() && section != "DEFAULT" {
             return Err(NoValue::Section);
         }
-        let scope = Scope {
-            config: self,
-            own,
-            given,
-            section,
-            option: &option,
-        };
+        let scope = Scope { config: self, own, given, section, option: &option };
         let value = scope.lookup(&option, &[]).ok_or(NoValue::Option)?;
         let Value::Str(text) = value.as_ref() else {
             return Ok(value.into_owned());
@@ -96,9 +88,7 @@ impl Config {
             return Ok(value.into_owned());
         }
         let mut out = String::new();
-        scope
-            .expand(text, &mut Vec::new(), 1, &mut out)
-            .map_err(NoValue::Broken)?;
+        scope.expand(text, &mut Vec::new(), 1, &mut out).map_err(NoValue::Broken)?;
         Ok(Value::text(out))
     }
 
@@ -127,10 +117,7 @@ impl Config {
 
 /// A key as the parser stores it.
 pub(crate) fn lower(key: &str) -> Cow<'_, str> {
-    if key
-        .bytes()
-        .all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase())
-    {
+    if key.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
         return Cow::Borrowed(key);
     }
     Cow::Owned(key.to_lowercase())
@@ -180,17 +167,9 @@ impl<'a> Scope<'a> {
     }
 
     /// Expands `text` to the end of `out`. `met` comes back as it was.
-    fn expand(
-        &self,
-        text: &str,
-        met: &mut Met<'a>,
-        depth: usize,
-        out: &mut String,
-    ) -> Result<(), Error> {
+    fn expand(&self, text: &str, met: &mut Met<'a>, depth: usize, out: &mut String) -> Result<(), Error> {
         if depth > MAX_DEPTH {
-            return Err(self.error(format!(
-                "references are nested more than {MAX_DEPTH} deep, perhaps in a circle"
-            )));
+            return Err(self.error(format!("references are nested more than {MAX_DEPTH} deep, perhaps in a circle")));
         }
         let before = met.len();
         self.meet_references(text, met);
@@ -218,20 +197,14 @@ impl<'a> Scope<'a> {
     }
 
     /// Appends what one reference stands for.
-    fn append(
-        &self,
-        name: &str,
-        met: &mut Met<'a>,
-        depth: usize,
-        out: &mut String,
-    ) -> Result<(), Error> {
+    fn append(&self, name: &str, met: &mut Met<'a>, depth: usize, out: &mut String) -> Result<(), Error> {
         if name == "__name__" {
             out.push_str(self.section);
             return Ok(());
         }
-        let value = self.lookup(name, met).ok_or_else(|| {
-            self.error(format!("%({name})s refers to an option that is not there"))
-        })?;
+        let value = self
+            .lookup(name, met)
+            .ok_or_else(|| self.error(format!("%({name})s refers to an option that is not there")))?;
         if out.len() > MAX_EXPANDED {
             return Err(self.error(format!("the value grows beyond {MAX_EXPANDED} bytes")));
         }
@@ -241,9 +214,7 @@ impl<'a> Scope<'a> {
                 out.push_str(text);
                 Ok(())
             }
-            _ => Err(self.error(format!(
-                "%({name})s refers to a number of the filter; fail2ban accepts texts only"
-            ))),
+            _ => Err(self.error(format!("%({name})s refers to a number of the filter; fail2ban accepts texts only"))),
         }
     }
 
@@ -256,9 +227,7 @@ impl<'a> Scope<'a> {
         let mut rest = text;
         while let Some(at) = rest.find("%(") {
             rest = &rest[at + 2..];
-            let length = rest
-                .find(|c: char| !is_word(c) && c != '-')
-                .unwrap_or(rest.len());
+            let length = rest.find(|c: char| !is_word(c) && c != '-').unwrap_or(rest.len());
             let Some(name) = rest[length..].strip_prefix('/').filter(|_| length > 0) else {
                 continue;
             };
@@ -322,13 +291,7 @@ mod tests {
             let mut list = Options::new();
             for (key, value) in *options {
                 let value = Value::from(*value);
-                list.insert(
-                    *key,
-                    Entry {
-                        value,
-                        origin: None,
-                    },
-                );
+                list.insert(*key, Entry { value, origin: None });
             }
             match *name {
                 "DEFAULT" => config.defaults = list,
@@ -372,14 +335,8 @@ mod tests {
         assert_eq!(value("default"), "default x");
         assert_eq!(value("other"), "b's y own x");
         assert_eq!(value("other-default"), "D");
-        assert!(matches!(
-            get(&config, "a", "capital"),
-            Err(NoValue::Broken(_))
-        ));
-        assert!(matches!(
-            get(&config, "a", "missing"),
-            Err(NoValue::Broken(_))
-        ));
+        assert!(matches!(get(&config, "a", "capital"), Err(NoValue::Broken(_))));
+        assert!(matches!(get(&config, "a", "missing"), Err(NoValue::Broken(_))));
         assert!(matches!(get(&config, "a", "none"), Err(NoValue::Option)));
         assert!(matches!(get(&config, "none", "x"), Err(NoValue::Section)));
     }
@@ -399,10 +356,7 @@ mod tests {
         let options: Vec<(&str, &str)> = options.iter().map(|(k, v)| (&**k, &**v)).collect();
         let config = config(&[("a", &options)]);
         for option in ["lone", "self", "e8"] {
-            assert!(
-                matches!(get(&config, "a", option), Err(NoValue::Broken(_))),
-                "{option}"
-            );
+            assert!(matches!(get(&config, "a", option), Err(NoValue::Broken(_))), "{option}");
         }
         assert_eq!(get(&config, "a", "e2").expect("a value").len(), 100_000);
     }

@@ -38,11 +38,7 @@ pub struct Known {
 
 /// A [`Known`] option without a default.
 pub(crate) const fn known(kind: Type, name: &'static str) -> Known {
-    Known {
-        kind,
-        name,
-        default: None,
-    }
+    Known { kind, name, default: None }
 }
 
 /// The options of a filter.
@@ -106,11 +102,7 @@ pub fn lowered(options: &Ordered<Value>) -> Given {
 }
 
 /// The known options of a section, in their types.
-pub fn known_options(
-    config: &Config,
-    section: &str,
-    options: &[Known],
-) -> Result<Ordered<Value>, Error> {
+pub fn known_options(config: &Config, section: &str, options: &[Known]) -> Result<Ordered<Value>, Error> {
     let mut values = Ordered::new();
     for option in options {
         let value = match config.get(section, option.name, &Given::new()) {
@@ -142,21 +134,13 @@ pub struct Definition {
 
 impl Definition {
     /// The filter `name` with these parameters; `None` when it has no readable file.
-    pub fn filter(
-        loader: &mut Loader,
-        name: &str,
-        parameters: Ordered<Value>,
-    ) -> Result<Option<Definition>, Error> {
+    pub fn filter(loader: &mut Loader, name: &str, parameters: Ordered<Value>) -> Result<Option<Definition>, Error> {
         let path = join("filter.d", &absolute_if_dotted(name));
         Definition::new(loader, &path, &FILTER_OPTIONS, parameters)
     }
 
     /// The action `name` with these parameters; `None` when it has no readable file.
-    pub fn action(
-        loader: &mut Loader,
-        name: &str,
-        parameters: Ordered<Value>,
-    ) -> Result<Option<Definition>, Error> {
+    pub fn action(loader: &mut Loader, name: &str, parameters: Ordered<Value>) -> Result<Option<Definition>, Error> {
         let path = join("action.d", &absolute_if_dotted(name));
         Definition::new(loader, &path, &ACTION_OPTIONS, parameters)
     }
@@ -203,11 +187,7 @@ impl Definition {
         self.given = lowered(&given);
         self.options = Ordered::new();
         // Whoever gives an option from outside has it already. Types come later, since tags need texts.
-        for option in self
-            .known
-            .iter()
-            .filter(|option| !given.contains(option.name))
-        {
+        for option in self.known.iter().filter(|option| !given.contains(option.name)) {
             match config.get("Definition", option.name, &self.given) {
                 Ok(value) => self.options.insert(option.name, value),
                 Err(NoValue::Section) => self.options.insert(option.name, option.default_value()),
@@ -223,8 +203,7 @@ impl Definition {
                 }
                 let value = own_value(config, "Init", key)?;
                 if !is_known {
-                    self.parameters
-                        .insert(format!("known/{key}"), value.clone());
+                    self.parameters.insert(format!("known/{key}"), value.clone());
                 }
                 if !self.parameters.contains(key) {
                     self.parameters.insert(key.clone(), value);
@@ -250,11 +229,7 @@ impl Definition {
         }
         let mut ignore: Vec<String> = ignore.iter().map(|&name| name.to_owned()).collect();
         // An option with a conditional variant is chosen among its variants at ban time only.
-        ignore.extend(
-            together
-                .keys()
-                .filter_map(|key| Some(condition(key)?.0.to_owned())),
-        );
+        ignore.extend(together.keys().filter_map(|key| Some(condition(key)?.0.to_owned())));
         let (config, given, found) = (&self.layers.config, &self.given, &mut self.found);
         let mut options = substitute(&together, &ignore, &mut |tag| {
             if let Some(value) = found.get(tag) {

@@ -98,12 +98,7 @@ impl Document {
         while start < text.len() {
             let (end, next) = line_end(&text, start);
             let kind = parser.line(&text[start..end], next > end)?;
-            parser.lines.push(Line {
-                start,
-                end,
-                next,
-                kind,
-            });
+            parser.lines.push(Line { start, end, next, kind });
             start = next;
         }
         parser.finish(text)
@@ -118,18 +113,14 @@ impl Document {
     /// The setting of this key in this section, where `[DEFAULT]` may stand several times.
     pub fn setting(&self, section: &str, key: &str) -> Option<&Setting> {
         let key = key.to_lowercase();
-        self.settings.iter().find(|setting| {
-            *setting.key == *key && *self.sections[setting.section].name == *section
-        })
+        self.settings.iter().find(|setting| *setting.key == *key && *self.sections[setting.section].name == *section)
     }
 }
 
 /// Offsets of the end of the line that begins at `start`, without and with its line end: `\n`, `\r\n` or a lone `\r`.
 fn line_end(text: &str, start: usize) -> (usize, usize) {
     let bytes = text.as_bytes();
-    let length = bytes[start..]
-        .iter()
-        .position(|&byte| byte == b'\n' || byte == b'\r');
+    let length = bytes[start..].iter().position(|&byte| byte == b'\n' || byte == b'\r');
     match length {
         None => (bytes.len(), bytes.len()),
         Some(length) => {
@@ -145,9 +136,7 @@ pub(crate) fn comment_start(line: &str) -> Option<usize> {
     if line.trim_start_matches(is_space).starts_with(['#', ';']) {
         return Some(0);
     }
-    line.match_indices(';')
-        .map(|(at, _)| at)
-        .find(|&at| line[..at].chars().next_back().is_some_and(is_space))
+    line.match_indices(';').map(|(at, _)| at).find(|&at| line[..at].chars().next_back().is_some_and(is_space))
 }
 
 /// The state of the parser between two lines.
@@ -210,17 +199,11 @@ impl Parser {
     fn section(&mut self, name: &str) -> Result<Kind, Fault> {
         let name: Rc<str> = name.into();
         if &*name != "DEFAULT" && !self.seen_sections.insert(name.clone()) {
-            return Err(self.fault(
-                true,
-                format!("section [{name}] stands twice in this file; merge the two"),
-            ));
+            return Err(self.fault(true, format!("section [{name}] stands twice in this file; merge the two")));
         }
         let number = self.numbers.len();
         self.numbers.entry(name.clone()).or_insert(number);
-        self.sections.push(Section {
-            name,
-            line: self.lines.len(),
-        });
+        self.sections.push(Section { name, line: self.lines.len() });
         self.open = false;
         Ok(Kind::Section)
     }
@@ -236,8 +219,7 @@ impl Parser {
         };
         let number = self.numbers[&section];
         let Some(at) = line.find(['=', ':']) else {
-            let message =
-                "neither a [section], an option = value, nor an indented continuation of a value";
+            let message = "neither a [section], an option = value, nor an indented continuation of a value";
             self.remember(message);
             return Ok(Kind::Option);
         };
@@ -247,10 +229,9 @@ impl Parser {
             self.remember("a value without an option name before it");
         }
         if !self.seen_keys.insert((number, key.clone())) {
-            return Err(self.fault(
-                true,
-                format!("option '{key}' stands twice in [{section}] of this file; remove one"),
-            ));
+            return Err(
+                self.fault(true, format!("option '{key}' stands twice in [{section}] of this file; remove one"))
+            );
         }
         self.open = !key.is_empty();
         self.settings.push(Setting {
@@ -265,11 +246,7 @@ impl Parser {
     }
 
     fn fault(&self, stops: bool, message: String) -> Fault {
-        Fault {
-            line: u32::try_from(self.lines.len() + 1).unwrap_or(u32::MAX),
-            message,
-            stops,
-        }
+        Fault { line: u32::try_from(self.lines.len() + 1).unwrap_or(u32::MAX), message, stops }
     }
 
     fn remember(&mut self, message: &str) {
@@ -285,12 +262,7 @@ impl Parser {
         for (setting, text) in self.settings.iter_mut().zip(&self.values) {
             setting.value = text.trim_end_matches(is_space).into();
         }
-        Ok(Document {
-            text,
-            lines: self.lines,
-            sections: self.sections,
-            settings: self.settings,
-        })
+        Ok(Document { text, lines: self.lines, sections: self.sections, settings: self.settings })
     }
 }
 
@@ -307,11 +279,7 @@ mod tests {
 
     fn settings(text: &str) -> Vec<(String, String, String)> {
         let document = Document::parse(text).expect("a text the parser takes");
-        let together: String = document
-            .lines
-            .iter()
-            .map(|line| &document.text[line.start..line.next])
-            .collect();
+        let together: String = document.lines.iter().map(|line| &document.text[line.start..line.next]).collect();
         assert_eq!(together, text, "the lines are the whole text");
         document
             .settings
@@ -359,14 +327,8 @@ mod tests {
 
     #[test]
     fn values_go_on_over_indented_lines_blanks_and_comments() {
-        assert_eq!(
-            one("[a]\nx = 1\n\n  2\n# no\n  ; no\n  3 ; no\n\n"),
-            "1\n\n2\n3"
-        );
-        assert_eq!(
-            one("[a]\nx =\n   [not a section]\n   y = 2\n"),
-            "\n[not a section]\ny = 2"
-        );
+        assert_eq!(one("[a]\nx = 1\n\n  2\n# no\n  ; no\n  3 ; no\n\n"), "1\n\n2\n3");
+        assert_eq!(one("[a]\nx =\n   [not a section]\n   y = 2\n"), "\n[not a section]\ny = 2");
         assert_eq!(one("[a]\r\nx = 1\r\n  2\r\n"), "1\n2");
         assert_eq!(one("[a]\rx = 1\r  2"), "1\n2");
     }
@@ -397,11 +359,7 @@ mod tests {
         assert_eq!(fault("[a]\nx=1\nX=2\n").line, 3);
         assert_eq!(fault("x=1\n").line, 1);
         assert_eq!(fault("\u{feff}[a]\n").line, 1);
-        assert!(
-            fault("\u{feff}# c\n[a]\n")
-                .message
-                .contains("byte order mark")
-        );
+        assert!(fault("\u{feff}# c\n[a]\n").message.contains("byte order mark"));
         assert_eq!(fault("[a]\nnonsense\n").line, 2);
         assert_eq!(fault("[a]\n= 1\n").line, 2);
         assert_eq!(fault("[]\n").line, 1);

@@ -37,12 +37,7 @@ impl Document {
             None => self.inserted(section, key, &lines),
         };
         let expected = lines.join("\n");
-        self.checked(
-            text,
-            section,
-            key,
-            Some(expected.trim_end_matches(is_space)),
-        )
+        self.checked(text, section, key, Some(expected.trim_end_matches(is_space)))
     }
 
     /// Removes an option. Comments and blank lines inside its value stay; so does its section.
@@ -64,9 +59,9 @@ impl Document {
 
     fn find(&self, section: &str, key: &str) -> Option<usize> {
         let key = key.to_lowercase();
-        self.settings.iter().position(|setting| {
-            *setting.key == *key && *self.sections[setting.section].name == *section
-        })
+        self.settings
+            .iter()
+            .position(|setting| *setting.key == *key && *self.sections[setting.section].name == *section)
     }
 
     /// Whether a line adds to the value of a setting.
@@ -84,10 +79,7 @@ impl Document {
 
     /// The line end this file uses.
     fn line_end(&self) -> &str {
-        let first = self
-            .lines
-            .first()
-            .map(|line| &self.text[line.end..line.next]);
+        let first = self.lines.first().map(|line| &self.text[line.end..line.next]);
         first.filter(|end| !end.is_empty()).unwrap_or("\n")
     }
 
@@ -96,9 +88,7 @@ impl Document {
         let setting = &self.settings[index];
         let first = self.lines[setting.line];
         let old = self.line_text(setting.line);
-        let value_end = old[..comment_start(old).unwrap_or(old.len())]
-            .trim_end_matches(is_space)
-            .len();
+        let value_end = old[..comment_start(old).unwrap_or(old.len())].trim_end_matches(is_space).len();
         let delimiter = old.find(['=', ':']).map_or(0, |at| at + 1);
         let value_start = value_end - old[delimiter..value_end].trim_start_matches(is_space).len();
         let mut text = self.text[..first.start].to_owned();
@@ -172,37 +162,23 @@ impl Document {
     /// Where a new option of a section goes: the offset behind the line before it, and its indentation. It must be
     /// indented like its neighbours, or it would become, or make of the next line, a continuation.
     fn place(&self, section: &str) -> Option<(usize, &str)> {
-        let number = self
-            .sections
-            .iter()
-            .rposition(|own| *own.name == *section)?;
+        let number = self.sections.iter().rposition(|own| *own.name == *section)?;
         let header = self.sections[number].line;
         let last = self.settings.iter().rfind(|own| own.section == number);
         if let Some(last) = last {
-            return Some((
-                self.lines[last.last].next,
-                indent(self.line_text(last.line)),
-            ));
+            return Some((self.lines[last.last].next, indent(self.line_text(last.line))));
         }
-        let next = (header + 1..self.lines.len())
-            .find(|&at| !matches!(self.lines[at].kind, Kind::Blank | Kind::Comment));
+        let next =
+            (header + 1..self.lines.len()).find(|&at| !matches!(self.lines[at].kind, Kind::Blank | Kind::Comment));
         let indentation = next.map_or("", |at| indent(self.line_text(at)));
         Some((self.lines[header].next, indentation))
     }
 
     /// Parses the new text and compares: all settings must be as before, but for the one that was to be changed.
-    fn checked(
-        &self,
-        text: String,
-        section: &str,
-        key: &str,
-        value: Option<&str>,
-    ) -> Result<Document, Error> {
+    fn checked(&self, text: String, section: &str, key: &str, value: Option<&str>) -> Result<Document, Error> {
         let changed = Document::parse(text).map_err(|fault| {
             let message = &fault.message;
-            Error::refused(format!(
-                "'{key}' of [{section}] cannot be written: {message}"
-            ))
+            Error::refused(format!("'{key}' of [{section}] cannot be written: {message}"))
         })?;
         let key = key.to_lowercase();
         let list = |document: &Document| -> Vec<(String, String, String)> {
@@ -241,19 +217,14 @@ fn indent(line: &str) -> &str {
 /// beginning with a letter, a digit or `_`.
 pub fn is_plain_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    name.len() <= MAX_NAME
-        && name.starts_with(plain)
-        && name.chars().all(|c| plain(c) || c == '.' || c == '-')
+    name.len() <= MAX_NAME && name.starts_with(plain) && name.chars().all(|c| plain(c) || c == '.' || c == '-')
 }
 
 /// Sections that exist may have any name; new ones have a plain name, or one with a condition such as
 /// `Init?family=inet6`. `[INCLUDES]` is never touched, because it names files.
 fn check_section(document: &Document, section: &str) -> Result<(), Error> {
     let (name, condition) = section.split_once('?').unwrap_or((section, ""));
-    let plain = is_plain_name(name)
-        && condition
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "_=.-".contains(c));
+    let plain = is_plain_name(name) && condition.chars().all(|c| c.is_ascii_alphanumeric() || "_=.-".contains(c));
     let known = document.sections.iter().any(|own| *own.name == *section);
     if section.eq_ignore_ascii_case("INCLUDES") || !(plain || known) {
         return Err(Error::refused(format!(
@@ -285,23 +256,15 @@ fn encode(key: &str, value: &NewValue) -> Result<Vec<String>, Error> {
         return refuse("is longer than 256 KiB");
     }
     if let Some(c) = text.chars().find(|&c| is_forbidden(c)) {
-        return refuse(&format!(
-            "holds the character U+{:04X}, which has no place in a configuration file",
-            c as u32
-        ));
+        return refuse(&format!("holds the character U+{:04X}, which has no place in a configuration file", c as u32));
     }
-    let mut lines: Vec<String> = text
-        .split('\n')
-        .map(|line| strip(line).to_owned())
-        .collect();
+    let mut lines: Vec<String> = text.split('\n').map(|line| strip(line).to_owned()).collect();
     while lines.len() > 1 && lines.last().is_some_and(String::is_empty) {
         lines.pop();
     }
     for (at, line) in lines.iter().enumerate() {
         if line.starts_with(';') || (at > 0 && line.starts_with('#')) {
-            return refuse(
-                "has a line that begins with '#' or ';', which fail2ban takes for a comment",
-            );
+            return refuse("has a line that begins with '#' or ';', which fail2ban takes for a comment");
         }
         if comment_start(line).is_some_and(|at| at > 0) {
             return refuse("has a ';' behind white space, where fail2ban begins a comment");
@@ -316,10 +279,7 @@ fn encode(key: &str, value: &NewValue) -> Result<Vec<String>, Error> {
 /// Characters that no value may hold: controls but newline and tab, line separators, byte order marks.
 fn is_forbidden(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
-        || matches!(
-            c,
-            '\u{feff}' | '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}'
-        )
+        || matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}')
 }
 
 /// Whether every `%` is `%%` or begins `%(name)s`.
@@ -375,10 +335,7 @@ impl LocalFile {
 
     /// The file for our changes to the server's options: `fail2ban.d/zz-bangui.local`.
     pub fn server() -> LocalFile {
-        LocalFile {
-            folder: "fail2ban.d",
-            name: "zz-bangui.local".to_owned(),
-        }
+        LocalFile { folder: "fail2ban.d", name: "zz-bangui.local".to_owned() }
     }
 
     fn new(folder: &'static str, name: &str, file: String) -> Result<LocalFile, Error> {

@@ -23,35 +23,23 @@ fn a_value_is_replaced_in_its_place_and_the_rest_stays() {
         set(text, "a", "KEY", "new"),
         "# head\n[a]\n; note\nKey:  new\t; why\n; and this\n# inside\n\n\n[b]\nkey = b\n"
     );
-    assert_eq!(
-        set(text, "b", "key", "1\n2"),
-        text.replace("key = b\n", "key = 1\n    2\n")
-    );
+    assert_eq!(set(text, "b", "key", "1\n2"), text.replace("key = b\n", "key = 1\n    2\n"));
     assert_eq!(set("[a]\nx=1", "a", "x", "2"), "[a]\nx=2");
     assert_eq!(set("[a]\nx=", "a", "x", "2"), "[a]\nx= 2");
-    assert_eq!(
-        set("[a]\r\nx = 1\r\n", "a", "x", "2\n3"),
-        "[a]\r\nx = 2\r\n    3\r\n"
-    );
+    assert_eq!(set("[a]\r\nx = 1\r\n", "a", "x", "2\n3"), "[a]\r\nx = 2\r\n    3\r\n");
     assert_eq!(set("[a]\nx = 1 ; c\n", "a", "x", ""), "[a]\nx =  ; c\n");
 }
 
 #[test]
 fn a_new_option_goes_behind_the_last_of_its_section() {
     let text = "[a]\nx = 1\n   2\n\n# about b\n[b]\n";
-    assert_eq!(
-        set(text, "a", "y", "3"),
-        "[a]\nx = 1\n   2\ny = 3\n\n# about b\n[b]\n"
-    );
+    assert_eq!(set(text, "a", "y", "3"), "[a]\nx = 1\n   2\ny = 3\n\n# about b\n[b]\n");
     assert_eq!(set(text, "b", "y", "3"), format!("{text}y = 3\n"));
     assert_eq!(set(text, "c", "y", "3"), format!("{text}\n[c]\ny = 3\n"));
     assert_eq!(set("", "c", "y", "\n1\n2"), "[c]\ny =\n    1\n    2\n");
     assert_eq!(set("[a]", "a", "y", "3"), "[a]\ny = 3");
     // Indented files stay what they are: a line further left would swallow the next one.
-    assert_eq!(
-        set("[a]\n  x = 1\n  z = 2\n  [b]\n", "a", "y", "3"),
-        "[a]\n  x = 1\n  z = 2\n  y = 3\n  [b]\n"
-    );
+    assert_eq!(set("[a]\n  x = 1\n  z = 2\n  [b]\n", "a", "y", "3"), "[a]\n  x = 1\n  z = 2\n  y = 3\n  [b]\n");
     assert_eq!(set("[a]\n  [b]\n", "a", "y", "3"), "[a]\n  y = 3\n  [b]\n");
 }
 
@@ -147,43 +135,25 @@ fn names_cannot_smuggle() {
         "a\u{202e}b",
         "a?b]c",
     ] {
-        assert!(
-            document("").set(section, "k", &value).is_err(),
-            "{section:?}"
-        );
+        assert!(document("").set(section, "k", &value).is_err(), "{section:?}");
     }
-    for key in [
-        "", "a=b", "a:b", "a b", "k\nx", "[k]", "#k", ";k", "known/x", "__name__", "-k", "a\r",
-        "k\0", "ﬁ",
-    ] {
+    for key in ["", "a=b", "a:b", "a b", "k\nx", "[k]", "#k", ";k", "known/x", "__name__", "-k", "a\r", "k\0", "ﬁ"] {
         assert!(document("").set("s", key, &value).is_err(), "{key:?}");
     }
     for key in ["before", "After"] {
         assert!(document("").set("DEFAULT", key, &value).is_err());
     }
     let odd = document("[odd name]\nx = 1\n");
-    assert!(
-        odd.set("odd name", "x", &value).is_ok(),
-        "what is there may be changed"
-    );
+    assert!(odd.set("odd name", "x", &value).is_ok(), "what is there may be changed");
     assert!(document("").set("Init?family=inet6", "blk", &value).is_ok());
 }
 
 #[test]
 fn file_names_are_our_own_and_plain() {
     let path = |file: Result<LocalFile, Error>| file.expect("a plain name").path("/etc/fail2ban");
-    assert_eq!(
-        path(LocalFile::jail("sshd")),
-        "/etc/fail2ban/jail.d/zz-bangui-sshd.local"
-    );
-    assert_eq!(
-        path(LocalFile::filter("apache-auth")),
-        "/etc/fail2ban/filter.d/apache-auth.local"
-    );
-    assert_eq!(
-        path(LocalFile::action("a.b")),
-        "/etc/fail2ban/action.d/a.b.local"
-    );
+    assert_eq!(path(LocalFile::jail("sshd")), "/etc/fail2ban/jail.d/zz-bangui-sshd.local");
+    assert_eq!(path(LocalFile::filter("apache-auth")), "/etc/fail2ban/filter.d/apache-auth.local");
+    assert_eq!(path(LocalFile::action("a.b")), "/etc/fail2ban/action.d/a.b.local");
     for name in [
         "",
         ".",
@@ -263,10 +233,7 @@ fn links_and_special_files_are_refused_and_left_alone() {
     let path = root.path().join("jail.d/fifo.local");
     let made = std::process::Command::new("mkfifo").arg(&path).status();
     if made.is_ok_and(|status| status.success()) {
-        assert!(
-            folder.read("fifo.local").is_err(),
-            "a FIFO must not hold us"
-        );
+        assert!(folder.read("fifo.local").is_err(), "a FIFO must not hold us");
     }
 }
 
@@ -304,10 +271,7 @@ fn a_full_disk_leaves_the_old_file_and_nothing_else() {
         })
         .unwrap_err();
     assert!(error.to_string().contains("No space left"), "{error}");
-    assert_eq!(
-        fs::read(root.path().join("jail.d/x.local")).unwrap(),
-        b"old"
-    );
+    assert_eq!(fs::read(root.path().join("jail.d/x.local")).unwrap(), b"old");
     assert_eq!(fs::read_dir(root.path().join("jail.d")).unwrap().count(), 1);
 }
 
@@ -315,11 +279,7 @@ fn a_full_disk_leaves_the_old_file_and_nothing_else() {
 fn leftovers_of_a_killed_process_are_removed_and_never_read() {
     let (root, folder) = folder();
     for name in [".bangui-1-0.tmp", "keep.local", ".keep"] {
-        fs::write(
-            root.path().join("jail.d").join(name),
-            "[x]\nenabled = true\n",
-        )
-        .unwrap();
+        fs::write(root.path().join("jail.d").join(name), "[x]\nenabled = true\n").unwrap();
     }
     fs::write(root.path().join("jail.conf"), "").unwrap();
     let tree = Tree::load(root.path()).unwrap();
@@ -342,17 +302,10 @@ fn a_missing_directory_is_made_only_when_asked() {
 #[test]
 fn a_file_that_is_no_configuration_is_not_edited() {
     let (_root, folder) = folder();
-    for (bytes, line) in [
-        (&b"[a]\nx=1\n\xff\n"[..], 3),
-        (b"[a]\nx=1\nx=2\n", 3),
-        (b"x=1\n", 1),
-    ] {
+    for (bytes, line) in [(&b"[a]\nx=1\n\xff\n"[..], 3), (b"[a]\nx=1\nx=2\n", 3), (b"x=1\n", 1)] {
         folder.replace("x.local", bytes).unwrap();
         let saved = folder.read("x.local").unwrap().unwrap();
         let error = saved.document(&folder.path_of("x.local")).unwrap_err();
-        assert!(
-            error.to_string().contains(&format!("x.local:{line}: ")),
-            "{error}"
-        );
+        assert!(error.to_string().contains(&format!("x.local:{line}: ")), "{error}");
     }
 }

@@ -66,47 +66,26 @@ pub enum Error {
 impl Error {
     /// An [`Error::Io`] for `path`; `action` is the verb of what was tried.
     pub(crate) fn io(action: &'static str, path: &str, source: io::Error) -> Error {
-        Error::Io {
-            action,
-            path: path.to_owned(),
-            source,
-        }
+        Error::Io { action, path: path.to_owned(), source }
     }
 
     /// An [`Error::Refused`] with this message.
     pub(crate) fn refused(message: impl Into<String>) -> Error {
-        Error::Refused {
-            message: message.into(),
-        }
+        Error::Refused { message: message.into() }
     }
 
     /// An [`Error::Limit`] with this message.
     pub(crate) fn limit(message: impl Into<String>) -> Error {
-        Error::Limit {
-            message: message.into(),
-        }
+        Error::Limit { message: message.into() }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Io {
-                action,
-                path,
-                source,
-            } => write!(out, "cannot {action} {path}: {source}"),
-            Error::Syntax {
-                file,
-                line,
-                message,
-            } => write!(out, "{file}:{line}: {message}"),
-            Error::Interpolation {
-                place,
-                section,
-                option,
-                message,
-            } => {
+            Error::Io { action, path, source } => write!(out, "cannot {action} {path}: {source}"),
+            Error::Syntax { file, line, message } => write!(out, "{file}:{line}: {message}"),
+            Error::Interpolation { place, section, option, message } => {
                 if !place.is_empty() {
                     write!(out, "{place}: ")?;
                 }
@@ -114,10 +93,7 @@ impl fmt::Display for Error {
             }
             Error::Definition { subject, message } => write!(out, "{subject}: {message}"),
             Error::Missing { kind, name } => {
-                write!(
-                    out,
-                    "there is no {kind} '{name}'; its name is case-sensitive"
-                )
+                write!(out, "there is no {kind} '{name}'; its name is case-sensitive")
             }
             Error::Limit { message } | Error::Refused { message } => out.write_str(message),
         }

@@ -25,14 +25,7 @@ fn split(path: &str) -> (&str, &str) {
     let at = path.rfind('/').map_or(0, |slash| slash + 1);
     let (directory, name) = path.split_at(at);
     let trimmed = directory.trim_end_matches('/');
-    (
-        if trimmed.is_empty() {
-            directory
-        } else {
-            trimmed
-        },
-        name,
-    )
+    (if trimmed.is_empty() { directory } else { trimmed }, name)
 }
 
 /// Joins as Python's `os.path.join` does: an absolute second part wins.
@@ -70,11 +63,7 @@ fn expand(pattern: &str, directories_only: bool, found: &mut Vec<String>) {
             }
         } else {
             let path = join(&directory, name);
-            let there = if name.is_empty() {
-                Path::new(&directory).is_dir()
-            } else {
-                exists_even_dangling(&path)
-            };
+            let there = if name.is_empty() { Path::new(&directory).is_dir() } else { exists_even_dangling(&path) };
             if there {
                 found.push(path);
             }
@@ -210,10 +199,7 @@ mod tests {
         assert_eq!(glob(&format!("{base}/b/.h*")).len(), 1);
         assert_eq!(glob(&format!("{base}/b/y.txt")).len(), 1);
         assert_eq!(glob(&format!("{base}/b/none")), Vec::<String>::new());
-        assert_eq!(
-            glob(&format!("{base}/*/y.txt")),
-            [format!("{base}/b/y.txt")]
-        );
+        assert_eq!(glob(&format!("{base}/*/y.txt")), [format!("{base}/b/y.txt")]);
         assert_eq!(glob(&format!("{base}/*/")).len(), 2);
         assert_eq!(glob(""), Vec::<String>::new());
     }

@@ -15,11 +15,7 @@ use super::params::{invocation, invocations};
 use super::value::{Command, Value, quoted};
 
 const fn with_default(kind: Type, name: &'static str, default: &'static str) -> Known {
-    Known {
-        kind,
-        name,
-        default: Some(default),
-    }
+    Known { kind, name, default: Some(default) }
 }
 
 /// The options that decide whether a jail is looked at any further.
@@ -103,23 +99,12 @@ pub struct Jail {
 
 /// Computes a jail; `None` when it is disabled and not `forced`. What the filter defines is added to the jail's section
 /// in `config` as `known/…` and stays there, visible to later jails, as with fail2ban.
-pub fn jail(
-    loader: &mut Loader,
-    config: &mut Config,
-    name: &Rc<str>,
-    forced: bool,
-) -> Result<Option<Jail>, Error> {
+pub fn jail(loader: &mut Loader, config: &mut Config, name: &Rc<str>, forced: bool) -> Result<Option<Jail>, Error> {
     let options = known_options(config, name, &FIRST_OPTIONS)?;
     if !forced && options.get("enabled") != Some(&Value::Bool(true)) {
         return Ok(None);
     }
-    let mut jail = Jail {
-        name: name.clone(),
-        options,
-        filter: None,
-        actions: Vec::new(),
-        skipped: None,
-    };
+    let mut jail = Jail { name: name.clone(), options, filter: None, actions: Vec::new(), skipped: None };
     jail.skipped = jail.complete(loader, config)?;
     Ok(Some(jail))
 }
@@ -133,11 +118,7 @@ impl Jail {
     }
 
     /// Reads filter, options and actions. The answer is the reason for which fail2ban skips the jail, if any.
-    fn complete(
-        &mut self,
-        loader: &mut Loader,
-        config: &mut Config,
-    ) -> Result<Option<String>, Error> {
+    fn complete(&mut self, loader: &mut Loader, config: &mut Config) -> Result<Option<String>, Error> {
         if let Some(reason) = self.read_filter(loader, config)? {
             return Ok(Some(reason));
         }
@@ -153,11 +134,7 @@ impl Jail {
         Ok(None)
     }
 
-    fn read_filter(
-        &mut self,
-        loader: &mut Loader,
-        config: &mut Config,
-    ) -> Result<Option<String>, Error> {
+    fn read_filter(&mut self, loader: &mut Loader, config: &mut Config) -> Result<Option<String>, Error> {
         let text = self.text("filter");
         if text.is_empty() {
             return Ok(None);
@@ -203,8 +180,7 @@ impl Jail {
             return Ok(None);
         }
         let name = self.name_action(&called.name, &mut called.parameters);
-        let Some(mut definition) = Definition::action(loader, &called.name, called.parameters)?
-        else {
+        let Some(mut definition) = Definition::action(loader, &called.name, called.parameters)? else {
             let name = quoted(&called.name);
             return Ok(Some(format!("Unable to read action {name}")));
         };
@@ -219,9 +195,7 @@ impl Jail {
         if !parameters.contains("name") {
             parameters.insert("name", Value::Str(self.name.clone()));
         }
-        let name = parameters
-            .get("name")
-            .map_or(String::new(), |name| name.to_text().into());
+        let name = parameters.get("name").map_or(String::new(), |name| name.to_text().into());
         if let Some(given) = parameters.get("actname") {
             return given.to_text().into_owned();
         }
@@ -239,9 +213,8 @@ impl Jail {
             None => Value::from(without_ending(file)),
         };
         let rest = parameters.iter().filter(|(key, _)| &***key != "actname");
-        let rest: Vec<String> = rest
-            .map(|(key, value)| format!("{}: {}", json_text(key), json_text(&value.to_text())))
-            .collect();
+        let rest: Vec<String> =
+            rest.map(|(key, value)| format!("{}: {}", json_text(key), json_text(&value.to_text()))).collect();
         vec![
             "set".into(),
             Value::Str(self.name.clone()),
@@ -255,10 +228,9 @@ impl Jail {
     /// Names the jail in an error that does not say where it comes from.
     fn blame(&self, error: Error) -> Error {
         match error {
-            Error::Definition { subject, message } => Error::Definition {
-                subject: format!("jail '{}', {subject}", self.name),
-                message,
-            },
+            Error::Definition { subject, message } => {
+                Error::Definition { subject: format!("jail '{}', {subject}", self.name), message }
+            }
             other => other,
         }
     }

@@ -69,11 +69,7 @@ impl Loader {
             Error::refused(format!("the configuration directory {shown} is not UTF-8"))
         })?;
         fs::metadata(base).map_err(|source| Error::io("open directory", name, source))?;
-        Ok(Loader {
-            base: name.trim_end_matches('/').to_owned(),
-            overlay,
-            ..Loader::default()
-        })
+        Ok(Loader { base: name.trim_end_matches('/').to_owned(), overlay, ..Loader::default() })
     }
 
     /// The configuration directory without trailing slashes.
@@ -169,9 +165,7 @@ impl Loader {
             list.push(Rc::from(file.as_str()));
             list.extend(self.included(&config, "after", file, seen)?);
             if list.len() > MAX_FILES {
-                return Err(Error::limit(format!(
-                    "{file}: the configuration is made of more than {MAX_FILES} files"
-                )));
+                return Err(Error::limit(format!("{file}: the configuration is made of more than {MAX_FILES} files")));
             }
         }
         self.include_lists.insert(key, list.clone());
@@ -196,15 +190,8 @@ impl Loader {
     }
 
     /// The files that `file` includes by its option `before` or `after`.
-    fn included(
-        &mut self,
-        config: &Config,
-        option: &str,
-        file: &str,
-        seen: &[String],
-    ) -> Result<Vec<Rc<str>>, Error> {
-        let named =
-            config.sections.contains("INCLUDES") && config.entry("INCLUDES", option).is_some();
+    fn included(&mut self, config: &Config, option: &str, file: &str, seen: &[String]) -> Result<Vec<Rc<str>>, Error> {
+        let named = config.sections.contains("INCLUDES") && config.entry("INCLUDES", option).is_some();
         if !named {
             return Ok(Vec::new());
         }
@@ -245,9 +232,7 @@ impl Loader {
                 None
             }
             Ok(bytes) if bytes.len() as u64 > MAX_FILE => {
-                return Err(Error::limit(format!(
-                    "{file}: larger than {MAX_FILE} bytes"
-                )));
+                return Err(Error::limit(format!("{file}: larger than {MAX_FILE} bytes")));
             }
             Ok(bytes) => match String::from_utf8(bytes) {
                 Ok(text) => {
@@ -260,10 +245,7 @@ impl Loader {
                 }
                 Err(error) => {
                     undecodable(file, error.as_bytes(), error.utf8_error().valid_up_to())?;
-                    self.warn(
-                        file,
-                        "is not UTF-8, so all of it is passed over (fail2ban 1.1.1 refuses it)",
-                    );
+                    self.warn(file, "is not UTF-8, so all of it is passed over (fail2ban 1.1.1 refuses it)");
                     None
                 }
             },
@@ -294,10 +276,7 @@ impl Loader {
     }
 
     fn warn(&mut self, subject: &str, message: impl Into<String>) {
-        self.warnings.push(Warning {
-            subject: subject.to_owned(),
-            message: message.into(),
-        });
+        self.warnings.push(Warning { subject: subject.to_owned(), message: message.into() });
     }
 }
 
@@ -311,11 +290,9 @@ fn undecodable(file: &str, bytes: &[u8], valid: usize) -> Result<(), Error> {
     let text = String::from_utf8_lossy(&bytes[..decoded]);
     let lines = text.rfind('\n').map_or(0, |at| at + 1);
     match Document::parse(&text[..lines]) {
-        Err(fault) if fault.stops => Err(Error::Syntax {
-            file: file.to_owned(),
-            line: fault.line,
-            message: fault.message,
-        }),
+        Err(fault) if fault.stops => {
+            Err(Error::Syntax { file: file.to_owned(), line: fault.line, message: fault.message })
+        }
         _ => Ok(()),
     }
 }
@@ -358,13 +335,8 @@ fn sections(document: &Document, file: &str) -> Config {
             name => config.sections.get_mut(name),
         };
         let line = u32::try_from(setting.line + 1).unwrap_or(u32::MAX);
-        let entry = Entry {
-            value: Value::Str(setting.value.clone()),
-            origin: Some(Origin {
-                file: file.clone(),
-                line,
-            }),
-        };
+        let entry =
+            Entry { value: Value::Str(setting.value.clone()), origin: Some(Origin { file: file.clone(), line }) };
         if let Some(options) = options {
             options.insert(setting.key.clone(), entry);
         }
@@ -409,6 +381,5 @@ fn merge(all: &mut Config, file: &Config) {
 pub fn condition(name: &str) -> Option<(&str, &str)> {
     let at = name.find('?')?;
     let (name, condition) = name.split_at(at);
-    (!name.is_empty() && name.chars().all(is_word) && condition.len() > 1)
-        .then_some((name, condition))
+    (!name.is_empty() && name.chars().all(is_word) && condition.len() > 1).then_some((name, condition))
 }

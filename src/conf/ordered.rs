@@ -20,10 +20,7 @@ pub struct Ordered<V> {
 
 impl<V> Default for Ordered<V> {
     fn default() -> Self {
-        Ordered {
-            items: Vec::new(),
-            index: HashMap::new(),
-        }
+        Ordered { items: Vec::new(), index: HashMap::new() }
     }
 }
 
@@ -49,9 +46,7 @@ impl<V> Ordered<V> {
         }
         // Keys of one map often share length and beginning, seldom also the last byte.
         let last = key.as_bytes().last();
-        self.items.iter().position(|(own, _)| {
-            own.len() == key.len() && own.as_bytes().last() == last && **own == *key
-        })
+        self.items.iter().position(|(own, _)| own.len() == key.len() && own.as_bytes().last() == last && **own == *key)
     }
 
     /// The value of a key.
@@ -110,10 +105,7 @@ impl<V: Clone> Ordered<V> {
 
     /// A copy of this map, extended by `other`.
     pub fn merged(&self, other: &Ordered<V>) -> Ordered<V> {
-        let mut both = Ordered {
-            items: Vec::with_capacity(self.len() + other.len()),
-            index: self.index.clone(),
-        };
+        let mut both = Ordered { items: Vec::with_capacity(self.len() + other.len()), index: self.index.clone() };
         both.items.extend_from_slice(&self.items);
         both.extend(other);
         both

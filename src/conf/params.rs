@@ -22,20 +22,14 @@ pub fn invocation(text: &str) -> Result<Invocation, String> {
         if text.is_empty() {
             return Err("unexpected option syntax".to_owned());
         }
-        return Ok(Invocation {
-            name: text.to_owned(),
-            ..Invocation::default()
-        });
+        return Ok(Invocation { name: text.to_owned(), ..Invocation::default() });
     };
     let inner = text[open + 1..]
         .trim_end_matches(is_space)
         .strip_suffix(']')
         .filter(|_| open > 0)
         .ok_or("unexpected option syntax")?;
-    Ok(Invocation {
-        name: text[..open].to_owned(),
-        parameters: parameters(&inner.chars().collect::<Vec<char>>())?,
-    })
+    Ok(Invocation { name: text[..open].to_owned(), parameters: parameters(&inner.chars().collect::<Vec<char>>())? })
 }
 
 fn is_key_char(c: char) -> bool {
@@ -66,9 +60,7 @@ fn parameters(text: &[char]) -> Result<Ordered<Value>, String> {
             None => {
                 let shown: String = text[end..].iter().take(25).collect();
                 let key = quoted(&key);
-                return Err(format!(
-                    "unexpected syntax at {end} after option {key}: {shown}"
-                ));
+                return Err(format!("unexpected syntax at {end} after option {key}: {shown}"));
             }
         };
         found.insert(key, Value::text(strip(&value)));
@@ -139,11 +131,7 @@ struct Splitter<'a> {
 
 impl<'a> Splitter<'a> {
     fn new(text: &'a [char]) -> Self {
-        Splitter {
-            text,
-            dead: vec![false; text.len() + 1],
-            steps: 0,
-        }
+        Splitter { text, dead: vec![false; text.len() + 1], steps: 0 }
     }
 
     /// The end of the invocation that begins at `at`, which is not white space.
@@ -205,9 +193,7 @@ impl<'a> Splitter<'a> {
         ends.extend((value..=run).rev());
         self.steps += ends.len();
         if self.steps > MAX_STEPS {
-            return Err(Error::limit(
-                "a list of actions is too long and too ambiguous; split it into shorter lines",
-            ));
+            return Err(Error::limit("a list of actions is too long and too ambiguous; split it into shorter lines"));
         }
         let mut places = Vec::new();
         for end in ends {
@@ -225,10 +211,7 @@ impl<'a> Splitter<'a> {
 
 /// Splits at commas, spaces and newlines, as `ignoreip` is split.
 pub fn words(text: &str) -> Vec<&str> {
-    text.split([' ', ',', '\n'])
-        .map(strip)
-        .filter(|word| !word.is_empty())
-        .collect()
+    text.split([' ', ',', '\n']).map(strip).filter(|word| !word.is_empty()).collect()
 }
 
 /// Splits as a POSIX shell would split words; comments are not recognised.
@@ -280,47 +263,33 @@ mod tests {
     }
 
     fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
-        list.iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect()
+        list.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     }
 
     #[test]
     fn parameters_are_read_in_all_their_forms() {
         assert_eq!(read("x"), ("x".into(), vec![]));
         assert_eq!(read("x[]"), ("x".into(), vec![]));
-        assert_eq!(
-            read("x[a=b, c=\"d, e\"][f='g]']"),
-            ("x".into(), pairs(&[("a", "b"), ("c", "d, e"), ("f", "g]")])),
-        );
+        assert_eq!(read("x[a=b, c=\"d, e\"][f='g]']"), ("x".into(), pairs(&[("a", "b"), ("c", "d, e"), ("f", "g]")])),);
     }
 
     #[test]
     fn a_blank_before_the_comma_is_an_error_after_a_quoted_value_only() {
         assert_eq!(read("x[a=b , c=d]").1, pairs(&[("a", "b"), ("c", "d")]));
-        assert_eq!(
-            invocation("x[a='b' , c=d]").unwrap_err(),
-            "unexpected syntax at 5 after option 'a':  , c=d"
-        );
+        assert_eq!(invocation("x[a='b' , c=d]").unwrap_err(), "unexpected syntax at 5 after option 'a':  , c=d");
     }
 
     #[test]
     fn bad_invocations_say_why() {
         assert_eq!(invocation("x[a=b").unwrap_err(), "unexpected option syntax");
         assert_eq!(invocation("[a=b]").unwrap_err(), "unexpected option syntax");
-        assert_eq!(
-            invocation("x[a=b, c]").unwrap_err(),
-            "expected option, wrong syntax at 4:  c"
-        );
+        assert_eq!(invocation("x[a=b, c]").unwrap_err(), "expected option, wrong syntax at 4:  c");
     }
 
     #[test]
     fn action_lists_split_outside_of_brackets() {
         let split = |text| invocations(text).expect("a list");
-        assert_eq!(
-            split("a b\n c[x=1, y=\"2 3\"]\n"),
-            ["a", "b", "c[x=1, y=\"2 3\"]"]
-        );
+        assert_eq!(split("a b\n c[x=1, y=\"2 3\"]\n"), ["a", "b", "c[x=1, y=\"2 3\"]"]);
         assert_eq!(split("a\n[x=1\n, y=2]  b"), ["a\n[x=1\n, y=2]", "b"]);
         assert_eq!(split("a[x=1]b c"), ["a[x=1]b", "c"]);
         assert_eq!(split("a[x=\"1 2 b"), ["a[x=\"1", "2", "b"]);
@@ -331,10 +300,7 @@ mod tests {
     #[test]
     fn words_and_shell_words() {
         assert_eq!(words("a, b\nc  ,,d"), ["a", "b", "c", "d"]);
-        assert_eq!(
-            shell_words(r#"a "b c"'d' \"e "x\y\"" ''"#).unwrap(),
-            ["a", "b cd", "\"e", "x\\y\"", ""]
-        );
+        assert_eq!(shell_words(r#"a "b c"'d' \"e "x\y\"" ''"#).unwrap(), ["a", "b cd", "\"e", "x\\y\"", ""]);
         assert!(shell_words("a 'b").is_err());
         assert!(shell_words("a\\").is_err());
     }

@@ -29,11 +29,7 @@ pub struct StreamOptions {
 
 impl Default for StreamOptions {
     fn default() -> Self {
-        StreamOptions {
-            version: Version::default(),
-            allow_missing_logs: true,
-            only: None,
-        }
+        StreamOptions { version: Version::default(), allow_missing_logs: true, only: None }
     }
 }
 
@@ -58,11 +54,7 @@ impl Stream {
 }
 
 const fn or(kind: Type, name: &'static str, default: &'static str) -> Known {
-    Known {
-        kind,
-        name,
-        default: Some(default),
-    }
+    Known { kind, name, default: Some(default) }
 }
 
 /// Options of the server with their place in the stream.
@@ -78,34 +70,24 @@ const SERVER_OPTIONS: [Known; 7] = [
 ];
 
 /// The commands that set up the server itself.
-pub(super) fn server_commands(
-    main: Option<&Layers>,
-    version: &Version,
-) -> Result<Vec<Command>, Error> {
+pub(super) fn server_commands(main: Option<&Layers>, version: &Version) -> Result<Vec<Command>, Error> {
     let empty = Config::default();
     let config = main.map_or(&empty, |layers| &layers.config);
     // The client expands these two as well, so a bad value there refuses everything.
     let early = [or(Type::Text, "socket", ""), or(Type::Text, "pidfile", "")];
     known_options(config, "Definition", &early)?;
     let options = known_options(config, "Definition", &SERVER_OPTIONS)?;
-    let level = options
-        .get("loglevel")
-        .map(Value::to_text)
-        .unwrap_or_default();
+    let level = options.get("loglevel").map(Value::to_text).unwrap_or_default();
     if !is_log_level(&level) {
         return Err(Error::Definition {
             subject: "fail2ban.conf".to_owned(),
-            message: format!(
-                "'{level}' is no log level; use CRITICAL, ERROR, WARNING, NOTICE, INFO or DEBUG"
-            ),
+            message: format!("'{level}' is no log level; use CRITICAL, ERROR, WARNING, NOTICE, INFO or DEBUG"),
         });
     }
     let mut commands = Vec::new();
     if config.sections.contains("Thread") {
         let thread = known_options(config, "Thread", &[known(Type::Int, "stacksize")])?;
-        let thread = thread
-            .iter()
-            .map(|(key, value)| (key.to_string(), value.clone()));
+        let thread = thread.iter().map(|(key, value)| (key.to_string(), value.clone()));
         let thread: Vec<(String, Value)> = thread.collect();
         if !thread.is_empty() {
             commands.push(vec!["set".into(), "thread".into(), Value::Map(thread)]);
@@ -145,19 +127,13 @@ pub(super) fn stream(
     jails: &Config,
     options: &StreamOptions,
 ) -> Result<Stream, Error> {
-    let mut stream = Stream {
-        commands: server_commands(main, &options.version)?,
-        ..Stream::default()
-    };
+    let mut stream = Stream { commands: server_commands(main, &options.version)?, ..Stream::default() };
     let mut config = jails.clone();
     add_defaults(&mut config, loader.base(), &options.version);
     let names: Vec<Rc<str>> = match &options.only {
         Some(name) if config.sections.contains(name) => vec![name.as_str().into()],
         Some(name) => {
-            return Err(Error::Missing {
-                kind: "jail",
-                name: name.clone(),
-            });
+            return Err(Error::Missing { kind: "jail", name: name.clone() });
         }
         None => jail_names(&config),
     };
@@ -189,15 +165,10 @@ pub(super) fn jail_names(config: &Config) -> Vec<Rc<str>> {
 
 /// Adds the two defaults that fail2ban itself supplies to jails.
 pub(super) fn add_defaults(config: &mut Config, base: &str, version: &Version) {
-    for (key, value) in [
-        ("fail2ban_version", version.text()),
-        ("fail2ban_confpath", base),
-    ] {
+    for (key, value) in [("fail2ban_version", version.text()), ("fail2ban_confpath", base)] {
         let value = Value::from(value);
         let origin = None;
-        config
-            .defaults
-            .insert(key, super::config::Entry { value, origin });
+        config.defaults.insert(key, super::config::Entry { value, origin });
     }
 }
 
@@ -209,10 +180,7 @@ pub(super) fn jail_commands(
 ) -> Result<Vec<Command>, Error> {
     let name = Value::Str(jail.name.clone());
     if let Some(reason) = &jail.skipped {
-        let message = format!(
-            "Jail '{}' skipped, because of wrong configuration: {reason}",
-            jail.name
-        );
+        let message = format!("Jail '{}' skipped, because of wrong configuration: {reason}", jail.name);
         return Ok(vec![vec!["config-error".into(), message.into()]]);
     }
     let mut commands = Vec::new();
@@ -235,12 +203,7 @@ pub(super) fn jail_commands(
                 commands.push(command);
             }
             "enabled" | "backend" | "filter" | "action" => {}
-            other => commands.push(vec![
-                "set".into(),
-                name.clone(),
-                other.into(),
-                value.clone(),
-            ]),
+            other => commands.push(vec!["set".into(), name.clone(), other.into(), value.clone()]),
         }
     }
     commands.extend(paths);
@@ -257,11 +220,7 @@ const OWN_OPTIONS: usize = 22;
 
 /// Adds the commands for the options of a filter. A jail that overrides some of them goes through this a second time,
 /// with its own options.
-fn filter_commands(
-    commands: &mut Vec<Command>,
-    jail: &Value,
-    options: &Ordered<Value>,
-) -> Result<(), Error> {
+fn filter_commands(commands: &mut Vec<Command>, jail: &Value, options: &Ordered<Value>) -> Result<(), Error> {
     let set = |key: &str, value: Value| vec!["set".into(), jail.clone(), key.into(), value];
     // These come before everything else, in the order in which they occur.
     let mut first = 0;
@@ -272,21 +231,12 @@ fn filter_commands(
         match &**key {
             "failregex" | "ignoreregex" => {
                 let text = value.to_text();
-                let lines: Vec<Value> = text
-                    .split('\n')
-                    .filter(|line| !line.is_empty())
-                    .map(Value::from)
-                    .collect();
+                let lines: Vec<Value> = text.split('\n').filter(|line| !line.is_empty()).map(Value::from).collect();
                 let key = format!("add{key}");
                 match lines.len() {
                     0 => {}
                     1 => commands.extend(lines.into_iter().map(|line| set(&key, line))),
-                    _ => commands.push(vec![
-                        "multi-set".into(),
-                        jail.clone(),
-                        key.into(),
-                        Value::List(lines),
-                    ]),
+                    _ => commands.push(vec!["multi-set".into(), jail.clone(), key.into(), Value::List(lines)]),
                 }
             }
             "usedns" | "maxlines" | "prefregex" => {
@@ -343,10 +293,8 @@ fn log_commands(
                     position.into(),
                 ]);
             } else {
-                warnings.push(Warning {
-                    subject: path,
-                    message: "is a dangling link and cannot be watched".to_owned(),
-                });
+                warnings
+                    .push(Warning { subject: path, message: "is a dangling link and cannot be watched".to_owned() });
             }
         }
     }
@@ -354,10 +302,7 @@ fn log_commands(
         if !options.allow_missing_logs {
             return Err(Error::Definition {
                 subject: format!("jail '{}'", jail.name),
-                message: format!(
-                    "none of its log files exists: {}",
-                    value.replace('\n', ", ")
-                ),
+                message: format!("none of its log files exists: {}", value.replace('\n', ", ")),
             });
         }
         warnings.push(Warning {
@@ -374,13 +319,7 @@ fn action_commands(jail: &Value, action: &mut Action) -> Result<Vec<Command>, Er
         Action::Python(command) => return Ok(vec![command.clone()]),
         Action::Shell { name, definition } => (Value::text(name.as_str()), definition),
     };
-    let ignore = [
-        "matches",
-        "ipmatches",
-        "ipjailmatches",
-        "timeout",
-        "bantime",
-    ];
+    let ignore = ["matches", "ipmatches", "ipjailmatches", "timeout", "bantime"];
     let options = definition.combined(&ignore)?;
     let is_known = |key: &str| ACTION_OPTIONS.iter().any(|option| option.name == key);
     let mut properties: Vec<Vec<Value>> = Vec::new();
@@ -393,18 +332,11 @@ fn action_commands(jail: &Value, action: &mut Action) -> Result<Vec<Command>, Er
             properties.push(vec![Value::Str(key.clone()), value.clone()]);
         }
     }
-    let mut commands = vec![vec![
-        "set".into(),
-        jail.clone(),
-        "addaction".into(),
-        name.clone(),
-    ]];
+    let mut commands = vec![vec!["set".into(), jail.clone(), "addaction".into(), name.clone()]];
     let mut head = vec![Value::from("set"), jail.clone(), "action".into(), name];
     if properties.len() > 1 {
         head[0] = "multi-set".into();
-        head.push(Value::List(
-            properties.into_iter().map(Value::List).collect(),
-        ));
+        head.push(Value::List(properties.into_iter().map(Value::List).collect()));
         commands.push(head);
     } else if let Some(property) = properties.into_iter().next() {
         head.extend(property);

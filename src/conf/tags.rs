@@ -39,11 +39,7 @@ pub fn substitute(
                 Some(value) => value.to_text().as_ref().into(),
                 None => continue,
             };
-            let pass = Pass {
-                options: &options,
-                ignore,
-                name,
-            };
+            let pass = Pass { options: &options, ignore, name };
             let value = match pass.replace(&before, &mut counts[at], fallback)? {
                 Some(value) if *value != *before => value,
                 // What tags stand for never changes, so a value that stayed as it is will stay so for good.
@@ -82,12 +78,7 @@ struct Pass<'a> {
 
 impl Pass<'_> {
     /// The value after one pass from its start to its end; `None` when nothing was replaced.
-    fn replace(
-        &self,
-        before: &str,
-        counts: &mut Counts,
-        fallback: &mut Fallback,
-    ) -> Result<Option<String>, Error> {
+    fn replace(&self, before: &str, counts: &mut Counts, fallback: &mut Fallback) -> Result<Option<String>, Error> {
         let mut changed: Option<String> = None;
         let mut from = 0;
         loop {
@@ -101,11 +92,7 @@ impl Pass<'_> {
                 continue;
             }
             let count = counts.iter_mut().find(|(known, _)| known == tag);
-            if tag == self.name
-                || count
-                    .as_ref()
-                    .is_some_and(|(_, times)| *times > MAX_REPEATS)
-            {
+            if tag == self.name || count.as_ref().is_some_and(|(_, times)| *times > MAX_REPEATS) {
                 return Err(Error::Definition {
                     subject: format!("option '{}'", self.name),
                     message: format!("the tag <{tag}> refers back to itself"),
@@ -195,36 +182,18 @@ mod tests {
             map.insert(*key, Value::from(*value));
         }
         let ignore: Vec<String> = ignore.iter().map(|name| (*name).to_owned()).collect();
-        let result = substitute(&map, &ignore, &mut |tag| {
-            Ok((tag == "extra").then(|| "EXTRA".into()))
-        })?;
-        Ok(result
-            .iter()
-            .map(|(_, value)| value.to_text().into())
-            .collect())
+        let result = substitute(&map, &ignore, &mut |tag| Ok((tag == "extra").then(|| "EXTRA".into())))?;
+        Ok(result.iter().map(|(_, value)| value.to_text().into()).collect())
     }
 
     #[test]
     fn tags_are_replaced_recursively_and_unknown_ones_stay() {
         assert_eq!(
-            run(
-                &[
-                    ("a", "3"),
-                    ("b", "<a>_<c>_<ip>"),
-                    ("c", "x<b2>"),
-                    ("b2", "<extra>")
-                ],
-                &[]
-            )
-            .unwrap(),
+            run(&[("a", "3"), ("b", "<a>_<c>_<ip>"), ("c", "x<b2>"), ("b2", "<extra>")], &[]).unwrap(),
             ["3", "3_xEXTRA_<ip>", "xEXTRA", "EXTRA"]
         );
         assert_eq!(
-            run(
-                &[("n", "1"), ("v1", "one"), ("w", "<v<n>>"), ("i", "<n>")],
-                &["i"]
-            )
-            .unwrap(),
+            run(&[("n", "1"), ("v1", "one"), ("w", "<v<n>>"), ("i", "<n>")], &["i"]).unwrap(),
             ["1", "one", "one", "<n>"]
         );
     }

@@ -52,17 +52,12 @@ pub fn seconds(text: &str) -> Result<Seconds, String> {
         expression = replace_unit(&expression, names, factor);
     }
     let expression = join_numbers(&expression);
-    let mut parser = Parser {
-        rest: expression.trim(),
-        depth: 0,
-    };
+    let mut parser = Parser { rest: expression.trim(), depth: 0 };
     let value = parser.sum().and_then(|value| match parser.rest {
         "" => Some(value),
         _ => None,
     });
-    value.ok_or_else(|| {
-        format!("'{text}' is not a time; write seconds or units, such as 600, 10m or 1d 12h")
-    })
+    value.ok_or_else(|| format!("'{text}' is not a time; write seconds or units, such as 600, 10m or 1d 12h"))
 }
 
 /// Puts a blank between a letter and a digit behind it: `1d12h` becomes `1d 12h`.
@@ -121,9 +116,7 @@ fn join_numbers(text: &str) -> String {
             continue;
         }
         let blanks = bytes[at..].iter();
-        let gap = blanks
-            .take_while(|&&byte| super::value::is_space(byte.into()))
-            .count();
+        let gap = blanks.take_while(|&&byte| super::value::is_space(byte.into())).count();
         let next = bytes.get(at + gap).filter(|byte| byte.is_ascii_digit());
         if let Some(&next) = next.filter(|_| gap > 0) {
             out.push('+');
@@ -331,11 +324,7 @@ mod tests {
             try: print(MyTime.str2seconds(text))\n \
             except Exception: print('refused')";
         let mut python = std::process::Command::new("python3");
-        let Ok(output) = python
-            .args(["-W", "ignore", "-c", script])
-            .args(texts)
-            .output()
-        else {
+        let Ok(output) = python.args(["-W", "ignore", "-c", script]).args(texts).output() else {
             return;
         };
         if !output.status.success() {

@@ -36,11 +36,7 @@ impl Tree {
         let mut loader = Loader::new(directory, overlay)?;
         let main = loader.load("fail2ban")?;
         let jails = loader.load("jail")?.unwrap_or_default();
-        Ok(Tree {
-            loader: RefCell::new(loader),
-            main,
-            jails,
-        })
+        Ok(Tree { loader: RefCell::new(loader), main, jails })
     }
 
     /// The configuration directory, without trailing slashes.
@@ -56,12 +52,7 @@ impl Tree {
     /// Computes the command stream, equal to what `fail2ban-client -d` prints.
     pub fn stream(&self, options: &StreamOptions) -> Result<Stream, Error> {
         let mut loader = self.loader.borrow_mut();
-        let mut stream = stream(
-            &mut loader,
-            self.main.as_deref(),
-            &self.jails.config,
-            options,
-        )?;
+        let mut stream = stream(&mut loader, self.main.as_deref(), &self.jails.config, options)?;
         stream.warnings.extend(loader.warnings.iter().cloned());
         Ok(stream)
     }
@@ -155,8 +146,5 @@ impl Tree {
 }
 
 fn missing(kind: &'static str, name: &str) -> Error {
-    Error::Missing {
-        kind,
-        name: name.to_owned(),
-    }
+    Error::Missing { kind, name: name.to_owned() }
 }

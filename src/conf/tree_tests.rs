@@ -27,19 +27,10 @@ fn tree() -> (tempfile::TempDir, Tree) {
                 "jail.d/zz-bangui-sshd.local",
                 "# ours\n[sshd]\nenabled = true\nmaxretry = 3\nfailregex = %(known/failregex)s\n   own <HOST>\n",
             ),
-            (
-                "filter.d/f.conf",
-                "[Definition]\nfailregex = <mode> <HOST>\n[Init]\nmode = normal\n",
-            ),
+            ("filter.d/f.conf", "[Definition]\nfailregex = <mode> <HOST>\n[Init]\nmode = normal\n"),
             ("filter.d/f.local", "[Definition]\nmaxlines = 2\n"),
-            (
-                "filter.d/onlylocal.local",
-                "[Definition]\nfailregex = %(x)s\n",
-            ),
-            (
-                "action.d/act.conf",
-                "[Definition]\nactionban = ban <ip> <port>\n",
-            ),
+            ("filter.d/onlylocal.local", "[Definition]\nfailregex = %(x)s\n"),
+            ("action.d/act.conf", "[Definition]\nactionban = ban <ip> <port>\n"),
         ],
     );
     let tree = Tree::load(root.path()).unwrap();
@@ -61,11 +52,7 @@ fn a_jail_tells_what_is_in_force_and_where_it_comes_from() {
     let base = root.path().to_str().unwrap();
     let place = |key: &str| {
         let origin = sshd.option(key).unwrap().origin.clone().unwrap();
-        format!(
-            "{}:{}",
-            origin.file.strip_prefix(base).unwrap(),
-            origin.line
-        )
+        format!("{}:{}", origin.file.strip_prefix(base).unwrap(), origin.line)
     };
     assert_eq!(place("maxretry"), "/jail.d/zz-bangui-sshd.local:4");
     assert_eq!(place("filter"), "/jail.conf:6");
@@ -81,20 +68,9 @@ fn a_jail_tells_what_is_in_force_and_where_it_comes_from() {
     assert_eq!(sshd.actions[0].parameters.get("port"), Some(&"1,2".into()));
     assert!(sshd.commands.len() > 3);
     let files: Vec<&str> = sshd.files.iter().map(|file| &file[base.len()..]).collect();
-    assert_eq!(
-        files,
-        [
-            "/filter.d/f.conf",
-            "/filter.d/f.local",
-            "/action.d/act.conf"
-        ]
-    );
+    assert_eq!(files, ["/filter.d/f.conf", "/filter.d/f.local", "/action.d/act.conf"]);
     // Values that a filter adds are no options of the jail's files.
-    assert!(
-        sshd.options
-            .iter()
-            .all(|option| !option.key.starts_with("known/"))
-    );
+    assert!(sshd.options.iter().all(|option| !option.key.starts_with("known/")));
 }
 
 #[test]
@@ -103,20 +79,11 @@ fn mistakes_are_part_of_the_view() {
     let options = StreamOptions::default();
     let off = tree.jail("off", &options).unwrap();
     assert!(!off.enabled);
-    assert_eq!(
-        off.problem.as_deref(),
-        Some("Unable to read the filter 'nosuch'")
-    );
+    assert_eq!(off.problem.as_deref(), Some("Unable to read the filter 'nosuch'"));
     let bad = tree.jail("bad", &options).unwrap();
     assert!(bad.problem.unwrap().contains("jail.conf:11"));
-    assert!(matches!(
-        tree.jail("SSHD", &options),
-        Err(Error::Missing { .. })
-    ));
-    assert!(matches!(
-        tree.filter(&call("nosuch"), "auto"),
-        Err(Error::Missing { .. })
-    ));
+    assert!(matches!(tree.jail("SSHD", &options), Err(Error::Missing { .. })));
+    assert!(matches!(tree.filter(&call("nosuch"), "auto"), Err(Error::Missing { .. })));
     let broken = tree.filter(&call("onlylocal"), "auto").unwrap();
     assert!(broken.problem.is_some() && broken.option("failregex").unwrap().value.is_err());
 }
@@ -128,10 +95,7 @@ fn filters_and_actions_are_listed_with_their_users() {
     assert_eq!(tree.actions(), ["act"]);
     let uses = tree.uses(&Version::default());
     assert_eq!(uses[0].filter.as_deref(), Some("f"));
-    assert_eq!(
-        (uses[1].enabled, uses[1].actions.as_slice()),
-        (false, &["act".to_owned()][..])
-    );
+    assert_eq!((uses[1].enabled, uses[1].actions.as_slice()), (false, &["act".to_owned()][..]));
     let filter = tree.filter(&call("f[mode=y]"), "systemd").unwrap();
     assert_eq!(filter.effective.get("failregex"), Some(&"y <HOST>".into()));
     assert_eq!(filter.effective.get("logtype"), Some(&"journal".into()));
@@ -139,10 +103,7 @@ fn filters_and_actions_are_listed_with_their_users() {
     assert_eq!(filter.init[0].raw, "normal");
     assert_eq!(filter.files.len(), 2);
     let action = tree.action(&call("act[port=7]")).unwrap();
-    assert_eq!(
-        action.effective.get("actionban"),
-        Some(&"ban <ip> 7".into())
-    );
+    assert_eq!(action.effective.get("actionban"), Some(&"ban <ip> 7".into()));
 }
 
 #[test]
@@ -156,36 +117,18 @@ fn a_change_can_be_judged_before_it_is_written() {
         let value = NewValue::Raw(value.to_owned());
         let text = document.set("sshd", "bantime", &value).unwrap().text;
         let path = file.path(&tree.base());
-        Tree::load_with(
-            root.path(),
-            Overlay::from([(path, Some(text.into_bytes()))]),
-        )
-        .unwrap()
+        Tree::load_with(root.path(), Overlay::from([(path, Some(text.into_bytes()))])).unwrap()
     };
     let options = StreamOptions::default();
-    let value = |tree: &Tree| {
-        tree.jail("sshd", &options)
-            .unwrap()
-            .option("bantime")
-            .unwrap()
-            .value
-            .clone()
-    };
-    assert_eq!(
-        value(&changed("%(default/bantime)s 1h")),
-        Ok("10m 1h".into())
-    );
+    let value = |tree: &Tree| tree.jail("sshd", &options).unwrap().option("bantime").unwrap().value.clone();
+    assert_eq!(value(&changed("%(default/bantime)s 1h")), Ok("10m 1h".into()));
     assert!(value(&changed("%(nosuch)s")).is_err());
     assert!(changed("%(nosuch)s").stream(&options).is_err());
     // The file with our changes gone, as after a delete.
     let gone = Overlay::from([(file.path(&tree.base()), None)]);
     let gone = Tree::load_with(root.path(), gone).unwrap();
     assert!(!gone.jail("sshd", &options).unwrap().enabled);
-    assert_eq!(
-        folder.read(&file.name).unwrap().unwrap(),
-        old,
-        "nothing was written"
-    );
+    assert_eq!(folder.read(&file.name).unwrap().unwrap(), old, "nothing was written");
     // A new jail in a new file.
     let path = LocalFile::jail("new").unwrap().path(&tree.base());
     let new = Overlay::from([(path, Some(b"[new]\nenabled = true\n".to_vec()))]);
@@ -197,39 +140,24 @@ fn a_change_can_be_judged_before_it_is_written() {
 #[test]
 fn a_start_needs_log_files_and_a_dump_does_not() {
     let root = tempfile::tempdir().unwrap();
-    let files = [(
-        "jail.conf",
-        "[a]\nenabled = true\nlogpath = /nonexistent/*.log\n",
-    )];
+    let files = [("jail.conf", "[a]\nenabled = true\nlogpath = /nonexistent/*.log\n")];
     plant(root.path(), &files);
     let tree = Tree::load(root.path()).unwrap();
     assert!(tree.stream(&StreamOptions::default()).is_ok());
-    let start = StreamOptions {
-        allow_missing_logs: false,
-        ..StreamOptions::default()
-    };
+    let start = StreamOptions { allow_missing_logs: false, ..StreamOptions::default() };
     let error = tree.stream(&start).unwrap_err().to_string();
-    assert!(
-        error.contains("jail 'a'") && error.contains("/nonexistent/*.log"),
-        "{error}"
-    );
+    assert!(error.contains("jail 'a'") && error.contains("/nonexistent/*.log"), "{error}");
 }
 
 #[test]
 fn one_jail_can_be_asked_for_and_old_daemons_are_spared() {
     let (_root, tree) = tree();
-    let only = StreamOptions {
-        only: Some("sshd".to_owned()),
-        version: Version::new("0.11.2"),
-        ..StreamOptions::default()
-    };
+    let only =
+        StreamOptions { only: Some("sshd".to_owned()), version: Version::new("0.11.2"), ..StreamOptions::default() };
     let stream = tree.stream(&only).unwrap();
     assert_eq!(stream.jails.len(), 1);
     assert!(!stream.commands.iter().any(|c| c[1] == "allowipv6".into()));
-    let missing = StreamOptions {
-        only: Some("none".to_owned()),
-        ..StreamOptions::default()
-    };
+    let missing = StreamOptions { only: Some("none".to_owned()), ..StreamOptions::default() };
     assert!(matches!(tree.stream(&missing), Err(Error::Missing { .. })));
 }
 

@@ -154,11 +154,7 @@ fn is_printable(c: char) -> bool {
 
 /// What Python's `repr()` prints for a text; fail2ban's messages quote names this way.
 pub(crate) fn quoted(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     let mut out = String::with_capacity(text.len() + 2);
     out.push(quote);
     for c in text.chars() {

@@ -21,10 +21,7 @@ impl Version {
     pub fn new(text: &str) -> Version {
         let mut parts = text.split('.').map(|part| part.parse().unwrap_or(0));
         let mut next = || parts.next().unwrap_or(0);
-        Version {
-            text: text.to_owned(),
-            numbers: (next(), next(), next()),
-        }
+        Version { text: text.to_owned(), numbers: (next(), next(), next()) }
     }
 
     /// The text as given.

@@ -119,11 +119,8 @@ fn option_views(config: &Config, section: &str, known: &[Known]) -> Vec<OptionVi
         return Vec::new();
     };
     let written = |entry: &Entry| entry.origin.is_some();
-    let mut views: Vec<OptionView> = own
-        .iter()
-        .filter(|(_, entry)| written(entry))
-        .map(|(key, entry)| view(key, entry, false))
-        .collect();
+    let mut views: Vec<OptionView> =
+        own.iter().filter(|(_, entry)| written(entry)).map(|(key, entry)| view(key, entry, false)).collect();
     let inherited = config.defaults.iter();
     let inherited = inherited.filter(|(key, entry)| written(entry) && !own.contains(key));
     views.extend(inherited.map(|(key, entry)| view(key, entry, true)));
@@ -145,12 +142,7 @@ fn text_of(config: &Config, section: &str, key: &str) -> String {
 }
 
 /// The view of one jail; `config` must hold fail2ban's own defaults.
-pub(super) fn jail_view(
-    loader: &mut Loader,
-    config: &mut Config,
-    name: &Rc<str>,
-    options: &StreamOptions,
-) -> JailView {
+pub(super) fn jail_view(loader: &mut Loader, config: &mut Config, name: &Rc<str>, options: &StreamOptions) -> JailView {
     let used = jail_use(config, name);
     let mut view = JailView {
         name: name.clone(),
@@ -182,10 +174,7 @@ pub(super) fn jail_view(
     view.options = option_views(config, name, &JAIL_OPTIONS);
     view.filter = invocation(&text_of(config, name, "filter")).ok();
     let actions = invocations(&text_of(config, name, "action")).unwrap_or_default();
-    view.actions = actions
-        .iter()
-        .filter_map(|text| invocation(text).ok())
-        .collect();
+    view.actions = actions.iter().filter_map(|text| invocation(text).ok()).collect();
     view
 }
 
@@ -195,10 +184,8 @@ fn computed(
     name: &Rc<str>,
     options: &StreamOptions,
 ) -> Result<(Jail, Vec<Command>), Error> {
-    let mut jail = jail(loader, config, name, true)?.ok_or_else(|| Error::Missing {
-        kind: "jail",
-        name: name.to_string(),
-    })?;
+    let mut jail =
+        jail(loader, config, name, true)?.ok_or_else(|| Error::Missing { kind: "jail", name: name.to_string() })?;
     let commands = jail_commands(&mut jail, options, &mut Vec::new())?;
     Ok((jail, commands))
 }
@@ -229,9 +216,7 @@ pub(super) fn definition_view(name: &str, mut definition: Definition) -> Definit
         problem: None,
     };
     view.init.retain(|option| !option.inherited);
-    let effective = definition
-        .read(&Ordered::new(), true)
-        .and_then(|()| definition.combined(&[]));
+    let effective = definition.read(&Ordered::new(), true).and_then(|()| definition.combined(&[]));
     match effective {
         Ok(effective) => view.effective = effective,
         Err(error) => view.problem = Some(error.to_string()),

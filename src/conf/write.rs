@@ -41,19 +41,12 @@ pub struct Saved {
 impl Saved {
     /// The content as a document; `path` is for the message when it is none.
     pub fn document(&self, path: &str) -> Result<Document, Error> {
-        let failed = |line, message: String| Error::Syntax {
-            file: path.to_owned(),
-            line,
-            message,
-        };
+        let failed = |line, message: String| Error::Syntax { file: path.to_owned(), line, message };
         let text = std::str::from_utf8(&self.bytes).map_err(|error| {
             let before = &self.bytes[..error.valid_up_to()];
             let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
             let line = u32::try_from(line).unwrap_or(u32::MAX);
-            failed(
-                line,
-                "a byte that is not UTF-8; fail2ban passes over the whole file".to_owned(),
-            )
+            failed(line, "a byte that is not UTF-8; fail2ban passes over the whole file".to_owned())
         })?;
         Document::parse(text).map_err(|fault| failed(fault.line, fault.message))
     }
@@ -116,27 +109,14 @@ impl Folder {
         };
         let about = file.metadata().map_err(failed)?;
         if !about.is_file() {
-            return Err(Error::refused(format!(
-                "{} is not a regular file",
-                self.path_of(name)
-            )));
+            return Err(Error::refused(format!("{} is not a regular file", self.path_of(name))));
         }
         let mut bytes = Vec::new();
-        file.take(MAX_FILE + 1)
-            .read_to_end(&mut bytes)
-            .map_err(failed)?;
+        file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
         if bytes.len() as u64 > MAX_FILE {
-            return Err(Error::limit(format!(
-                "{} is larger than {MAX_FILE} bytes",
-                self.path_of(name)
-            )));
+            return Err(Error::limit(format!("{} is larger than {MAX_FILE} bytes", self.path_of(name))));
         }
-        Ok(Some(Saved {
-            bytes,
-            mode: about.mode() & 0o7777,
-            owner: about.uid(),
-            group: about.gid(),
-        }))
+        Ok(Some(Saved { bytes, mode: about.mode() & 0o7777, owner: about.uid(), group: about.gid() }))
     }
 
     /// Replaces the content of a file. Owner and mode of an existing one are kept; a new one is ours alone (0600).
@@ -154,9 +134,7 @@ impl Folder {
             None => self.remove(name),
             Some(old) => {
                 let (owner, group) = (Some(old.owner), Some(old.group));
-                self.write(name, old.mode, owner, group, &mut |file| {
-                    file.write_all(&old.bytes)
-                })
+                self.write(name, old.mode, owner, group, &mut |file| file.write_all(&old.bytes))
             }
         }
     }
@@ -202,9 +180,7 @@ impl Folder {
         let mut finish = || {
             write(&mut file)?;
             let about = file.metadata()?;
-            if owner.is_some_and(|owner| owner != about.uid())
-                || group.is_some_and(|group| group != about.gid())
-            {
+            if owner.is_some_and(|owner| owner != about.uid()) || group.is_some_and(|group| group != about.gid()) {
                 fchown(&file, owner, group)?;
             }
             // After the owner, since a change of owner clears some bits.
@@ -232,16 +208,12 @@ fn is_trusted_owner(owner: u32) -> bool {
 }
 
 fn is_trusted_link(path: &str) -> bool {
-    fs::symlink_metadata(path)
-        .is_ok_and(|about| about.is_symlink() && is_trusted_owner(about.uid()))
+    fs::symlink_metadata(path).is_ok_and(|about| about.is_symlink() && is_trusted_owner(about.uid()))
 }
 
 fn c_name(name: &str) -> io::Result<CString> {
     if name.is_empty() || name.contains('/') || name == "." || name == ".." {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "not the name of a file in a directory",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file in a directory"));
     }
     CString::new(name).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
 }

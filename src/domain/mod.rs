@@ -1,1 +1,7 @@
 //! Names, addresses, times and paging: pure, no I/O.
+
+pub mod address;
+pub mod client;
+pub mod names;
+pub mod page;
+pub mod time;

@@ -1,1 +1,23 @@
 //! The daemon: its socket, its commands and its database.
+
+pub mod client;
+pub mod commands;
+pub mod database;
+pub mod encode;
+mod error;
+mod literal;
+pub mod pickle;
+mod program;
+#[cfg(test)]
+pub(crate) mod real_daemon;
+pub mod reload;
+pub mod restart;
+pub mod stream;
+pub mod value;
+
+pub use client::Client;
+pub use commands::Daemon;
+pub use commands::version::Version;
+pub use database::{Database, DatabaseError};
+pub use error::Error;
+pub use value::Value;

@@ -1,1 +1,144 @@
-//! The slow lane: what a child process runs, and the timers that start it.
+//! The slow lane: work that may take longer than a few milliseconds runs in a short-lived child process. The child
+//! gets plain data on its standard input, sends frames on its standard output, opens no database of ours and owns
+//! no state; the memory it took goes back to the system with it.
+
+pub mod bans;
+pub mod children;
+pub mod frames;
+pub mod password;
+pub mod service;
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use self::frames::FrameWriter;
+use crate::fail2ban;
+use crate::fail2ban::reload::ReloadError;
+use crate::fail2ban::restart::RestartError;
+
+/// Which of the few children at a time a task counts against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Reading files, testing filters: two at a time.
+    General,
+    /// Keeps the daemon busy: one at a time, and quick commands of the loop wait meanwhile.
+    Daemon,
+    /// Hashing a password: one at a time.
+    Password,
+    /// A blocklist import: one at a time.
+    Import,
+}
+
+/// What a child is to do.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Task {
+    /// Hash a password.
+    HashPassword(password::Hash),
+    /// Compare a password with a hash.
+    VerifyPassword(password::Verify),
+    /// Ban addresses in a jail.
+    Ban(bans::Ban),
+    /// Remove bans.
+    Unban(bans::Unban),
+    /// Stream the bans in force.
+    ListBans(bans::List),
+    /// A page of one jail's bans.
+    PageOfBans(bans::PageOf),
+    /// Load the configuration of all jails or of one.
+    Reload(service::Reload),
+    /// Restart the daemon.
+    Restart(service::Restart),
+    /// Stop a jail.
+    StopJail(service::StopJail),
+}
+
+/// Why a child did not do it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Failure {
+    /// The daemon did not do what it was asked.
+    Fail2ban(fail2ban::Error),
+    /// The request contradicts the state of things: the text says how.
+    Conflict(String),
+    /// It took longer than it may.
+    TimedOut,
+    /// The child ended without an answer: it crashed, or was killed for memory.
+    Crashed,
+    /// A command beside the daemon failed, or cannot be run; the text says which and what to do.
+    CommandFailed(String),
+    /// Reload: jails were lost, and what was there before has been restored as far as possible; the text says more.
+    WouldLoseJails(String),
+    /// Restart: the daemon did not come back.
+    NotBack(String),
+}
+
+impl From<ReloadError> for Failure {
+    fn from(error: ReloadError) -> Self {
+        match error {
+            ReloadError::Daemon(error) => error.into(),
+            ReloadError::WouldLose { .. } | ReloadError::Lost { .. } => Failure::WouldLoseJails(error.to_string()),
+            other => Failure::CommandFailed(other.to_string()),
+        }
+    }
+}
+
+impl From<RestartError> for Failure {
+    fn from(error: RestartError) -> Self {
+        match error {
+            RestartError::NotBack(_) => Failure::NotBack(error.to_string()),
+            other => Failure::CommandFailed(other.to_string()),
+        }
+    }
+}
+
+impl From<fail2ban::Error> for Failure {
+    fn from(error: fail2ban::Error) -> Self {
+        Failure::Fail2ban(error)
+    }
+}
+
+impl Task {
+    /// The children it counts against.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Task::HashPassword(_) | Task::VerifyPassword(_) => Lane::Password,
+            _ => Lane::Daemon,
+        }
+    }
+
+    /// How long it may take before it is killed.
+    pub fn deadline(&self) -> Duration {
+        match self {
+            Task::HashPassword(_) | Task::VerifyPassword(_) => Duration::from_secs(30),
+            Task::Ban(_) | Task::Unban(_) => Duration::from_secs(70),
+            Task::ListBans(_) | Task::PageOfBans(_) => Duration::from_secs(60),
+            Task::Reload(_) | Task::Restart(_) | Task::StopJail(_) => Duration::from_secs(180),
+        }
+    }
+
+    fn run(self, out: &mut FrameWriter<'_>) -> Result<Value, Failure> {
+        match self {
+            Task::HashPassword(task) => Ok(Value::String(task.run())),
+            Task::VerifyPassword(task) => Ok(Value::Bool(task.run())),
+            Task::Ban(task) => task.run(),
+            Task::Unban(task) => task.run(),
+            Task::ListBans(task) => task.run(out),
+            Task::PageOfBans(task) => task.run(),
+            Task::Reload(task) => task.run(),
+            Task::Restart(task) => task.run(),
+            Task::StopJail(task) => task.run(),
+        }
+    }
+}
+
+/// The whole life of a child: one task in, frames out. Errors are those of its pipes; then nobody listens any more.
+pub fn child_main(input: &mut dyn Read, output: &mut dyn Write) -> std::io::Result<()> {
+    let task: Task = serde_json::from_reader(input)?;
+    let mut frames = FrameWriter::new(output);
+    match task.run(&mut frames) {
+        Ok(value) => frames.done(&value),
+        Err(failure) => frames.failed(&failure),
+    }
+}

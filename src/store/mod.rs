@@ -1,1 +1,258 @@
-//! Our own SQLite database.
+//! Our own SQLite database: opening, migrating and the rules of every transaction. One file per family of tables.
+//!
+//! One process owns it: the file is locked exclusively, which also lets WAL work without a shared-memory file
+//! (router flash cannot always map one).
+
+mod counters;
+mod logins;
+mod sessions;
+pub mod settings;
+
+use std::fmt;
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+pub use counters::Counter;
+pub use logins::Login;
+pub use sessions::{Session, TokenHash};
+
+const SCHEMA: &str = include_str!("../../schema.sql");
+/// What brings an old database to `SCHEMA`: the step at index N makes version N + 2 of version N + 1.
+const MIGRATIONS: &[&str] = &[];
+/// The version of `SCHEMA`, kept in `PRAGMA user_version`.
+const VERSION: i64 = 1 + MIGRATIONS.len() as i64;
+/// Marks the file as ours, in `PRAGMA application_id`: the letters BGUI.
+const APPLICATION_ID: i64 = 0x4247_5549;
+
+/// What can go wrong with the database.
+#[derive(Debug)]
+pub enum Error {
+    /// Another process has it open.
+    Locked(PathBuf),
+    /// It cannot be opened or made; the text says why.
+    Unusable(PathBuf, String),
+    /// Not a database of ours.
+    Foreign(PathBuf),
+    /// Written by a newer version of this program.
+    Newer(PathBuf),
+    /// A statement failed.
+    Sqlite(rusqlite::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Locked(path) => {
+                write!(
+                    f,
+                    "{} is in use by another process; stop the other bangui or choose another --database",
+                    path.display()
+                )
+            }
+            Error::Unusable(path, why) => {
+                write!(
+                    f,
+                    "cannot use the database {}: {why}; check the directory's owner and space, or choose another --database",
+                    path.display()
+                )
+            }
+            Error::Foreign(path) => {
+                write!(f, "{} is a database of another program; choose another --database", path.display())
+            }
+            Error::Newer(path) => {
+                write!(
+                    f,
+                    "{} was written by a newer bangui; install that version again or choose another --database",
+                    path.display()
+                )
+            }
+            Error::Sqlite(error) => write!(f, "the database failed: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        Error::Sqlite(error)
+    }
+}
+
+/// The open database.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens the database, makes it where there is none, and brings it up to date. A file that setup has moved
+    /// (see `move_to`) is followed once.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let store = Self::open_one(path)?;
+        match store.setting("moved_to")? {
+            Some(other) if Path::new(&other).exists() => {
+                drop(store);
+                Self::open_one(Path::new(&other))
+            }
+            _ => Ok(store),
+        }
+    }
+
+    fn open_one(path: &Path) -> Result<Self, Error> {
+        let unusable = |why: String| Error::Unusable(path.to_path_buf(), why);
+        if let Some(directory) = path.parent() {
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(directory)
+                .map_err(|error| unusable(error.to_string()))?;
+        }
+        // SQLite would make the file by the umask; it holds password and token hashes.
+        fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|error| unusable(error.to_string()))?;
+        let flags =
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let canonical = path.canonicalize().map_err(|error| unusable(error.to_string()))?;
+        let connection = Connection::open_with_flags(&canonical, flags).map_err(|error| unusable(error.to_string()))?;
+        let mut store = Self { connection, path: canonical };
+        store.prepare().map_err(|error| match error {
+            Error::Sqlite(error) => match error.sqlite_error_code() {
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Locked(path.to_path_buf()),
+                _ => unusable(error.to_string()),
+            },
+            other => other,
+        })?;
+        Ok(store)
+    }
+
+    fn prepare(&mut self) -> Result<(), Error> {
+        self.connection.busy_timeout(Duration::from_millis(200))?;
+        self.connection.execute_batch(
+            "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+             PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 1048576; PRAGMA wal_autocheckpoint = 256;
+             PRAGMA cache_size = -512; PRAGMA temp_store = MEMORY;",
+        )?;
+        let transaction = self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Exclusive)?;
+        let read = |name: &str| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let (application, version) = (read("application_id")?, read("user_version")?);
+        let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        match (application, version) {
+            (0, 0) if tables == 0 => transaction.execute_batch(SCHEMA)?,
+            (APPLICATION_ID, found) if found > VERSION => return Err(Error::Newer(self.path.clone())),
+            (APPLICATION_ID, found) if found >= 1 => {
+                for step in &MIGRATIONS[(found - 1) as usize..] {
+                    transaction.execute_batch(step)?;
+                }
+            }
+            _ => return Err(Error::Foreign(self.path.clone())),
+        }
+        if version != VERSION {
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Where it lies: absolute, links resolved.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it answers.
+    pub fn is_healthy(&self) -> bool {
+        self.connection
+            .query_row("SELECT 1 FROM settings LIMIT 1", [], |_| Ok(()))
+            .map_or_else(|error| matches!(error, rusqlite::Error::QueryReturnedNoRows), |()| true)
+    }
+
+    /// Copies the database to a new file beside it, opens that, and leaves a note in the old one that `open` follows.
+    pub fn move_to(&mut self, path: &Path) -> Result<(), Error> {
+        self.connection.execute("VACUUM INTO ?1", [path.to_string_lossy()])?;
+        let other = Self::open_one(path)?;
+        other.connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        self.set_settings(&[("moved_to", &other.path.to_string_lossy())])?;
+        *self = other;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A database in a directory that is removed with the first value.
+    pub(crate) fn temporary() -> (tempfile::TempDir, Store) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("sub/bangui.db")).unwrap();
+        (directory, store)
+    }
+
+    #[test]
+    fn the_file_is_private_and_opens_again() {
+        use std::os::unix::fs::PermissionsExt;
+        let (_directory, store) = temporary();
+        let path = store.path().to_path_buf();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(store.is_healthy());
+        drop(store);
+        assert!(Store::open(&path).is_ok());
+    }
+
+    #[test]
+    fn a_second_owner_is_refused() {
+        let (_directory, store) = temporary();
+        assert!(matches!(Store::open(store.path()), Err(Error::Locked(_))));
+    }
+
+    #[test]
+    fn foreign_newer_and_broken_files_are_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.db");
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("CREATE TABLE theirs (a); PRAGMA user_version = 1;").unwrap();
+        drop(other);
+        assert!(matches!(Store::open(&path), Err(Error::Foreign(_))));
+        let newer = directory.path().join("newer.db");
+        drop(Store::open(&newer).unwrap());
+        Connection::open(&newer).unwrap().pragma_update(None, "user_version", VERSION + 1).unwrap();
+        assert!(matches!(Store::open(&newer), Err(Error::Newer(_))));
+        let broken = directory.path().join("broken.db");
+        fs::write(&broken, vec![b'x'; 8192]).unwrap();
+        assert!(matches!(Store::open(&broken), Err(Error::Unusable(..))));
+        assert_eq!(fs::read(&broken).unwrap(), vec![b'x'; 8192]);
+    }
+
+    #[test]
+    fn every_table_is_strict() {
+        let (_directory, store) = temporary();
+        let loose: i64 = store
+            .connection
+            .query_row("SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite_%' AND strict = 0", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(loose, 0);
+    }
+
+    #[test]
+    fn a_moved_database_is_followed() {
+        let (directory, mut store) = temporary();
+        let first = store.path().to_path_buf();
+        store.set_settings(&[("timezone", "Europe/Berlin")]).unwrap();
+        store.move_to(&first.with_file_name("second.db")).unwrap();
+        drop(store);
+        let again = Store::open(&first).unwrap();
+        assert!(again.path().ends_with("second.db"));
+        assert_eq!(again.setting("timezone").unwrap().as_deref(), Some("Europe/Berlin"));
+        drop(directory);
+    }
+}

@@ -122,9 +122,7 @@ fn fuzz_conf_parser_keeps_every_byte_and_never_panics() {
         let text = soup(random);
         if let Ok(document) = Document::parse(text.as_str()) {
             let lines = document.lines.iter();
-            let together: String = lines
-                .map(|line| &document.text[line.start..line.next])
-                .collect();
+            let together: String = lines.map(|line| &document.text[line.start..line.next]).collect();
             assert_eq!(together, text);
         }
         let _ = invocation(&text);
@@ -149,9 +147,7 @@ fn fuzz_conf_edits_change_one_option_and_nothing_else() {
         let Ok(changed) = document.set(section, key, &value) else {
             return;
         };
-        let found = changed
-            .setting(section, key)
-            .expect("what was set is there");
+        let found = changed.setting(section, key).expect("what was set is there");
         let meant: Vec<&str> = text.split('\n').map(str::trim).collect();
         let meant = match value {
             NewValue::Literal(_) => meant.join("\n").replace('%', "%%"),
@@ -159,9 +155,7 @@ fn fuzz_conf_edits_change_one_option_and_nothing_else() {
         };
         assert_eq!(&*found.value, meant.trim_end(), "{:?}", document.text);
         check_lines_kept(&document, &changed, section, key);
-        let removed = changed
-            .remove(section, key)
-            .expect("what was set can be removed");
+        let removed = changed.remove(section, key).expect("what was set can be removed");
         assert!(removed.setting(section, key).is_none());
         check_lines_kept(&changed, &removed, section, key);
     });
@@ -169,24 +163,14 @@ fn fuzz_conf_edits_change_one_option_and_nothing_else() {
 
 /// Every line that does not belong to the option is still there, byte for byte and in order.
 fn check_lines_kept(before: &Document, after: &Document, section: &str, key: &str) {
-    let own = before
-        .setting(section, key)
-        .map(|setting| setting.line..=setting.last);
-    let mut rest = after
-        .lines
-        .iter()
-        .map(|line| &after.text[line.start..line.end]);
+    let own = before.setting(section, key).map(|setting| setting.line..=setting.last);
+    let mut rest = after.lines.iter().map(|line| &after.text[line.start..line.end]);
     for (at, line) in before.lines.iter().enumerate() {
         if own.as_ref().is_some_and(|own| own.contains(&at)) {
             continue;
         }
         let text = &before.text[line.start..line.end];
-        assert!(
-            rest.any(|other| other == text),
-            "{text:?} is lost: {:?} -> {:?}",
-            before.text,
-            after.text
-        );
+        assert!(rest.any(|other| other == text), "{text:?} is lost: {:?} -> {:?}", before.text, after.text);
     }
 }
 
@@ -220,11 +204,8 @@ pub(crate) fn random_tree(random: &mut Random) -> Vec<(&'static str, String)> {
             }
         }
         let jail = name.starts_with("jail");
-        let sections: &[&str] = if jail {
-            &["j1", "j2", "J3"]
-        } else {
-            &["Definition", "Init", "Init?f=1", "Definition?x", "INCLUDES"]
-        };
+        let sections: &[&str] =
+            if jail { &["j1", "j2", "J3"] } else { &["Definition", "Init", "Init?f=1", "Definition?x", "INCLUDES"] };
         for section in sections {
             if random.below(4) == 0 {
                 continue;
@@ -287,26 +268,11 @@ fn random_options(random: &mut Random, jail: bool, includes: bool, text: &mut St
     for _ in 0..random.below(7) {
         let key = left.swap_remove(random.below(left.len()));
         let value = match key {
-            "before" | "after" => random
-                .pick(&[
-                    "inc.conf",
-                    "f.conf",
-                    "none",
-                    "%(x)s.conf",
-                    "a.conf\n  b.conf",
-                    "",
-                ])
-                .to_owned(),
+            "before" | "after" => {
+                random.pick(&["inc.conf", "f.conf", "none", "%(x)s.conf", "a.conf\n  b.conf", ""]).to_owned()
+            }
             "filter" => random
-                .pick(&[
-                    "f",
-                    "g[mode=%(mode)s, x=1]",
-                    "f[x=\"<y>\"][maxlines=3]",
-                    "f[a=b",
-                    "none",
-                    "%(__name__)s",
-                    "",
-                ])
+                .pick(&["f", "g[mode=%(mode)s, x=1]", "f[x=\"<y>\"][maxlines=3]", "f[a=b", "none", "%(__name__)s", ""])
                 .to_owned(),
             "action" => {
                 let list = [
@@ -393,10 +359,8 @@ fn fuzz_conf_trees_never_panic_and_views_agree_with_the_stream() {
     run("trees", |random| {
         let files = random_tree(random);
         let base = root.path().to_str().expect("UTF-8");
-        let overlay: Overlay = files
-            .iter()
-            .map(|(name, text)| (format!("{base}/{name}"), Some(text.clone().into_bytes())))
-            .collect();
+        let overlay: Overlay =
+            files.iter().map(|(name, text)| (format!("{base}/{name}"), Some(text.clone().into_bytes()))).collect();
         let Ok(tree) = Tree::load_with(root.path(), overlay) else {
             return;
         };

@@ -45,19 +45,13 @@ impl Oracle {
         let mut line = String::new();
         output.read_line(&mut line).expect("the oracle starts");
         assert_eq!(line.trim(), "ready");
-        Some(Oracle {
-            python,
-            input,
-            output,
-        })
+        Some(Oracle { python, input, output })
     }
 
     fn ask(&mut self, question: &str) -> serde_json::Value {
         writeln!(self.input, "{question}").expect("the oracle listens");
         let mut line = String::new();
-        self.output
-            .read_line(&mut line)
-            .expect("the oracle answers");
+        self.output.read_line(&mut line).expect("the oracle answers");
         serde_json::from_str(&line).expect("JSON")
     }
 
@@ -94,20 +88,14 @@ fn fuzz_conf_oracle_trees_give_what_the_installed_fail2ban_gives() {
     let Some(mut oracle) = Oracle::start(ORACLE) else {
         return;
     };
-    let version = Command::new("fail2ban-client")
-        .arg("-V")
-        .output()
-        .expect("it is installed");
+    let version = Command::new("fail2ban-client").arg("-V").output().expect("it is installed");
     let version = Version::new(String::from_utf8_lossy(&version.stdout).trim());
     let (mut accepted, mut refused, mut slowest) = (0, 0, Duration::ZERO);
     run("parity", |random| {
         let files = random_tree(random);
         let root = tempfile::tempdir().expect("a directory");
         plant(&files, root.path());
-        let options = StreamOptions {
-            version: version.clone(),
-            ..StreamOptions::default()
-        };
+        let options = StreamOptions { version: version.clone(), ..StreamOptions::default() };
         let begin = Instant::now();
         let stream = Tree::load(root.path()).and_then(|tree| tree.stream(&options));
         slowest = slowest.max(begin.elapsed());
@@ -121,21 +109,14 @@ fn fuzz_conf_oracle_trees_give_what_the_installed_fail2ban_gives() {
             }
             Err(_) => serde_json::json!({"usable": false, "commands": []}),
         };
-        assert_eq!(
-            ours,
-            theirs,
-            "ours left, fail2ban's right\n{files:#?}\n{:?}",
-            stream.err()
-        );
+        assert_eq!(ours, theirs, "ours left, fail2ban's right\n{files:#?}\n{:?}", stream.err());
         if ours["commands"] == serde_json::json!([]) {
             refused += 1;
         } else {
             accepted += 1;
         }
     });
-    eprintln!(
-        "parity: {accepted} trees accepted by both, {refused} refused by both, our slowest {slowest:?}"
-    );
+    eprintln!("parity: {accepted} trees accepted by both, {refused} refused by both, our slowest {slowest:?}");
     oracle.stop();
 }
 
@@ -187,9 +168,7 @@ fn fuzz_conf_parameters_are_read_as_the_installed_fail2ban_reads_them() {
         ", ",
     ];
     run("parameters", |random| {
-        let text: String = (0..random.below(14))
-            .map(|_| random.pick(&pieces))
-            .collect();
+        let text: String = (0..random.below(14)).map(|_| random.pick(&pieces)).collect();
         let theirs = oracle.ask(&serde_json::to_string(&text).expect("JSON"));
         let called = match invocation(&text) {
             Ok(called) => {

@@ -25,10 +25,7 @@ fn installed() -> Option<Version> {
     let output = Command::new("fail2ban-client").arg("-V").output().ok();
     let version = output.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned());
     if version.is_none() {
-        assert!(
-            std::env::var_os("BANGUI_REQUIRE_FAIL2BAN").is_none(),
-            "fail2ban-client is required and not installed"
-        );
+        assert!(std::env::var_os("BANGUI_REQUIRE_FAIL2BAN").is_none(), "fail2ban-client is required and not installed");
         eprintln!("fail2ban is not installed: nothing to compare with");
     }
     version.map(|text| Version::new(&text))
@@ -65,28 +62,16 @@ fn theirs(directory: &Path) -> (Verdict, Duration, String) {
     writer.join().unwrap();
     assert!(json.status.success());
     let commands = String::from_utf8(json.stdout).unwrap();
-    let commands = commands
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap());
-    let verdict = Verdict {
-        commands: commands.collect(),
-        usable: output.status.success(),
-    };
-    let said = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stderr),
-        String::from_utf8_lossy(&output.stdout)
-    );
+    let commands = commands.lines().map(|line| serde_json::from_str(line).unwrap());
+    let verdict = Verdict { commands: commands.collect(), usable: output.status.success() };
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
     (verdict, took, said)
 }
 
 /// What this program makes of the same directory.
 fn ours(directory: &Path, version: &Version) -> (Verdict, Duration, String) {
     let begin = Instant::now();
-    let options = StreamOptions {
-        version: version.clone(),
-        ..StreamOptions::default()
-    };
+    let options = StreamOptions { version: version.clone(), ..StreamOptions::default() };
     let stream = Tree::load(directory).and_then(|tree| tree.stream(&options));
     let took = begin.elapsed();
     match stream {
@@ -99,28 +84,18 @@ fn ours(directory: &Path, version: &Version) -> (Verdict, Duration, String) {
             (verdict, took, String::new())
         }
         Err(error) => {
-            let verdict = Verdict {
-                commands: Vec::new(),
-                usable: false,
-            };
+            let verdict = Verdict { commands: Vec::new(), usable: false };
             (verdict, took, error.to_string())
         }
     }
 }
 
 /// Compares both, command by command, and returns the verdict with both times.
-fn compare(
-    name: &str,
-    directory: &Path,
-    version: &Version,
-) -> (Verdict, Duration, Duration, String) {
+fn compare(name: &str, directory: &Path, version: &Version) -> (Verdict, Duration, Duration, String) {
     let (expected, their_time, said) = theirs(directory);
     let (found, our_time, error) = ours(directory, version);
     for (at, (left, right)) in expected.commands.iter().zip(&found.commands).enumerate() {
-        assert_eq!(
-            left, right,
-            "{name}: command {at}, fail2ban's left, ours right"
-        );
+        assert_eq!(left, right, "{name}: command {at}, fail2ban's left, ours right");
     }
     let context = format!("{name}: fail2ban says {said:?}, we say {error:?}");
     assert_eq!(expected.commands.len(), found.commands.len(), "{context}");
@@ -178,21 +153,14 @@ fn conf_parity_hand_made_trees() {
         }
         let (verdict, _, _, error) = compare(&name, root.path(), &version);
         let expect = text.split(|&byte| byte == b'\n').next().unwrap();
-        let skipped = verdict
-            .commands
-            .iter()
-            .filter(|c| c[0] == "config-error")
-            .count();
+        let skipped = verdict.commands.iter().filter(|c| c[0] == "config-error").count();
         match expect {
             b"expect: stream" => assert!(verdict.usable && skipped == 0, "{name}: {error}"),
             b"expect: some skipped" => assert!(verdict.usable && skipped > 0, "{name}"),
             b"expect: unusable" => assert!(!verdict.usable && !verdict.commands.is_empty()),
             b"expect: refused" => {
                 assert!(verdict.commands.is_empty(), "{name}");
-                assert!(
-                    !error.contains('\n') && error.len() > 10,
-                    "{name}: {error:?}"
-                );
+                assert!(!error.contains('\n') && error.len() > 10, "{name}: {error:?}");
             }
             other => panic!("{name}: {:?}", String::from_utf8_lossy(other)),
         }
@@ -227,11 +195,7 @@ fn conf_parity_undecodable_files_are_passed_over_as_a_whole() {
 /// Copies the stock configuration, enables every jail and makes their log files below `root`.
 fn plant_stock(root: &Path, backend: &str) -> PathBuf {
     let directory = root.join("fail2ban");
-    let status = Command::new("cp")
-        .args(["-r", "/etc/fail2ban"])
-        .arg(&directory)
-        .status()
-        .unwrap();
+    let status = Command::new("cp").args(["-r", "/etc/fail2ban"]).arg(&directory).status().unwrap();
     assert!(status.success());
     let log = root.join("log");
     fs::create_dir_all(log.join("nested")).unwrap();
@@ -243,31 +207,18 @@ fn plant_stock(root: &Path, backend: &str) -> PathBuf {
     let mut local = format!(
         "[DEFAULT]\nbackend = {backend}\ndefault_backend = {backend}\nblocklist_de_apikey = k\nabuseipdb_apikey = k\n"
     );
-    let names = stock
-        .lines()
-        .filter_map(|line| line.strip_prefix('[')?.strip_suffix(']'));
-    for (at, name) in names
-        .filter(|name| !["DEFAULT", "INCLUDES"].contains(name))
-        .enumerate()
-    {
+    let names = stock.lines().filter_map(|line| line.strip_prefix('[')?.strip_suffix(']'));
+    for (at, name) in names.filter(|name| !["DEFAULT", "INCLUDES"].contains(name)).enumerate() {
         local.push_str(&format!("[{name}]\nenabled = true\nbackend = {backend}\n"));
         match at % 3 {
             0 => local.push_str(&format!("logpath = {log}/one.log\n")),
-            1 => local.push_str(&format!(
-                "logpath = {log}/*.log tail\n  {log}/*/three.log\n"
-            )),
+            1 => local.push_str(&format!("logpath = {log}/*.log tail\n  {log}/*/three.log\n")),
             _ => {}
         }
     }
-    for action in [
-        "action_mwl",
-        "action_blocklist_de",
-        "action_xarf",
-        "action_abuseipdb",
-    ] {
-        let uses = format!(
-            "[with-{action}]\nenabled = true\nfilter = sshd\nlogpath = {log}/one.log\naction = %({action})s\n"
-        );
+    for action in ["action_mwl", "action_blocklist_de", "action_xarf", "action_abuseipdb"] {
+        let uses =
+            format!("[with-{action}]\nenabled = true\nfilter = sshd\nlogpath = {log}/one.log\naction = %({action})s\n");
         local.push_str(&uses);
     }
     fs::write(directory.join("jail.local"), local).unwrap();

@@ -1,8 +1,29 @@
 //! The integration tests: one binary, request in, answer out.
 #![allow(clippy::unwrap_used)]
 
+mod harness;
+mod operations;
+
+mod attacks;
+mod auth;
+mod bans;
+mod cli;
+mod config;
+mod crash;
+mod dashboard;
+mod faults;
+mod health;
+mod http;
+mod jails;
+mod r#loop;
+mod server;
+mod setup;
+mod strangers;
+mod tidy;
+
 mod conf_parity;
 #[path = "../fuzz/conf.rs"]
 mod fuzz_conf;
 #[path = "../fuzz/conf_against_fail2ban.rs"]
 mod fuzz_conf_against_fail2ban;
+mod pattern;

@@ -1,0 +1,33 @@
+# What can be done with this repository. `make` alone tells.
+
+# What is shipped; each is built by cross/build.
+TARGETS = x86_64-unknown-linux-musl aarch64-unknown-linux-musl armv7-unknown-linux-musleabihf \
+          arm-unknown-linux-musleabihf arm-unknown-linux-musleabi mipsel-unknown-linux-musl mips-unknown-linux-musl
+
+.PHONY: help run test check bench dist
+
+help:
+	@echo "make run    a server to try, with a fail2ban behind it (Ctrl-C ends both)"
+	@echo "make test   every test; installs fail2ban and curl when they are missing"
+	@echo "make check  format, lints, and the dependencies' licences and advisories"
+	@echo "make bench  the figures of this machine"
+	@echo "make dist   the static binaries of every target, in dist/"
+
+run:
+	@tests/demo/run
+
+test:
+	@tests/demo/need --lean fail2ban-client=fail2ban curl=curl
+	cargo test --locked
+
+check:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	@tests/demo/deny
+
+bench:
+	cargo build --locked --release
+	tests/bench/run
+
+dist:
+	@set -e; for target in $(TARGETS); do cross/build $$target; done

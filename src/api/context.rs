@@ -1,0 +1,177 @@
+//! The state of the program that handlers work with: settings, database, the daemon and what was last seen of it.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET, DEFAULT_SESSION_MINUTES};
+use crate::fail2ban::{self, Client, commands::Daemon};
+use crate::store::{self, Store, settings::Stored};
+
+use super::limits::Limits;
+
+/// How long a quick command may hold the loop.
+pub const QUICK: Duration = Duration::from_millis(300);
+
+/// The longest answer to a quick command, in bytes: longer ones are lists, and lists are a child's work. A daemon
+/// before 0.10 sends its bans along with every status, 20 bytes each.
+const QUICK_REPLY: usize = 2 * 1024 * 1024;
+
+/// What was last seen of the daemon.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Snapshot {
+    /// Whether it answered.
+    pub online: bool,
+    /// Its version.
+    pub version: Option<String>,
+    /// Jails it runs.
+    pub jails: u64,
+    /// Addresses banned now, all jails together.
+    pub bans: u64,
+    /// Addresses with failures now, all jails together.
+    pub failures: u64,
+    /// When this was seen; `None` before the first look.
+    pub taken: Option<Instant>,
+    /// Something has happened since: look again soon.
+    pub stale: bool,
+}
+
+/// Everything a handler works with.
+#[derive(Debug)]
+pub struct Ctx {
+    /// The settings given at start.
+    pub config: Config,
+    /// What setup stored.
+    pub stored: Stored,
+    /// Our database.
+    pub store: Store,
+    /// The daemon, for quick commands.
+    pub daemon: Daemon,
+    /// What was last seen of it.
+    pub snapshot: Snapshot,
+    /// The general rate limits.
+    pub limits: Limits,
+    /// The last timer step did its work.
+    pub scheduler_runs: bool,
+    /// The name of this machine, in lower case.
+    pub host_name: String,
+    /// Origins of this program's own addresses need no entry here: they are same-origin.
+    pub request_ids: RequestIds,
+}
+
+/// Makes names for requests that come without one.
+#[derive(Debug)]
+pub struct RequestIds {
+    prefix: u64,
+    count: u64,
+}
+
+impl RequestIds {
+    fn new() -> Self {
+        let prefix = getrandom::u64().expect("the kernel has random bytes");
+        Self { prefix, count: 0 }
+    }
+
+    /// A name no other request has.
+    pub fn make(&mut self) -> String {
+        self.count += 1;
+        format!("{:016x}", self.prefix.wrapping_add(self.count.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+    }
+}
+
+impl Ctx {
+    /// The state at start.
+    pub fn new(config: Config, store: Store) -> Result<Self, store::Error> {
+        let stored = store.stored()?;
+        let socket = socket_of(&config, &stored);
+        Ok(Self {
+            daemon: quick_daemon(socket),
+            config,
+            stored,
+            store,
+            snapshot: Snapshot::default(),
+            limits: Limits::default(),
+            scheduler_runs: true,
+            host_name: host_name(),
+            request_ids: RequestIds::new(),
+        })
+    }
+
+    /// Reads again what setup stored, after it changed.
+    pub fn reload_stored(&mut self) -> Result<(), store::Error> {
+        self.stored = self.store.stored()?;
+        let socket = socket_of(&self.config, &self.stored);
+        if socket != self.fail2ban_socket() {
+            self.daemon = quick_daemon(socket);
+            self.snapshot = Snapshot::default();
+        }
+        Ok(())
+    }
+
+    /// fail2ban's socket.
+    pub fn fail2ban_socket(&self) -> &Path {
+        self.daemon.client().path()
+    }
+
+    /// The time zone of schedules.
+    pub fn timezone(&self) -> &str {
+        self.config.timezone.as_deref().or(self.stored.timezone.as_deref()).unwrap_or("UTC")
+    }
+
+    /// How long a session lasts, in seconds.
+    pub fn session_seconds(&self) -> i64 {
+        let minutes = self.config.session_minutes.or(self.stored.session_minutes).unwrap_or(DEFAULT_SESSION_MINUTES);
+        i64::from(minutes) * 60
+    }
+
+    /// Whether setup is done.
+    pub fn is_set_up(&self) -> bool {
+        self.stored.password_hash.is_some()
+    }
+
+    /// Looks at the daemon: at most three short commands, and one for each jail before 1.1.0.
+    pub fn take_snapshot(&mut self) -> Result<(), fail2ban::Error> {
+        let looked = self.look();
+        let taken = Some(Instant::now());
+        match looked {
+            Ok(snapshot) => {
+                if !self.snapshot.online {
+                    log::info!("fail2ban {} answers", snapshot.version.as_deref().unwrap_or("?"));
+                }
+                self.snapshot = Snapshot { taken, ..snapshot };
+                Ok(())
+            }
+            Err(error) => {
+                if self.snapshot.online || self.snapshot.taken.is_none() {
+                    log::warn!("{error}");
+                }
+                self.snapshot = Snapshot { online: false, taken, ..Snapshot::default() };
+                Err(error)
+            }
+        }
+    }
+
+    fn look(&mut self) -> Result<Snapshot, fail2ban::Error> {
+        let version = self.daemon.version()?.as_str().to_owned();
+        let mut seen = Snapshot { online: true, version: Some(version), ..Snapshot::default() };
+        for jail in self.daemon.all_counters()? {
+            seen.jails += 1;
+            seen.bans += jail.counters.currently_banned;
+            seen.failures += jail.counters.currently_failed;
+        }
+        Ok(seen)
+    }
+}
+
+fn quick_daemon(socket: PathBuf) -> Daemon {
+    Daemon::new(Client::new(socket, QUICK).with_rests().with_reply_limit(QUICK_REPLY))
+}
+
+fn socket_of(config: &Config, stored: &Stored) -> PathBuf {
+    let given = config.fail2ban_socket.clone().or_else(|| stored.fail2ban_socket.clone());
+    given.unwrap_or_else(|| DEFAULT_FAIL2BAN_SOCKET.into())
+}
+
+/// The name the kernel knows this machine by, in lower case; empty when it has none.
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_ascii_lowercase()
+}

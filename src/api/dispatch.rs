@@ -1,0 +1,324 @@
+//! The whole chain a request passes, on one screen: `admit` on its head, `handle` once its body is there, `finish`
+//! on every answer.
+
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use sha2::{Digest, Sha256};
+use tiny_http::Method;
+
+use super::error::ApiError;
+use super::limits::Key;
+use super::{Admitted, Ctx, Handler, Job, Request, decode_parameters};
+use crate::domain::client::ClientKey;
+use crate::domain::time;
+use crate::routes::{self, Access, BODY_WITHOUT_SESSION, Found, Limit, Route};
+use crate::server::request::{Framing, Head, Peer};
+use crate::server::response::Response;
+use crate::store::{Counter, Session, TokenHash};
+
+/// The header that a cookie-authenticated change must carry, and its value: no page of another origin can send it.
+pub const CSRF_HEADER: (&str, &str) = ("X-BanGUI-Request", "1");
+/// The session cookie.
+pub const COOKIE: &str = "bangui_session";
+
+/// What a handler led to.
+pub enum Outcome {
+    /// The answer.
+    Answer(Response),
+    /// A child works on it.
+    Job(Box<Job>),
+}
+
+/// Judges a request by its head: may it go on, and with how long a body? The facts that are known go with the
+/// judgement either way, for the log and the answer's headers.
+pub fn admit(ctx: &mut Ctx, head: &Head, peer: Peer) -> (Admitted, Result<usize, ApiError>) {
+    let mut admitted = introduce(ctx, head, peer);
+    let limit = judge(ctx, head, &mut admitted);
+    (admitted, limit)
+}
+
+fn judge(ctx: &mut Ctx, head: &Head, admitted: &mut Admitted) -> Result<usize, ApiError> {
+    check_host(ctx, head)?;
+    if head.method == Method::Options && admitted.cors_origin.is_some() {
+        return Ok(0);
+    }
+    let path = head.path().strip_prefix(ctx.config.base_path.as_str()).unwrap_or_default();
+    let found = routes::find(&head.method, path);
+    let by_cookie = recognise(ctx, head, admitted)?;
+    if !matches!(&found, Found::Route(route, _) if route.access == Access::Unlimited) {
+        count_request(ctx, admitted)?;
+    }
+    let route = match found {
+        Found::Route(route, segments) => {
+            // The route is known to the log even when the parameters are not fine.
+            admitted.route = Some(route);
+            if needs_setup(route.access) && !ctx.is_set_up() {
+                return Err(ApiError::new(
+                    503,
+                    "setup_required",
+                    "Set a master password first: POST /api/v1/setup, or bangui setup.",
+                ));
+            }
+            if needs_session(route.access) && admitted.session.is_none() {
+                return Err(unauthenticated(ctx, route, admitted));
+            }
+            admitted.parameters = decode_parameters(&segments)?;
+            route
+        }
+        Found::OtherMethods(methods) => {
+            let allow = methods.join(", ");
+            return Err(ApiError::new(405, "method_not_allowed", format!("This path takes {allow}."))
+                .with_header("allow", allow));
+        }
+        Found::Nothing => return Err(ApiError::not_found("not_found", "There is nothing at this path.")),
+    };
+    check_change(ctx, head, route, by_cookie)?;
+    if let Some(limit) = route.limit {
+        count_change(ctx, limit, admitted)?;
+    }
+    let with_session = admitted.session.is_some();
+    let limit = if with_session { route.body_limit } else { route.body_limit.min(BODY_WITHOUT_SESSION) };
+    // A GET with a body is legal and meaningless: a little of it is read and ignored.
+    let limit = if limit == 0 { 1024 } else { limit };
+    if matches!(head.framing, Framing::Length(length) if length > limit as u64) {
+        return Err(ApiError::new(
+            413,
+            "payload_too_large",
+            format!("The body of this request may have {limit} bytes."),
+        ));
+    }
+    Ok(limit)
+}
+
+/// What is known of a request that cannot be understood: where it came from.
+pub fn stranger(ctx: &mut Ctx, peer: Peer) -> Admitted {
+    let client = match peer {
+        Peer::Tcp(address) => address,
+        Peer::Unix => IpAddr::from([127, 0, 0, 1]),
+    };
+    Admitted {
+        route: None,
+        parameters: Vec::new(),
+        client,
+        key: ClientKey::of(client),
+        session: None,
+        is_https: false,
+        request_id: ctx.request_ids.make(),
+        cors_origin: None,
+        started: Instant::now(),
+    }
+}
+
+/// Who asks: the client's address, how it came, and under which name the request is logged.
+fn introduce(ctx: &mut Ctx, head: &Head, peer: Peer) -> Admitted {
+    let (client, is_https) = client_behind_proxies(ctx, head, peer);
+    let given_id = head.header("x-request-id").filter(|id| is_request_id(id)).map(str::to_owned);
+    let origin = head.header("origin").map(str::to_ascii_lowercase);
+    let mut admitted = stranger(ctx, peer);
+    admitted.client = client;
+    admitted.key = ClientKey::of(client);
+    admitted.is_https = is_https;
+    admitted.cors_origin = origin.filter(|origin| ctx.config.cors_origins.contains(origin));
+    if let Some(id) = given_id {
+        admitted.request_id = id;
+    }
+    admitted
+}
+
+fn is_request_id(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+/// The right-most address in X-Forwarded-For that is no trusted proxy, as far as trusted proxies vouch for it.
+fn client_behind_proxies(ctx: &Ctx, head: &Head, peer: Peer) -> (IpAddr, bool) {
+    let trusted = |address: IpAddr| ctx.config.trusted_proxies.iter().any(|net| net.contains_address(address));
+    let nearest = match peer {
+        Peer::Tcp(address) if !trusted(address) => return (address, false),
+        Peer::Tcp(address) => address,
+        Peer::Unix => IpAddr::from([127, 0, 0, 1]),
+    };
+    let is_https = head.header("x-forwarded-proto").is_some_and(|value| value.eq_ignore_ascii_case("https"));
+    let forwarded: Vec<&str> = head
+        .all("x-forwarded-for")
+        .filter_map(|value| std::str::from_utf8(value).ok())
+        .flat_map(|value| value.split(','))
+        .collect();
+    let mut client = nearest;
+    for text in forwarded.iter().rev() {
+        let Ok(address) = text.trim().parse::<IpAddr>() else { break };
+        client = address.to_canonical();
+        if !trusted(client) {
+            break;
+        }
+    }
+    (client, is_https)
+}
+
+/// 421 unless the Host header names this machine: an attacker's page cannot reach us under a name of its own (DNS rebinding).
+fn check_host(ctx: &Ctx, head: &Head) -> Result<(), ApiError> {
+    let Some(host) = head.header("host") else { return Ok(()) };
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let own = &ctx.host_name;
+    let is_own = !own.is_empty() && (name == *own || name.strip_suffix(".local") == Some(own));
+    if bare.parse::<IpAddr>().is_ok() || name == "localhost" || is_own || ctx.config.allowed_hosts.contains(&name) {
+        return Ok(());
+    }
+    Err(ApiError::new(421, "unknown_host", "This machine does not go by that name; add it to --allowed-hosts."))
+}
+
+/// Finds the session; says whether a cookie carried its token.
+fn recognise(ctx: &Ctx, head: &Head, admitted: &mut Admitted) -> Result<bool, ApiError> {
+    let bearer = head.header("authorization").and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    let Some(token) = bearer.or_else(|| cookie(head)) else { return Ok(false) };
+    let session: Option<Session> = ctx.store.session(&token_hash(token), time::now())?;
+    admitted.session = session;
+    Ok(bearer.is_none())
+}
+
+/// The token in the session cookie.
+pub fn cookie(head: &Head) -> Option<&str> {
+    let pairs = head.header("cookie")?.split(';');
+    pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
+}
+
+/// What the store knows a token by.
+pub fn token_hash(token: &str) -> TokenHash {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+fn needs_setup(access: Access) -> bool {
+    matches!(access, Access::AfterSetup | Access::Session | Access::SessionAlways)
+}
+
+fn needs_session(access: Access) -> bool {
+    matches!(access, Access::Session | Access::SessionAlways)
+}
+
+/// 401; a logout clears the cookie all the same.
+fn unauthenticated(ctx: &Ctx, route: &Route, admitted: &Admitted) -> ApiError {
+    let error = ApiError::authentication_required();
+    if route.access == Access::SessionAlways {
+        return error.with_header("set-cookie", super::auth::clear_cookie(ctx, admitted));
+    }
+    error
+}
+
+fn count_request(ctx: &mut Ctx, admitted: &Admitted) -> Result<(), ApiError> {
+    let (key, limit) = match &admitted.session {
+        Some(session) => (Key::Session(session.token_hash), ctx.config.rate_session),
+        None => (Key::Anonymous(admitted.key), ctx.config.rate_anonymous),
+    };
+    ctx.limits
+        .count(key, limit, admitted.started)
+        .map_err(|seconds| ApiError::rate_limited(seconds, "Too many requests in this minute."))
+}
+
+/// CSRF and read-only mode.
+fn check_change(ctx: &Ctx, head: &Head, route: &Route, by_cookie: bool) -> Result<(), ApiError> {
+    if !route.changes || !needs_session(route.access) {
+        return if route.changes && ctx.config.read_only && route.access != Access::AfterSetup {
+            Err(read_only())
+        } else {
+            Ok(())
+        };
+    }
+    if by_cookie && head.header("x-bangui-request") != Some(CSRF_HEADER.1) {
+        let (name, value) = CSRF_HEADER;
+        return Err(ApiError::new(
+            403,
+            "csrf_header_required",
+            format!("Send the header {name}: {value} with changes."),
+        ));
+    }
+    if ctx.config.read_only && route.access != Access::SessionAlways {
+        return Err(read_only());
+    }
+    Ok(())
+}
+
+fn read_only() -> ApiError {
+    ApiError::new(403, "read_only", "This server is read-only: BANGUI_READ_ONLY is set.")
+}
+
+fn count_change(ctx: &mut Ctx, limit: Limit, admitted: &Admitted) -> Result<(), ApiError> {
+    let counted = match (limit, &admitted.session) {
+        (Limit::Ban, _) => {
+            let most = ctx.config.rate_ban;
+            ctx.store.count(Counter::Ban, &admitted.key.to_string(), most, time::now())?
+        }
+        (Limit::Config, Some(session)) => {
+            let key = Key::Config(session.token_hash);
+            ctx.limits.count(key, ctx.config.rate_config, admitted.started)
+        }
+        (Limit::Config, None) => Ok(()),
+    };
+    counted.map_err(|seconds| ApiError::rate_limited(seconds, "Too many changes of this kind in this window."))
+}
+
+/// Runs the handler. A panic in it is a 500 and a line in the log, not the end of the service.
+pub fn handle(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
+    let Some(route) = request.admitted.route else { return Ok(Outcome::Answer(preflight())) };
+    guarded(|| match route.handler {
+        Handler::Now(handler) => handler(ctx, request).map(Outcome::Answer),
+        Handler::Later(handler) => handler(ctx, request).map(|job| Outcome::Job(Box::new(job))),
+    })
+}
+
+/// Runs code that must not take the service down with it.
+pub fn guarded<T>(work: impl FnOnce() -> Result<T, ApiError>) -> Result<T, ApiError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Err(ApiError::internal(format!("a handler panicked: {text}")))
+    })
+}
+
+fn preflight() -> Response {
+    Response::no_content()
+        .with("access-control-allow-methods", "GET, HEAD, POST, PUT, DELETE")
+        .with("access-control-allow-headers", "authorization, content-type, x-bangui-request, x-request-id")
+        .with("access-control-max-age", "600")
+}
+
+/// Adds what every answer carries and writes the request's line in the log: method, route, status, code, time, client.
+pub fn finish(method: &Method, admitted: &Admitted, result: Result<Response, ApiError>) -> Response {
+    let (mut response, code) = match result {
+        Ok(response) => (response, ""),
+        Err(error) => {
+            if let Some(cause) = &error.cause {
+                log::warn!("{} {}", admitted.request_id, one_line(cause));
+            }
+            (error.response(), error.code)
+        }
+    };
+    response.headers.push(("x-request-id", admitted.request_id.clone()));
+    if let Some(origin) = &admitted.cors_origin {
+        response.headers.push(("access-control-allow-origin", origin.clone()));
+        response.headers.push(("access-control-allow-credentials", "true".to_owned()));
+        response.headers.push(("vary", "origin".to_owned()));
+    }
+    let is_probe = admitted.route.is_some_and(|route| route.access == Access::Unlimited);
+    let level = if is_probe { log::Level::Debug } else { log::Level::Info };
+    if log::log_enabled!(level) {
+        let pattern = admitted.route.map_or("-", |route| route.path);
+        let took = admitted.started.elapsed().as_secs_f64() * 1000.0;
+        let (status, client, id) = (response.status.0, admitted.client, &admitted.request_id);
+        log::log!(level, "{id} {method} {pattern} {status} {code} {took:.1}ms {client}");
+    }
+    response
+}
+
+/// Text from outside as one line of the log.
+fn one_line(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+}

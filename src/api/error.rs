@@ -1,0 +1,202 @@
+//! The one error a client sees, and on one screen every way in which the errors below become it. The wire form is
+//! `{code, detail, metadata}` and nothing else; what is internal goes to the log only.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::domain::address::AddressError;
+use crate::domain::names::NameError;
+use crate::fail2ban;
+use crate::jobs::Failure;
+use crate::server::body::BadBody;
+use crate::server::request::BadHead;
+use crate::server::response::Response;
+use crate::server::turn::Problem;
+use crate::store;
+
+/// An error as the API tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ApiError {
+    /// The HTTP status.
+    pub status: u16,
+    /// Stable, for programs.
+    pub code: &'static str,
+    /// One sentence, for people.
+    pub detail: String,
+    /// Facts a client can act on.
+    pub metadata: Map<String, Value>,
+    headers: Vec<(&'static str, String)>,
+    /// What the log gets and the client does not.
+    pub cause: Option<String>,
+}
+
+/// A field of a body that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FieldError {
+    /// The field.
+    pub source_field: String,
+    /// The rule it breaks, for programs.
+    pub rule: &'static str,
+    /// One sentence, for people.
+    pub detail: String,
+}
+
+impl ApiError {
+    /// Any error.
+    pub fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), metadata: Map::new(), headers: Vec::new(), cause: None }
+    }
+
+    /// The same with a fact more.
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.metadata.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// The same with a header more.
+    pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// 400: a value that is not allowed.
+    pub fn invalid_input(detail: impl Into<String>) -> Self {
+        Self::new(400, "invalid_input", detail)
+    }
+
+    /// 400 that names the field.
+    pub fn invalid_field(field: &str, detail: impl Into<String>) -> Self {
+        Self::invalid_input(detail).with("field", field)
+    }
+
+    /// 422: a body of the wrong shape, with every field that is wrong.
+    pub fn wrong_shape(errors: Vec<FieldError>) -> Self {
+        let names: Vec<&str> = errors.iter().map(|error| error.source_field.as_str()).collect();
+        Self::new(422, "invalid_input", format!("The body has not the expected form: {}.", names.join(", ")))
+            .with("errors", json!(errors))
+    }
+
+    /// 401.
+    pub fn authentication_required() -> Self {
+        Self::new(401, "authentication_required", "Log in first, or again: there is no valid session.")
+    }
+
+    /// 404.
+    pub fn not_found(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(404, code, detail)
+    }
+
+    /// 409.
+    pub fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(409, code, detail)
+    }
+
+    /// 429.
+    pub fn rate_limited(seconds: i64, detail: impl Into<String>) -> Self {
+        let seconds = seconds.max(1);
+        Self::new(429, "rate_limit_exceeded", detail)
+            .with("retry_after_seconds", seconds)
+            .with_header("retry-after", seconds.to_string())
+    }
+
+    /// 503: something that passes by itself.
+    pub fn busy(detail: impl Into<String>) -> Self {
+        Self::new(503, "busy", detail).with_header("retry-after", "1")
+    }
+
+    /// 500: nothing internal is shown.
+    pub fn internal(cause: impl ToString) -> Self {
+        let mut error = Self::new(500, "internal_error", "Something went wrong inside; the log says what.");
+        error.cause = Some(cause.to_string());
+        error
+    }
+
+    /// The answer.
+    pub fn response(&self) -> Response {
+        let body = json!({ "code": self.code, "detail": self.detail, "metadata": self.metadata });
+        let mut response = Response::json(self.status, &body);
+        response.headers.extend(self.headers.iter().cloned());
+        response
+    }
+}
+
+impl From<fail2ban::Error> for ApiError {
+    fn from(error: fail2ban::Error) -> Self {
+        use fail2ban::Error::*;
+        let detail = error.to_string();
+        match error {
+            Busy { .. } => ApiError::busy("fail2ban is busy and did not answer in time; try again shortly."),
+            UnknownJail(jail) => {
+                ApiError::not_found("jail_not_found", format!("fail2ban runs no jail {jail:?}.")).with("jail", jail)
+            }
+            Refused { .. } => ApiError::conflict("fail2ban_command_failed", detail),
+            Unsendable(_) => ApiError::invalid_input(detail),
+            ShuttingDown => ApiError::new(502, "fail2ban_unreachable", "fail2ban is shutting down."),
+            Unreachable { .. } | Untrusted { .. } | Protocol(_) => {
+                let mut unreachable =
+                    ApiError::new(502, "fail2ban_unreachable", "fail2ban cannot be reached; is it running?");
+                unreachable.cause = Some(detail);
+                unreachable
+            }
+        }
+    }
+}
+
+impl From<Problem> for ApiError {
+    fn from(problem: Problem) -> Self {
+        let (status, code, detail) = match problem {
+            Problem::Head(BadHead::Malformed(what)) => (400, "invalid_input", what),
+            Problem::Head(BadHead::TooLarge) => {
+                (431, "invalid_input", "The request head is larger than 16 KiB or has more than 64 headers.")
+            }
+            Problem::Head(BadHead::Expectation) => {
+                (417, "invalid_input", "The only expectation understood is 100-continue.")
+            }
+            Problem::Body(BadBody::TooLarge) => {
+                (413, "payload_too_large", "The body is larger than this endpoint takes.")
+            }
+            Problem::Body(BadBody::Malformed) => (400, "invalid_input", "The chunked body is malformed."),
+            Problem::Late => (408, "invalid_input", "The request took longer than 10 seconds to arrive."),
+        };
+        ApiError::new(status, code, detail)
+    }
+}
+
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Fail2ban(error) => error.into(),
+            Failure::Conflict(detail) => ApiError::conflict("conflict", detail),
+            Failure::CommandFailed(detail) => ApiError::conflict("fail2ban_command_failed", detail),
+            Failure::WouldLoseJails(detail) => ApiError::conflict("would_lose_jails", detail),
+            Failure::NotBack(detail) => ApiError::new(503, "fail2ban_not_back", detail),
+            Failure::TimedOut => ApiError::busy("It took too long and was given up; try again later."),
+            Failure::Crashed => {
+                let mut error = ApiError::busy("The process that worked on it ended without an answer; try again.");
+                error.cause = Some("a child process crashed or was killed".into());
+                error
+            }
+        }
+    }
+}
+
+impl From<store::Error> for ApiError {
+    fn from(error: store::Error) -> Self {
+        let mut unavailable =
+            ApiError::new(503, "storage_unavailable", "The database cannot be used now; the log says why.");
+        unavailable.cause = Some(error.to_string());
+        unavailable
+    }
+}
+
+impl From<NameError> for ApiError {
+    fn from(error: NameError) -> Self {
+        ApiError::invalid_field("name", format!("The name is not allowed: {error}."))
+    }
+}
+
+impl From<AddressError> for ApiError {
+    fn from(error: AddressError) -> Self {
+        ApiError::invalid_field("ip", format!("Not a usable address: {error}."))
+    }
+}

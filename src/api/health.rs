@@ -1,0 +1,29 @@
+//! `/health`: answered from memory, so that it says how things are even while they are bad.
+
+use serde_json::json;
+
+use super::{ApiError, Ctx, Request};
+use crate::server::response::Response;
+
+/// `GET /api/v1/health`
+pub fn get(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
+    let fail2ban = ctx.snapshot.online;
+    let database = ctx.store.is_healthy();
+    let cache = ctx.snapshot.taken.is_some();
+    let states = [("fail2ban", fail2ban), ("database", database), ("scheduler", ctx.scheduler_runs), ("cache", cache)];
+    let ailing: Vec<&str> = states.iter().filter(|(_, fine)| !fine).map(|(name, _)| *name).collect();
+    let status = match (ailing.is_empty(), fail2ban) {
+        (true, _) => "ok",
+        (false, true) => "degraded",
+        (false, false) => "unavailable",
+    };
+    let body = json!({
+        "status": status,
+        "fail2ban": if fail2ban { "online" } else { "offline" },
+        "database": if database { "ok" } else { "error" },
+        "scheduler": if ctx.scheduler_runs { "running" } else { "stopped" },
+        "cache": if cache { "initialised" } else { "uninitialised" },
+        "components": ailing,
+    });
+    Ok(Response::json(if ailing.is_empty() { 200 } else { 503 }, &body))
+}

@@ -1,0 +1,241 @@
+//! What a request brings: path, query and body, as checked values.
+//!
+//! Bodies are read field by field, because the contract wants every wrong field in one answer, and a derived
+//! deserialiser stops at the first.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+use super::error::{ApiError, FieldError};
+use crate::domain::page::Page;
+
+/// Decodes `%xx`; `None` when that is not possible or the result is no text. A `+` stays a `+`: it is no blank in a path.
+pub fn percent_decode(text: &str) -> Option<String> {
+    if !text.contains('%') {
+        return Some(text.to_owned());
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        if *first != b'%' {
+            bytes.push(*first);
+            rest = tail;
+            continue;
+        }
+        let digits = tail.get(..2).filter(|two| two.iter().all(u8::is_ascii_hexdigit))?;
+        let digits = std::str::from_utf8(digits).ok()?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        rest = &tail[2..];
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// The parameters behind the `?`.
+#[derive(Debug, Clone, Copy)]
+pub struct Query<'a>(pub &'a str);
+
+impl Query<'_> {
+    /// The text of a parameter; the first one counts.
+    pub fn text(&self, name: &str) -> Result<Option<String>, ApiError> {
+        for pair in self.0.split('&') {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if key == name {
+                let decoded = percent_decode(&value.replace('+', " "));
+                return decoded
+                    .map(Some)
+                    .ok_or_else(|| ApiError::invalid_field(name, format!("{name} is not encoded properly.")));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A parameter of another type.
+    pub fn get<T: FromStr>(&self, name: &str) -> Result<Option<T>, ApiError> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| ApiError::invalid_field(name, format!("{name} is not what it should be.")))
+    }
+
+    /// `page` and `page_size`.
+    pub fn page(&self) -> Result<Page, ApiError> {
+        let number = self.get("page")?.unwrap_or(1);
+        let size = self.get("page_size")?.unwrap_or(Page::DEFAULT_SIZE);
+        Page::new(number, size).ok_or_else(|| ApiError::invalid_input("page starts at 1, and page_size is 1 to 500."))
+    }
+}
+
+/// The fields of a JSON object, taken one by one; what is wrong with them is collected.
+#[derive(Debug)]
+pub struct Fields {
+    map: Map<String, Value>,
+    errors: Vec<FieldError>,
+}
+
+impl Fields {
+    /// Reads a body. Not JSON is 400; JSON but no object is 422.
+    pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
+        match serde_json::from_slice(body) {
+            Ok(Body::Object(map)) => Ok(Self { map, errors: Vec::new() }),
+            Ok(Body::Other) => Err(ApiError::wrong_shape(vec![FieldError {
+                source_field: "body".into(),
+                rule: "type",
+                detail: "An object is expected.".into(),
+            }])),
+            Err(error) => Err(ApiError::invalid_input(format!("The body is not valid JSON: {error}."))),
+        }
+    }
+
+    /// The same, where an object without fields asks for nothing and is wrong.
+    pub fn not_empty(mut self) -> Self {
+        let is_empty = self.map.is_empty();
+        self.check(!is_empty, "body", "required", "At least one field is expected.");
+        self
+    }
+
+    fn wrong(&mut self, field: &str, rule: &'static str, detail: impl Into<String>) {
+        self.errors.push(FieldError { source_field: field.to_owned(), rule, detail: detail.into() });
+    }
+
+    /// A field that may be missing. `null` is a value of its own only where `T` takes it.
+    pub fn optional<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        let value = self.map.remove(name)?;
+        match serde_json::from_value(value) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.wrong(name, "type", format!("{name}: {error}"));
+                None
+            }
+        }
+    }
+
+    /// A field that must be there. `None` when it is missing or wrong: then `finish` fails.
+    pub fn required<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        if !self.map.contains_key(name) {
+            self.wrong(name, "required", format!("{name} is missing."));
+        }
+        self.optional(name)
+    }
+
+    /// Adds a rule of the endpoint's own.
+    pub fn check(&mut self, holds: bool, field: &str, rule: &'static str, detail: &str) {
+        if !holds {
+            self.wrong(field, rule, detail);
+        }
+    }
+
+    /// Fails with all that is wrong, fields nobody knows among it.
+    pub fn finish(mut self) -> Result<(), ApiError> {
+        let unknown: Vec<String> = self.map.keys().take(20).cloned().collect();
+        for name in unknown {
+            self.wrong(&name, "unknown", "There is no such field.");
+        }
+        if self.errors.is_empty() { Ok(()) } else { Err(ApiError::wrong_shape(self.errors)) }
+    }
+}
+
+/// The outermost value of a body. A name that comes twice is an error: two readers could take different ones.
+enum Body {
+    Object(Map<String, Value>),
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Body {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(BodyVisitor)
+    }
+}
+
+struct BodyVisitor;
+
+impl<'de> Visitor<'de> for BodyVisitor {
+    type Value = Body;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Body, A::Error> {
+        let mut map = Map::new();
+        while let Some((name, value)) = access.next_entry::<String, Value>()? {
+            if map.contains_key(&name) {
+                return Err(A::Error::custom(format_args!("the field {name:?} comes twice")));
+            }
+            map.insert(name, value);
+        }
+        Ok(Body::Object(map))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Body, A::Error> {
+        while access.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Body::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Body, E> {
+        Ok(Body::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Body, E> {
+        Ok(Body::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Body, E> {
+        Ok(Body::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Body, E> {
+        Ok(Body::Other)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Body, E> {
+        Ok(Body::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Body, E> {
+        Ok(Body::Other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encodings() {
+        assert_eq!(percent_decode("a%2fb").as_deref(), Some("a/b"));
+        assert_eq!(percent_decode("%c3%bc+").as_deref(), Some("ü+"));
+        for bad in ["%", "%2", "%zz", "%ff", "%+1"] {
+            assert_eq!(percent_decode(bad), None, "{bad}");
+        }
+        assert_eq!(Query("a=1&b=x+y%21&a=2").text("b").unwrap().as_deref(), Some("x y!"));
+        assert_eq!(Query("a=1&a=2").get::<u32>("a").unwrap(), Some(1));
+        assert!(Query("a=x").get::<u32>("a").is_err());
+    }
+
+    #[test]
+    fn every_wrong_field_is_named_at_once() {
+        let mut fields = Fields::parse(br#"{"a": 1, "c": 2, "d": 3}"#).unwrap();
+        assert_eq!(fields.required::<String>("a"), None);
+        assert_eq!(fields.required::<String>("b"), None);
+        assert_eq!(fields.optional::<u8>("c"), Some(2));
+        let error = fields.finish().unwrap_err();
+        let rules: Vec<_> = error.metadata["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|e| (e["source_field"].as_str().unwrap(), e["rule"].as_str().unwrap()))
+            .collect();
+        assert_eq!(rules, [("a", "type"), ("b", "required"), ("d", "unknown")]);
+    }
+
+    #[test]
+    fn bodies_that_are_no_objects() {
+        assert_eq!(Fields::parse(b"[1]").unwrap_err().status, 422);
+        assert_eq!(Fields::parse(b"{").unwrap_err().status, 400);
+        assert_eq!(Fields::parse(br#"{"a":1,"a":2}"#).unwrap_err().status, 400);
+        let deep = [b"{\"a\":".repeat(10_000), b"1".to_vec(), b"}".repeat(10_000)].concat();
+        assert_eq!(Fields::parse(&deep).unwrap_err().status, 400);
+    }
+}

@@ -1,0 +1,244 @@
+//! The jails the daemon runs: seen and commanded. What the files say of jails is in `config.rs`.
+
+use serde_json::{Value, json};
+
+use super::bans::command_done;
+use super::{ApiError, Ctx, Job, Request, config};
+use crate::domain::address::IpOrNet;
+use crate::domain::names::JailName;
+use crate::fail2ban::commands::jail::{Escalation, JailSettings};
+use crate::fail2ban::commands::{Counters, JailCounters};
+use crate::fail2ban::reload::Scope;
+use crate::jobs::{Task, bans, service};
+use crate::server::response::Response;
+
+/// The longest entry of an ignore list that can be removed, in bytes.
+const LONGEST_ENTRY: usize = 256;
+
+/// `GET /api/v1/jails`
+pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
+    let mut items = Vec::new();
+    for JailCounters { jail, backend, counters } in ctx.daemon.all_counters()? {
+        let limits = match ctx.daemon.jail_limits(&jail) {
+            // It stopped between the two questions.
+            Err(crate::fail2ban::Error::UnknownJail(_)) => continue,
+            other => other?,
+        };
+        items.push(json!({
+            "name": jail.as_str(),
+            "enabled": true,
+            "running": true,
+            "idle": ctx.store.jail_idle(jail.as_str())?,
+            "backend": backend,
+            "find_time": limits.find_time,
+            "ban_time": limits.ban_time,
+            "max_retry": limits.max_retry,
+            "status": status(&counters),
+        }));
+    }
+    let total = items.len();
+    Ok(Response::json(200, &json!({ "items": items, "total": total })))
+}
+
+fn status(counters: &Counters) -> Value {
+    json!({
+        "currently_banned": counters.currently_banned,
+        "total_banned": counters.total_banned,
+        "currently_failed": counters.currently_failed,
+        "total_failed": counters.total_failed,
+    })
+}
+
+/// `GET /api/v1/jails/{name}`
+pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+    let name: JailName = request.parameter()?;
+    let seen = ctx.daemon.counters(&name)?;
+    let settings = ctx.daemon.jail_settings(&name)?;
+    let ignored = ctx.daemon.ignore_list(&name)?;
+    let idle = ctx.store.jail_idle(name.as_str())?;
+    let body = json!({
+        "jail": jail(&name, idle, &seen, &settings),
+        "ignore_list": ignored,
+        "ignore_self": settings.ignore_self,
+    });
+    Ok(Response::json(200, &body))
+}
+
+fn jail(name: &JailName, idle: Option<bool>, seen: &JailCounters, settings: &JailSettings) -> Value {
+    let mut jail = json!({
+        "name": name.as_str(),
+        "enabled": true,
+        "running": true,
+        "idle": idle,
+        "backend": seen.backend,
+        "log_paths": settings.log_paths,
+        "fail_regex": settings.fail_regex,
+        "ignore_regex": settings.ignore_regex,
+        "date_pattern": settings.date_pattern,
+        "log_encoding": settings.log_encoding,
+        "find_time": settings.find_time,
+        "ban_time": settings.ban_time,
+        "max_retry": settings.max_retry,
+        "use_dns": settings.use_dns,
+        "prefregex": settings.prefregex,
+        "actions": settings.actions,
+        "bantime_escalation": settings.escalation.as_ref().map(escalation),
+        "status": status(&seen.counters),
+        "journal_match": settings.journal_match,
+    });
+    if let Some(count) = settings.max_matches {
+        jail["max_matches"] = count.into();
+    }
+    if let Some(count) = settings.max_lines {
+        jail["max_lines"] = count.into();
+    }
+    jail
+}
+
+fn escalation(escalation: &Escalation) -> Value {
+    json!({
+        "increment": escalation.increment,
+        "factor": escalation.factor,
+        "formula": escalation.formula,
+        "multipliers": escalation.multipliers,
+        "max_time": escalation.max_time,
+        "rnd_time": escalation.rnd_time,
+        "overall_jails": escalation.overall_jails,
+    })
+}
+
+/// `POST /api/v1/jails/reload-all`
+pub fn reload_all(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
+    config::reload_job(ctx, Scope::All, |ctx| {
+        ctx.store.set_jail_idle(None, None)?;
+        Ok(command_done(200, "All jails were reloaded.".into(), "*"))
+    })
+}
+
+/// `POST /api/v1/jails/{name}/start`
+pub fn start(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let name: JailName = request.parameter()?;
+    config::reload_job(ctx, Scope::Jail(name.to_string()), move |_| {
+        Ok(command_done(200, format!("{name} runs."), name.as_str()))
+    })
+}
+
+/// `POST /api/v1/jails/{name}/reload`
+pub fn reload(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let name: JailName = request.parameter()?;
+    config::reload_job(ctx, Scope::Jail(name.to_string()), move |ctx| {
+        ctx.store.set_jail_idle(Some(name.as_str()), None)?;
+        Ok(command_done(200, format!("{name} was reloaded."), name.as_str()))
+    })
+}
+
+/// `POST /api/v1/jails/{name}/stop`
+pub fn stop(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let name: JailName = request.parameter()?;
+    let task = Task::StopJail(service::StopJail { socket: ctx.fail2ban_socket().to_owned(), jail: name.to_string() });
+    Ok(Job::new(task, move |ctx, stopped| {
+        ctx.store.set_jail_idle(Some(name.as_str()), None)?;
+        let message = if stopped == Value::Bool(true) { "was stopped" } else { "was not running" };
+        Ok(command_done(200, format!("{name} {message}."), name.as_str()))
+    })
+    .detached())
+}
+
+/// `POST /api/v1/jails/{name}/idle`
+pub fn idle(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+    let name: JailName = request.parameter()?;
+    let on = switch(request)?;
+    ctx.daemon.set_idle(&name, on)?;
+    ctx.store.set_jail_idle(Some(name.as_str()), Some(on))?;
+    let message = if on { "rests" } else { "watches its logs" };
+    Ok(command_done(200, format!("{name} {message}."), name.as_str()))
+}
+
+/// `POST /api/v1/jails/{name}/ignoreself`
+pub fn ignore_self(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+    let name: JailName = request.parameter()?;
+    let on = switch(request)?;
+    ctx.daemon.set_ignore_self(&name, on)?;
+    let message = if on { "ignores" } else { "no longer ignores" };
+    Ok(command_done(200, format!("{name} {message} this machine's own addresses."), name.as_str()))
+}
+
+/// `true`, or `{"on": true}`.
+fn switch(request: &Request) -> Result<bool, ApiError> {
+    if let Ok(on) = serde_json::from_slice::<bool>(request.json_body()?) {
+        return Ok(on);
+    }
+    let mut fields = request.fields()?;
+    let on: Option<bool> = fields.required("on");
+    fields.finish()?;
+    Ok(on.unwrap_or_default())
+}
+
+/// `GET /api/v1/jails/{name}/ignoreip`
+pub fn ignore_list(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+    let name: JailName = request.parameter()?;
+    let items = ctx.daemon.ignore_list(&name)?;
+    let total = items.len();
+    Ok(Response::json(200, &json!({ "items": items, "total": total })))
+}
+
+/// `POST /api/v1/jails/{name}/ignoreip`
+pub fn add_ignore(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+    let name: JailName = request.parameter()?;
+    let mut fields = request.fields()?;
+    let ip: Option<String> = fields.required("ip");
+    fields.finish()?;
+    let entry: IpOrNet = ip.unwrap_or_default().parse()?;
+    ctx.daemon.add_ignore(&name, &entry.to_string())?;
+    Ok(command_done(201, format!("{name} ignores {entry}."), name.as_str()))
+}
+
+/// `DELETE /api/v1/jails/{name}/ignoreip`
+pub fn remove_ignore(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+    let name: JailName = request.parameter()?;
+    let ip = if request.body.is_empty() {
+        request.query().text("ip")?.ok_or_else(|| ApiError::invalid_field("ip", "ip is missing."))?
+    } else {
+        let mut fields = request.fields()?;
+        let ip: Option<String> = fields.required("ip");
+        fields.finish()?;
+        ip.unwrap_or_default()
+    };
+    let listed = ctx.daemon.ignore_list(&name)?;
+    let entry = entry_of(&listed, &ip)?;
+    match entry {
+        Some(entry) => {
+            ctx.daemon.remove_ignore(&name, &entry)?;
+            Ok(command_done(200, format!("{name} no longer ignores {entry}."), name.as_str()))
+        }
+        None => Err(ApiError::conflict("fail2ban_command_failed", format!("{name} does not ignore {ip}."))),
+    }
+}
+
+/// The entry of the list that a text means: the very text, or the same address in another form.
+fn entry_of(listed: &[String], text: &str) -> Result<Option<String>, ApiError> {
+    if text.is_empty() || text.len() > LONGEST_ENTRY || text.chars().any(char::is_control) {
+        return Err(ApiError::invalid_field("ip", "An entry of the ignore list is expected."));
+    }
+    if let Some(entry) = listed.iter().find(|entry| *entry == text) {
+        return Ok(Some(entry.clone()));
+    }
+    let address: IpOrNet = text.parse()?;
+    Ok(listed.iter().find(|entry| entry.parse() == Ok(address)).cloned())
+}
+
+/// `GET /api/v1/jails/{name}/banned`
+pub fn banned(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let name: JailName = request.parameter()?;
+    let query = request.query();
+    let page = query.page()?;
+    let task = Task::PageOfBans(bans::PageOf {
+        socket: ctx.fail2ban_socket().to_owned(),
+        database: ctx.config.fail2ban_database.clone(),
+        jail: name.to_string(),
+        search: query.text("search")?,
+        page: page.number(),
+        page_size: page.size(),
+    });
+    Ok(Job::new(task, |_, answer| Ok(Response::json(200, &answer))))
+}

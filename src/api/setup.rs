@@ -1,0 +1,165 @@
+//! Setup: once, from the local network, in one transaction.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::error::ApiError;
+use super::{Ctx, Job, Request};
+use crate::config::parse_timezone;
+use crate::domain::client::is_local_network;
+use crate::jobs::{Task, password};
+use crate::server::response::Response;
+
+/// What setup is told.
+#[derive(Debug, Default)]
+pub struct Choices {
+    /// Where the database is to lie, when that is a new file.
+    pub new_database: Option<PathBuf>,
+    /// What is stored: keys and texts.
+    pub settings: Vec<(&'static str, String)>,
+}
+
+/// `GET /api/v1/setup`
+pub fn status(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
+    Ok(Response::json(200, &json!({ "completed": ctx.is_set_up() })))
+}
+
+/// `GET /api/v1/setup/timezone`
+pub fn timezone(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
+    Ok(Response::json(200, &json!({ "timezone": ctx.timezone() })))
+}
+
+/// `POST /api/v1/setup`
+pub fn complete(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    if ctx.is_set_up() {
+        return Err(already_complete());
+    }
+    if !is_local_network(request.admitted.client) {
+        return Err(ApiError::new(
+            403,
+            "setup_local_only",
+            "Setup is accepted from this machine and its local network only.",
+        ));
+    }
+    let (password, choices) = read(ctx, request).map_err(as_bad_request)?;
+    let task = Task::HashPassword(password::Hash { secret: password::secret_form(&password) });
+    // Whoever asked for it wants it done: it goes on when the connection breaks.
+    Ok(Job::new(task, move |ctx, hash| {
+        store(ctx, hash.as_str().unwrap_or_default(), choices)?;
+        Ok(Response::json(201, &json!({ "message": "Setup is complete; log in." })))
+    })
+    .detached())
+}
+
+/// Completes setup with a hash already made; 409 when somebody was faster.
+pub fn store(ctx: &mut Ctx, hash: &str, choices: Choices) -> Result<(), ApiError> {
+    if ctx.store.stored()?.password_hash.is_some() {
+        return Err(already_complete());
+    }
+    if let Some(path) = &choices.new_database {
+        ctx.store.move_to(path)?;
+    }
+    let settings: Vec<(&str, &str)> = choices.settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    if !ctx.store.complete_setup(hash, &settings)? {
+        return Err(already_complete());
+    }
+    ctx.reload_stored()?;
+    Ok(())
+}
+
+fn already_complete() -> ApiError {
+    ApiError::conflict("setup_already_complete", "Setup has been done already; log in, or use bangui set-password.")
+}
+
+/// Of the setup body, every failure is 400.
+fn as_bad_request(mut error: ApiError) -> ApiError {
+    error.status = 400;
+    error
+}
+
+fn read(ctx: &Ctx, request: &Request) -> Result<(String, Choices), ApiError> {
+    let mut fields = request.fields()?;
+    let password: Option<String> = fields.required("master_password");
+    let database: Option<String> = fields.optional("database_path");
+    let socket: Option<String> = fields.optional("fail2ban_socket");
+    let timezone: Option<String> = fields.optional("timezone");
+    let minutes: Option<u32> = fields.optional("session_duration_minutes");
+    if let Some(password) = &password {
+        fields.check(is_good_password(password), "master_password", "strength", PASSWORD_RULE);
+    }
+    if let Some(socket) = &socket {
+        let fine = socket.starts_with('/') && socket.len() <= 107 && !socket.chars().any(char::is_control);
+        fields.check(fine, "fail2ban_socket", "path", "An absolute path of at most 107 bytes is expected.");
+    }
+    if let Some(timezone) = &timezone {
+        fields.check(
+            parse_timezone(timezone).is_ok(),
+            "timezone",
+            "timezone",
+            "An IANA time zone is expected, such as Europe/Berlin.",
+        );
+    }
+    if let Some(minutes) = minutes {
+        fields.check((1..=525_600).contains(&minutes), "session_duration_minutes", "range", "1 to 525600 minutes.");
+    }
+    let new_database = match &database {
+        Some(text) => new_database(ctx, Path::new(text)).unwrap_or_else(|| {
+            fields.check(
+                false,
+                "database_path",
+                "path",
+                "Only the open database, or a new file beside it, can be named.",
+            );
+            None
+        }),
+        None => None,
+    };
+    fields.finish()?;
+    let mut settings = vec![("timezone", timezone.unwrap_or_else(|| "UTC".into()))];
+    settings.extend(socket.map(|socket| ("fail2ban_socket", socket)));
+    settings.extend(minutes.map(|minutes| ("session_minutes", minutes.to_string())));
+    Ok((password.unwrap_or_default(), Choices { new_database, settings }))
+}
+
+/// What a master password must be, in words.
+pub const PASSWORD_RULE: &str = "At least 8 characters (256 at most) with an upper-case letter, a digit and one of !@#$%^&*(), or the SHA-256 hex of such a password.";
+
+/// Whether a master password is allowed.
+pub fn is_good_password(password: &str) -> bool {
+    let length = password.chars().count();
+    password::is_sha256_hex(password)
+        || ((8..=256).contains(&length)
+            && password.chars().any(char::is_uppercase)
+            && password.chars().any(|character| character.is_ascii_digit())
+            && password.chars().any(|character| "!@#$%^&*()".contains(character)))
+}
+
+/// `Some(None)`: the open database. `Some(path)`: a new file beside it. `None`: neither.
+fn new_database(ctx: &Ctx, path: &Path) -> Option<Option<PathBuf>> {
+    let open = ctx.store.path();
+    if path == open || path == ctx.config.database || path.canonicalize().is_ok_and(|path| path == open) {
+        return Some(None);
+    }
+    let directory = path.parent()?.canonicalize().ok()?;
+    let name = path.file_name()?;
+    let is_plain = !path.to_string_lossy().chars().any(char::is_control);
+    let is_new = std::fs::symlink_metadata(path).is_err();
+    (directory == open.parent()? && is_new && is_plain).then(|| Some(directory.join(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_good_password;
+
+    #[test]
+    fn the_password_rule() {
+        for good in ["Correct1!", "ÄÖÜäöü1!", &"a1".repeat(32)] {
+            assert!(is_good_password(good), "{good}");
+        }
+        for bad in ["", "Short1!", "nouppercase1!", "NoDigits!!", "NoSpecial11", &"A1".repeat(32)] {
+            assert!(!is_good_password(bad), "{bad}");
+        }
+        assert!(!is_good_password(&format!("A1!{}", "x".repeat(254))));
+    }
+}

@@ -1,0 +1,84 @@
+//! `bangui check`: tells in plain words whether what the server needs is usable, and what to do if not.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Failure, Invocation};
+use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET};
+use crate::fail2ban::{Client, Daemon};
+use crate::main_loop::control::{self, Order};
+use crate::store::{Error, Store};
+
+/// How long the daemon may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// One line for each thing that is needed. Fails when one is not usable.
+pub fn run(invocation: &Invocation) -> Result<(), Failure> {
+    let config = invocation.config()?;
+    let (stored_socket, database) = check_database(&config);
+    let socket = config.fail2ban_socket.clone().or(stored_socket).unwrap_or_else(|| DEFAULT_FAIL2BAN_SOCKET.into());
+    let results = [database, check_socket(&socket), check_directory(&config.fail2ban_config)];
+    for result in &results {
+        match result {
+            Ok(line) => println!("ok       {line}"),
+            Err(line) => println!("problem  {line}"),
+        }
+    }
+    let problems = results.iter().filter(|result| result.is_err()).count();
+    if problems > 0 {
+        return Err(Failure::failed(format!("{problems} of {} checks found a problem", results.len())));
+    }
+    Ok(())
+}
+
+type Line = Result<String, String>;
+
+fn check_database(config: &Config) -> (Option<std::path::PathBuf>, Line) {
+    match Store::open(&config.database) {
+        Ok(store) => {
+            let stored = store.stored().unwrap_or_default();
+            let state =
+                if stored.password_hash.is_some() { "setup is done" } else { "setup is not done yet: bangui setup" };
+            (stored.fail2ban_socket, Ok(format!("database {}: {state}", store.path().display())))
+        }
+        Err(Error::Locked(path)) => {
+            let line = match control::ask(&path, &Order::IsSetUp) {
+                Some(Ok(true)) => {
+                    Ok(format!("database {}: in use by the running server, setup is done", path.display()))
+                }
+                Some(Ok(false)) => Ok(format!(
+                    "database {}: in use by the running server, setup is not done yet: bangui setup",
+                    path.display()
+                )),
+                Some(Err(problem)) => Err(problem),
+                None => Err(Error::Locked(path).to_string()),
+            };
+            (None, line)
+        }
+        Err(error) => (None, Err(error.to_string())),
+    }
+}
+
+fn check_socket(socket: &Path) -> Line {
+    let mut daemon = Daemon::new(Client::new(socket.to_owned(), PATIENCE));
+    let version = daemon.version().map_err(|error| error.to_string())?;
+    let jails = daemon.jail_names().map_err(|error| error.to_string())?;
+    Ok(format!("fail2ban {} answers at {} and runs {} jails", version.as_str(), socket.display(), jails.len()))
+}
+
+fn check_directory(directory: &Path) -> Line {
+    let shown = directory.display();
+    for name in ["jail.conf", "filter.d", "action.d"] {
+        let path = directory.join(name);
+        if let Err(error) = std::fs::metadata(&path) {
+            return Err(format!(
+                "configuration {shown}: {name}: {error}; name fail2ban's directory with --fail2ban-config, or install fail2ban"
+            ));
+        }
+    }
+    let path = std::ffi::CString::new(directory.as_os_str().as_encoded_bytes()).map_err(|error| error.to_string())?;
+    // SAFETY: the text ends in NUL and outlives the call.
+    let writable = unsafe { libc::access(path.as_ptr(), libc::W_OK) } == 0;
+    let rights = if writable { "can be changed" } else { "can be read, not changed: run as root to edit it" };
+    Ok(format!("configuration {shown} {rights}"))
+}

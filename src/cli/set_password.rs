@@ -1,0 +1,33 @@
+//! `bangui set-password`: replaces the master password, through the running server or without one.
+
+use super::{Failure, Invocation};
+use crate::api::setup::{PASSWORD_RULE, is_good_password};
+use crate::jobs::password::{Hash, secret_form};
+use crate::main_loop::control::{self, Order};
+use crate::store::{Error, Store};
+
+/// Replaces the password.
+pub fn run(invocation: &Invocation) -> Result<(), Failure> {
+    let config = invocation.config()?;
+    let password = invocation.password()?;
+    if !is_good_password(&password) {
+        return Err(Failure::failed(format!("this password is not allowed. {PASSWORD_RULE}")));
+    }
+    let hash = Hash { secret: secret_form(&password) }.run();
+    match Store::open(&config.database) {
+        Ok(mut store) => {
+            let stored = store.stored().map_err(|error| Failure::failed(error.to_string()))?;
+            if stored.password_hash.is_none() {
+                return Err(Failure::failed("setup is not done yet; use bangui setup"));
+            }
+            store.change_password(&hash).map_err(|error| Failure::failed(error.to_string()))?;
+        }
+        Err(Error::Locked(path)) => {
+            let reply = control::ask(&path, &Order::SetPassword { hash });
+            reply.unwrap_or_else(|| Err(Error::Locked(path).to_string())).map_err(Failure::failed)?;
+        }
+        Err(error) => return Err(Failure::failed(error.to_string())),
+    }
+    println!("The password is changed and all sessions have ended.");
+    Ok(())
+}

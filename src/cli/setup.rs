@@ -1,0 +1,39 @@
+//! `bangui setup`: the setup without a browser, through the running server or without one. The time zone and the
+//! socket are those of the settings, where they were given.
+
+use super::{Failure, Invocation};
+use crate::api::setup::{PASSWORD_RULE, is_good_password};
+use crate::jobs::password::{Hash, secret_form};
+use crate::main_loop::control::{self, Order};
+use crate::store::{Error, Store};
+
+const ALREADY: &str = "setup has been done already; bangui set-password replaces the password";
+
+/// Completes setup.
+pub fn run(invocation: &Invocation) -> Result<(), Failure> {
+    let config = invocation.config()?;
+    let password = invocation.password()?;
+    if !is_good_password(&password) {
+        return Err(Failure::failed(format!("this password is not allowed. {PASSWORD_RULE}")));
+    }
+    let hash = Hash { secret: secret_form(&password) }.run();
+    let timezone = config.timezone.clone();
+    let fail2ban_socket = config.fail2ban_socket.as_ref().map(|path| path.to_string_lossy().into_owned());
+    match Store::open(&config.database) {
+        Ok(mut store) => {
+            let mut settings = vec![("timezone", timezone.as_deref().unwrap_or("UTC"))];
+            settings.extend(fail2ban_socket.as_deref().map(|socket| ("fail2ban_socket", socket)));
+            let done = store.complete_setup(&hash, &settings).map_err(|error| Failure::failed(error.to_string()))?;
+            if !done {
+                return Err(Failure::failed(ALREADY));
+            }
+        }
+        Err(Error::Locked(path)) => {
+            let reply = control::ask(&path, &Order::Setup { hash, timezone, fail2ban_socket });
+            reply.unwrap_or_else(|| Err(Error::Locked(path).to_string())).map_err(Failure::failed)?;
+        }
+        Err(error) => return Err(Failure::failed(error.to_string())),
+    }
+    println!("Setup is complete. Start the server with: bangui serve");
+    Ok(())
+}

@@ -1,0 +1,529 @@
+//! One struct with every setting: defaults < configuration file < environment < arguments, checked once, at start.
+//! What setup stores in the database ranks below the file and is joined in later (`Stored` in `store/settings.rs`).
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use crate::domain::address::IpOrNet;
+use crate::server::listen::Address;
+
+/// Every setting of the program.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: Vec<Address>,
+    /// Our own database.
+    pub database: PathBuf,
+    /// fail2ban's socket, where it was given.
+    pub fail2ban_socket: Option<PathBuf>,
+    /// fail2ban's configuration directory.
+    pub fail2ban_config: PathBuf,
+    /// fail2ban's database, where it was given; else the daemon is asked.
+    pub fail2ban_database: Option<PathBuf>,
+    /// A MMDB file, where it was given.
+    pub geoip_database: Option<PathBuf>,
+    /// An IANA time zone, where it was given.
+    pub timezone: Option<String>,
+    /// Proxies that are believed when they say who the client is.
+    pub trusted_proxies: Vec<IpOrNet>,
+    /// Names in a Host header that are us, in lower case.
+    pub allowed_hosts: Vec<String>,
+    /// Directories that log files may lie in.
+    pub allowed_log_dirs: Vec<PathBuf>,
+    /// What comes before `/api`, without a final slash; empty for none.
+    pub base_path: String,
+    /// How much is logged.
+    pub log_level: log::LevelFilter,
+    /// How long a session lasts, in minutes, where it was given.
+    pub session_minutes: Option<u32>,
+    /// Whether the session cookie is for HTTPS only: `None` decides by what a trusted proxy says.
+    pub cookie_secure: Option<bool>,
+    /// Origins that pages of other hosts may call from.
+    pub cors_origins: Vec<String>,
+    /// How to start fail2ban, as a command line, where it was given.
+    pub start_command: Option<String>,
+    /// Requests a minute of a client without a session; 0 = no limit.
+    pub rate_anonymous: u32,
+    /// Requests a minute of a session; 0 = no limit.
+    pub rate_session: u32,
+    /// Bans and unbans a minute of a client; 0 = no limit.
+    pub rate_ban: u32,
+    /// Configuration changes a minute of a client; 0 = no limit.
+    pub rate_config: u32,
+    /// Blocklist imports an hour; 0 = no limit.
+    pub rate_import: u32,
+    /// Every write but login and logout is refused.
+    pub read_only: bool,
+    /// Whether commands that fail2ban runs as root may be edited.
+    pub allow_action_edit: bool,
+    /// Whether lists may be fetched from addresses that are not public.
+    pub allow_private_fetch: bool,
+}
+
+/// One setting: its names, and how its text becomes a value.
+pub struct Setting {
+    /// The option, where it has one.
+    pub option: Option<&'static str>,
+    /// The environment variable. In lower case and without its prefix it is the key in the file.
+    pub variable: &'static str,
+    /// The placeholder of the value in the help.
+    pub value: &'static str,
+    /// One line of help.
+    pub help: &'static str,
+    set: fn(&mut Config, &str) -> Result<(), String>,
+}
+
+const PREFIX: &str = "BANGUI_";
+
+impl Setting {
+    /// The key in a configuration file.
+    pub fn key(&self) -> String {
+        self.variable[PREFIX.len()..].to_ascii_lowercase()
+    }
+}
+
+/// Every setting there is.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        option: Some("listen"),
+        variable: "BANGUI_LISTEN",
+        value: "ADDRESS",
+        help: "address:port or unix:PATH, several by comma (127.0.0.1:8000)",
+        set: |config, text| list(text, parse_listen).map(|found| config.listen = found),
+    },
+    Setting {
+        option: Some("database"),
+        variable: "BANGUI_DATABASE_PATH",
+        value: "FILE",
+        help: "our database (/var/lib/bangui/bangui.db for root, else $XDG_DATA_HOME/bangui/bangui.db)",
+        set: |config, text| path(text).map(|found| config.database = found),
+    },
+    Setting {
+        option: Some("fail2ban-socket"),
+        variable: "BANGUI_FAIL2BAN_SOCKET",
+        value: "FILE",
+        help: "fail2ban's socket (/var/run/fail2ban/fail2ban.sock)",
+        set: |config, text| path(text).map(|found| config.fail2ban_socket = Some(found)),
+    },
+    Setting {
+        option: Some("fail2ban-config"),
+        variable: "BANGUI_FAIL2BAN_CONFIG_DIR",
+        value: "DIR",
+        help: "fail2ban's configuration directory (/etc/fail2ban)",
+        set: |config, text| path(text).map(|found| config.fail2ban_config = found),
+    },
+    Setting {
+        option: Some("fail2ban-database"),
+        variable: "BANGUI_FAIL2BAN_DATABASE_PATH",
+        value: "FILE",
+        help: "fail2ban's database (asked of the daemon)",
+        set: |config, text| path(text).map(|found| config.fail2ban_database = Some(found)),
+    },
+    Setting {
+        option: Some("geoip-database"),
+        variable: "BANGUI_GEOIP_DB_PATH",
+        value: "FILE",
+        help: "a country, city or ASN database in MMDB form (looked for in the usual places)",
+        set: |config, text| path(text).map(|found| config.geoip_database = Some(found)),
+    },
+    Setting {
+        option: Some("timezone"),
+        variable: "BANGUI_TIMEZONE",
+        value: "ZONE",
+        help: "IANA time zone of schedules (UTC)",
+        set: |config, text| parse_timezone(text).map(|found| config.timezone = Some(found)),
+    },
+    Setting {
+        option: Some("trusted-proxies"),
+        variable: "BANGUI_TRUSTED_PROXIES",
+        value: "NETS",
+        help: "addresses or networks of proxies whose X-Forwarded-* headers are believed (none)",
+        set: |config, text| list(text, str::parse::<IpOrNet>).map(|found| config.trusted_proxies = found),
+    },
+    Setting {
+        option: Some("allowed-hosts"),
+        variable: "BANGUI_ALLOWED_HOSTS",
+        value: "NAMES",
+        help: "host names this machine answers to, beside addresses, localhost and its own name (none)",
+        set: |config, text| {
+            list(text, |name| Ok::<_, String>(name.to_ascii_lowercase())).map(|found| config.allowed_hosts = found)
+        },
+    },
+    Setting {
+        option: Some("allowed-log-dirs"),
+        variable: "BANGUI_ALLOWED_LOG_DIRS",
+        value: "DIRS",
+        help: "directories that log files may lie in (/var/log,/config/log)",
+        set: |config, text| list(text, path).map(|found| config.allowed_log_dirs = found),
+    },
+    Setting {
+        option: Some("base-path"),
+        variable: "BANGUI_BASE_PATH",
+        value: "PATH",
+        help: "what a proxy leaves before /api, such as /bangui (none)",
+        set: |config, text| parse_base_path(text).map(|found| config.base_path = found),
+    },
+    Setting {
+        option: Some("log-level"),
+        variable: "BANGUI_LOG_LEVEL",
+        value: "LEVEL",
+        help: "off, error, warn, info, debug or trace (info)",
+        set: |config, text| {
+            let level = text.parse().map_err(|_| "expected off, error, warn, info, debug or trace".to_owned())?;
+            config.log_level = level;
+            Ok(())
+        },
+    },
+    Setting {
+        option: None,
+        variable: "BANGUI_SESSION_DURATION_MINUTES",
+        value: "MINUTES",
+        help: "how long a session lasts, 1 to 525600 (480)",
+        set: |config, text| number(text, 1, 525_600).map(|found| config.session_minutes = Some(found)),
+    },
+    Setting {
+        option: None,
+        variable: "BANGUI_SESSION_COOKIE_SECURE",
+        value: "WHEN",
+        help: "auto, 1 or 0: whether the cookie is for HTTPS only (auto: when a trusted proxy says so)",
+        set: |config, text| {
+            config.cookie_secure = if text == "auto" { None } else { Some(boolean(text)?) };
+            Ok(())
+        },
+    },
+    Setting {
+        option: None,
+        variable: "BANGUI_CORS_ALLOWED_ORIGINS",
+        value: "ORIGINS",
+        help: "origins whose pages may call this API, such as https://panel.example (none)",
+        set: |config, text| list(text, parse_origin).map(|found| config.cors_origins = found),
+    },
+    Setting {
+        option: None,
+        variable: "BANGUI_FAIL2BAN_START_COMMAND",
+        value: "COMMAND",
+        help: "how a restart starts fail2ban (the service manager, else fail2ban-client start)",
+        set: |config, text| {
+            config.start_command = Some(text.to_owned());
+            Ok(())
+        },
+    },
+    Setting {
+        option: None,
+        variable: "BANGUI_RATE_LIMIT_ANONYMOUS",
+        value: "COUNT",
+        help: "requests a minute of a client without a session, 0 = no limit (200)",
+        set: |config, text| number(text, 0, u32::MAX).map(|found| config.rate_anonymous = found),
+    },
+    Setting {
+        option: None,
+        variable: "BANGUI_RATE_LIMIT_SESSION",
+        value: "COUNT",
+        help: "requests a minute of a session, 0 = no limit (1200)",
+        set: |config, text| number(text, 0, u32::MAX).map(|found| config.rate_session = found),
+    },
+    Setting {
+        option: None,
+        variable: "BANGUI_RATE_LIMIT_BAN",
+        value: "COUNT",
+        help: "bans and unbans a minute of a client, 0 = no limit (120)",
+        set: |config, text| number(text, 0, u32::MAX).map(|found| config.rate_ban = found),
+    },
+    Setting {
+        option: None,
+        variable: "BANGUI_RATE_LIMIT_CONFIG",
+        value: "COUNT",
+        help: "configuration changes a minute of a client, 0 = no limit (60)",
+        set: |config, text| number(text, 0, u32::MAX).map(|found| config.rate_config = found),
+    },
+    Setting {
+        option: None,
+        variable: "BANGUI_RATE_LIMIT_IMPORT",
+        value: "COUNT",
+        help: "blocklist imports an hour, 0 = no limit (6)",
+        set: |config, text| number(text, 0, u32::MAX).map(|found| config.rate_import = found),
+    },
+    Setting {
+        option: None,
+        variable: "BANGUI_READ_ONLY",
+        value: "0|1",
+        help: "1 refuses every write but login and logout (0)",
+        set: |config, text| boolean(text).map(|found| config.read_only = found),
+    },
+    Setting {
+        option: None,
+        variable: "BANGUI_ALLOW_ACTION_EDIT",
+        value: "0|1",
+        help: "0 refuses changes of commands that fail2ban runs as root (1)",
+        set: |config, text| boolean(text).map(|found| config.allow_action_edit = found),
+    },
+    Setting {
+        option: None,
+        variable: "BANGUI_ALLOW_PRIVATE_FETCH",
+        value: "0|1",
+        help: "1 lets blocklists come from addresses that are not public, on any port (0)",
+        set: |config, text| boolean(text).map(|found| config.allow_private_fetch = found),
+    },
+];
+
+/// fail2ban's own default.
+pub const DEFAULT_FAIL2BAN_SOCKET: &str = "/var/run/fail2ban/fail2ban.sock";
+/// How long a session lasts when nobody says, in minutes: a working day.
+pub const DEFAULT_SESSION_MINUTES: u32 = 480;
+
+impl Config {
+    /// The defaults, for root or for anyone else. `home` and `data_home` are the values of HOME and XDG_DATA_HOME.
+    pub fn defaults(is_root: bool, home: Option<&str>, data_home: Option<&str>) -> Self {
+        let database = if is_root {
+            PathBuf::from("/var/lib/bangui/bangui.db")
+        } else {
+            data_home
+                .filter(|text| text.starts_with('/'))
+                .map(PathBuf::from)
+                .unwrap_or_else(|| Path::new(home.unwrap_or("/tmp")).join(".local/share"))
+                .join("bangui/bangui.db")
+        };
+        Self {
+            listen: vec![Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 8000)))],
+            database,
+            fail2ban_socket: None,
+            fail2ban_config: "/etc/fail2ban".into(),
+            fail2ban_database: None,
+            geoip_database: None,
+            timezone: None,
+            trusted_proxies: Vec::new(),
+            allowed_hosts: Vec::new(),
+            allowed_log_dirs: vec!["/var/log".into(), "/config/log".into()],
+            base_path: String::new(),
+            log_level: log::LevelFilter::Info,
+            session_minutes: None,
+            cookie_secure: None,
+            cors_origins: Vec::new(),
+            start_command: None,
+            rate_anonymous: 200,
+            rate_session: 1200,
+            rate_ban: 120,
+            rate_config: 60,
+            rate_import: 6,
+            read_only: false,
+            allow_action_edit: true,
+            allow_private_fetch: false,
+        }
+    }
+
+    /// Joins the layers, the later the stronger. `options` are pairs of an option's name and its value, as given.
+    pub fn load(
+        defaults: Self,
+        file: Option<&Path>,
+        environment: &BTreeMap<String, String>,
+        options: &[(String, String)],
+    ) -> Result<Self, String> {
+        let mut config = defaults;
+        if let Some(file) = file {
+            let text =
+                std::fs::read_to_string(file).map_err(|error| format!("--config {}: {error}", file.display()))?;
+            config.apply_file(&text).map_err(|problem| format!("{}: {problem}", file.display()))?;
+        }
+        for setting in SETTINGS {
+            if let Some(text) = environment.get(setting.variable).filter(|text| !text.is_empty()) {
+                (setting.set)(&mut config, text.trim())
+                    .map_err(|problem| format!("{}: {problem}", setting.variable))?;
+            }
+        }
+        for (name, text) in join_repeated(options) {
+            let setting = SETTINGS
+                .iter()
+                .find(|setting| setting.option == Some(name.as_str()))
+                .ok_or_else(|| format!("unknown option --{name}; see --help"))?;
+            (setting.set)(&mut config, text.trim()).map_err(|problem| format!("--{name}: {problem}"))?;
+        }
+        Ok(config)
+    }
+
+    /// `key = value` lines; `#` starts a comment line; quotes around a value are dropped; a key that repeats adds to a list.
+    fn apply_file(&mut self, text: &str) -> Result<(), String> {
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (key, value) =
+                line.split_once('=').ok_or_else(|| format!("line {}: expected key = value", index + 1))?;
+            let value = value.trim();
+            let value = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
+            pairs.push((key.trim().to_owned(), value.to_owned()));
+        }
+        for (key, value) in join_repeated(&pairs) {
+            let setting =
+                SETTINGS.iter().find(|setting| setting.key() == key).ok_or_else(|| format!("unknown key {key:?}"))?;
+            (setting.set)(self, &value).map_err(|problem| format!("{key}: {problem}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Values of a name given several times, joined by commas, in the order of first use.
+fn join_repeated(pairs: &[(String, String)]) -> Vec<(String, String)> {
+    let mut joined: Vec<(String, String)> = Vec::new();
+    for (name, value) in pairs {
+        match joined.iter_mut().find(|(known, _)| known == name) {
+            Some((_, all)) => {
+                all.push(',');
+                all.push_str(value);
+            }
+            None => joined.push((name.clone(), value.clone())),
+        }
+    }
+    joined
+}
+
+fn list<V, E: ToString>(text: &str, parse: impl Fn(&str) -> Result<V, E>) -> Result<Vec<V>, String> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+        .map(|item| parse(item).map_err(|problem| format!("{item:?}: {}", problem.to_string())))
+        .collect()
+}
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() || text.contains('\0') {
+        return Err("expected a path".into());
+    }
+    std::path::absolute(text).map_err(|error| error.to_string())
+}
+
+fn number(text: &str, least: u32, most: u32) -> Result<u32, String> {
+    text.parse()
+        .ok()
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| format!("expected a whole number from {least} to {most}"))
+}
+
+fn boolean(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err("expected 1 or 0".into()),
+    }
+}
+
+fn parse_listen(text: &str) -> Result<Address, String> {
+    if let Some(path_text) = text.strip_prefix("unix:") {
+        return path(path_text).map(Address::Unix);
+    }
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Ok(Address::Tcp(address));
+    }
+    // A bare address or `localhost:PORT` are what people write; nothing is looked up in DNS.
+    if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return Ok(Address::Tcp(SocketAddr::new(ip, 8000)));
+    }
+    if let Some(port) = text.strip_prefix("localhost:").and_then(|port| port.parse().ok()) {
+        return Ok(Address::Tcp(SocketAddr::from(([127, 0, 0, 1], port))));
+    }
+    Err("expected ADDRESS:PORT, [ADDRESS]:PORT or unix:PATH".into())
+}
+
+/// An IANA time zone name that this program knows.
+pub fn parse_timezone(text: &str) -> Result<String, String> {
+    jiff::tz::TimeZone::get(text)
+        .map(|_| text.to_owned())
+        .map_err(|_| format!("{text:?} is not a known time zone; expected an IANA name such as Europe/Berlin"))
+}
+
+fn parse_origin(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    match host {
+        Some(host) if !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/') => {
+            Ok(text.to_ascii_lowercase())
+        }
+        _ => Err("expected scheme://host[:port], without a path".into()),
+    }
+}
+
+fn parse_base_path(text: &str) -> Result<String, String> {
+    let trimmed = text.trim_end_matches('/');
+    let segments_fine = trimmed.split('/').skip(1).all(|segment| {
+        !segment.is_empty()
+            && segment != "."
+            && segment != ".."
+            && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+    });
+    if trimmed.is_empty() || (trimmed.starts_with('/') && segments_fine) {
+        Ok(trimmed.to_owned())
+    } else {
+        Err("expected a path such as /bangui".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(file: &str, environment: &[(&str, &str)], options: &[(&str, &str)]) -> Result<Config, String> {
+        let own = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+        };
+        let mut config = Config::defaults(true, None, None);
+        config.apply_file(file)?;
+        Config::load(config, None, &own(environment).into_iter().collect(), &own(options))
+    }
+
+    #[test]
+    fn later_layers_win() {
+        let file = "# comment\nlisten = 127.0.0.1:1\nlog_level=debug\ndatabase_path = \"/a b\"\n";
+        let config = load(file, &[("BANGUI_LISTEN", "127.0.0.1:2")], &[("listen", "127.0.0.1:3")]).unwrap();
+        assert_eq!(config.listen, [Address::Tcp("127.0.0.1:3".parse().unwrap())]);
+        assert_eq!(config.log_level, log::LevelFilter::Debug);
+        assert_eq!(config.database, Path::new("/a b"));
+        let config = load(file, &[("BANGUI_LISTEN", "127.0.0.1:2"), ("BANGUI_LOG_LEVEL", "")], &[]).unwrap();
+        assert_eq!(config.listen, [Address::Tcp("127.0.0.1:2".parse().unwrap())]);
+        assert_eq!(config.log_level, log::LevelFilter::Debug);
+    }
+
+    #[test]
+    fn several_addresses_of_every_kind() {
+        let config = load("", &[], &[("listen", "[::1]:80,unix:/run/x"), ("listen", "10.0.0.1")]).unwrap();
+        assert_eq!(config.listen.len(), 3);
+        assert_eq!(config.listen[1], Address::Unix("/run/x".into()));
+    }
+
+    #[test]
+    fn wrong_values_say_which_and_what_was_expected() {
+        for (name, value) in [
+            ("listen", "example.org:80"),
+            ("log-level", "loud"),
+            ("timezone", "Mars/Olympus"),
+            ("base-path", "//evil"),
+            ("base-path", "bangui"),
+            ("trusted-proxies", "10.0.0.0/33"),
+            ("nonsense", "1"),
+        ] {
+            let problem = load("", &[], &[(name, value)]).unwrap_err();
+            assert!(problem.contains(name) && !problem.contains('\n'), "{problem}");
+        }
+        assert!(load("colour = red", &[], &[]).is_err());
+        assert!(load("just words", &[], &[]).is_err());
+        assert!(load("", &[("BANGUI_RATE_LIMIT_BAN", "-1")], &[]).is_err());
+    }
+
+    #[test]
+    fn names_are_unique_and_follow_one_pattern() {
+        for (index, setting) in SETTINGS.iter().enumerate() {
+            assert!(setting.variable.starts_with(PREFIX));
+            assert!(SETTINGS[index + 1..].iter().all(|other| other.variable != setting.variable));
+            assert!(
+                setting.option.is_none() || SETTINGS[index + 1..].iter().all(|other| other.option != setting.option)
+            );
+        }
+    }
+
+    #[test]
+    fn the_database_of_a_user_lies_in_their_home() {
+        assert_eq!(Config::defaults(false, Some("/h"), None).database, Path::new("/h/.local/share/bangui/bangui.db"));
+        assert_eq!(Config::defaults(false, Some("/h"), Some("/d")).database, Path::new("/d/bangui/bangui.db"));
+        assert!(Config::defaults(false, Some("/h"), Some("rel")).database.starts_with("/h"));
+    }
+}

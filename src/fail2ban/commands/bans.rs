@@ -1,0 +1,173 @@
+//! Bans: made, lifted and listed. Addresses go out in the form the caller gives; `domain::address` knows the right one.
+
+use super::{Daemon, not_an_option, unexpected};
+use crate::domain::address::IpOrNet;
+use crate::domain::names::JailName;
+use crate::fail2ban::error::Error;
+use crate::fail2ban::value::Value;
+
+/// One line of `get J banip --with-time`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BanLine<'a> {
+    /// What is banned: an address or a network, or whatever somebody else had the daemon ban.
+    pub ip: &'a str,
+    /// When it was banned, `YYYY-MM-DD HH:MM:SS` in the daemon's own time zone, which nobody tells.
+    pub banned_at_local: &'a str,
+    /// Seconds it lasts, -1 for ever.
+    pub seconds: i64,
+}
+
+/// Takes such a line apart; `None` where it is none. What is banned may hold anything, so it is read from the end.
+pub fn parse_ban_line(line: &str) -> Option<BanLine<'_>> {
+    let (ip, times) = line.rsplit_once(" \t")?;
+    let (start, end) = times.split_once(" + ")?;
+    let (seconds, _) = end.split_once(" = ")?;
+    Some(BanLine { ip, banned_at_local: start, seconds: seconds.parse().ok()? })
+}
+
+impl Daemon {
+    /// Bans addresses and returns how many were not banned before. Their actions run before the answer comes, so it may take seconds each.
+    /// A daemon before 0.10 takes one at a time, bans a moment later and does not say: there all of them count.
+    pub fn ban(&mut self, jail: &JailName, addresses: &[IpOrNet]) -> Result<u64, Error> {
+        let texts: Vec<String> = addresses.iter().map(IpOrNet::to_string).collect();
+        let modern = self.version()?.is_modern();
+        let mut words = vec!["set", jail.as_str(), "banip"];
+        if modern {
+            words.extend(texts.iter().map(String::as_str));
+            return counted(&self.client.call(&words)?);
+        }
+        for text in &texts {
+            words.truncate(3);
+            words.push(text);
+            self.client.call(&words)?;
+        }
+        Ok(texts.len() as u64)
+    }
+
+    /// Lifts bans of one jail and returns how many there were. The texts are canonical, or exactly what the daemon lists.
+    pub fn unban(&mut self, jail: &JailName, texts: &[&str]) -> Result<u64, Error> {
+        for text in texts {
+            not_an_option(text)?;
+        }
+        if texts.is_empty() {
+            return Ok(0);
+        }
+        let mut words = vec!["set", jail.as_str(), "unbanip"];
+        if self.version()?.is_modern() {
+            words.extend(texts);
+            return counted(&self.client.call(&words)?);
+        }
+        let mut lifted = 0;
+        for text in texts {
+            words.truncate(3);
+            words.push(text);
+            match self.client.call(&words) {
+                Ok(_) => lifted += 1,
+                Err(Error::Refused { class, message })
+                    if class == "ValueError" && message.contains("is not banned") => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(lifted)
+    }
+
+    /// Lifts bans in all jails and returns how many there were.
+    pub fn unban_everywhere(&mut self, texts: &[&str]) -> Result<u64, Error> {
+        for text in texts {
+            not_an_option(text)?;
+        }
+        if texts.is_empty() {
+            return Ok(0);
+        }
+        if self.version()?.is_modern() {
+            let mut words = vec!["unban"];
+            words.extend(texts);
+            return counted(&self.client.call(&words)?);
+        }
+        let mut lifted = 0;
+        for jail in self.jail_names()? {
+            lifted += self.unban(&jail, texts)?;
+        }
+        Ok(lifted)
+    }
+
+    /// Lifts all bans of all jails and returns how many there were. The daemon forgets their history, too.
+    pub fn unban_all(&mut self) -> Result<u64, Error> {
+        if self.version()?.is_modern() {
+            return counted(&self.client.call(&["unban", "--all"])?);
+        }
+        let mut lifted = 0;
+        for jail in self.jail_names()? {
+            let mut texts = Vec::new();
+            self.each_banned(&jail, &mut |text| texts.push(text.to_owned()))?;
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            lifted += self.unban(&jail, &texts)?;
+        }
+        Ok(lifted)
+    }
+
+    /// Hands over what a jail has banned, one after the other (from 0.11 in the order in which they end), and returns their number.
+    pub fn each_banned(&mut self, jail: &JailName, visit: &mut dyn FnMut(&str)) -> Result<usize, Error> {
+        let version = self.version()?;
+        if version.is_modern() {
+            let property = if version.has_ban_times() { "banip" } else { "banned" };
+            return self.client.ask_strings(&["get", jail.as_str(), property], visit);
+        }
+        let status = self.client.ask(&["status", jail.as_str()])?;
+        let actions = status.lookup("Actions");
+        let list = actions.and_then(|actions| actions.lookup("Banned IP list")?.items());
+        let texts = list.ok_or_else(|| unexpected("its bans"))?.iter().filter_map(Value::as_str);
+        Ok(texts.map(visit).count())
+    }
+
+    /// The same with their times, from 0.11; `None` from an older daemon. A line of unknown form is passed over and not counted.
+    pub fn each_banned_with_time(
+        &mut self,
+        jail: &JailName,
+        visit: &mut dyn FnMut(BanLine<'_>),
+    ) -> Result<Option<usize>, Error> {
+        if !self.version()?.has_ban_times() {
+            return Ok(None);
+        }
+        let mut count = 0;
+        let mut parse = |line: &str| {
+            if let Some(ban) = parse_ban_line(line) {
+                count += 1;
+                visit(ban);
+            }
+        };
+        self.client.ask_strings(&["get", jail.as_str(), "banip", "--with-time"], &mut parse)?;
+        Ok(Some(count))
+    }
+
+    /// Whether exactly this is banned by the jail. The daemon looks through its whole list, so for more than a few fetch that instead.
+    pub fn is_banned(&mut self, jail: &JailName, text: &str) -> Result<bool, Error> {
+        if self.version()?.is_modern() {
+            let answer = self.client.ask(&["get", jail.as_str(), "banned", not_an_option(text)?])?;
+            return answer.as_bool().ok_or_else(|| unexpected("a ban"));
+        }
+        let mut found = false;
+        self.each_banned(jail, &mut |banned| found |= banned == text)?;
+        Ok(found)
+    }
+
+    /// The jails that have exactly this banned.
+    pub fn jails_banning(&mut self, text: &str) -> Result<Vec<JailName>, Error> {
+        if self.version()?.is_modern() {
+            let answer = self.client.ask(&["banned", not_an_option(text)?])?;
+            let names = answer.items().and_then(|lists| lists.first()?.texts()).ok_or_else(|| unexpected("a ban"))?;
+            return Ok(names.iter().filter_map(|name| JailName::from_daemon(name).ok()).collect());
+        }
+        let mut banning = Vec::new();
+        for jail in self.jail_names()? {
+            if self.is_banned(&jail, text)? {
+                banning.push(jail);
+            }
+        }
+        Ok(banning)
+    }
+}
+
+fn counted(value: &Value) -> Result<u64, Error> {
+    value.as_i64().and_then(|number| number.try_into().ok()).ok_or_else(|| unexpected("a number of bans"))
+}

@@ -1,0 +1,135 @@
+//! What can go wrong between us and the daemon, in words that say what to do.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::encode::EncodeError;
+use super::pickle::PickleError;
+use super::value::Value;
+
+/// Why the daemon did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Error {
+    /// Nobody answers at the socket.
+    Unreachable {
+        /// The socket.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        why: String,
+    },
+    /// The daemon is there and did not answer in time: it runs one command at a time for all its clients.
+    Busy {
+        /// How long it was waited for; zero where the client rested instead of asking.
+        waited: Duration,
+    },
+    /// The process behind the socket belongs to neither root nor us, so nothing was sent to it.
+    Untrusted {
+        /// The socket.
+        path: PathBuf,
+        /// The user the process behind it runs as.
+        uid: u32,
+    },
+    /// What came back is no answer of fail2ban's, or broke off.
+    Protocol(String),
+    /// The request holds what cannot be sent; nothing was sent.
+    Unsendable(String),
+    /// The daemon has no such jail.
+    UnknownJail(String),
+    /// The daemon refused.
+    Refused {
+        /// The Python class of its exception, `ValueError` for example.
+        class: String,
+        /// Its text.
+        message: String,
+    },
+    /// The daemon is going down.
+    ShuttingDown,
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Error::Unreachable { path, why } => {
+                write!(f, "cannot reach fail2ban at {}: {why}", path.display())
+            }
+            Error::Busy { waited } if waited.is_zero() => {
+                write!(f, "fail2ban is busy: it did not answer the last call; try again shortly")
+            }
+            Error::Busy { waited } => {
+                let ms = waited.as_millis();
+                write!(f, "fail2ban is busy: no answer within {ms} ms; try again shortly")
+            }
+            Error::Untrusted { path, uid } => {
+                write!(
+                    f,
+                    "the process behind {} runs as user {uid}, neither root nor us: check who made that socket",
+                    path.display()
+                )
+            }
+            Error::Protocol(what) => write!(f, "{what}: check that the socket is fail2ban's"),
+            Error::Unsendable(what) => write!(f, "{what}"),
+            Error::UnknownJail(name) => write!(f, "fail2ban has no jail '{name}': check the name, or start it"),
+            Error::Refused { class, message } => write!(f, "fail2ban refused: {message} ({class})"),
+            Error::ShuttingDown => write!(f, "fail2ban is shutting down: start it again, or wait"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<PickleError> for Error {
+    fn from(error: PickleError) -> Error {
+        Error::Protocol(error.to_string())
+    }
+}
+
+impl From<EncodeError> for Error {
+    fn from(error: EncodeError) -> Error {
+        Error::Unsendable(error.to_string())
+    }
+}
+
+/// Turns a reply into its payload or into the error it reports.
+pub(super) fn unwrap_reply(reply: Value) -> Result<Value, Error> {
+    match reply {
+        Value::Tuple(mut parts) if parts.len() == 2 => {
+            let payload = parts.pop().unwrap_or(Value::None);
+            match parts[0].as_i64() {
+                Some(0) => Ok(payload),
+                Some(1) => Err(reported(&payload)),
+                _ => Err(unexpected()),
+            }
+        }
+        Value::Str(text) => match text.strip_prefix("ERROR:") {
+            Some(message) => Err(Error::Refused { class: "ERROR".to_owned(), message: message.trim().to_owned() }),
+            None => Err(unexpected()),
+        },
+        Value::List(items) if items.first().and_then(Value::as_str) == Some("SHUTDOWN") => Err(Error::ShuttingDown),
+        _ => Err(unexpected()),
+    }
+}
+
+fn unexpected() -> Error {
+    Error::Protocol("the reply has not the form of fail2ban's".to_owned())
+}
+
+/// The error an exception stands for.
+fn reported(exception: &Value) -> Error {
+    let Value::Object { name, args, .. } = exception else {
+        return Error::Refused { class: "unknown".to_owned(), message: exception.shown() };
+    };
+    let args = args.items().unwrap_or_default();
+    if name == "UnknownJailException" {
+        return Error::UnknownJail(args.first().map(Value::shown).unwrap_or_default());
+    }
+    let message = match args {
+        // File errors are (errno, text, path); on Python 2 the path is missing.
+        [Value::Int(_), Value::Str(text), Value::Str(path)] => format!("{text}: {path}"),
+        [Value::Int(_), Value::Str(text)] => text.clone(),
+        [first, ..] => first.shown(),
+        [] => name.clone(),
+    };
+    Error::Refused { class: name.clone(), message }
+}

@@ -1,0 +1,172 @@
+//! Runs another program to its end, or to a deadline, and keeps what it wrote.
+//!
+//! It blocks: it is meant for a child process of ours. No shell is involved.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::os::fd::FromRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How much of each output is kept, in bytes: the commands of a hundred jails take a tenth of it.
+const MAX_OUTPUT: u64 = 8 << 20;
+/// How often it is asked whether the program has ended. The client of fail2ban takes 60 ms at least.
+const ROUND: Duration = Duration::from_millis(5);
+
+/// How a program ended and what it wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// Whether its exit code was 0.
+    pub success: bool,
+    /// What it wrote for the next program.
+    pub stdout: String,
+    /// What it wrote for a person.
+    pub stderr: String,
+}
+
+impl Outcome {
+    /// The last thing it wrote that may say what was wrong.
+    pub fn reason(&self) -> String {
+        let errors = errors_in(&self.stderr);
+        let said = self.stdout.trim();
+        match (errors.is_empty(), said.is_empty()) {
+            (_, false) => said.to_owned(),
+            (false, true) => errors,
+            (true, true) => self.stderr.lines().last().unwrap_or("it did not say why").to_owned(),
+        }
+    }
+}
+
+/// The text of the lines fail2ban logs as errors, without time and module.
+pub(super) fn errors_in(stderr: &str) -> String {
+    let errors = stderr.lines().filter_map(|line| Some(line.split_once(" ERROR ")?.1.trim()));
+    errors.collect::<Vec<_>>().join("; ")
+}
+
+/// Why a program did not run to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NotRun {
+    /// There is no such program, or it may not be run.
+    Missing,
+    /// It could not be started.
+    Failed(String),
+    /// It took too long and was killed.
+    TooLong,
+}
+
+/// Where a program is: a path as it is, a plain name where the search path finds it. `None` where it may not be run.
+pub(super) fn find(program: &Path) -> Option<PathBuf> {
+    let runs =
+        |path: &Path| path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0);
+    if program.components().count() > 1 {
+        return runs(program).then(|| program.to_owned());
+    }
+    // A service may be started without one.
+    let search = std::env::var_os("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".into());
+    std::env::split_paths(&search).map(|directory| directory.join(program)).find(|path| runs(path))
+}
+
+/// Runs a program, at most for `limit`.
+pub(super) fn run(program: &Path, args: &[&OsStr], limit: Duration) -> Result<Outcome, NotRun> {
+    let program = find(program).ok_or(NotRun::Missing)?;
+    let failed = |error: std::io::Error| NotRun::Failed(error.to_string());
+    let (mut stdout, mut stderr) = (memory_file().map_err(failed)?, memory_file().map_err(failed)?);
+    let mut command = Command::new(program);
+    command.args(args).current_dir("/").stdin(Stdio::null());
+    // Paths and expressions may hold any letter, and Python would refuse to print them in the plain locale of a service.
+    command.env("LC_ALL", "C.UTF-8").env("PYTHONIOENCODING", "utf-8:backslashreplace");
+    command.stdout(stdout.try_clone().map_err(failed)?).stderr(stderr.try_clone().map_err(failed)?);
+    let mut child = command.spawn().map_err(failed)?;
+    let deadline = Instant::now() + limit;
+    loop {
+        match child.try_wait().map_err(failed)? {
+            Some(status) => {
+                return Ok(Outcome {
+                    success: status.success(),
+                    stdout: content(&mut stdout),
+                    stderr: content(&mut stderr),
+                });
+            }
+            None if Instant::now() < deadline => std::thread::sleep(ROUND),
+            None => {
+                // It may end by itself between the two, so neither result matters.
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(NotRun::TooLong);
+            }
+        }
+    }
+}
+
+/// Starts a program that may go on for ever, in a session of its own so that it outlives us, without anything of ours but the environment.
+pub(super) fn start(program: &Path, args: &[&OsStr]) -> Result<std::process::Child, NotRun> {
+    let program = find(program).ok_or(NotRun::Missing)?;
+    let mut command = Command::new(program);
+    command.args(args).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // SAFETY: between fork and exec only setsid runs, which is async-signal-safe and touches no memory.
+    unsafe {
+        command.pre_exec(|| {
+            // It fails only for the leader of a group, which a fresh child is not.
+            libc::setsid();
+            Ok(())
+        });
+    }
+    command.spawn().map_err(|error| NotRun::Failed(error.to_string()))
+}
+
+/// A file without a name, so that a program can write more than a pipe holds while nobody reads.
+fn memory_file() -> std::io::Result<File> {
+    // SAFETY: the name is a constant string with its zero; the result is a new descriptor or -1.
+    let descriptor = unsafe { libc::memfd_create(c"output".as_ptr(), libc::MFD_CLOEXEC) };
+    if descriptor < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor was just made and belongs to nobody else.
+    Ok(unsafe { File::from_raw_fd(descriptor) })
+}
+
+fn content(file: &mut File) -> String {
+    let mut bytes = Vec::new();
+    // A file in memory can be read as long as there is memory; what was read until then is worth having.
+    let _ = file.rewind().and_then(|()| file.take(MAX_OUTPUT).read_to_end(&mut bytes));
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, limit: Duration) -> Result<Outcome, NotRun> {
+        run(Path::new("sh"), &["-c".as_ref(), script.as_ref()], limit)
+    }
+
+    #[test]
+    fn both_outputs_and_the_code_are_kept() {
+        let outcome =
+            shell("echo out; echo '2026 x [1]: ERROR   bad thing' >&2; exit 3", Duration::from_secs(10)).unwrap();
+        assert_eq!((outcome.success, outcome.stdout.as_str()), (false, "out\n"));
+        assert_eq!(errors_in(&outcome.stderr), "bad thing");
+        let long = shell("i=0; while [ $i -lt 20000 ]; do echo 0123456789; i=$((i+1)); done", Duration::from_secs(30))
+            .unwrap();
+        assert_eq!(long.stdout.len(), 220_000);
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_ended() {
+        let start = Instant::now();
+        assert_eq!(shell("exec sleep 60", Duration::from_millis(100)), Err(NotRun::TooLong));
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_missing_program_is_missing() {
+        assert_eq!(run(Path::new("no-such-program"), &[], ROUND), Err(NotRun::Missing));
+        assert_eq!(find(Path::new("/etc/passwd")), None);
+        assert_eq!(find(Path::new("/etc")), None);
+        assert!(find(Path::new("sh")).is_some_and(|path| path.is_absolute()));
+    }
+}

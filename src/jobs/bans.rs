@@ -1,0 +1,272 @@
+//! Bans, in a child: the actions behind a ban may take seconds, and a list may be long.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Failure;
+use super::frames::FrameWriter;
+use crate::domain::address::IpOrNet;
+use crate::domain::names::JailName;
+use crate::domain::page::Page;
+use crate::domain::time::rfc3339;
+use crate::fail2ban::database::{BanTimes, Database};
+use crate::fail2ban::{Client, Daemon, Error};
+
+/// How long a daemon that is free may take to say so.
+const ANSWERS: Duration = Duration::from_secs(2);
+/// How long a ban or its removal may take: each runs the commands of an action.
+const CHANGES: Duration = Duration::from_secs(60);
+/// How long a list may take: 100 000 bans are 1.3 s on a fast machine.
+const LISTS: Duration = Duration::from_secs(30);
+/// How long a page of fail2ban's database may wait for the daemon's own writing.
+const DATABASE: Duration = Duration::from_millis(500);
+
+/// A daemon that has just answered, with patience for what comes.
+pub(super) fn answering(socket: &std::path::Path, patience: Duration) -> Result<Daemon, Error> {
+    let mut daemon = Daemon::new(Client::new(socket.to_owned(), ANSWERS));
+    daemon.ping()?;
+    daemon.client_mut().set_patience(patience);
+    Ok(daemon)
+}
+
+/// A name that was checked before it became text.
+pub(super) fn checked(jail: &str) -> Result<JailName, Failure> {
+    JailName::from_daemon(jail).map_err(|error| Failure::Conflict(error.to_string()))
+}
+
+/// Ban an address.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Ban {
+    /// fail2ban's socket.
+    pub socket: PathBuf,
+    /// The jail.
+    pub jail: String,
+    /// Canonical text of an address or a network.
+    pub ip: String,
+    /// Ban it although it is on the jail's ignore list.
+    pub force: bool,
+}
+
+impl Ban {
+    /// The number of new bans: 0 when it was banned already.
+    pub fn run(self) -> Result<Value, Failure> {
+        let mut daemon = answering(&self.socket, CHANGES)?;
+        let jail = checked(&self.jail)?;
+        let target: IpOrNet = self.ip.parse().map_err(|_| Failure::Conflict(format!("{} is no address", self.ip)))?;
+        // Also tells whether there is such a jail.
+        let ignored = daemon.ignore_list(&jail)?;
+        let covers = |entry: &&String| entry.parse::<IpOrNet>().is_ok_and(|entry| entry.overlaps(&target));
+        if let Some(entry) = ignored.iter().find(covers).filter(|_| !self.force) {
+            let text = format!(
+                "{} is on the ignore list of {} ({entry}); use force to ban it all the same.",
+                self.ip, self.jail
+            );
+            return Err(Failure::Conflict(text));
+        }
+        let count = daemon.ban(&jail, &[target])?;
+        Ok(json!(count))
+    }
+}
+
+/// Remove bans.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Unban {
+    /// fail2ban's socket.
+    pub socket: PathBuf,
+    /// The jail; `None` is every jail.
+    pub jail: Option<String>,
+    /// What is banned; `None` is everything.
+    pub ip: Option<String>,
+}
+
+impl Unban {
+    /// The number of bans removed.
+    pub fn run(self) -> Result<Value, Failure> {
+        let mut daemon = answering(&self.socket, CHANGES)?;
+        let jail = self.jail.as_deref().map(checked).transpose()?;
+        let count = match (&jail, &self.ip) {
+            (None, None) => daemon.unban_all()?,
+            (None, Some(ip)) => daemon.unban_everywhere(&[ip])?,
+            (Some(jail), Some(ip)) => {
+                // An unknown jail is to be told from an address that is not banned.
+                daemon.counters(jail)?;
+                daemon.unban(jail, &[ip])?
+            }
+            (Some(jail), None) => empty(&mut daemon, jail)?,
+        };
+        Ok(json!(count))
+    }
+}
+
+/// Empties one jail, a few at a time, so that other clients of the daemon have their turn.
+fn empty(daemon: &mut Daemon, jail: &JailName) -> Result<u64, Error> {
+    let mut banned = Vec::new();
+    daemon.each_banned(jail, &mut |text| banned.push(text.to_owned()))?;
+    let mut count = 0;
+    for some in banned.chunks(100) {
+        let texts: Vec<&str> = some.iter().map(String::as_str).collect();
+        count += daemon.unban(jail, &texts)?;
+    }
+    Ok(count)
+}
+
+/// Stream the bans in force as `ActiveBanListResponse`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct List {
+    /// fail2ban's socket.
+    pub socket: PathBuf,
+    /// fail2ban's database, where it was given; else the daemon is asked.
+    pub database: Option<PathBuf>,
+    /// One jail only.
+    pub jail: Option<String>,
+}
+
+/// `ActiveBan` of the contract.
+#[derive(Debug, Serialize)]
+struct ActiveBan<'a> {
+    ip: &'a str,
+    jail: &'a str,
+    banned_at: Option<String>,
+    expires_at: Option<String>,
+    ban_count: i64,
+    country: Option<&'a str>,
+}
+
+impl List {
+    /// Writes the answer.
+    pub fn run(self, out: &mut FrameWriter<'_>) -> Result<Value, Failure> {
+        let mut daemon = answering(&self.socket, LISTS)?;
+        let only = self.jail.as_deref().map(checked).transpose()?;
+        let jails = match &only {
+            Some(jail) => {
+                daemon.counters(jail)?;
+                vec![jail.clone()]
+            }
+            None => daemon.jail_names()?,
+        };
+        let times = Times::read(self.database, only.as_ref(), &mut daemon);
+        let mut total = 0_u64;
+        let mut broken = None;
+        write(out, br#"{"items":["#, &mut broken);
+        for jail in &jails {
+            let visited = daemon.each_banned(jail, &mut |ip| {
+                if total > 0 {
+                    write(out, b",", &mut broken);
+                }
+                total += 1;
+                if let Err(error) = serde_json::to_writer(&mut *out, &ActiveBan::new(ip, jail, times.of(jail, ip))) {
+                    broken = Some(error.to_string());
+                }
+            });
+            match visited {
+                // A jail that stopped meanwhile has no bans in force.
+                Err(Error::UnknownJail(_)) if only.is_none() => {}
+                other => drop(other?),
+            }
+        }
+        write(out, format!(r#"],"total":{total}}}"#).as_bytes(), &mut broken);
+        // Nobody listens any more: there is nobody to tell either.
+        broken.map_or(Ok(Value::Null), |_| Err(Failure::Crashed))
+    }
+}
+
+fn write(out: &mut FrameWriter<'_>, bytes: &[u8], broken: &mut Option<String>) {
+    if let Err(error) = out.write_all(bytes) {
+        *broken = Some(error.to_string());
+    }
+}
+
+impl<'a> ActiveBan<'a> {
+    fn new(ip: &'a str, jail: &'a JailName, times: Option<&BanTimes>) -> Self {
+        Self {
+            ip,
+            jail: jail.as_str(),
+            banned_at: times.map(|times| rfc3339(times.banned_at)),
+            expires_at: times.and_then(BanTimes::ends_at).map(rfc3339),
+            ban_count: times.map_or(1, |times| times.count.max(1)),
+            country: None,
+        }
+    }
+}
+
+/// When the bans in force were made, as the daemon's database knows it. Where that cannot be read the times are
+/// unknown: the texts of the socket are in the daemon's own time zone, which nobody tells.
+struct Times {
+    by_jail: HashMap<String, HashMap<String, BanTimes>>,
+}
+
+impl Times {
+    fn read(given: Option<PathBuf>, jail: Option<&JailName>, daemon: &mut Daemon) -> Self {
+        let mut by_jail: HashMap<String, HashMap<String, BanTimes>> = HashMap::new();
+        if let Some(database) = open_database(given, daemon) {
+            let read = database.each_current(jail.map(JailName::as_str), &mut |ban| {
+                by_jail.entry(ban.jail).or_default().insert(ban.ip, ban.times);
+            });
+            if read.is_err() {
+                by_jail.clear();
+            }
+        }
+        Self { by_jail }
+    }
+
+    fn of(&self, jail: &JailName, ip: &str) -> Option<&BanTimes> {
+        self.by_jail.get(jail.as_str())?.get(ip)
+    }
+}
+
+/// fail2ban's database, where it has one that can be read.
+fn open_database(given: Option<PathBuf>, daemon: &mut Daemon) -> Option<Database> {
+    let path = given.or_else(|| daemon.database_path().ok().flatten())?;
+    Database::open(&path, DATABASE).ok()
+}
+
+/// A page of one jail's bans as `JailBannedIpsResponse`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PageOf {
+    /// fail2ban's socket.
+    pub socket: PathBuf,
+    /// fail2ban's database, where it was given; else the daemon is asked.
+    pub database: Option<PathBuf>,
+    /// The jail.
+    pub jail: String,
+    /// Only addresses that contain this text.
+    pub search: Option<String>,
+    /// Number of the page, from 1.
+    pub page: u32,
+    /// Its rows at most.
+    pub page_size: u32,
+}
+
+impl PageOf {
+    /// The answer.
+    pub fn run(self) -> Result<Value, Failure> {
+        let mut daemon = answering(&self.socket, LISTS)?;
+        let jail = checked(&self.jail)?;
+        let page = Page::new(self.page, self.page_size)
+            .ok_or_else(|| Failure::Conflict("the page is out of range".to_owned()))?;
+        let wanted = page.offset()..page.offset() + u64::from(page.size());
+        let search = self.search.as_deref().map(str::to_ascii_lowercase).unwrap_or_default();
+        let (mut found, mut on_page) = (0, Vec::new());
+        daemon.each_banned(&jail, &mut |ip| {
+            if !ip.to_ascii_lowercase().contains(&search) {
+                return;
+            }
+            if wanted.contains(&found) {
+                on_page.push(ip.to_owned());
+            }
+            found += 1;
+        })?;
+        let texts: Vec<&str> = on_page.iter().map(String::as_str).collect();
+        let times = open_database(self.database, &mut daemon)
+            .and_then(|database| database.times_of(jail.as_str(), &texts).ok())
+            .unwrap_or_else(|| vec![None; texts.len()]);
+        let items: Vec<_> =
+            texts.iter().zip(&times).map(|(ip, times)| ActiveBan::new(ip, &jail, times.as_ref())).collect();
+        Ok(json!({ "items": items, "pagination": page.describe(found) }))
+    }
+}

@@ -1,0 +1,91 @@
+//! What this machine is in its network: its own addresses and its gateways, which are not to be banned.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The addresses of all interfaces.
+pub fn own_addresses() -> Vec<IpAddr> {
+    let mut list: *mut libc::ifaddrs = std::ptr::null_mut();
+    // SAFETY: the call stores a list in `list`, which is freed below, after its last use.
+    if unsafe { libc::getifaddrs(&mut list) } != 0 {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let mut next = list;
+    while !next.is_null() {
+        // SAFETY: `next` is an entry of the list, which is not freed yet; its address is either null or of the family it names.
+        unsafe {
+            found.extend(address_of((*next).ifa_addr));
+            next = (*next).ifa_next;
+        }
+    }
+    // SAFETY: the list came from getifaddrs and is not used any more.
+    unsafe { libc::freeifaddrs(list) };
+    found
+}
+
+/// # Safety
+/// `address` is null, or points to a socket address of the family it names.
+unsafe fn address_of(address: *const libc::sockaddr) -> Option<IpAddr> {
+    if address.is_null() {
+        return None;
+    }
+    // SAFETY: not null, and the caller vouches that the structure is of the family it names.
+    unsafe {
+        match i32::from((*address).sa_family) {
+            libc::AF_INET => {
+                let v4 = &*address.cast::<libc::sockaddr_in>();
+                Some(Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr)).into())
+            }
+            libc::AF_INET6 => {
+                let v6 = &*address.cast::<libc::sockaddr_in6>();
+                Some(Ipv6Addr::from(v6.sin6_addr.s6_addr).into())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The gateways of all routes, as the kernel lists them.
+pub fn gateways() -> Vec<IpAddr> {
+    let v4 = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
+    let v6 = std::fs::read_to_string("/proc/net/ipv6_route").unwrap_or_default();
+    let mut found: Vec<IpAddr> = v4.lines().skip(1).filter_map(gateway_v4).map(IpAddr::from).collect();
+    found.extend(v6.lines().filter_map(gateway_v6).map(IpAddr::from));
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// The third column, in the byte order of this machine.
+fn gateway_v4(line: &str) -> Option<Ipv4Addr> {
+    let field = line.split_whitespace().nth(2)?;
+    let raw = u32::from_str_radix(field, 16).ok().filter(|raw| *raw != 0)?;
+    Some(Ipv4Addr::from(raw.to_ne_bytes()))
+}
+
+/// The fifth column.
+fn gateway_v6(line: &str) -> Option<Ipv6Addr> {
+    let field = line.split_whitespace().nth(4)?;
+    let raw = u128::from_str_radix(field, 16).ok().filter(|raw| *raw != 0)?;
+    Some(Ipv6Addr::from(raw))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_ours() {
+        assert!(own_addresses().contains(&IpAddr::from([127, 0, 0, 1])));
+    }
+
+    #[test]
+    fn routes_as_the_kernel_prints_them() {
+        let first = u32::from_ne_bytes([192, 168, 1, 1]);
+        let line = format!("eth0\t00000000\t{first:08X}\t0003\t0\t0\t0\t00000000\t0\t0\t0");
+        assert_eq!(gateway_v4(&line), Some(Ipv4Addr::new(192, 168, 1, 1)));
+        assert_eq!(gateway_v4("eth0\t0001A8C0\t00000000\t0001"), None);
+        let v6 = "00000000000000000000000000000000 00 00000000000000000000000000000000 00 fe800000000000000000000000000001 00000400 00000000 00000000 00000003 eth0";
+        assert_eq!(gateway_v6(v6), Some("fe80::1".parse().unwrap()));
+    }
+}

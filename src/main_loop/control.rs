@@ -1,0 +1,156 @@
+//! The control socket `<database>.ctl`: how `bangui setup` and `bangui set-password` reach a running server, which
+//! owns the database. Only root and the server's own user may use it; a line of JSON in, one out.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mio::net::UnixListener;
+use mio::{Interest, Registry};
+use serde::{Deserialize, Serialize};
+
+use crate::api::setup::{self, Choices};
+use crate::api::{ApiError, Ctx};
+use crate::fail2ban::client::credentials;
+use crate::server::token::Source;
+
+/// How long a caller may take for its line: it is a command of ours, and sends it at once.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// The longest line, in bytes.
+const LONGEST: u64 = 16 * 1024;
+
+/// What the server can be asked.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Order {
+    /// Whether setup is done.
+    IsSetUp,
+    /// Complete setup.
+    Setup {
+        /// The Argon2id hash of the password in PHC form.
+        hash: String,
+        /// An IANA time zone.
+        timezone: Option<String>,
+        /// fail2ban's socket.
+        fail2ban_socket: Option<String>,
+    },
+    /// Replace the password, which ends all sessions.
+    SetPassword {
+        /// The Argon2id hash of the password in PHC form.
+        hash: String,
+    },
+}
+
+/// What it answers: the outcome, or the reason why not.
+pub type Reply = Result<bool, String>;
+
+/// The listening end.
+#[derive(Debug)]
+pub struct Control {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+/// Where the control socket of a database lies.
+pub fn path_of(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".ctl");
+    name.into()
+}
+
+impl Control {
+    /// Opens it. The database is ours alone, so a socket that lies there is left over and is replaced.
+    pub fn open(database: &Path) -> io::Result<Self> {
+        let path = path_of(database);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+        Ok(Self { listener, path })
+    }
+
+    /// Registers it.
+    pub fn register(&mut self, registry: &Registry) -> io::Result<()> {
+        registry.register(&mut self.listener, Source::Control.token(), Interest::READABLE)
+    }
+
+    /// Serves whoever waits. Callers are ours, so each is waited for, briefly.
+    pub fn serve(&mut self, ctx: &mut Ctx) {
+        while let Ok((stream, _)) = self.listener.accept() {
+            // SAFETY: the descriptor was just accepted, and `stream` gives it up here.
+            let stream = unsafe { std::os::fd::FromRawFd::from_raw_fd(std::os::fd::IntoRawFd::into_raw_fd(stream)) };
+            if let Err(error) = serve_one(ctx, stream) {
+                log::warn!("control socket: {error}");
+            }
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        // Best effort: a file that stays is replaced at the next start.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn serve_one(ctx: &mut Ctx, mut stream: StdUnixStream) -> io::Result<()> {
+    let uid = credentials(&stream)?.uid;
+    // SAFETY: geteuid takes nothing, touches no memory and cannot fail.
+    if uid != 0 && uid != unsafe { libc::geteuid() } {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut line = String::new();
+    BufReader::new((&stream).take(LONGEST)).read_line(&mut line)?;
+    let order: Order = serde_json::from_str(&line)?;
+    let reply = obey(ctx, order);
+    let mut text = serde_json::to_string(&reply)?;
+    text.push('\n');
+    stream.write_all(text.as_bytes())
+}
+
+fn obey(ctx: &mut Ctx, order: Order) -> Reply {
+    let worded = |error: ApiError| error.detail;
+    match order {
+        Order::IsSetUp => Ok(ctx.is_set_up()),
+        Order::Setup { hash, timezone, fail2ban_socket } => {
+            let mut choices = Choices::default();
+            choices.settings.extend(timezone.map(|text| ("timezone", text)));
+            choices.settings.extend(fail2ban_socket.map(|text| ("fail2ban_socket", text)));
+            setup::store(ctx, &hash, choices).map_err(worded)?;
+            log::info!("setup completed over the control socket");
+            Ok(true)
+        }
+        Order::SetPassword { hash } => {
+            if !ctx.is_set_up() {
+                return Err("Setup is not done; use bangui setup.".into());
+            }
+            ctx.store.change_password(&hash).map_err(|error| error.to_string())?;
+            ctx.reload_stored().map_err(|error| error.to_string())?;
+            log::info!("password changed over the control socket; all sessions ended");
+            Ok(true)
+        }
+    }
+}
+
+/// Asks the server that owns a database. `None`: none is running.
+pub fn ask(database: &Path, order: &Order) -> Option<Reply> {
+    let mut stream = StdUnixStream::connect(path_of(database)).ok()?;
+    let exchange = || -> io::Result<Reply> {
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        let mut text = serde_json::to_string(order)?;
+        text.push('\n');
+        stream.write_all(text.as_bytes())?;
+        let mut line = String::new();
+        BufReader::new(&stream).read_line(&mut line)?;
+        Ok(serde_json::from_str(&line)?)
+    };
+    let mut exchange = exchange;
+    Some(exchange().unwrap_or_else(|error| Err(format!("the running server did not answer: {error}"))))
+}

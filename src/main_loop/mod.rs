@@ -1,0 +1,446 @@
+//! The loop that joins everything: it waits for the first of all things that can happen, and passes each to whom it
+//! concerns. One thread; whatever may take long is a child process, and its outcome is one more thing that happens.
+
+pub mod control;
+mod daemon;
+mod probe;
+mod timers;
+
+use std::collections::HashMap;
+use std::io;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::time::{Duration, Instant};
+
+use mio::net::UnixStream;
+use mio::{Events, Interest, Poll};
+use serde_json::Value;
+use tiny_http::Method;
+
+use self::control::Control;
+use self::daemon::DaemonWatch;
+use self::timers::Timers;
+use crate::api::dispatch::{self, Outcome};
+use crate::api::{Admitted, ApiError, Ctx, Finish, Job, Request, Then};
+use crate::fail2ban;
+use crate::jobs::children::{Children, Full, TaskId};
+use crate::jobs::frames::Frame;
+use crate::jobs::{Failure, Lane};
+use crate::server::listen::{Address, Listener};
+use crate::server::response::Response;
+use crate::server::token::{Slot, Source};
+use crate::server::turn::Problem;
+use crate::server::{Connections, HttpEvent};
+
+/// Headers of every answer. The program serves no pages, so its policy allows nothing.
+const SECURITY_HEADERS: &[(&str, &str)] = &[
+    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "no-referrer"),
+    ("cache-control", "no-store"),
+];
+/// How long a request waits for the daemon while a child of ours keeps it busy.
+const PARK: Duration = Duration::from_secs(5);
+/// Requests that wait for the daemon at a time.
+const MAX_PARKED: usize = 32;
+/// How long answers under way may take once the program is to stop.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// A task under way, and who waits for it.
+struct Pending {
+    slot: Slot,
+    method: Method,
+    admitted: Admitted,
+    then: Option<Finish>,
+    /// The head of a streamed answer is out.
+    streaming: bool,
+    detached: bool,
+    /// The client is gone; the outcome still counts.
+    abandoned: bool,
+    lane: Lane,
+}
+
+/// A request that waits until the daemon is free.
+struct Parked {
+    slot: Slot,
+    request: Request,
+    until: Instant,
+}
+
+/// The running program.
+pub struct MainLoop {
+    poll: Poll,
+    ctx: Ctx,
+    connections: Connections<Admitted>,
+    children: Children,
+    pending: HashMap<TaskId, Pending>,
+    parked: Vec<Parked>,
+    watch: DaemonWatch,
+    timers: Timers,
+    control: Control,
+    signals: UnixStream,
+    stopping: Option<Instant>,
+}
+
+impl MainLoop {
+    /// Opens what the program listens on. Says where on standard error, one line each.
+    pub fn new(ctx: Ctx) -> Result<Self, String> {
+        let mut listeners = Vec::new();
+        for address in &ctx.config.listen {
+            let listener = Listener::open(address).map_err(|error| cannot_listen(address, &error))?;
+            listeners.push(listener);
+        }
+        let trusted = ctx.config.trusted_proxies.clone();
+        let trusts = Box::new(move |address| trusted.iter().any(|net| net.contains_address(address)));
+        for listener in &listeners {
+            eprintln!("listening on {}", listener.describe());
+        }
+        let connections = Connections::new(listeners, SECURITY_HEADERS, trusts);
+        let prepare = || -> io::Result<(Poll, UnixStream, Control)> {
+            let poll = Poll::new()?;
+            let signals = signals()?;
+            let control = Control::open(ctx.store.path())?;
+            Ok((poll, signals, control))
+        };
+        let (poll, signals, control) = prepare().map_err(|error| format!("cannot start: {error}"))?;
+        Ok(Self {
+            poll,
+            connections,
+            children: Children::default(),
+            pending: HashMap::new(),
+            parked: Vec::new(),
+            watch: DaemonWatch::default(),
+            timers: Timers::new(),
+            control,
+            signals,
+            stopping: None,
+            ctx,
+        })
+    }
+
+    /// Runs until a signal ends it.
+    pub fn run(mut self) -> Result<(), String> {
+        self.register().map_err(|error| format!("cannot start: {error}"))?;
+        let mut events = Events::with_capacity(256);
+        while !self.is_done() {
+            let timeout = self.timeout(Instant::now());
+            match self.poll.poll(&mut events, Some(timeout)) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    return Err(format!("waiting failed: {error}"));
+                }
+                _ => {}
+            }
+            self.connections.set_now(Instant::now());
+            for event in &events {
+                self.on_event(event);
+            }
+            self.serve_connections();
+            self.serve_children();
+            self.serve_parked();
+            self.serve_timers();
+            self.connections.accept(self.poll.registry());
+        }
+        Ok(())
+    }
+
+    fn register(&mut self) -> io::Result<()> {
+        let registry = self.poll.registry();
+        self.connections.register(registry)?;
+        registry.register(&mut self.signals, Source::Signal.token(), Interest::READABLE)?;
+        self.control.register(registry)
+    }
+
+    fn on_event(&mut self, event: &mio::event::Event) {
+        match Source::of(event.token()) {
+            Some(Source::Listener(_)) => self.connections.on_listener_ready(),
+            Some(Source::Connection(slot)) => self.connections.on_ready(slot, event),
+            Some(Source::ChildOutput(slot)) => self.children.on_output_ready(slot),
+            Some(Source::ChildInput(slot)) => self.children.on_input_ready(slot),
+            Some(Source::Daemon) => self.watch.on_connection_event(&mut self.ctx),
+            Some(Source::Probe) => self.watch.on_probe_event(&mut self.ctx),
+            Some(Source::Control) => self.control.serve(&mut self.ctx),
+            Some(Source::Signal) => self.stop(),
+            None => {}
+        }
+    }
+
+    /// How long nothing can happen by itself.
+    fn timeout(&self, now: Instant) -> Duration {
+        if self.connections.has_ready() || self.connections.wants_accept() {
+            return Duration::ZERO;
+        }
+        let mut wait = self.timers.next(&self.ctx, now);
+        if self.connections.any_open() || self.children.any() || self.stopping.is_some() || !self.parked.is_empty() {
+            wait = wait.min(Duration::from_millis(250));
+        }
+        if let Some(until) = self.connections.accept_rest_until() {
+            wait = wait.min(until.saturating_duration_since(now));
+        }
+        wait
+    }
+
+    fn serve_connections(&mut self) {
+        // One round: what becomes ready meanwhile has its turn in the next, behind the poll.
+        let mut turns = self.connections.round();
+        while let Some(event) = self.connections.next_event(&mut turns) {
+            match event {
+                HttpEvent::Head(slot) => {
+                    self.judge(slot);
+                    turns += 1;
+                }
+                HttpEvent::Request(slot) => {
+                    self.answer(slot);
+                    turns += 1;
+                }
+                HttpEvent::Broken(slot, problem) => {
+                    self.answer_broken(slot, problem);
+                    turns += 1;
+                }
+                HttpEvent::Gone(slot) => self.abandon(slot),
+            }
+        }
+    }
+
+    fn judge(&mut self, slot: Slot) {
+        let has_room = self.connections.has_buffer_room();
+        let ctx = &mut self.ctx;
+        let Some((head, peer)) = self.connections.head(slot) else { return };
+        let method = head.method.clone();
+        match dispatch::guarded(|| Ok(dispatch::admit(ctx, head, peer))) {
+            Ok((admitted, Ok(limit))) if has_room => self.connections.admit(slot, admitted, limit),
+            Ok((admitted, judged)) => {
+                let busy = || ApiError::busy("Too many requests are coming in at once.");
+                let error = judged.err().unwrap_or_else(busy);
+                self.connections.refuse(slot, dispatch::finish(&method, &admitted, Err(error)));
+            }
+            Err(error) => self.connections.refuse(slot, error.response()),
+        }
+    }
+
+    fn answer_broken(&mut self, slot: Slot, problem: Problem) {
+        let Some(peer) = self.connections.peer(slot) else { return };
+        let admitted = dispatch::stranger(&mut self.ctx, peer);
+        // Whatever method it was, the answer has a body.
+        let response = dispatch::finish(&Method::Get, &admitted, Err(problem.into()));
+        self.connections.respond(slot, response);
+    }
+
+    fn answer(&mut self, slot: Slot) {
+        let Some((head, body, admitted, _)) = self.connections.take_request(slot) else { return };
+        let request = Request { head, body, admitted };
+        let asks_daemon = request.admitted.route.is_some_and(|route| route.asks_daemon);
+        if asks_daemon && self.children.daemon_is_taken() {
+            return self.park(slot, request);
+        }
+        self.handle(slot, request);
+    }
+
+    fn park(&mut self, slot: Slot, request: Request) {
+        if self.parked.len() >= MAX_PARKED {
+            let busy = ApiError::busy("fail2ban is busy with another request; try again shortly.");
+            let response = dispatch::finish(&request.head.method, &request.admitted, Err(busy));
+            return self.connections.respond(slot, response);
+        }
+        self.parked.push(Parked { slot, request, until: Instant::now() + PARK });
+    }
+
+    fn handle(&mut self, slot: Slot, request: Request) {
+        match dispatch::handle(&mut self.ctx, &request) {
+            Ok(Outcome::Answer(response)) => {
+                self.connections.respond(slot, dispatch::finish(&request.head.method, &request.admitted, Ok(response)));
+            }
+            Ok(Outcome::Job(job)) => self.submit(slot, request, *job),
+            Err(error) => {
+                self.connections.respond(slot, dispatch::finish(&request.head.method, &request.admitted, Err(error)));
+            }
+        }
+        self.watch.follow(&mut self.ctx, self.poll.registry());
+    }
+
+    fn submit(&mut self, slot: Slot, request: Request, job: Job) {
+        let lane = job.task.lane();
+        let resting = lane == Lane::Daemon && self.ctx.daemon.client().is_resting();
+        let submitted = if resting {
+            Err(fail2ban::Error::Busy { waited: Duration::ZERO }.into())
+        } else {
+            let submitted = self.children.submit(job.task, job.urgent, Instant::now());
+            submitted.map_err(|Full| ApiError::busy("Too many slow requests are waiting; try again shortly."))
+        };
+        match submitted {
+            Ok(id) => {
+                let then = match job.then {
+                    Then::Finish(finish) => Some(finish),
+                    Then::Stream => None,
+                };
+                let (method, admitted) = (request.head.method, request.admitted);
+                let (streaming, abandoned) = (false, false);
+                let pending =
+                    Pending { slot, method, admitted, then, streaming, detached: job.detached, abandoned, lane };
+                self.pending.insert(id, pending);
+                self.children.start_waiting(self.poll.registry());
+            }
+            Err(error) => {
+                self.connections.respond(slot, dispatch::finish(&request.head.method, &request.admitted, Err(error)));
+            }
+        }
+    }
+
+    fn serve_children(&mut self) {
+        loop {
+            let (pending, connections) = (&self.pending, &mut self.connections);
+            let wanted = |id: TaskId| match pending.get(&id) {
+                Some(pending) if pending.streaming && !pending.abandoned => connections.stream_room(pending.slot),
+                _ => true,
+            };
+            let Some((id, frame)) = self.children.next_frame(wanted) else { break };
+            self.on_frame(id, frame);
+        }
+        self.children.start_waiting(self.poll.registry());
+    }
+
+    fn on_frame(&mut self, id: TaskId, frame: Frame) {
+        match frame {
+            Frame::Part(bytes) => {
+                let Some(pending) = self.pending.get_mut(&id) else { return };
+                if !pending.streaming && !pending.abandoned {
+                    pending.streaming = true;
+                    let head = dispatch::finish(
+                        &pending.method,
+                        &pending.admitted,
+                        Ok(Response::json_bytes(200, b"".as_slice())),
+                    );
+                    if !self.connections.stream_head(pending.slot, &head) {
+                        // A HEAD request has its answer: nothing more is wanted.
+                        self.pending.remove(&id);
+                        return self.children.cancel(id);
+                    }
+                }
+                self.connections.stream_part(pending.slot, &bytes);
+            }
+            Frame::Progress(_) => {}
+            Frame::Done(value) => self.on_end(id, Ok(value)),
+            Frame::Failed(failure) => self.on_end(id, Err(failure)),
+        }
+    }
+
+    fn on_end(&mut self, id: TaskId, outcome: Result<Value, Failure>) {
+        let Some(pending) = self.pending.remove(&id) else { return };
+        if pending.lane == Lane::Daemon {
+            self.after_daemon_task(outcome.as_ref().err());
+        }
+        if pending.streaming {
+            if let Err(failure) = &outcome {
+                log::warn!("{} the answer broke off: {failure:?}", pending.admitted.request_id);
+            }
+            return self.connections.stream_end(pending.slot, outcome.is_ok());
+        }
+        let ctx = &mut self.ctx;
+        let result = match (outcome, pending.then) {
+            (Ok(value), Some(finish)) => dispatch::guarded(|| finish(ctx, value)),
+            (Ok(_), None) => Ok(Response::json_bytes(200, b"".as_slice())),
+            (Err(failure), _) => Err(failure.into()),
+        };
+        let response = dispatch::finish(&pending.method, &pending.admitted, result);
+        if !pending.abandoned {
+            self.connections.respond(pending.slot, response);
+        }
+    }
+
+    /// A child has had the daemon: what we know of it is out of date, or it hangs, and others need not find out one by one.
+    fn after_daemon_task(&mut self, failure: Option<&Failure>) {
+        match failure {
+            Some(Failure::Fail2ban(error @ fail2ban::Error::Busy { .. })) => {
+                self.ctx.daemon.client_mut().begin_rest();
+                self.children.fail_waiting(Lane::Daemon, &Failure::Fail2ban(error.clone()));
+            }
+            _ => self.ctx.snapshot.stale = true,
+        }
+    }
+
+    /// The client of a request went away.
+    fn abandon(&mut self, slot: Slot) {
+        self.parked.retain(|parked| parked.slot != slot);
+        let tasks: Vec<TaskId> =
+            self.pending.iter().filter(|(_, pending)| pending.slot == slot).map(|(id, _)| *id).collect();
+        for id in tasks {
+            let Some(pending) = self.pending.get_mut(&id) else { continue };
+            if pending.detached {
+                pending.abandoned = true;
+            } else {
+                self.pending.remove(&id);
+                self.children.cancel(id);
+            }
+        }
+    }
+
+    fn serve_parked(&mut self) {
+        if self.parked.is_empty() {
+            return;
+        }
+        let is_free = !self.children.daemon_is_taken();
+        let now = Instant::now();
+        let mut index = 0;
+        while index < self.parked.len() {
+            if is_free {
+                let parked = self.parked.remove(index);
+                self.handle(parked.slot, parked.request);
+            } else if now >= self.parked[index].until {
+                let parked = self.parked.remove(index);
+                let busy = ApiError::busy("fail2ban is busy with another request; try again shortly.");
+                let response = dispatch::finish(&parked.request.head.method, &parked.request.admitted, Err(busy));
+                self.connections.respond(parked.slot, response);
+            } else {
+                index += 1;
+            }
+        }
+    }
+
+    fn serve_timers(&mut self) {
+        let now = Instant::now();
+        if self.timers.tick(now) {
+            self.connections.expire();
+            self.children.expire(now);
+        }
+        let is_free = !self.children.daemon_is_taken();
+        self.timers.run(&mut self.ctx, is_free, now);
+        self.watch.follow(&mut self.ctx, self.poll.registry());
+    }
+
+    /// SIGTERM or SIGINT: no new connections, answers under way are finished.
+    fn stop(&mut self) {
+        if self.stopping.is_none() {
+            log::info!("stopping");
+            self.connections.stop();
+            self.stopping = Some(Instant::now() + DRAIN);
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.stopping.is_some_and(|until| !self.connections.any_open() || Instant::now() >= until)
+    }
+}
+
+/// A line that says why an address cannot be listened on, and what to do.
+fn cannot_listen(address: &Address, error: &io::Error) -> String {
+    let place = match address {
+        Address::Tcp(address) => address.to_string(),
+        Address::Unix(path) => format!("unix:{}", path.display()),
+    };
+    let hint = match error.kind() {
+        io::ErrorKind::AddrInUse => "another program listens there; stop it or choose another --listen",
+        io::ErrorKind::PermissionDenied => "permission denied; ports below 1024 are root's",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address",
+        _ => return format!("cannot listen on {place}: {error}"),
+    };
+    format!("cannot listen on {place}: {hint}")
+}
+
+/// A socket that becomes readable at SIGTERM and SIGINT.
+fn signals() -> io::Result<UnixStream> {
+    let (receiver, sender) = StdUnixStream::pair()?;
+    receiver.set_nonblocking(true)?;
+    sender.set_nonblocking(true)?;
+    signal_hook::low_level::pipe::register(signal_hook::consts::SIGTERM, sender.try_clone()?)?;
+    signal_hook::low_level::pipe::register(signal_hook::consts::SIGINT, sender)?;
+    Ok(UnixStream::from_std(receiver))
+}

@@ -1,0 +1,306 @@
+//! Every endpoint in one table: method, path, who may call it, what it may carry, and the handler. A test over the
+//! table holds it against openapi.json.
+
+use tiny_http::Method;
+
+use crate::api::{self, Handler, Handler::Later, Handler::Now};
+
+/// One endpoint.
+#[derive(Debug)]
+pub struct Route {
+    /// The method; HEAD is answered wherever GET is, unless `changes` is set.
+    pub method: Verb,
+    /// The path; `{name}` stands for one segment.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+    /// Whether it changes something: then a cookie needs the CSRF header, and read-only mode refuses it.
+    pub changes: bool,
+    /// The longest body, in bytes.
+    pub body_limit: usize,
+    /// Whether it asks the daemon on the loop: then it waits while a child of ours keeps the daemon busy.
+    pub asks_daemon: bool,
+    /// The counter it counts against, beside the general one.
+    pub limit: Option<Limit>,
+    /// What answers it.
+    pub handler: Handler,
+}
+
+/// The methods in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "they are HTTP's own")]
+pub enum Verb {
+    Get,
+    Post,
+    Put,
+    Delete,
+}
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody, before setup too, and without a limit.
+    Unlimited,
+    /// Anybody, before setup too.
+    Public,
+    /// Anybody, once setup is done: the login.
+    AfterSetup,
+    /// Whoever has a session.
+    Session,
+    /// As `Session`, and allowed in read-only mode: the logout.
+    SessionAlways,
+}
+
+/// Counters of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Bans and unbans a minute.
+    Ban,
+    /// Configuration changes a minute.
+    Config,
+}
+
+impl Verb {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verb::Get => "GET",
+            Verb::Post => "POST",
+            Verb::Put => "PUT",
+            Verb::Delete => "DELETE",
+        }
+    }
+}
+
+/// The longest body of a route, in bytes, unless it says otherwise.
+const BODY: usize = 64 * 1024;
+/// The longest body of a request without a session, in bytes.
+pub const BODY_WITHOUT_SESSION: usize = 16 * 1024;
+
+const fn route(method: Verb, path: &'static str, handler: Handler) -> Route {
+    let changes = !matches!(method, Verb::Get);
+    let body_limit = if changes { BODY } else { 0 };
+    Route { method, path, access: Access::Session, changes, body_limit, asks_daemon: false, limit: None, handler }
+}
+
+const fn get(path: &'static str, handler: Handler) -> Route {
+    route(Verb::Get, path, handler)
+}
+
+const fn post(path: &'static str, handler: Handler) -> Route {
+    route(Verb::Post, path, handler)
+}
+
+const fn put(path: &'static str, handler: Handler) -> Route {
+    route(Verb::Put, path, handler)
+}
+
+const fn delete(path: &'static str, handler: Handler) -> Route {
+    route(Verb::Delete, path, handler)
+}
+
+impl Route {
+    const fn open(mut self, access: Access) -> Self {
+        self.access = access;
+        if matches!(access, Access::Public | Access::AfterSetup | Access::Unlimited) && self.body_limit > 0 {
+            self.body_limit = BODY_WITHOUT_SESSION;
+        }
+        self
+    }
+
+    const fn asks_daemon(mut self) -> Self {
+        self.asks_daemon = true;
+        self
+    }
+
+    const fn counted(mut self, limit: Limit) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+}
+
+/// The table. A literal segment stands before a `{parameter}` in the same place.
+pub static ROUTES: &[Route] = &[
+    get("/api/v1/health", Now(api::health::get)).open(Access::Unlimited),
+    get("/api/v1/openapi.json", Now(api::meta::openapi)).open(Access::Public),
+    get("/api/v1/config/security-headers", Now(api::meta::security_headers)).open(Access::Public),
+    // auth
+    post("/api/v1/auth/login", Later(api::auth::login)).open(Access::AfterSetup),
+    get("/api/v1/auth/session", Now(api::auth::session)),
+    post("/api/v1/auth/logout", Now(api::auth::logout)).open(Access::SessionAlways),
+    // setup
+    get("/api/v1/setup", Now(api::setup::status)).open(Access::Public),
+    post("/api/v1/setup", Later(api::setup::complete)).open(Access::Public),
+    get("/api/v1/setup/timezone", Now(api::setup::timezone)).open(Access::Public),
+    // dashboard
+    get("/api/v1/dashboard/status", Now(api::dashboard::status)),
+    // bans
+    get("/api/v1/bans/active", Later(api::bans::active)),
+    post("/api/v1/bans", Later(api::bans::ban)).counted(Limit::Ban),
+    delete("/api/v1/bans/all", Later(api::bans::unban_all)),
+    delete("/api/v1/bans", Later(api::bans::unban)).counted(Limit::Ban),
+    // jails
+    get("/api/v1/jails", Now(api::jails::list)).asks_daemon(),
+    post("/api/v1/jails/reload-all", Later(api::jails::reload_all)),
+    get("/api/v1/jails/{name}", Now(api::jails::detail)).asks_daemon(),
+    post("/api/v1/jails/{name}/start", Later(api::jails::start)),
+    post("/api/v1/jails/{name}/stop", Later(api::jails::stop)),
+    post("/api/v1/jails/{name}/idle", Now(api::jails::idle)).asks_daemon(),
+    post("/api/v1/jails/{name}/reload", Later(api::jails::reload)),
+    get("/api/v1/jails/{name}/ignoreip", Now(api::jails::ignore_list)).asks_daemon(),
+    post("/api/v1/jails/{name}/ignoreip", Now(api::jails::add_ignore)).asks_daemon(),
+    delete("/api/v1/jails/{name}/ignoreip", Now(api::jails::remove_ignore)).asks_daemon(),
+    post("/api/v1/jails/{name}/ignoreself", Now(api::jails::ignore_self)).asks_daemon(),
+    get("/api/v1/jails/{name}/banned", Later(api::jails::banned)),
+    // server
+    get("/api/v1/server/settings", Now(api::server::settings)).asks_daemon(),
+    put("/api/v1/server/settings", Now(api::server::change_settings)).asks_daemon(),
+    post("/api/v1/server/flush-logs", Now(api::server::flush_logs)).asks_daemon(),
+    // config
+    post("/api/v1/config/reload", Later(api::config::reload)),
+    post("/api/v1/config/restart", Later(api::config::restart)),
+    get("/api/v1/config/service-status", Now(api::config::service_status)).asks_daemon(),
+];
+
+/// What a method and a path lead to.
+#[derive(Debug)]
+pub enum Found<'p> {
+    /// A route, and the segments its parameters stand for, as sent.
+    Route(&'static Route, Vec<&'p str>),
+    /// The path exists, the method does not; those that do.
+    OtherMethods(Vec<&'static str>),
+    /// No such path.
+    Nothing,
+}
+
+/// Looks a request up. `path` is without the base path.
+pub fn find<'p>(method: &Method, path: &'p str) -> Found<'p> {
+    let verb = match method {
+        Method::Get | Method::Head => Some(Verb::Get),
+        Method::Post => Some(Verb::Post),
+        Method::Put => Some(Verb::Put),
+        Method::Delete => Some(Verb::Delete),
+        _ => None,
+    };
+    let mut others = Vec::new();
+    let mut literal_only = false;
+    for route in ROUTES {
+        let Some(parameters) = parameters(route.path, path) else { continue };
+        // What a literal names is not also what a parameter could stand for: /jails/reload-all is no jail.
+        if literal_only && !parameters.is_empty() {
+            continue;
+        }
+        literal_only |= parameters.is_empty();
+        let is_changing_head = *method == Method::Head && route.changes;
+        if verb == Some(route.method) && !is_changing_head {
+            return Found::Route(route, parameters);
+        }
+        others.push(route.method.as_str());
+        if route.method == Verb::Get && !route.changes {
+            others.push("HEAD");
+        }
+    }
+    if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others) }
+}
+
+/// The segments of `path` where `pattern` has parameters; `None` when they do not match.
+fn parameters<'p>(pattern: &str, path: &'p str) -> Option<Vec<&'p str>> {
+    let mut found = Vec::new();
+    let mut segments = path.split('/');
+    for expected in pattern.split('/') {
+        let segment = segments.next()?;
+        if expected.starts_with('{') {
+            if segment.is_empty() || segment == "." || segment == ".." {
+                return None;
+            }
+            found.push(segment);
+        } else if expected != segment {
+            return None;
+        }
+    }
+    segments.next().is_none().then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr;
+
+    use super::*;
+
+    #[test]
+    fn every_route_reaches_itself() {
+        for route in ROUTES {
+            let path = route.path.replace("{name}", "x").replace("{ip}", "192.0.2.1").replace("{source_id}", "7");
+            let method = Method::from_str(route.method.as_str()).unwrap();
+            match find(&method, &path) {
+                Found::Route(found, _) => assert!(std::ptr::eq(found, route), "{path} reaches {}", found.path),
+                other => panic!("{path}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_public_routes_are_these() {
+        let public: Vec<_> = ROUTES
+            .iter()
+            .filter(|route| !matches!(route.access, Access::Session | Access::SessionAlways))
+            .map(|route| (route.method.as_str(), route.path))
+            .collect();
+        assert_eq!(
+            public,
+            [
+                ("GET", "/api/v1/health"),
+                ("GET", "/api/v1/openapi.json"),
+                ("GET", "/api/v1/config/security-headers"),
+                ("POST", "/api/v1/auth/login"),
+                ("GET", "/api/v1/setup"),
+                ("POST", "/api/v1/setup"),
+                ("GET", "/api/v1/setup/timezone"),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_table_and_the_specification_name_the_same_operations() {
+        let specification: serde_json::Value = serde_json::from_str(include_str!("../openapi.json")).unwrap();
+        let paths = specification["paths"].as_object().unwrap();
+        for route in ROUTES {
+            let operation = &paths[route.path][route.method.as_str().to_ascii_lowercase()];
+            assert!(operation.is_object(), "{} {} is not in openapi.json", route.method.as_str(), route.path);
+            let is_public = operation["security"].as_array().is_some_and(Vec::is_empty);
+            let open = !matches!(route.access, Access::Session | Access::SessionAlways);
+            assert_eq!(is_public, open, "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn paths_that_only_look_alike_are_not_found() {
+        for path in [
+            "/",
+            "",
+            "//api/v1/health",
+            "/api/v1/health/",
+            "/api/v1/../v1/health",
+            "/API/v1/health",
+            "/api/v1/jails/",
+            "/api/v1/jails/..",
+            "/api/v1/health;x=y",
+            "/api/v1%2fhealth",
+        ] {
+            assert!(matches!(find(&Method::Get, path), Found::Nothing), "{path}");
+        }
+    }
+
+    #[test]
+    fn other_methods_are_named() {
+        match find(&Method::Patch, "/api/v1/bans") {
+            Found::OtherMethods(methods) => assert_eq!(methods, ["POST", "DELETE"]),
+            other => panic!("{other:?}"),
+        }
+        match find(&Method::Get, "/api/v1/jails/reload-all") {
+            Found::OtherMethods(methods) => assert_eq!(methods, ["POST"]),
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(find(&Method::Head, "/api/v1/health"), Found::Route(..)));
+    }
+}

@@ -1,0 +1,108 @@
+//! The table `counters`: what must stay limited across a restart. One fixed window per kind and client.
+
+use rusqlite::OptionalExtension;
+
+use super::{Error, Store};
+
+/// Rows at a time. Beyond that new clients share one row, so that random addresses cannot push a full one out.
+const MAX_ROWS: i64 = 1024;
+const SHARED: &str = "*";
+
+/// What is counted here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counter {
+    /// Bans and unbans, in a window of a minute.
+    Ban,
+    /// Blocklist imports, in a window of an hour.
+    Import,
+}
+
+impl Counter {
+    fn kind(self) -> &'static str {
+        match self {
+            Counter::Ban => "ban",
+            Counter::Import => "import",
+        }
+    }
+
+    /// Length of the window in seconds.
+    pub fn window(self) -> i64 {
+        match self {
+            Counter::Ban => 60,
+            Counter::Import => 3600,
+        }
+    }
+}
+
+impl Store {
+    /// Counts one more, where the limit allows it. `Err` inside: seconds until it does.
+    pub fn count(&mut self, counter: Counter, client: &str, limit: u32, now: i64) -> Result<Result<(), i64>, Error> {
+        if limit == 0 {
+            return Ok(Ok(()));
+        }
+        let transaction = self.connection.transaction()?;
+        let find = |client: &str| {
+            transaction
+                .query_row(
+                    "SELECT window_start, count FROM counters WHERE kind = ?1 AND client = ?2",
+                    (counter.kind(), client),
+                    |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
+                )
+                .optional()
+        };
+        let mut client = client;
+        let mut found = find(client)?;
+        if found.is_none() {
+            let rows: i64 = transaction.query_row("SELECT count(*) FROM counters", [], |row| row.get(0))?;
+            if rows >= MAX_ROWS {
+                client = SHARED;
+                found = find(client)?;
+            }
+        }
+        // A window that begins in the future was written before the clock was set back: it starts anew.
+        let (start, count) = match found {
+            Some((start, count)) if start <= now && now < start + counter.window() => (start, count),
+            _ => (now, 0),
+        };
+        if count >= i64::from(limit) {
+            return Ok(Err(start + counter.window() - now));
+        }
+        transaction.execute(
+            "INSERT INTO counters (kind, client, window_start, count) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (kind, client) DO UPDATE SET window_start = excluded.window_start, count = excluded.count",
+            (counter.kind(), client, start, count + 1),
+        )?;
+        transaction.commit()?;
+        Ok(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::temporary;
+
+    #[test]
+    fn a_window_counts_and_passes() {
+        let (_directory, mut store) = temporary();
+        let mut count = |client: &str, now| store.count(Counter::Ban, client, 2, now).unwrap();
+        assert_eq!(count("a", 100), Ok(()));
+        assert_eq!(count("a", 130), Ok(()));
+        assert_eq!(count("a", 131), Err(29));
+        assert_eq!(count("b", 131), Ok(()));
+        assert_eq!(count("a", 160), Ok(()));
+        assert_eq!(count("a", 10), Ok(()), "a clock set back does not lock anybody out");
+    }
+
+    #[test]
+    fn many_clients_share_what_is_left_and_reset_nobody() {
+        let (_directory, mut store) = temporary();
+        assert_eq!(store.count(Counter::Ban, "full", 1, 100).unwrap(), Ok(()));
+        for number in 0..MAX_ROWS + 50 {
+            let _ = store.count(Counter::Ban, &number.to_string(), 1, 100).unwrap();
+        }
+        assert_eq!(store.count(Counter::Ban, "full", 1, 100).unwrap(), Err(60));
+        let rows: i64 = store.connection.query_row("SELECT count(*) FROM counters", [], |row| row.get(0)).unwrap();
+        assert!(rows <= MAX_ROWS + 1);
+    }
+}

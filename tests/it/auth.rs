@@ -1,0 +1,149 @@
+//! Login, session and logout: the documented statuses, the cookie, and what ends a session.
+
+use serde_json::json;
+
+use crate::harness::client::{Identity, PASSWORD};
+use crate::harness::contract::demand_seen;
+use crate::harness::server::Launch;
+use crate::operations::{demand_documented, provoke_general_refusals};
+
+const LOGIN: &str = "/api/v1/auth/login";
+const SESSION: &str = "/api/v1/auth/session";
+const LOGOUT: &str = "/api/v1/auth/logout";
+
+#[test]
+fn every_documented_status_of_auth() {
+    let server = Launch::without_daemon().start();
+    let nobody = server.client();
+    let right = json!({"password": PASSWORD});
+    nobody.post(LOGIN, right.clone()).expect_error(503, "setup_required");
+    nobody.setup();
+    let admin = nobody.login();
+    admin.get(SESSION).expect(200);
+    admin.post_empty(LOGOUT).expect(200);
+    nobody.post(LOGIN, json!({"pass": 1})).expect_error(422, "invalid_input");
+    nobody.send("POST", LOGIN, Some(b"{")).expect_error(400, "invalid_input");
+    nobody.with_header("Content-Type", "text/plain").post(LOGIN, right.clone()).expect_error(400, "invalid_input");
+    nobody.post(LOGIN, json!({"password": "x".repeat(17_000)})).expect_error(413, "payload_too_large");
+    for _ in 0..5 {
+        nobody.post(LOGIN, json!({"password": "wrong"})).expect_error(401, "authentication_required");
+    }
+    nobody.post(LOGIN, json!({"password": "wrong"})).expect_error(429, "rate_limit_exceeded");
+    demand_seen("POST /api/v1/auth/login", &[200, 400, 401, 413, 422, 429, 503]);
+    provoke_general_refusals("/api/v1/auth");
+    demand_documented("/api/v1/auth");
+}
+
+#[test]
+fn a_422_names_every_wrong_field_at_once() {
+    let (server, _) = Launch::without_daemon().start().into_ready();
+    let answer = server.client().post(LOGIN, json!({"unknown": 1})).expect(422);
+    let errors = answer.json()["metadata"]["errors"].clone();
+    let fields: Vec<&str> =
+        errors.as_array().unwrap().iter().map(|error| error["source_field"].as_str().unwrap()).collect();
+    assert!(fields.iter().any(|field| field.contains("password")), "{fields:?}");
+    assert!(fields.iter().any(|field| field.contains("unknown")), "{fields:?}");
+}
+
+#[test]
+fn the_token_works_as_cookie_and_as_bearer_until_logout() {
+    let (server, admin) = Launch::without_daemon().start().into_ready();
+    let token = admin.token().to_string();
+    let cookie = admin.with_identity(Identity::Cookie(token.clone()));
+    for client in [&admin, &cookie] {
+        assert_eq!(client.get(SESSION).expect(200).json()["valid"], true);
+    }
+    let cleared = cookie.post_empty(LOGOUT).expect(200);
+    assert_eq!(cleared.session_cookie().as_deref(), Some(""), "{cleared}");
+    let refusals: Vec<_> = [admin.clone(), cookie, server.client()]
+        .iter()
+        .chain([&admin.with_identity(Identity::Bearer("0".repeat(token.len())))])
+        .map(|client| client.get(SESSION).expect_error(401, "authentication_required").body)
+        .collect();
+    // Ended, missing and invalid cannot be told apart.
+    assert!(refusals.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[test]
+fn logout_without_a_session_is_401_and_clears_the_cookie_all_the_same() {
+    let (server, _) = Launch::without_daemon().start().into_ready();
+    let stale = server.client().with_identity(Identity::Cookie("stale".into()));
+    let answer = stale.post_empty(LOGOUT).expect(401);
+    assert_eq!(answer.session_cookie().as_deref(), Some(""), "{answer}");
+}
+
+#[test]
+fn the_cookie_is_for_the_browser_only() {
+    let (server, _) = Launch::without_daemon().args(&["--trusted-proxies", "127.0.0.1"]).start().into_ready();
+    let right = json!({"password": PASSWORD});
+    let plain = server.client().post(LOGIN, right.clone()).expect(200);
+    let cookie = plain.header("set-cookie").unwrap().to_string();
+    for part in ["; HttpOnly", "; SameSite=Lax", "; Path=/", "; Max-Age="] {
+        assert!(cookie.contains(part), "{part} in {cookie}");
+    }
+    assert!(!cookie.contains("; Secure"), "{cookie}");
+    let secure = server.client().with_header("X-Forwarded-Proto", "https").post(LOGIN, right).expect(200);
+    let cookie = secure.header("set-cookie").unwrap();
+    assert!(cookie.contains("; Secure"), "{cookie}");
+    let body = String::from_utf8(secure.body.clone()).unwrap();
+    let token = secure.session_cookie().unwrap();
+    assert!(!body.contains(&token), "the token is only in the cookie");
+}
+
+#[test]
+fn the_sha256_of_the_password_logs_in_as_well() {
+    use sha2::{Digest, Sha256};
+    let (server, _) = Launch::without_daemon().start().into_ready();
+    let hex: String = Sha256::digest(PASSWORD).iter().map(|byte| format!("{byte:02x}")).collect();
+    server.client().post(LOGIN, json!({"password": hex})).expect(200);
+}
+
+#[test]
+fn a_session_survives_a_restart_of_the_server() {
+    let (mut server, admin) = Launch::without_daemon().start().into_ready();
+    server.kill();
+    server.start_again();
+    server.client().with_identity(admin.identity.clone()).get(SESSION).expect(200);
+}
+
+#[test]
+fn a_session_lasts_as_long_as_setup_says() {
+    let server = Launch::without_daemon().start();
+    let client = server.client();
+    client.post("/api/v1/setup", json!({"master_password": PASSWORD, "session_duration_minutes": 7})).expect(201);
+    let answer = client.post(LOGIN, json!({"password": PASSWORD})).expect(200);
+    let cookie = answer.header("set-cookie").unwrap();
+    assert!(cookie.contains("Max-Age=420"), "{cookie}");
+    let expires: jiff::Timestamp = answer.json()["expires_at"].as_str().unwrap().parse().unwrap();
+    let left = expires.as_second() - jiff::Timestamp::now().as_second();
+    assert!((410..=420).contains(&left), "{left} s");
+}
+
+#[test]
+fn an_expired_session_is_refused() {
+    let (mut server, admin) = Launch::without_daemon().start().into_ready();
+    server.kill();
+    let database = rusqlite::Connection::open(server.database()).unwrap();
+    let changed = database.execute("UPDATE sessions SET expires_at = strftime('%s', 'now') - 1", []).unwrap();
+    assert_eq!(changed, 1);
+    drop(database);
+    server.start_again();
+    server.client().with_identity(admin.identity.clone()).get(SESSION).expect_error(401, "authentication_required");
+}
+
+#[test]
+fn a_login_that_is_being_checked_holds_nobody_up() {
+    let (server, _) = Launch::without_daemon().start().into_ready();
+    let nobody = server.client();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let client = nobody.clone();
+            scope.spawn(move || client.post(LOGIN, json!({"password": PASSWORD})).status);
+        }
+        let mut slowest = std::time::Duration::ZERO;
+        for _ in 0..50 {
+            slowest = slowest.max(nobody.get("/api/v1/setup").expect(200).elapsed);
+        }
+        assert!(slowest < std::time::Duration::from_millis(500), "{slowest:?}");
+    });
+}

@@ -1,0 +1,173 @@
+//! The operations of the first product and the statuses documented for each, as data for the tests of the routers.
+//!
+//! The statuses are those of the reference; what any call can meet besides (413, 421, 422 …) is demanded by the tests that provoke it.
+
+use std::time::Duration;
+
+use crate::harness::client::Client;
+use crate::harness::contract::demand_seen;
+use crate::harness::fake_daemon::FakeDaemon;
+use crate::harness::server::Launch;
+
+/// One operation with a request that is well-formed for it.
+pub struct Operation {
+    /// Method and path template, as in `openapi.json`.
+    pub name: &'static str,
+    /// A path of that template.
+    pub target: &'static str,
+    /// A body that is right for it; empty for none.
+    pub body: &'static str,
+    /// Every status the reference documents.
+    pub statuses: &'static [u16],
+}
+
+const fn op(name: &'static str, target: &'static str, body: &'static str, statuses: &'static [u16]) -> Operation {
+    Operation { name, target, body, statuses }
+}
+
+const IP: &str = r#"{"ip":"203.0.113.7"}"#;
+const BAN: &str = r#"{"ip":"203.0.113.7","jail":"lab"}"#;
+const LEVEL: &str = r#"{"log_level":"INFO"}"#;
+
+/// Operations that need a session.
+pub const PROTECTED: &[Operation] = &[
+    op("GET /api/v1/auth/session", "/api/v1/auth/session", "", &[200, 401]),
+    op("POST /api/v1/auth/logout", "/api/v1/auth/logout", "", &[200, 401]),
+    op("GET /api/v1/dashboard/status", "/api/v1/dashboard/status", "", &[200, 401, 502]),
+    op("GET /api/v1/bans/active", "/api/v1/bans/active", "", &[200, 401, 502]),
+    op("POST /api/v1/bans", "/api/v1/bans", BAN, &[201, 400, 401, 404, 409, 429, 502]),
+    op("DELETE /api/v1/bans", "/api/v1/bans", BAN, &[200, 400, 401, 404, 409, 429, 502]),
+    op("DELETE /api/v1/bans/all", "/api/v1/bans/all", "", &[200, 401, 502]),
+    op("GET /api/v1/jails", "/api/v1/jails", "", &[200, 401, 502]),
+    op("GET /api/v1/jails/{name}", "/api/v1/jails/lab", "", &[200, 401, 404, 502]),
+    op("POST /api/v1/jails/reload-all", "/api/v1/jails/reload-all", "", &[200, 401, 409, 502]),
+    op("POST /api/v1/jails/{name}/start", "/api/v1/jails/lab/start", "", &[200, 401, 404, 409, 502]),
+    op("POST /api/v1/jails/{name}/stop", "/api/v1/jails/lab/stop", "", &[200, 401, 409, 502]),
+    op("POST /api/v1/jails/{name}/idle", "/api/v1/jails/lab/idle", "true", &[200, 401, 404, 409, 502]),
+    op("POST /api/v1/jails/{name}/reload", "/api/v1/jails/lab/reload", "", &[200, 401, 404, 409, 502]),
+    op("GET /api/v1/jails/{name}/ignoreip", "/api/v1/jails/lab/ignoreip", "", &[200, 401, 404, 502]),
+    op("POST /api/v1/jails/{name}/ignoreip", "/api/v1/jails/lab/ignoreip", IP, &[201, 400, 401, 404, 409, 502]),
+    op("DELETE /api/v1/jails/{name}/ignoreip", "/api/v1/jails/lab/ignoreip", IP, &[200, 401, 404, 409, 502]),
+    op("POST /api/v1/jails/{name}/ignoreself", "/api/v1/jails/lab/ignoreself", "true", &[200, 401, 404, 409, 502]),
+    op("GET /api/v1/jails/{name}/banned", "/api/v1/jails/lab/banned", "", &[200, 400, 401, 404, 502]),
+    op("GET /api/v1/server/settings", "/api/v1/server/settings", "", &[200, 401, 502]),
+    op("PUT /api/v1/server/settings", "/api/v1/server/settings", LEVEL, &[204, 400, 401, 502]),
+    op("POST /api/v1/server/flush-logs", "/api/v1/server/flush-logs", "", &[200, 400, 401, 502]),
+    op("POST /api/v1/config/reload", "/api/v1/config/reload", "", &[204, 401, 409, 502]),
+    op("POST /api/v1/config/restart", "/api/v1/config/restart", "", &[204, 401, 409, 502, 503]),
+    op("GET /api/v1/config/service-status", "/api/v1/config/service-status", "", &[200, 401, 502]),
+];
+
+/// Operations that anybody may call.
+pub const PUBLIC: &[Operation] = &[
+    op("POST /api/v1/auth/login", "/api/v1/auth/login", r#"{"password":"x"}"#, &[200, 401, 422, 429, 503]),
+    op("GET /api/v1/setup", "/api/v1/setup", "", &[200]),
+    op("POST /api/v1/setup", "/api/v1/setup", r#"{"master_password":"x"}"#, &[201, 400, 409]),
+    op("GET /api/v1/setup/timezone", "/api/v1/setup/timezone", "", &[200]),
+    op("GET /api/v1/health", "/api/v1/health", "", &[200, 503]),
+    op("GET /api/v1/openapi.json", "/api/v1/openapi.json", "", &[200]),
+    op("GET /api/v1/config/security-headers", "/api/v1/config/security-headers", "", &[200]),
+];
+
+impl Operation {
+    /// The method.
+    pub fn method(&self) -> &'static str {
+        self.name.split(' ').next().unwrap_or_default()
+    }
+
+    /// Whether the CSRF header is needed with a cookie.
+    pub fn writes(&self) -> bool {
+        self.method() != "GET"
+    }
+
+    /// Sends it.
+    #[track_caller]
+    pub fn send(&self, client: &Client) -> crate::harness::http::Answer {
+        let body = (!self.body.is_empty()).then_some(self.body.as_bytes());
+        client.send(self.method(), self.target, body)
+    }
+}
+
+/// The protected operations of one router, named by the beginning of their paths.
+pub fn of_router(prefix: &str) -> impl Iterator<Item = &'static Operation> {
+    PROTECTED.iter().filter(move |operation| operation.target.starts_with(prefix))
+}
+
+/// Provokes what every protected operation of a router can meet: 401 without a session, 403 with a cookie but without the CSRF
+/// header, and 502 with no daemon, where the reference documents one.
+#[track_caller]
+pub fn provoke_general_refusals(prefix: &str) {
+    let (server, admin) = Launch::without_daemon().start().into_ready();
+    let cookie_only = admin.with_identity(crate::harness::client::Identity::CookieOnly(admin.token().to_string()));
+    for operation in of_router(prefix) {
+        operation.send(&server.client()).expect_error(401, "authentication_required");
+        if operation.writes() {
+            operation.send(&cookie_only).expect_error(403, "csrf_header_required");
+        }
+        if operation.statuses.contains(&502) {
+            let answer = operation.send(&admin);
+            assert!(answer.elapsed < Duration::from_millis(2500), "{answer}");
+            answer.expect_error(502, "fail2ban_unreachable");
+        }
+    }
+}
+
+/// Demands that this test has seen every documented status of a router's protected operations.
+#[track_caller]
+pub fn demand_documented(prefix: &str) {
+    for operation in of_router(prefix) {
+        demand_seen(operation.name, operation.statuses);
+    }
+}
+
+/// Every failure the scripted daemon can answer, as the exception of a command it refuses.
+pub fn refuse(daemon: &FakeDaemon, command: &[&str]) {
+    use crate::harness::pickle::{failure, text};
+    daemon.reply(command, failure("builtins", "ValueError", vec![text("refused by the test")]));
+}
+
+#[test]
+fn the_operations_are_in_the_document_with_these_statuses() {
+    use crate::harness::contract::{document, template_of};
+    for operation in PROTECTED.iter().chain(PUBLIC) {
+        let (method, template) = operation.name.split_once(' ').unwrap();
+        assert_eq!(template_of(operation.target), Some(template));
+        let responses = &document()["paths"][template][method.to_lowercase().as_str()]["responses"];
+        for status in operation.statuses {
+            let response = &responses[status.to_string().as_str()];
+            assert!(response.is_object(), "{} {status}", operation.name);
+        }
+    }
+}
+
+#[test]
+fn nothing_but_the_public_routes_answers_before_setup() {
+    let server = Launch::without_daemon().start();
+    let client = server.client();
+    for operation in PROTECTED {
+        operation.send(&client).expect_error(503, "setup_required");
+    }
+    for operation in PUBLIC.iter().filter(|operation| !operation.writes()) {
+        let status = operation.send(&client).status;
+        assert!(operation.statuses.contains(&status), "{}: {status}", operation.name);
+    }
+}
+
+#[test]
+fn read_only_refuses_every_write_but_login_and_logout() {
+    let daemon = FakeDaemon::start();
+    let (mut server, _) = Launch::for_fake(&daemon).start().into_ready();
+    server.kill();
+    let server = server.with_env("BANGUI_READ_ONLY", "1");
+    let admin = server.client().login();
+    for operation in PROTECTED {
+        let logout = operation.name == "POST /api/v1/auth/logout";
+        if operation.writes() && !logout {
+            operation.send(&admin).expect_error(403, "read_only");
+        }
+    }
+    admin.post_empty("/api/v1/auth/logout").expect(200);
+    let commands = daemon.take_commands();
+    let wrote = |command: &&Vec<String>| ["set", "stop", "unban", "reload", "flushlogs"].contains(&command[0].as_str());
+    assert_eq!(commands.iter().find(wrote), None);
+}
