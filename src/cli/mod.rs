@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 
 use lexopt::Arg;
 
+use crate::api::setup::{PASSWORD_RULE, is_good_password};
 use crate::config::{Config, SETTINGS};
+use crate::jobs::password::{Hash, secret_form};
 
 /// A failure of a command: one line for people, and the exit code.
 #[derive(Debug, PartialEq, Eq)]
@@ -126,8 +128,17 @@ impl Invocation {
         Config::load(defaults, self.config_file.as_deref(), &environment, &self.settings).map_err(Failure::usage)
     }
 
+    /// The hash of a new master password, which must follow the rule.
+    pub fn new_password_hash(&self) -> Result<String, Failure> {
+        let password = self.password()?;
+        if !is_good_password(&password) {
+            return Err(Failure::failed(format!("this password is not allowed. {PASSWORD_RULE}")));
+        }
+        Ok(Hash { secret: secret_form(&password) }.run())
+    }
+
     /// A password, from `--password-file` or standard input: its first line.
-    pub fn password(&self) -> Result<String, Failure> {
+    fn password(&self) -> Result<String, Failure> {
         let text = match self.option("password-file").filter(|path| *path != "-") {
             Some(path) => {
                 read_limited(&mut std::fs::File::open(path).map_err(|error| cannot_read(Path::new(path), &error))?)

@@ -21,13 +21,7 @@ const LINES: usize = 60;
 fn lines(random: &mut Random, filter: &Expanded) -> Vec<String> {
     let window = 4 + random.below(filter.lines.len());
     let first = random.below(filter.lines.len());
-    (0..LINES)
-        .map(|_| {
-            filter.lines[(first + random.below(window)) % filter.lines.len()]
-                .line
-                .clone()
-        })
-        .collect()
+    (0..LINES).map(|_| filter.lines[(first + random.below(window)) % filter.lines.len()].line.clone()).collect()
 }
 
 /// What differs for one filter and its lines.
@@ -44,15 +38,10 @@ fn difference(oracle: &mut Oracle, expanded: &Expanded, lines: &[String]) -> Opt
         if matches!(result.error, Some(PatternError::Catastrophic { .. })) {
             return None;
         }
-        let found = result
-            .failure()
-            .map_or(Value::Null, |hit| json!([hit.host, result.timestamp]));
+        let found = result.failure().map_or(Value::Null, |hit| json!([hit.host, result.timestamp]));
         let time = |value: &Value| value.get(1).and_then(Value::as_f64);
         if found.get(0) != expected.get(0) || time(&found) != time(expected) {
-            return Some(format!(
-                "{} {} on {line:?}: {found}, fail2ban {expected}",
-                expanded.name, expanded.options
-            ));
+            return Some(format!("{} {} on {line:?}: {found}, fail2ban {expected}", expanded.name, expanded.options));
         }
     }
     None
@@ -61,9 +50,7 @@ fn difference(oracle: &mut Oracle, expanded: &Expanded, lines: &[String]) -> Opt
 #[test]
 fn whole_filters_agree_with_fail2ban_line_after_line() {
     let (mut random, time) = budget();
-    let usable = |filter: &Expanded| {
-        !filter.lines.is_empty() && !filter.journal && filter.name != UNEXPLAINED
-    };
+    let usable = |filter: &Expanded| !filter.lines.is_empty() && !filter.journal && filter.name != UNEXPLAINED;
     let filters: Vec<Expanded> = export().filters.into_iter().filter(usable).collect();
     let mut oracle = Oracle::filters();
     let (mut runs, mut wrong) = (0, Vec::new());
