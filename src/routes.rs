@@ -120,7 +120,7 @@ impl Route {
 }
 
 /// The table. A literal segment stands before a `{parameter}` in the same place.
-pub const ROUTES: &[Route] = &[
+pub static ROUTES: &[Route] = &[
     get("/api/v1/health", Now(api::health::get)).open(Access::Unlimited),
     get("/api/v1/openapi.json", Now(api::meta::openapi)).open(Access::Public),
     get("/api/v1/config/security-headers", Now(api::meta::security_headers)).open(Access::Public),

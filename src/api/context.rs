@@ -12,6 +12,10 @@ use super::limits::Limits;
 /// How long a quick command may hold the loop.
 pub const QUICK: Duration = Duration::from_millis(300);
 
+/// The longest answer to a quick command, in bytes: longer ones are lists, and lists are a child's work. A daemon
+/// before 0.10 sends its bans along with every status, 20 bytes each.
+const QUICK_REPLY: usize = 2 * 1024 * 1024;
+
 /// What was last seen of the daemon.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Snapshot {
@@ -27,6 +31,8 @@ pub struct Snapshot {
     pub failures: u64,
     /// When this was seen; `None` before the first look.
     pub taken: Option<Instant>,
+    /// Something has happened since: look again soon.
+    pub stale: bool,
 }
 
 /// Everything a handler works with.
@@ -157,7 +163,7 @@ impl Ctx {
 }
 
 fn quick_daemon(socket: PathBuf) -> Daemon {
-    Daemon::new(Client::new(socket, QUICK).with_rests())
+    Daemon::new(Client::new(socket, QUICK).with_rests().with_reply_limit(QUICK_REPLY))
 }
 
 fn socket_of(config: &Config, stored: &Stored) -> PathBuf {

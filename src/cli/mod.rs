@@ -1,10 +1,12 @@
 //! Commands of the program, one file each, and the reading of the command line.
 
 pub mod check;
+pub mod dump_config;
 pub mod job;
 pub mod serve;
 pub mod set_password;
 pub mod setup;
+pub mod test_filter;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -79,6 +81,17 @@ pub const COMMANDS: &[Command] = &[
         options: &[("password-file", true)],
         arguments: false,
         run: set_password::run,
+    },
+    Command {
+        name: "dump-config",
+        help: "print the commands fail2ban's files come to, one a line as JSON",
+        options: &[],
+        arguments: false,
+        run: |invocation| {
+            let directory = invocation.config()?.fail2ban_config;
+            dump_config::run(&directory, &mut std::io::stdout().lock())
+                .map_err(|error| Failure::failed(error.to_string()))
+        },
     },
 ];
 

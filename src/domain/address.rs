@@ -6,6 +6,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// Why a text is no address. The message is meant for whoever sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressError {
@@ -32,7 +34,8 @@ impl fmt::Display for AddressError {
 impl std::error::Error for AddressError {}
 
 /// An address, or a network whose bits behind the prefix are zero. A network of one address is that address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct IpOrNet {
     address: IpAddr,
     prefix: u8,
@@ -98,7 +101,11 @@ impl IpOrNet {
 
     /// Refuses what must never be banned whatever else is known: everybody, and the address that means everybody.
     pub fn bannable(self) -> Result<IpOrNet, AddressError> {
-        if self.prefix == 0 || self.address.is_unspecified() { Err(AddressError::Everything) } else { Ok(self) }
+        if self.prefix == 0 || (self.address.is_unspecified() && !self.is_network()) {
+            Err(AddressError::Everything)
+        } else {
+            Ok(self)
+        }
     }
 
     /// Whether every address of it is a host on the public Internet, as far as the registries of special-purpose addresses tell. Forms of
@@ -201,6 +208,20 @@ impl FromStr for IpOrNet {
     }
 }
 
+impl TryFrom<String> for IpOrNet {
+    type Error = AddressError;
+
+    fn try_from(text: String) -> Result<IpOrNet, AddressError> {
+        text.parse()
+    }
+}
+
+impl From<IpOrNet> for String {
+    fn from(address: IpOrNet) -> String {
+        address.to_string()
+    }
+}
+
 impl fmt::Display for IpOrNet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_network() { write!(f, "{}/{}", self.address, self.prefix) } else { write!(f, "{}", self.address) }
@@ -296,6 +317,14 @@ mod tests {
             assert_eq!(net(text).to_string(), canonical);
             assert_eq!(net(canonical), net(text));
         }
+    }
+
+    #[test]
+    fn addresses_in_json_are_checked_the_same_way() {
+        let read = serde_json::from_str::<IpOrNet>;
+        assert_eq!(read("\"192.0.2.7/24\"").unwrap(), net("192.0.2.0/24"));
+        assert!(read("\"127.1\"").is_err());
+        assert_eq!(serde_json::to_string(&net("::FFFF:1.2.3.4")).unwrap(), "\"1.2.3.4\"");
     }
 
     #[test]

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// The longest name, in bytes: with `.local` and a temporary suffix it still fits every file system.
 const MAX_NAME: usize = 128;
 
@@ -14,8 +16,10 @@ const MAX_FOREIGN_NAME: usize = 512;
 
 /// Words that stand in the daemon's commands where the name of a jail stands (`set loglevel`, `stop all`), or that mean a
 /// section of their own in its files (`[DEFAULT]`, `%(known/x)s`).
-const RESERVED: [&str; 16] = [
+const RESERVED: [&str; 17] = [
     "all",
+    // No word of the daemon's, but a jail's name that reads like one is asking for an accident.
+    "all-jails",
     "allowipv6",
     "banned",
     "dbfile",
@@ -74,7 +78,8 @@ fn is_reserved(text: &str) -> bool {
 }
 
 /// The name of a jail.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct JailName(String);
 
 impl JailName {
@@ -109,6 +114,20 @@ impl FromStr for JailName {
     }
 }
 
+impl TryFrom<String> for JailName {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<JailName, NameError> {
+        text.parse()
+    }
+}
+
+impl From<JailName> for String {
+    fn from(name: JailName) -> String {
+        name.0
+    }
+}
+
 impl fmt::Display for JailName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -116,7 +135,8 @@ impl fmt::Display for JailName {
 }
 
 /// The name of a filter or an action: the name of its file, without `.conf` or `.local`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ConfName(String);
 
 impl ConfName {
@@ -140,6 +160,20 @@ impl FromStr for ConfName {
             return Err(NameError::Reserved);
         }
         Ok(ConfName(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for ConfName {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<ConfName, NameError> {
+        text.parse()
+    }
+}
+
+impl From<ConfName> for String {
+    fn from(name: ConfName) -> String {
+        name.0
     }
 }
 
@@ -192,19 +226,18 @@ mod tests {
     }
 
     #[test]
+    fn names_in_json_are_checked_the_same_way() {
+        assert_eq!(serde_json::from_str::<JailName>("\"sshd\"").unwrap().as_str(), "sshd");
+        assert!(serde_json::from_str::<JailName>("\"loglevel\"").is_err());
+        assert!(serde_json::from_str::<ConfName>("\"../x\"").is_err());
+        assert_eq!(serde_json::to_string(&"sshd".parse::<ConfName>().unwrap()).unwrap(), "\"sshd\"");
+    }
+
+    #[test]
     fn ordinary_names_are_names() {
-        for text in [
-            "sshd",
-            "nginx-http-auth",
-            "3proxy",
-            "_x",
-            "@home",
-            "a.b",
-            "sshd-ddos@2",
-            "allow",
-            "blocklist-import",
-            "all-jails",
-        ] {
+        for text in
+            ["sshd", "nginx-http-auth", "3proxy", "_x", "@home", "a.b", "sshd-ddos@2", "allow", "blocklist-import"]
+        {
             assert_eq!(text.parse::<JailName>().unwrap().as_str(), text);
             assert_eq!(text.parse::<ConfName>().unwrap().to_string(), text);
         }

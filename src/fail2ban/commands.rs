@@ -8,6 +8,8 @@ pub mod version;
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::client::Client;
 use super::encode::EncodeError;
 use super::error::Error;
@@ -25,7 +27,7 @@ pub struct Daemon {
 }
 
 /// What a jail has seen: counters of the filter and of the actions.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Addresses with failures within the find time.
     pub currently_failed: u64,
@@ -49,7 +51,7 @@ pub struct JailCounters {
 }
 
 /// What `get` tells of the daemon itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerSettings {
     /// `INFO` and so on.
     pub log_level: String,

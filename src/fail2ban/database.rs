@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use serde::{Deserialize, Serialize};
 
 pub use data::BanData;
 pub use rows::{Ban, BanTimes, Mark, Page};
@@ -19,7 +20,7 @@ pub use rows::{Ban, BanTimes, Mark, Page};
 const CACHE_KIB: i64 = 512;
 
 /// Why the daemon's database cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DatabaseError {
     /// The daemon keeps none, or only in its memory.
     NotKept,

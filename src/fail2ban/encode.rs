@@ -2,20 +2,22 @@
 //!
 //! It encodes plain data only, and refuses what the daemon would misread.
 
+use serde::{Deserialize, Serialize};
+
 use super::value::Value;
 
 /// What ends every request and every reply on the wire.
 pub const TERMINATOR: &[u8] = b"<F2B_END_COMMAND>";
 
 /// Why a request cannot be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EncodeError {
     /// The daemon looks for the terminator in the middle of requests, too, and would cut this one there.
     Terminator,
     /// A value that starts like an option of the daemon's own, where a name or an address is meant.
     Option,
     /// A value that is no plain data, or a text of 4 GiB.
-    NotPlain(&'static str),
+    NotPlain(String),
 }
 
 impl std::fmt::Display for EncodeError {
@@ -31,6 +33,10 @@ impl std::fmt::Display for EncodeError {
 }
 
 impl std::error::Error for EncodeError {}
+
+fn not_plain(what: &str) -> EncodeError {
+    EncodeError::NotPlain(what.to_owned())
+}
 
 /// A command of plain words, ready to be written, terminator included.
 pub fn encode_words(words: &[&str]) -> Result<Vec<u8>, EncodeError> {
@@ -59,7 +65,7 @@ fn finish(mut out: Vec<u8>) -> Result<Vec<u8>, EncodeError> {
 }
 
 fn put_text(text: &str, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-    let length = u32::try_from(text.len()).map_err(|_| EncodeError::NotPlain("a text of 4 GiB"))?;
+    let length = u32::try_from(text.len()).map_err(|_| not_plain("a text of 4 GiB"))?;
     out.push(b'X');
     out.extend_from_slice(&length.to_le_bytes());
     out.extend_from_slice(text.as_bytes());
@@ -108,10 +114,10 @@ fn put(value: &Value, out: &mut Vec<u8>) -> Result<(), EncodeError> {
             }
             out.push(b'u');
         }
-        Value::BigInt(_) => return Err(EncodeError::NotPlain("an integer of more than 64 bits")),
-        Value::Bytes(_) => return Err(EncodeError::NotPlain("a byte string")),
-        Value::Set(_) => return Err(EncodeError::NotPlain("a set")),
-        Value::Global(_) | Value::Object { .. } => return Err(EncodeError::NotPlain("an object")),
+        Value::BigInt(_) => return Err(not_plain("an integer of more than 64 bits")),
+        Value::Bytes(_) => return Err(not_plain("a byte string")),
+        Value::Set(_) => return Err(not_plain("a set")),
+        Value::Global(_) | Value::Object { .. } => return Err(not_plain("an object")),
     }
     Ok(())
 }

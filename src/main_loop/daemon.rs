@@ -1,6 +1,7 @@
 //! Watches the daemon between commands: the end of its idle connection is noticed at once, and one that did not
 //! answer in time is pinged without waiting for it.
 
+use std::io::ErrorKind;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
@@ -19,14 +20,16 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 pub struct DaemonWatch {
     /// The connection registered, and which of the client's connections it is: descriptors are used again.
     watched: Option<(RawFd, u64)>,
+    /// The daemon did not answer in time, and is left alone until a ping says that it is back.
+    hangs: bool,
     probe: Option<Probe>,
-    probe_after: Option<Instant>,
+    probe_at: Option<Instant>,
 }
 
 impl DaemonWatch {
-    /// Keeps up with the client: registers its present connection, and pings while it rests.
-    pub fn follow(&mut self, ctx: &Ctx, registry: &Registry) {
-        let client = ctx.daemon.client();
+    /// Keeps up with the client: registers its present connection, and pings while the daemon does not answer.
+    pub fn follow(&mut self, ctx: &mut Ctx, registry: &Registry) {
+        let client = ctx.daemon.client_mut();
         let present = client.as_raw_fd().map(|fd| (fd, client.connections()));
         if present != self.watched {
             // A closed descriptor has left the poll by itself.
@@ -35,32 +38,44 @@ impl DaemonWatch {
                 registered.is_ok()
             });
         }
+        self.hangs |= client.is_resting();
         let now = Instant::now();
-        if !client.is_resting() {
-            self.probe = None;
-        } else if self.probe.is_none() && self.probe_after.is_none_or(|after| now >= after) {
-            self.probe_after = Some(now + PROBE_EVERY);
-            self.probe = Probe::send(client.path(), registry).ok();
+        if !self.hangs || self.probe_at.is_some_and(|at| now < at) {
+            return;
         }
+        self.probe_at = Some(now + PROBE_EVERY);
+        // A ping that is still not answered is replaced: that one connection may be what hangs.
+        match Probe::send(client.path(), registry) {
+            Ok(probe) => self.probe = Some(probe),
+            // Its queue of connections is full: it hangs on.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.probe = None,
+            // It is gone, which the next command will say better.
+            Err(_) => return self.is_back(ctx),
+        }
+        if !client.is_resting() {
+            client.begin_rest();
+        }
+    }
+
+    /// It answers again, or can be told not to be there: commands may be sent.
+    fn is_back(&mut self, ctx: &mut Ctx) {
+        *self = Self { watched: self.watched, ..Self::default() };
+        ctx.daemon.client_mut().end_rest();
+        ctx.snapshot.stale = true;
     }
 
     /// Something came on the idle connection: the daemon has closed it, for nothing was asked.
     pub fn on_connection_event(&mut self, ctx: &mut Ctx) {
         if ctx.daemon.client_mut().drop_if_closed() {
-            ctx.snapshot.taken = None;
+            ctx.snapshot.stale = true;
         }
     }
 
     /// The ping was answered, or its connection closed.
     pub fn on_probe_event(&mut self, ctx: &mut Ctx) {
-        let outcome = self.probe.as_mut().map(Probe::check);
-        match outcome {
+        match self.probe.as_mut().map(Probe::check) {
+            Some(Outcome::Answered | Outcome::Gone) => self.is_back(ctx),
             Some(Outcome::Pending) | None => {}
-            Some(Outcome::Answered | Outcome::Gone) => {
-                self.probe = None;
-                ctx.daemon.client_mut().end_rest();
-                ctx.snapshot.taken = None;
-            }
         }
     }
 }

@@ -169,7 +169,7 @@ impl MainLoop {
         if self.connections.has_ready() || self.connections.wants_accept() {
             return Duration::ZERO;
         }
-        let mut wait = self.timers.next(now);
+        let mut wait = self.timers.next(&self.ctx, now);
         if self.connections.any_open() || self.children.any() || self.stopping.is_some() || !self.parked.is_empty() {
             wait = wait.min(Duration::from_millis(250));
         }
@@ -254,7 +254,7 @@ impl MainLoop {
                 self.connections.respond(slot, dispatch::finish(&request.head.method, &request.admitted, Err(error)));
             }
         }
-        self.watch.follow(&self.ctx, self.poll.registry());
+        self.watch.follow(&mut self.ctx, self.poll.registry());
     }
 
     fn submit(&mut self, slot: Slot, request: Request, job: Job) {
@@ -353,7 +353,7 @@ impl MainLoop {
                 self.ctx.daemon.client_mut().begin_rest();
                 self.children.fail_waiting(Lane::Daemon, &Failure::Fail2ban(error.clone()));
             }
-            _ => self.timers.look_at_daemon_now(),
+            _ => self.ctx.snapshot.stale = true,
         }
     }
 
@@ -403,7 +403,7 @@ impl MainLoop {
         }
         let is_free = !self.children.daemon_is_taken();
         self.timers.run(&mut self.ctx, is_free, now);
-        self.watch.follow(&self.ctx, self.poll.registry());
+        self.watch.follow(&mut self.ctx, self.poll.registry());
     }
 
     /// SIGTERM or SIGINT: no new connections, answers under way are finished.

@@ -1,13 +1,13 @@
 //! One `ping`, sent to a daemon that did not answer in time, whose answer the loop does not wait for but is told of.
 //! So a hung daemon costs the loop nothing, and its return is noticed at once.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 
 use mio::net::UnixStream;
 use mio::{Interest, Registry};
 
-use crate::fail2ban::{Error, encode};
+use crate::fail2ban::encode;
 use crate::server::token::Source;
 
 /// A ping under way.
@@ -28,14 +28,13 @@ pub enum Outcome {
 }
 
 impl Probe {
-    /// Sends a ping. An error: not even that was possible, because the daemon does not take connections.
-    pub fn send(socket: &Path, registry: &Registry) -> Result<Self, Error> {
-        let failed = |error: std::io::Error| Error::Unreachable { path: socket.to_owned(), why: error.to_string() };
-        let mut stream = UnixStream::connect(socket).map_err(failed)?;
-        let request = encode::encode_words(&["ping"])?;
-        // 35 bytes always fit into the buffer of a new connection.
-        stream.write_all(&request).map_err(failed)?;
-        registry.register(&mut stream, Source::Probe.token(), Interest::READABLE).map_err(failed)?;
+    /// Sends a ping. `WouldBlock`: the daemon takes no connections now.
+    pub fn send(socket: &Path, registry: &Registry) -> io::Result<Self> {
+        let mut stream = UnixStream::connect(socket)?;
+        let request = encode::encode_words(&["ping"]).map_err(io::Error::other)?;
+        // A few bytes always fit into the buffer of a new connection.
+        stream.write_all(&request)?;
+        registry.register(&mut stream, Source::Probe.token(), Interest::READABLE)?;
         Ok(Self { stream })
     }
 

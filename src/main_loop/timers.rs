@@ -9,6 +9,8 @@ use crate::domain::time;
 const LOOK: Duration = Duration::from_secs(30);
 /// How often one that does not is looked for.
 const LOOK_WHILE_AWAY: Duration = Duration::from_secs(1);
+/// How long a look that is due waits at least for the next one.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// How often expired rows are removed.
 const EXPIRE: Duration = Duration::from_secs(600);
 /// How often deadlines are compared with the clock.
@@ -18,7 +20,8 @@ const TICK: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct Timers {
     tick_at: Instant,
-    look_at: Instant,
+    /// Not before this, after a look that failed or could not be taken.
+    look_after: Instant,
     expire_at: Instant,
 }
 
@@ -26,12 +29,23 @@ impl Timers {
     /// Everything is due at once.
     pub fn new() -> Self {
         let now = Instant::now();
-        Self { tick_at: now, look_at: now, expire_at: now + EXPIRE }
+        Self { tick_at: now, look_after: now, expire_at: now + EXPIRE }
     }
 
     /// How long nothing is due, deadlines excepted.
-    pub fn next(&self, now: Instant) -> Duration {
-        self.look_at.min(self.expire_at).saturating_duration_since(now)
+    pub fn next(&self, ctx: &Ctx, now: Instant) -> Duration {
+        self.look_at(ctx, now).min(self.expire_at).saturating_duration_since(now)
+    }
+
+    /// When the daemon is to be looked at: at once where nothing is known, soon where it was away, else now and then.
+    fn look_at(&self, ctx: &Ctx, now: Instant) -> Instant {
+        let seen = &ctx.snapshot;
+        let period = match (seen.stale, seen.online) {
+            (true, _) => Duration::ZERO,
+            (false, true) => LOOK,
+            (false, false) => LOOK_WHILE_AWAY,
+        };
+        seen.taken.map_or(now, |taken| taken + period).max(self.look_after)
     }
 
     /// Whether deadlines are to be compared now.
@@ -43,24 +57,12 @@ impl Timers {
         is_due
     }
 
-    /// What is known of the daemon is out of date.
-    pub fn look_at_daemon_now(&mut self) {
-        self.look_at = Instant::now();
-    }
-
     /// Does what is due. The daemon is left alone while a child of ours keeps it busy.
     pub fn run(&mut self, ctx: &mut Ctx, daemon_is_free: bool, now: Instant) {
-        if ctx.snapshot.taken.is_none() {
-            // Somebody else has seen it come or go.
-            self.look_at = self.look_at.min(now);
-        }
-        if now >= self.look_at {
-            self.look_at = now + LOOK_WHILE_AWAY;
+        if now >= self.look_at(ctx, now) {
+            self.look_after = now + LOOK_AGAIN;
             if daemon_is_free {
                 let step = dispatch::guarded(|| Ok(ctx.take_snapshot().is_ok()));
-                if step == Ok(true) {
-                    self.look_at = now + LOOK;
-                }
                 ctx.scheduler_runs = step.is_ok();
             }
         }

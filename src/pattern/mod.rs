@@ -1,1 +1,28 @@
-//! Python's regex dialect and fail2ban's date templates.
+//! Python's regex dialect, fail2ban's tags and date templates, and a filter made of them.
+//!
+//! Everything works on text that is given: this module reads no file, asks no daemon and resolves no name.
+
+pub mod ast;
+pub mod compile;
+mod connection;
+pub mod danger;
+pub mod date;
+mod error;
+mod escape;
+mod failregex;
+mod faithful;
+mod filter;
+mod identity;
+pub mod parse;
+mod report;
+mod simplify;
+pub mod tags;
+mod translate;
+
+pub use compile::{MAX_PATTERN_BYTES, MAX_TEXT_BYTES, Match, Pattern};
+pub use connection::Failure;
+pub use danger::{Warning, warnings};
+pub use error::PatternError;
+pub use failregex::{FailRegex, Found, Groups, UseDns};
+pub use filter::{Filter, FilterDefinition, FilterError, Hit, LineResult, Outcome};
+pub use report::{LineReport, hint};

@@ -21,11 +21,11 @@ fn ban(client: &Client, jail: &str, ip: &str) -> crate::harness::http::Answer {
 fn every_documented_status_of_bans() {
     let daemon = RealDaemon::start();
     let (server, admin) = Server::ready(&daemon);
-    let one = json!({"jail": "lab", "ip": "198.51.100.1"});
-    let nowhere = json!({"jail": "nojail", "ip": "198.51.100.1"});
+    let one = json!({"jail": "lab", "ip": "203.0.113.1"});
+    let nowhere = json!({"jail": "nojail", "ip": "203.0.113.1"});
     let bad = json!({"jail": "lab", "ip": "1.2.3.4;id"});
     admin.post(BANS, one.clone()).expect(201);
-    assert_eq!(daemon.banned("lab"), ["198.51.100.1"]);
+    assert_eq!(daemon.banned("lab"), ["203.0.113.1"]);
     admin.get(ACTIVE).expect(200);
     admin.delete_with(BANS, one.clone()).expect(200);
     assert!(daemon.banned("lab").is_empty());
@@ -33,7 +33,7 @@ fn every_documented_status_of_bans() {
     admin.post(BANS, bad.clone()).expect_error(400, "invalid_input");
     admin.post(BANS, nowhere.clone()).expect_error(404, "jail_not_found");
     admin.delete_with(BANS, nowhere).expect_error(404, "jail_not_found");
-    let both = json!({"ip": "198.51.100.1", "unban_all": true});
+    let both = json!({"ip": "203.0.113.1", "unban_all": true});
     admin.delete_with(BANS, both).expect_error(400, "invalid_input");
     admin.delete_with(BANS, json!({})).expect_error(422, "invalid_input");
     let server = server.with_env("BANGUI_RATE_LIMIT_BAN", "2");
@@ -51,10 +51,10 @@ fn every_documented_status_of_bans() {
 
 fn refusals_of_the_daemon_are_409() {
     let daemon = FakeDaemon::start();
-    refuse(&daemon, &["set", "lab", "banip", "198.51.100.1"]);
-    refuse(&daemon, &["set", "lab", "unbanip", "198.51.100.1"]);
+    refuse(&daemon, &["set", "lab", "banip", "203.0.113.1"]);
+    refuse(&daemon, &["set", "lab", "unbanip", "203.0.113.1"]);
     let (_server, admin) = Server::ready_fake(&daemon);
-    let body = json!({"jail": "lab", "ip": "198.51.100.1"});
+    let body = json!({"jail": "lab", "ip": "203.0.113.1"});
     admin.post(BANS, body.clone()).expect_error(409, "fail2ban_command_failed");
     admin.delete_with(BANS, body).expect_error(409, "fail2ban_command_failed");
 }
@@ -63,10 +63,10 @@ fn refusals_of_the_daemon_are_409() {
 fn a_ban_is_seen_by_the_daemon_and_listed_here() {
     let daemon = RealDaemon::start();
     let (_server, admin) = Server::ready(&daemon);
-    ban(&admin, "sshd", "198.51.100.1").expect(201);
+    ban(&admin, "sshd", "203.0.113.1").expect(201);
     ban(&admin, "lab", "2001:DB8:0::77").expect(201);
     ban(&admin, "lab", "198.51.100.0/24").expect(201);
-    assert_eq!(daemon.banned("sshd"), ["198.51.100.1"]);
+    assert_eq!(daemon.banned("sshd"), ["203.0.113.1"]);
     let mut lab = daemon.banned("lab");
     lab.sort();
     assert_eq!(lab, ["198.51.100.0/24", "2001:db8::77"]);
@@ -94,11 +94,11 @@ fn a_ban_is_seen_by_the_daemon_and_listed_here() {
 fn bans_and_unbans_say_when_there_was_nothing_to_do() {
     let daemon = RealDaemon::start();
     let (_server, admin) = Server::ready(&daemon);
-    let first = ban(&admin, "lab", "198.51.100.1").expect(201).json();
-    let again = ban(&admin, "lab", "198.51.100.1").expect(201).json();
+    let first = ban(&admin, "lab", "203.0.113.1").expect(201).json();
+    let again = ban(&admin, "lab", "203.0.113.1").expect(201).json();
     assert_eq!(first["jail"], "lab");
     assert_ne!(first["message"], again["message"]);
-    let body = json!({"jail": "lab", "ip": "198.51.100.1"});
+    let body = json!({"jail": "lab", "ip": "203.0.113.1"});
     let lifted = admin.delete_with(BANS, body.clone()).expect(200).json();
     let absent = admin.delete_with(BANS, body).expect(200).json();
     assert_ne!(lifted["message"], absent["message"]);
@@ -109,27 +109,27 @@ fn unban_takes_every_form_the_contract_names() {
     let daemon = RealDaemon::start();
     let (_server, admin) = Server::ready(&daemon);
     let everywhere = || {
-        daemon.client(&["set", "lab", "banip", "198.51.100.1", "198.51.100.2", "odd text"]);
-        daemon.client(&["set", "sshd", "banip", "198.51.100.1"]);
+        daemon.client(&["set", "lab", "banip", "203.0.113.1", "203.0.113.2", "odd text"]);
+        daemon.client(&["set", "sshd", "banip", "203.0.113.1"]);
     };
     everywhere();
     // A proxy may drop the body of a DELETE; the query says the same.
-    admin.delete("/api/v1/bans?ip=198.51.100.1&jail=lab").expect(200);
-    assert!(!daemon.banned("lab").contains(&"198.51.100.1".into()));
-    assert_eq!(daemon.banned("sshd"), ["198.51.100.1"]);
+    admin.delete("/api/v1/bans?ip=203.0.113.1&jail=lab").expect(200);
+    assert!(!daemon.banned("lab").contains(&"203.0.113.1".into()));
+    assert_eq!(daemon.banned("sshd"), ["203.0.113.1"]);
     // Whatever the daemon lists can be removed.
     admin.delete_with(BANS, json!({"ip": "odd text", "jail": "lab"})).expect(200);
-    assert_eq!(daemon.banned("lab"), ["198.51.100.2"]);
+    assert_eq!(daemon.banned("lab"), ["203.0.113.2"]);
     // Without a jail: every jail.
     everywhere();
-    let answer = admin.delete_with(BANS, json!({"ip": "198.51.100.1"})).expect(200);
+    let answer = admin.delete_with(BANS, json!({"ip": "203.0.113.1"})).expect(200);
     assert_eq!(answer.json()["jail"], "*");
     assert!(daemon.banned("sshd").is_empty());
     // All of one jail.
     everywhere();
     admin.delete_with(BANS, json!({"unban_all": true, "jail": "lab"})).expect(200);
     assert!(daemon.banned("lab").is_empty());
-    assert_eq!(daemon.banned("sshd"), ["198.51.100.1"]);
+    assert_eq!(daemon.banned("sshd"), ["203.0.113.1"]);
     // All of all.
     let count = admin.delete("/api/v1/bans/all").expect(200).json();
     assert_eq!(count["count"], 1);
@@ -139,7 +139,7 @@ fn unban_takes_every_form_the_contract_names() {
 #[test]
 fn nobody_locks_himself_out_without_saying_so() {
     let daemon = RealDaemon::start();
-    daemon.client(&["set", "lab", "addignoreip", "203.0.113.0/24"]);
+    daemon.client(&["set", "lab", "addignoreip", "192.88.99.0/24"]);
     let (_server, admin) =
         Launch::for_real(&daemon).args(&["--trusted-proxies", "127.0.0.1,198.51.100.77"]).start().into_ready();
     let admin = admin.with_header("X-Forwarded-For", "192.168.7.7");
@@ -150,7 +150,7 @@ fn nobody_locks_himself_out_without_saying_so() {
         "127.0.0.0/8",
         "::1",
         "198.51.100.77",
-        "203.0.113.5",
+        "192.88.99.5",
         "0.0.0.0/0",
         "::/0",
     ] {
@@ -170,7 +170,7 @@ fn a_slow_action_answers_when_it_is_done_and_nobody_else_waits() {
     crate::harness::wait_until("health", Duration::from_secs(3), || health.get("/api/v1/health").status == 200);
     std::thread::scope(|scope| {
         let start = Instant::now();
-        let slow = scope.spawn(|| ban(&admin, "slow", "198.51.100.1").expect(201).elapsed);
+        let slow = scope.spawn(|| ban(&admin, "slow", "203.0.113.1").expect(201).elapsed);
         let mut slowest = Duration::ZERO;
         while start.elapsed() < Duration::from_millis(2500) {
             let answer = health.get("/api/v1/health").expect(200);
@@ -183,7 +183,7 @@ fn a_slow_action_answers_when_it_is_done_and_nobody_else_waits() {
         assert!(elapsed < Duration::from_secs(10), "{elapsed:?}");
         assert!(slowest < Duration::from_millis(400), "{slowest:?}");
     });
-    assert_eq!(daemon.banned("slow"), ["198.51.100.1"]);
+    assert_eq!(daemon.banned("slow"), ["203.0.113.1"]);
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn times_are_those_of_the_daemons_database_and_unknown_without_it() {
     let (_server, admin) = Server::ready_fake(&daemon);
     let list = admin.get(ACTIVE).expect(200).json();
     let item = &list["items"][0];
-    assert_eq!(item["ip"], "198.51.100.7");
+    assert_eq!(item["ip"], "203.0.113.7");
     // The scripted daemon says that it has no database.
     assert_eq!(item["banned_at"], json!(null));
 }

@@ -1,15 +1,15 @@
 //! `kill -9` at any instant: the database opens again, and nothing that was acknowledged is lost.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::client::{Client, Identity, PASSWORD};
+use crate::harness::client::Client;
+use crate::harness::fake_daemon::FakeDaemon;
 use crate::harness::http::{Answer, Wire};
-use crate::harness::server::Launch;
+use crate::harness::server::Server;
 
-/// Like `Client::send`, but a server that dies is no failure of the test.
+/// Like `Client::post`, but a server that dies is no failure of the test.
 fn try_post(client: &Client, target: &str, body: &str) -> Option<Answer> {
     let mut wire = Wire::try_connect(&client.address).ok()?;
     let head = client.head_of("POST", target, Some(body.len()));
@@ -17,65 +17,50 @@ fn try_post(client: &Client, target: &str, body: &str) -> Option<Answer> {
     wire.try_answer("POST").ok()
 }
 
-#[derive(Default)]
-struct Acknowledged {
-    logins: Vec<String>,
-    logouts: Vec<String>,
-}
-
-/// Logs in, and out of every second session, until the server dies.
-fn write_until_it_dies(client: &Client, seen: &Mutex<Acknowledged>) {
-    let login = json!({"password": PASSWORD}).to_string();
-    for number in 0.. {
-        let Some(answer) = try_post(client, "/api/v1/auth/login", &login) else {
-            return;
-        };
-        let Some(token) = answer.session_cookie().filter(|_| answer.status == 200) else {
-            continue;
-        };
-        if number % 2 == 0 {
-            seen.lock().unwrap().logins.push(token);
-            continue;
-        }
-        let bearer = client.with_identity(Identity::Bearer(token.clone()));
-        match try_post(&bearer, "/api/v1/auth/logout", "") {
-            Some(answer) if answer.status == 200 => seen.lock().unwrap().logouts.push(token),
-            Some(_) => {}
-            None => return,
-        }
-    }
+/// Sets one jail after the other idle or not, until the server dies; gives how many were acknowledged.
+fn write_until_it_dies(admin: &Client, jails: &[String], idle: bool) -> usize {
+    let acknowledged = |jail: &String| {
+        try_post(admin, &format!("/api/v1/jails/{jail}/idle"), if idle { "true" } else { "false" })
+            .is_some_and(|answer| answer.status == 200)
+    };
+    jails.iter().take_while(|jail| acknowledged(jail)).count()
 }
 
 #[test]
 fn a_hundred_kills_during_writes_lose_nothing_acknowledged() {
-    let (mut server, _) = Launch::without_daemon().start().into_ready();
-    let (mut logins, mut logouts) = (0, 0);
+    let daemon = FakeDaemon::start();
+    let jails: Vec<String> = (0..400).map(|number| format!("jail{number}")).collect();
+    daemon.set_jails(&jails.iter().map(String::as_str).collect::<Vec<_>>());
+    let (mut server, admin) = Server::ready_fake(&daemon);
+    let (mut writes, mut logouts) = (0, 0);
     for round in 0..100u64 {
-        let client = server.client();
-        let seen = Mutex::default();
-        std::thread::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| write_until_it_dies(&client, &seen));
-            }
+        let admin = server.client().with_identity(admin.identity.clone());
+        let doomed = server.client().login();
+        let idle = round % 2 == 0;
+        let (written, logged_out) = std::thread::scope(|scope| {
+            let writer = scope.spawn(|| write_until_it_dies(&admin, &jails, idle));
             // A different moment each time, so that every phase of a write is hit.
-            std::thread::sleep(Duration::from_millis(60 + round * 37 % 180));
+            std::thread::sleep(Duration::from_millis(1 + round * 7 % 40));
+            let leaver = scope.spawn(|| try_post(&doomed, "/api/v1/auth/logout", ""));
+            std::thread::sleep(Duration::from_micros(300 * (round % 11)));
             server.kill();
+            (writer.join().unwrap(), leaver.join().unwrap().is_some_and(|answer| answer.status == 200))
         });
         server.start_again();
-        let seen = seen.into_inner().unwrap();
-        let status = |token: &str| {
-            server.client().with_identity(Identity::Bearer(token.into())).get("/api/v1/auth/session").status
-        };
-        for token in &seen.logins {
-            assert_eq!(status(token), 200, "round {round}: an acknowledged login is lost");
+        // The session of the administrator was acknowledged before the first kill.
+        let admin = server.client().with_identity(admin.identity);
+        for jail in &jails[..written] {
+            let shown = admin.get(&format!("/api/v1/jails/{jail}")).expect(200).json()["jail"]["idle"].clone();
+            assert_eq!(shown, idle, "round {round}: an acknowledged write is lost");
         }
-        for token in &seen.logouts {
-            assert_eq!(status(token), 401, "round {round}: an acknowledged logout is lost");
+        if logged_out {
+            let doomed = server.client().with_identity(doomed.identity);
+            doomed.get("/api/v1/auth/session").expect(401);
         }
-        logins += seen.logins.len();
-        logouts += seen.logouts.len();
+        writes += written;
+        logouts += usize::from(logged_out);
     }
-    assert!(logins > 20 && logouts > 20, "only {logins} logins and {logouts} logouts were written");
+    assert!(writes > 100 && logouts > 5, "only {writes} writes and {logouts} logouts were acknowledged");
     server.kill();
     let database = rusqlite::Connection::open(server.database()).unwrap();
     let verdict: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
@@ -85,8 +70,8 @@ fn a_hundred_kills_during_writes_lose_nothing_acknowledged() {
 #[test]
 fn a_kill_takes_the_children_along() {
     let daemon = crate::harness::real_daemon::RealDaemon::start();
-    let (mut server, admin) = crate::harness::server::Server::ready(&daemon);
-    let body = json!({"ip": "198.51.100.1", "jail": "slow"}).to_string();
+    let (mut server, admin) = Server::ready(&daemon);
+    let body = json!({"ip": "203.0.113.1", "jail": "slow"}).to_string();
     let mut wire = Wire::connect(server.address());
     let head = admin.head_of("POST", "/api/v1/bans", Some(body.len()));
     wire.send(format!("{head}{body}"));

@@ -11,8 +11,8 @@ const STATUS: &str = "/api/v1/dashboard/status";
 #[test]
 fn every_documented_status_of_the_dashboard() {
     let daemon = RealDaemon::start();
-    daemon.client(&["set", "lab", "banip", "198.51.100.1", "198.51.100.2"]);
-    daemon.client(&["set", "sshd", "banip", "198.51.100.1"]);
+    daemon.client(&["set", "lab", "banip", "203.0.113.1", "203.0.113.2"]);
+    daemon.client(&["set", "sshd", "banip", "203.0.113.1"]);
     let (_server, admin) = Server::ready(&daemon);
     let mut status = serde_json::Value::Null;
     // The numbers come from a snapshot, which may be one timer step old.

@@ -23,7 +23,7 @@ const ASKING: &[(&str, &str, &str)] = &[
     ("GET", "/api/v1/config/service-status", ""),
     ("POST", "/api/v1/jails/lab/idle", "true"),
     ("POST", "/api/v1/server/flush-logs", ""),
-    ("POST", "/api/v1/bans", r#"{"ip":"198.51.100.1","jail":"lab"}"#),
+    ("POST", "/api/v1/bans", r#"{"ip":"203.0.113.1","jail":"lab"}"#),
 ];
 
 fn send(admin: &Client, (method, target, body): (&str, &str, &str)) -> Answer {
@@ -38,7 +38,7 @@ fn is_refused_in_time(server: &Server, admin: &Client, what: &str) {
         assert!([502, 503].contains(&answer.status), "{what}: {} {}: {answer}", asking.0, asking.1);
         assert!(answer.elapsed < LIMIT, "{what}: {asking:?} took {:?}", answer.elapsed);
         let other = server.client().get("/api/v1/setup").expect(200);
-        assert!(other.elapsed < Duration::from_millis(500), "{what}: {:?}", other.elapsed);
+        assert!(other.elapsed < Duration::from_secs(1), "{what}: {:?}", other.elapsed);
     }
     assert_eq!(server.threads(), 1, "{what}");
 }
@@ -191,7 +191,7 @@ fn a_writing_request_is_never_sent_twice() {
     let (_server, admin) = Server::ready_fake(&daemon);
     daemon.take_commands();
     daemon.set_fault(Fault::CloseAtOnce);
-    let answer = admin.post("/api/v1/bans", json!({"ip": "198.51.100.1", "jail": "lab"}));
+    let answer = admin.post("/api/v1/bans", json!({"ip": "203.0.113.1", "jail": "lab"}));
     assert!([502, 503].contains(&answer.status), "{answer}");
     let bans = daemon.take_commands().iter().filter(|words| words.contains(&"banip".to_string())).count();
     assert!(bans <= 1, "sent {bans} times");

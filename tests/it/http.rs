@@ -151,12 +151,12 @@ fn unknown_paths_and_methods_and_types_are_told_apart() {
     {
         admin
             .with_header("Content-Type", kind)
-            .post("/api/v1/bans", json!({"ip": "198.51.100.1", "jail": "lab"}))
+            .post("/api/v1/bans", json!({"ip": "203.0.113.1", "jail": "lab"}))
             .expect_error(400, "invalid_input");
     }
     admin
         .with_header("Content-Type", "Application/JSON; charset=UTF-8")
-        .post("/api/v1/bans", json!({"ip": "198.51.100.1", "jail": "lab"}))
+        .post("/api/v1/bans", json!({"ip": "203.0.113.1", "jail": "lab"}))
         .expect(201);
     admin
         .post("/api/v1/bans", json!({"ip": "x".repeat(100_000), "jail": "lab"}))

@@ -19,7 +19,7 @@ const BROKEN: &str = "[lab]\nbantime = abc\n";
 fn every_documented_status_of_jails() {
     let daemon = RealDaemon::start();
     let (_server, admin) = Server::ready(&daemon);
-    let ignore = json!({"ip": "198.51.100.7"});
+    let ignore = json!({"ip": "203.0.113.7"});
     admin.get(JAILS).expect(200);
     admin.get("/api/v1/jails/lab").expect(200);
     admin.get("/api/v1/jails/lab/banned").expect(200);
@@ -45,7 +45,7 @@ fn every_documented_status_of_jails() {
 }
 
 fn unknown_jails_are_404(admin: &Client) {
-    let ignore = json!({"ip": "198.51.100.7"});
+    let ignore = json!({"ip": "203.0.113.7"});
     for answer in [
         admin.get("/api/v1/jails/nojail"),
         admin.get("/api/v1/jails/nojail/banned"),
@@ -79,7 +79,7 @@ fn refusals_of_the_daemon_are_409() {
     for command in [
         &["stop", "lab"][..],
         &["set", "lab", "idle", "on"],
-        &["set", "lab", "addignoreip", "198.51.100.7"],
+        &["set", "lab", "addignoreip", "203.0.113.7"],
         &["set", "lab", "ignoreself", "true"],
     ] {
         refuse(&daemon, command);
@@ -88,7 +88,7 @@ fn refusals_of_the_daemon_are_409() {
     for answer in [
         admin.post_empty("/api/v1/jails/lab/stop"),
         admin.post("/api/v1/jails/lab/idle", json!(true)),
-        admin.post("/api/v1/jails/lab/ignoreip", json!({"ip": "198.51.100.7"})),
+        admin.post("/api/v1/jails/lab/ignoreip", json!({"ip": "203.0.113.7"})),
         admin.post("/api/v1/jails/lab/ignoreself", json!({"on": true})),
     ] {
         answer.expect_error(409, "fail2ban_command_failed");
@@ -98,7 +98,7 @@ fn refusals_of_the_daemon_are_409() {
 #[test]
 fn the_list_and_the_detail_say_what_the_daemon_says() {
     let daemon = RealDaemon::start();
-    daemon.client(&["set", "sshd", "banip", "198.51.100.1", "198.51.100.2"]);
+    daemon.client(&["set", "sshd", "banip", "203.0.113.1", "203.0.113.2"]);
     daemon.client(&["set", "sshd", "addignoreip", "198.51.100.0/24"]);
     let (_server, admin) = Server::ready(&daemon);
     let list = admin.get(JAILS).expect(200).json();
@@ -162,7 +162,7 @@ fn ignore_entries_reach_the_daemon_in_canonical_form() {
     let daemon = RealDaemon::start();
     let (_server, admin) = Server::ready(&daemon);
     let target = "/api/v1/jails/lab/ignoreip";
-    for ip in ["198.51.100.7", "2001:DB8:0::1", "198.51.100.0/24"] {
+    for ip in ["203.0.113.7", "2001:DB8:0::1", "198.51.100.0/24"] {
         admin.post(target, json!({"ip": ip})).expect(201);
     }
     let list = admin.get(target).expect(200).json();
@@ -197,7 +197,7 @@ fn ignoreself_is_set_and_shown() {
 #[test]
 fn banned_addresses_come_in_pages() {
     let daemon = RealDaemon::start();
-    let addresses: Vec<String> = (1..=120).map(|last| format!("198.51.100.{last}")).collect();
+    let addresses: Vec<String> = (1..=120).map(|last| format!("203.0.113.{last}")).collect();
     let mut command = vec!["set", "lab", "banip"];
     command.extend(addresses.iter().map(String::as_str));
     daemon.client(&command);
@@ -217,7 +217,7 @@ fn banned_addresses_come_in_pages() {
     let mut wanted = addresses.clone();
     wanted.sort();
     assert_eq!(seen, wanted, "each address is on exactly one page");
-    let found = page("?search=2.11");
+    let found = page("?search=113.11");
     // 11, 110 … 119.
     assert_eq!(found["pagination"]["total"], 11);
     assert_eq!(page("?page=9")["items"], json!([]));

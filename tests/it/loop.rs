@@ -22,6 +22,14 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
+/// Others are answered within 20 ms; a debug build beside other tests gets more room.
+#[track_caller]
+fn assert_quick(times: Vec<Duration>) {
+    let limit = Duration::from_millis(if cfg!(debug_assertions) { 100 } else { 20 });
+    let middle = median(times);
+    assert!(middle < limit, "{middle:?}");
+}
+
 /// How much the server's memory may grow under an attack, in KiB.
 fn assert_memory(server: &Server, before_kib: u64) {
     let now = server.rss_kib();
@@ -84,7 +92,7 @@ fn two_thousand_half_open_connections_for_a_minute_disturb_nobody() {
     assert!(number >= 2000, "only {number} connections in a minute");
     assert!(times.len() > 50, "{}", times.len());
     let slowest = times.iter().max().copied();
-    assert!(median(times) < Duration::from_millis(20));
+    assert_quick(times);
     assert!(slowest < Some(Duration::from_secs(2)), "{slowest:?}");
 }
 
@@ -280,6 +288,6 @@ fn a_reader_that_does_not_read_costs_little_and_holds_nobody_up() {
         let _ = reader.try_send("GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(200));
     }
     let times: Vec<Duration> = (0..50).map(|_| ask(&server)).collect();
-    assert!(median(times) < Duration::from_millis(20));
+    assert_quick(times);
     assert_memory(&server, before_kib);
 }

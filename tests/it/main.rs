@@ -20,3 +20,10 @@ mod server;
 mod setup;
 mod strangers;
 mod tidy;
+
+mod conf_parity;
+#[path = "../fuzz/conf.rs"]
+mod fuzz_conf;
+#[path = "../fuzz/conf_against_fail2ban.rs"]
+mod fuzz_conf_against_fail2ban;
+mod pattern;

@@ -25,8 +25,8 @@ const fn op(name: &'static str, target: &'static str, body: &'static str, status
     Operation { name, target, body, statuses }
 }
 
-const IP: &str = r#"{"ip":"198.51.100.7"}"#;
-const BAN: &str = r#"{"ip":"198.51.100.7","jail":"lab"}"#;
+const IP: &str = r#"{"ip":"203.0.113.7"}"#;
+const BAN: &str = r#"{"ip":"203.0.113.7","jail":"lab"}"#;
 const LEVEL: &str = r#"{"log_level":"INFO"}"#;
 
 /// Operations that need a session.

@@ -163,7 +163,7 @@ fn one_ipv6_network_is_one_client_and_another_is_another() {
 #[test]
 fn strangers_cannot_lock_the_administrator_out() {
     let (server, _) = proxied().into_ready();
-    let admin = from(&server, "198.51.100.10");
+    let admin = from(&server, "203.0.113.10");
     let right = json!({"password": PASSWORD});
     admin.post(LOGIN, right.clone()).expect(200);
     let mut refused_after = None;

@@ -1,9 +1,13 @@
 //! The connection against a scripted daemon that does everything wrong.
 
+use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::thread;
 
+use socket2::{Domain, SockAddr, Socket, Type};
+
 use super::*;
+use crate::fail2ban::encode::TERMINATOR;
 
 const PONG: &[u8] = b"\x80\x02K\x00U\x04pongq\x00\x86q\x01.<F2B_END_COMMAND>";
 const QUICK: Duration = Duration::from_millis(300);

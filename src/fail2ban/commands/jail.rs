@@ -1,12 +1,14 @@
 //! One jail: its counters, its settings, and the changes that hold until the next reload.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Counters, Daemon, JailCounters, unexpected};
 use crate::domain::names::JailName;
 use crate::fail2ban::error::Error;
 use crate::fail2ban::value::Value;
 
 /// What the daemon runs a jail with.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JailSettings {
     /// Log files, already expanded.
     pub log_paths: Vec<String>,
@@ -45,7 +47,7 @@ pub struct JailSettings {
 }
 
 /// The three numbers every list of jails shows.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct JailLimits {
     /// Seconds; may have a fraction.
     pub find_time: f64,
@@ -56,7 +58,7 @@ pub struct JailLimits {
 }
 
 /// How the ban time of those who come back grows.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Escalation {
     /// Whether it grows at all.
     pub increment: bool,

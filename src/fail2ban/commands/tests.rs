@@ -238,6 +238,19 @@ fn version_0_9_is_asked_as_it_understands() {
         (&["set", "lab", "banip", "192.0.2.1"], "(0, '192.0.2.1')"),
         (&["set", "lab", "unbanip", "192.0.2.1"], "(1, <exceptions.ValueError('IP 192.0.2.1 is not banned',)>)"),
         (&["set", "lab", "unbanip", "198.51.100.7"], "198.51.100.7"),
+        (&["get", "lab", "logpath"], "(0, [])"),
+        (&["get", "lab", "journalmatch"], "(0, [])"),
+        (&["get", "lab", "failregex"], "(0, [])"),
+        (&["get", "lab", "ignoreregex"], "(0, [])"),
+        (&["get", "lab", "datepattern"], "(0, (None, 'Default Detectors'))"),
+        (&["get", "lab", "logencoding"], "(0, 'UTF-8')"),
+        (&["get", "lab", "findtime"], "(0, 600)"),
+        (&["get", "lab", "bantime"], "(0, -1)"),
+        (&["get", "lab", "maxretry"], "(0, 3)"),
+        (&["get", "lab", "usedns"], "(0, 'warn')"),
+        (&["get", "lab", "actions"], "(0, ['noop'])"),
+        (&["get", "lab", "maxlines"], "(0, 1)"),
+        (&["get", "lab", "ignorecommand"], "(0, '')"),
         (&["get", "dbpurgeage"], "(0, 86400)"),
         (&["get", "syslogsocket"], "(0, 'auto')"),
         (&["get", "loglevel"], "INFO"),
@@ -255,6 +268,10 @@ fn version_0_9_is_asked_as_it_understands() {
     assert_eq!(daemon.ban(&lab, &addresses(&["192.0.2.1"])), Ok(1));
     assert_eq!(daemon.unban(&lab, &["192.0.2.1", "198.51.100.7"]), Ok(1));
     assert_eq!(daemon.ignore_self(&lab), Ok(None));
+    let settings = daemon.jail_settings(&lab).unwrap();
+    assert_eq!((settings.ban_time, settings.find_time, settings.max_retry), (-1.0, 600.0, 3));
+    assert_eq!((settings.escalation, settings.max_matches, settings.ignore_self), (None, None, None));
+    assert_eq!((settings.prefregex.as_str(), settings.date_pattern, settings.max_lines), ("", None, Some(1)));
     let settings = daemon.server_settings().unwrap();
     assert_eq!((settings.db_max_matches, settings.db_purge_age), (None, Some(86400)));
 }

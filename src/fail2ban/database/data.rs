@@ -3,13 +3,14 @@
 //! Nothing here fails: what cannot be read is left out, because a ban without its lines is still a ban.
 
 use rusqlite::types::ValueRef;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The longest `data` that is read, in bytes; the daemon's own bound is ten log lines.
 pub(super) const MAX_DATA: usize = 256 << 10;
 
 /// What was noted about a ban.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BanData {
     /// Failures that led to it; 0 for one made by hand.
     pub failures: u64,

@@ -18,7 +18,7 @@ const PAGE_BYTES: usize = 1 << 20;
 const MAX_ROWS: usize = 5000;
 
 /// A ban as the daemon remembers it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ban {
     /// The number of its row. Not a name for it: the daemon uses the highest ones again after deleting them.
     pub rowid: i64,
@@ -33,7 +33,7 @@ pub struct Ban {
 }
 
 /// When a ban was made and how long it lasts.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct BanTimes {
     /// Unix seconds.
     pub banned_at: i64,
@@ -53,7 +53,7 @@ impl BanTimes {
 }
 
 /// Rows in the order of their numbers, and where to go on.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Page {
     /// The rows.
     pub bans: Vec<Ban>,

@@ -233,3 +233,35 @@ fn nothing_is_ever_written() {
     let neighbours = std::fs::read_dir(path.parent().unwrap()).unwrap().count();
     assert_eq!(neighbours, 1, "no journal, no shared memory");
 }
+
+#[test]
+fn a_ban_storm_loses_no_record_while_it_is_read() {
+    let real = RealDaemon::start();
+    let mut daemon = real.daemon();
+    let one: JailName = "one".parse().unwrap();
+    poll("both jails run", || daemon.jail_names().unwrap().len() == 2);
+    let path = daemon.database_path().unwrap().unwrap();
+    let storm = std::thread::spawn(move || {
+        for block in 0..50u8 {
+            let addresses: Vec<_> =
+                (0..100u8).map(|host| std::net::IpAddr::from([10, 1, block, host]).into()).collect();
+            assert_eq!(daemon.ban(&one, &addresses), Ok(100));
+        }
+    });
+    let (mut reads, mut slowest) = (0, Duration::ZERO);
+    // Read as often as possible while it goes on, and on until all is written.
+    poll("all bans are in the database", || {
+        let start = std::time::Instant::now();
+        let database = open(&path);
+        let mut count = 0;
+        database.each_current(None, &mut |_| count += 1).unwrap();
+        database.history_for_ip("10.1.0.0", 10).unwrap();
+        reads += 1;
+        slowest = slowest.max(start.elapsed());
+        storm.is_finished() && count == 5000
+    });
+    storm.join().unwrap();
+    let log = std::fs::read_to_string(real.path("fail2ban.log")).unwrap();
+    assert!(!log.contains("locked"), "the daemon waited for us in vain");
+    assert!(reads > 20 && slowest < PATIENCE, "{reads} reads, the slowest took {slowest:?}");
+}

@@ -30,7 +30,7 @@ pub fn reply(version: &str, jails: &[String], words: &[String]) -> Value {
             _ => success(status(true)),
         }),
         ["banned"] => success(Value::List(
-            sorted.into_iter().map(|jail| Value::Dict(vec![(jail, Value::List(vec![ip("192.0.2.7")]))])).collect(),
+            sorted.into_iter().map(|jail| Value::Dict(vec![(jail, Value::List(vec![ip("203.0.113.7")]))])).collect(),
         )),
         ["get" | "set", "loglevel", ..] => success(text("INFO")),
         ["get" | "set", "logtarget", ..] => success(text("/var/log/fail2ban.log")),
@@ -79,7 +79,7 @@ fn stats() -> Value {
 fn status(with_addresses: bool) -> Value {
     let mut actions = vec![pair("Currently banned", Value::Int(1)), pair("Total banned", Value::Int(3))];
     if with_addresses {
-        actions.push(pair("Banned IP list", Value::List(vec![ip("192.0.2.7")])));
+        actions.push(pair("Banned IP list", Value::List(vec![ip("203.0.113.7")])));
     }
     let filter = vec![
         pair("Currently failed", Value::Int(0)),
@@ -105,9 +105,9 @@ fn get(property: &str, rest: &[&str]) -> Value {
         ("maxretry" | "maxmatches", _) => Value::Int(5),
         ("maxlines", _) => Value::Int(1),
         ("actions", _) => texts(&["noop"]),
-        ("banned", []) | ("banip", []) => Value::List(vec![ip("192.0.2.7")]),
-        ("banned", [address]) => Value::Int(i32::from(*address == "192.0.2.7")),
-        ("banip", ["--with-time"]) => texts(&["192.0.2.7 \t2026-01-01 00:00:00 + 600 = 2026-01-01 00:10:00"]),
+        ("banned", []) | ("banip", []) => Value::List(vec![ip("203.0.113.7")]),
+        ("banned", [address]) => Value::Int(i32::from(*address == "203.0.113.7")),
+        ("banip", ["--with-time"]) => texts(&["203.0.113.7 \t2026-01-01 00:00:00 + 600 = 2026-01-01 00:10:00"]),
         ("bantime.increment" | "bantime.overalljails", _) => Value::Bool(false),
         (other, _) if other.starts_with("bantime.") => Value::None,
         _ => return invalid(),

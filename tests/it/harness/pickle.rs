@@ -292,13 +292,13 @@ mod tests {
             Value::Float(0.5),
             Value::Bool(true),
             Value::None,
-            Value::Ip("192.0.2.1".into()),
+            Value::Ip("203.0.113.1".into()),
             text("ä".repeat(200)),
             Value::Dict(vec![("lab".into(), Value::List(vec![]))]),
             Value::Exception("builtins", "ValueError", vec![text("no")]),
         ]));
         let expected = format!(
-            "(0, [('Currently banned', 300), -1, 0.5, True, None, '192.0.2.1', '{}', {{'lab': []}}, ValueError('no')])",
+            "(0, [('Currently banned', 300), -1, 0.5, True, None, '203.0.113.1', '{}', {{'lab': []}}, ValueError('no')])",
             "ä".repeat(200)
         );
         assert_eq!(python_repr(&encode(&value, Python::Three)), expected);
@@ -310,8 +310,8 @@ mod tests {
         assert!(bytes.starts_with(&[0x80, 2]));
         let global = b"cfail2ban.exceptions\nUnknownJailException\n";
         assert!(bytes.windows(global.len()).any(|part| part == global));
-        let ip = encode(&Value::Ip("192.0.2.1".into()), Python::Two);
-        assert!(ip[2..].starts_with(b"c__builtin__\nstr\nU\x09192.0.2.1"));
+        let ip = encode(&Value::Ip("203.0.113.1".into()), Python::Two);
+        assert!(ip[2..].starts_with(b"c__builtin__\nstr\nU\x0b203.0.113.1"));
     }
 
     #[test]

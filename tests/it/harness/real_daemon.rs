@@ -281,8 +281,8 @@ mod tests {
     #[test]
     fn it_bans_by_hand_and_by_log_and_survives_a_kill() {
         let mut daemon = RealDaemon::start();
-        assert_eq!(daemon.client(&["set", "lab", "banip", "192.0.2.1"]), "1");
-        assert_eq!(daemon.banned("lab"), ["192.0.2.1"]);
+        assert_eq!(daemon.client(&["set", "lab", "banip", "203.0.113.1"]), "1");
+        assert_eq!(daemon.banned("lab"), ["203.0.113.1"]);
         assert!(!daemon.client(&["status"]).contains("off"));
         for _ in 0..3 {
             daemon.append_log("auth.log", &failed_login("198.51.100.9"));

@@ -31,7 +31,8 @@ pub struct Launch {
 impl Launch {
     /// For a daemon at this socket with this configuration directory.
     ///
-    /// The general rate limits are off, since a test asks more often than a person; tests of the limits set them again.
+    /// The general rate limits are off, since a test asks more often than a person; tests of the limits set them again. The start
+    /// command is one that does nothing, so that no test ever restarts the machine's own service.
     pub fn new(socket: &Path, config: &Path) -> Launch {
         let off = ["ANONYMOUS", "SESSION", "BAN", "CONFIG", "IMPORT"];
         Launch {
@@ -39,7 +40,11 @@ impl Launch {
             config: config.to_path_buf(),
             listen: vec!["127.0.0.1:0".into()],
             arguments: Vec::new(),
-            environment: off.iter().map(|name| (format!("BANGUI_RATE_LIMIT_{name}"), "0".into())).collect(),
+            environment: off
+                .iter()
+                .map(|name| (format!("BANGUI_RATE_LIMIT_{name}"), "0".into()))
+                .chain([("BANGUI_FAIL2BAN_START_COMMAND".into(), "/bin/true".into())])
+                .collect(),
             descriptors: None,
         }
     }
@@ -49,7 +54,7 @@ impl Launch {
         Launch::new(daemon.socket(), daemon.directory())
     }
 
-    /// For the private real daemon. Its own start command is named, so that no test ever restarts the machine's service.
+    /// For the private real daemon, with its own start command.
     pub fn for_real(daemon: &RealDaemon) -> Launch {
         Launch::new(daemon.socket(), daemon.config())
             .env("BANGUI_FAIL2BAN_START_COMMAND", &daemon.start_command().display().to_string())

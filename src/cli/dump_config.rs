@@ -1,0 +1,50 @@
+//! `bangui dump-config`: the command stream of a configuration directory, one command per line as JSON.
+//!
+//! It reads files and writes to `out`; it needs no daemon and changes nothing.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::conf::{Error, StreamOptions, Tree};
+
+/// Why the stream could not be printed.
+#[derive(Debug)]
+pub enum DumpError {
+    /// fail2ban would refuse this configuration.
+    Config(Error),
+    /// Every enabled jail is skipped; the stream was printed, and these are fail2ban's reasons.
+    NoJailUsable(Vec<String>),
+    /// The output cannot be written.
+    Output(io::Error),
+}
+
+impl std::fmt::Display for DumpError {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            DumpError::Config(error) => error.fmt(out),
+            DumpError::NoJailUsable(reasons) => {
+                write!(out, "every enabled jail is skipped: {}", reasons.join("; "))
+            }
+            DumpError::Output(error) => write!(out, "cannot write the stream: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for DumpError {}
+
+/// Prints the stream of the configuration in `config_dir`, as fail2ban 1.0.2 would compute it.
+pub fn run(config_dir: &Path, out: &mut dyn Write) -> Result<(), DumpError> {
+    let tree = Tree::load(config_dir).map_err(DumpError::Config)?;
+    let stream = tree.stream(&StreamOptions::default()).map_err(DumpError::Config)?;
+    for command in &stream.commands {
+        serde_json::to_writer(&mut *out, command).map_err(|error| DumpError::Output(error.into()))?;
+        out.write_all(b"\n").map_err(DumpError::Output)?;
+    }
+    out.flush().map_err(DumpError::Output)?;
+    if stream.is_usable() {
+        return Ok(());
+    }
+    let reasons = stream.skipped.into_iter();
+    let reasons = reasons.map(|(jail, reason)| format!("{jail}: {reason}"));
+    Err(DumpError::NoJailUsable(reasons.collect()))
+}

@@ -1,0 +1,381 @@
+//! Which files make up a configuration, in which order, and what they give when merged.
+//!
+//! The order is `X.conf`, `X.d/*.conf`, `X.local`, `X.d/*.local`, each with the files it includes; later files win.
+//! Files are read once per [`Loader`]; pending changes can be laid over them without being written.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::rc::Rc;
+
+use super::config::{Config, Entry, Given, NoValue, Options, Origin};
+use super::document::Document;
+use super::error::Error;
+use super::glob::{glob, join};
+use super::ordered::Ordered;
+use super::value::{Value, is_word};
+
+/// The largest file that is read, in bytes; fail2ban's own largest has 26 KB.
+pub const MAX_FILE: u64 = 4 << 20;
+
+/// How deep files may include each other.
+const MAX_INCLUDE_DEPTH: usize = 64;
+
+/// How many files one configuration may be made of, repeated ones counted.
+const MAX_FILES: usize = 4096;
+
+/// Contents that stand for files: new or changed ones, or `None` for removed ones; by path as the loader names it.
+pub type Overlay = BTreeMap<String, Option<Vec<u8>>>;
+
+/// Something that fail2ban only logs, although it often means that a setting is not in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// The file, jail, filter or action it is about.
+    pub subject: String,
+    /// What is wrong, in one sentence.
+    pub message: String,
+}
+
+/// A merged configuration with the files it was made of.
+#[derive(Debug, Default)]
+pub struct Layers {
+    /// The merged sections.
+    pub config: Config,
+    /// The files that were read, in order; later ones win. A file included several times is listed each time.
+    pub files: Vec<Rc<str>>,
+}
+
+/// A single parsed file; `None` when it cannot be opened or decoded, which fail2ban passes over.
+type Parsed = Option<Rc<Config>>;
+
+/// Reads configurations below one directory.
+#[derive(Debug, Default)]
+pub struct Loader {
+    base: String,
+    overlay: Overlay,
+    parsed: HashMap<String, Parsed>,
+    include_lists: HashMap<String, Vec<Rc<str>>>,
+    merged: HashMap<String, Option<Rc<Layers>>>,
+    /// What was passed over so far.
+    pub warnings: Vec<Warning>,
+}
+
+impl Loader {
+    /// A loader for the configuration directory `base`, such as `/etc/fail2ban`.
+    pub fn new(base: &Path, overlay: Overlay) -> Result<Loader, Error> {
+        let name = base.to_str().ok_or_else(|| {
+            let shown = base.display();
+            Error::refused(format!("the configuration directory {shown} is not UTF-8"))
+        })?;
+        fs::metadata(base).map_err(|source| Error::io("open directory", name, source))?;
+        Ok(Loader { base: name.trim_end_matches('/').to_owned(), overlay, ..Loader::default() })
+    }
+
+    /// The configuration directory without trailing slashes.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Everything that configures `name`, such as `jail` or `filter.d/sshd`; `None` when there is no readable file.
+    pub fn load(&mut self, name: &str) -> Result<Option<Rc<Layers>>, Error> {
+        if let Some(found) = self.merged.get(name) {
+            return Ok(found.clone());
+        }
+        let files = self.candidates(name);
+        let mut layers = Layers::default();
+        for file in self.with_includes(&files, &[])? {
+            if let Some(config) = self.parse(&file)? {
+                merge(&mut layers.config, &config);
+                layers.files.push(file);
+            }
+        }
+        let found = (!layers.files.is_empty()).then(|| Rc::new(layers));
+        self.merged.insert(name.to_owned(), found.clone());
+        Ok(found)
+    }
+
+    /// The files for `name` that exist, in order.
+    fn candidates(&self, name: &str) -> Vec<String> {
+        let path = join(&self.base, name);
+        let mut files = vec![format!("{path}.conf")];
+        files.extend(self.sorted(&format!("{path}.d"), ".conf"));
+        files.push(format!("{path}.local"));
+        files.extend(self.sorted(&format!("{path}.d"), ".local"));
+        files.retain(|file| self.exists(file));
+        files
+    }
+
+    /// The names of all filters or actions in a folder, sorted: every `X.conf` and `X.local` that is not hidden.
+    pub fn names(&self, folder: &str) -> Vec<String> {
+        let directory = join(&self.base, folder);
+        let mut names: Vec<String> = [".conf", ".local"]
+            .iter()
+            .flat_map(|ending| self.sorted(&directory, ending))
+            .filter(|path| self.exists(path))
+            .map(|path| without_ending(&path[directory.len() + 1..]).to_owned())
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    fn exists(&self, file: &str) -> bool {
+        match self.overlay.get(file) {
+            Some(content) => content.is_some(),
+            None => Path::new(file).exists(),
+        }
+    }
+
+    /// The visible files of a directory with this ending, sorted by name.
+    fn sorted(&self, directory: &str, ending: &str) -> Vec<String> {
+        let mut found = glob(&format!("{directory}/*{ending}"));
+        let prefix = format!("{directory}/");
+        for path in self.overlay.keys() {
+            let name = path.strip_prefix(&prefix).unwrap_or_default();
+            let visible = !name.is_empty() && !name.starts_with('.') && !name.contains('/');
+            if visible && name.ends_with(ending) && !found.contains(path) {
+                found.push(path.clone());
+            }
+        }
+        found.sort();
+        found
+    }
+
+    /// The files with their companions and everything they include, in the order in which they are merged.
+    /// Lists are remembered by their files alone, as fail2ban does, which matters where files include in a circle.
+    fn with_includes(&mut self, files: &[String], seen: &[String]) -> Result<Vec<Rc<str>>, Error> {
+        if seen.len() > MAX_INCLUDE_DEPTH {
+            return Err(Error::limit(format!(
+                "{}: files include each other more than {MAX_INCLUDE_DEPTH} deep",
+                files.join(", ")
+            )));
+        }
+        let files = self.with_companions(files);
+        let key = files.join("\x01");
+        if let Some(list) = self.include_lists.get(&key) {
+            return Ok(list.clone());
+        }
+        let mut list = Vec::new();
+        for file in &files {
+            let Some(config) = self.parse(file)? else {
+                continue;
+            };
+            list.extend(self.included(&config, "before", file, seen)?);
+            list.push(Rc::from(file.as_str()));
+            list.extend(self.included(&config, "after", file, seen)?);
+            if list.len() > MAX_FILES {
+                return Err(Error::limit(format!("{file}: the configuration is made of more than {MAX_FILES} files")));
+            }
+        }
+        self.include_lists.insert(key, list.clone());
+        Ok(list)
+    }
+
+    /// Each file followed by the `.local` file of the same name, if there is one and it is not in the list itself.
+    fn with_companions(&self, files: &[String]) -> Vec<String> {
+        let mut all = Vec::with_capacity(files.len());
+        for file in files {
+            all.push(file.clone());
+            let local = format!("{}.local", without_ending(file));
+            let is_file = match self.overlay.get(&local) {
+                Some(content) => content.is_some(),
+                None => Path::new(&local).is_file(),
+            };
+            if is_file && !files.contains(&local) {
+                all.push(local);
+            }
+        }
+        all
+    }
+
+    /// The files that `file` includes by its option `before` or `after`.
+    fn included(&mut self, config: &Config, option: &str, file: &str, seen: &[String]) -> Result<Vec<Rc<str>>, Error> {
+        let named = config.sections.contains("INCLUDES") && config.entry("INCLUDES", option).is_some();
+        if !named {
+            return Ok(Vec::new());
+        }
+        let value = match config.get("INCLUDES", option, &Given::new()) {
+            Ok(value) => value,
+            Err(NoValue::Broken(error)) => return Err(error),
+            Err(NoValue::Section | NoValue::Option) => return Ok(Vec::new()),
+        };
+        let directory = file.rfind('/').map_or("", |slash| &file[..slash]);
+        let mut seen_below = seen.to_vec();
+        seen_below.push(file.to_owned());
+        let mut list = Vec::new();
+        for name in value.to_text().split('\n') {
+            let path = join(directory, name);
+            if path.contains('\0') {
+                return Err(Error::Definition {
+                    subject: file.to_owned(),
+                    message: format!("'{option}' includes a file name with a NUL character in it"),
+                });
+            }
+            if !seen.contains(&path) {
+                list.extend(self.with_includes(&[path], &seen_below)?);
+            }
+        }
+        Ok(list)
+    }
+
+    /// Parses one file, once.
+    fn parse(&mut self, file: &str) -> Result<Parsed, Error> {
+        if let Some(parsed) = self.parsed.get(file) {
+            return Ok(parsed.clone());
+        }
+        let parsed = match self.read(file) {
+            // Includes that are not there are common: shipped files name optional ones.
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => None,
+            Err(source) => {
+                self.warn(file, format!("cannot be read and is passed over: {source}"));
+                None
+            }
+            Ok(bytes) if bytes.len() as u64 > MAX_FILE => {
+                return Err(Error::limit(format!("{file}: larger than {MAX_FILE} bytes")));
+            }
+            Ok(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => {
+                    let document = Document::parse(text).map_err(|fault| Error::Syntax {
+                        file: file.to_owned(),
+                        line: fault.line,
+                        message: fault.message,
+                    })?;
+                    Some(Rc::new(sections(&document, file)))
+                }
+                Err(error) => {
+                    undecodable(file, error.as_bytes(), error.utf8_error().valid_up_to())?;
+                    self.warn(file, "is not UTF-8, so all of it is passed over (fail2ban 1.1.1 refuses it)");
+                    None
+                }
+            },
+        };
+        self.parsed.insert(file.to_owned(), parsed.clone());
+        Ok(parsed)
+    }
+
+    /// The bytes of a file, at most one more than [`MAX_FILE`].
+    fn read(&self, file: &str) -> std::io::Result<Vec<u8>> {
+        match self.overlay.get(file) {
+            Some(Some(bytes)) => Ok(bytes.clone()),
+            Some(None) => Err(std::io::ErrorKind::NotFound.into()),
+            None => {
+                // A FIFO or a device would hold the reader for ever.
+                if !fs::metadata(file)?.is_file() {
+                    return Err(std::io::Error::other("not a regular file"));
+                }
+                let mut bytes = Vec::new();
+                fs::File::open(file)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+                Ok(bytes)
+            }
+        }
+    }
+
+    fn warn(&mut self, subject: &str, message: impl Into<String>) {
+        self.warnings.push(Warning { subject: subject.to_owned(), message: message.into() });
+    }
+}
+
+/// How many bytes Python decodes at a time.
+const PYTHON_CHUNK: usize = 8192;
+
+/// A file that is not UTF-8 is passed over, unless the parser stops at something else before Python gets to decode
+/// the bad byte.
+fn undecodable(file: &str, bytes: &[u8], valid: usize) -> Result<(), Error> {
+    let decoded = valid / PYTHON_CHUNK * PYTHON_CHUNK;
+    let text = String::from_utf8_lossy(&bytes[..decoded]);
+    let lines = text.rfind('\n').map_or(0, |at| at + 1);
+    match Document::parse(&text[..lines]) {
+        Err(fault) if fault.stops => {
+            Err(Error::Syntax { file: file.to_owned(), line: fault.line, message: fault.message })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// fail2ban resolves a name that begins with `./` against its working directory.
+pub(crate) fn absolute_if_dotted(name: &str) -> String {
+    match name.strip_prefix("./") {
+        Some(rest) => match std::env::current_dir() {
+            Ok(directory) => join(&directory.to_string_lossy(), rest),
+            Err(_) => name.to_owned(),
+        },
+        None => name.to_owned(),
+    }
+}
+
+/// A path without the ending of its file name; leading dots are not an ending.
+pub fn without_ending(path: &str) -> &str {
+    let start = path.rfind('/').map_or(0, |slash| slash + 1);
+    let name = &path[start..];
+    let visible = name.len() - name.trim_start_matches('.').len();
+    match name[visible..].rfind('.') {
+        Some(dot) => &path[..start + visible + dot],
+        None => path,
+    }
+}
+
+/// The sections of one file.
+fn sections(document: &Document, file: &str) -> Config {
+    let mut config = Config::default();
+    let file: Rc<str> = file.into();
+    for section in &document.sections {
+        if &*section.name != "DEFAULT" {
+            config.sections.insert(section.name.clone(), Options::new());
+        }
+    }
+    for setting in &document.settings {
+        let name = &document.sections[setting.section].name;
+        let options = match &**name {
+            "DEFAULT" => Some(&mut config.defaults),
+            name => config.sections.get_mut(name),
+        };
+        let line = u32::try_from(setting.line + 1).unwrap_or(u32::MAX);
+        let entry =
+            Entry { value: Value::Str(setting.value.clone()), origin: Some(Origin { file: file.clone(), line }) };
+        if let Some(options) = options {
+            options.insert(setting.key.clone(), entry);
+        }
+    }
+    config
+}
+
+/// Lays a file over what came before. What it changes in a section stays reachable as `KNOWN/section`.
+fn merge(all: &mut Config, file: &Config) {
+    all.defaults.extend(&file.defaults);
+    for (name, options) in file.sections.iter() {
+        let conditional;
+        let (name, options) = match condition(name) {
+            Some((name, condition)) => {
+                let mut renamed = Ordered::new();
+                for (key, entry) in options.iter() {
+                    renamed.insert(format!("{key}{condition}"), entry.clone());
+                }
+                conditional = renamed;
+                (Rc::from(name), &conditional)
+            }
+            None => (name.clone(), options),
+        };
+        let Some(before) = all.sections.get_mut(&name) else {
+            all.sections.insert(name, options.clone());
+            continue;
+        };
+        let mut changed = Options::new();
+        for (key, entry) in before.iter().filter(|(key, _)| options.contains(key)) {
+            changed.insert(key.clone(), entry.clone());
+        }
+        before.extend(options);
+        let known = format!("KNOWN/{name}");
+        match all.sections.get_mut(&known) {
+            Some(options) => options.extend(&changed),
+            None => all.sections.insert(known, changed),
+        }
+    }
+}
+
+/// Splits the name of a conditional section such as `Init?family=inet6`.
+pub fn condition(name: &str) -> Option<(&str, &str)> {
+    let at = name.find('?')?;
+    let (name, condition) = name.split_at(at);
+    (!name.is_empty() && name.chars().all(is_word) && condition.len() > 1).then_some((name, condition))
+}

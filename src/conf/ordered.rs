@@ -1,0 +1,142 @@
+//! A map that remembers the order in which its keys first came, as Python's dictionaries do.
+//!
+//! The order of a command stream is the order of such dictionaries, so it must be kept exactly. Removal is not needed
+//! and not offered.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// Up to this many keys are searched one by one, which is faster than hashing and needs no index. Nearly all maps of a
+/// configuration are that small.
+const LINEAR: usize = 48;
+
+/// Keys with values, in the order of their first insertion.
+#[derive(Clone, Debug)]
+pub struct Ordered<V> {
+    items: Vec<(Rc<str>, V)>,
+    /// Where each key is; empty while there are few.
+    index: HashMap<Rc<str>, usize>,
+}
+
+impl<V> Default for Ordered<V> {
+    fn default() -> Self {
+        Ordered { items: Vec::new(), index: HashMap::new() }
+    }
+}
+
+impl<V> Ordered<V> {
+    /// An empty map.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether there is no key at all.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    fn position(&self, key: &str) -> Option<usize> {
+        if self.items.len() > LINEAR {
+            return self.index.get(key).copied();
+        }
+        self.items.iter().position(|(own, _)| **own == *key)
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&V> {
+        self.position(key).map(|at| &self.items[at].1)
+    }
+
+    /// The value of a key, to be changed.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut V> {
+        match self.position(key) {
+            Some(at) => Some(&mut self.items[at].1),
+            None => None,
+        }
+    }
+
+    /// Whether the key is there.
+    pub fn contains(&self, key: &str) -> bool {
+        self.position(key).is_some()
+    }
+
+    /// Sets a key. A key that is there keeps its place in the order.
+    pub fn insert(&mut self, key: impl Into<Rc<str>>, value: V) {
+        let key = key.into();
+        if let Some(at) = self.position(&key) {
+            self.items[at].1 = value;
+            return;
+        }
+        self.items.push((key, value));
+        let last = self.items.len() - 1;
+        if last > LINEAR {
+            self.index.insert(self.items[last].0.clone(), last);
+        } else if last == LINEAR {
+            let keys = self.items.iter().map(|(key, _)| key.clone());
+            self.index = keys.zip(0..).collect();
+        }
+    }
+
+    /// Keys with values, in order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&Rc<str>, &V)> {
+        self.items.iter().map(|(key, value)| (key, value))
+    }
+
+    /// The keys, in order.
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &Rc<str>> {
+        self.items.iter().map(|(key, _)| key)
+    }
+}
+
+impl<V: Clone> Ordered<V> {
+    /// Sets every key of `other`, in its order.
+    pub fn extend(&mut self, other: &Ordered<V>) {
+        for (key, value) in other.iter() {
+            self.insert(key.clone(), value.clone());
+        }
+    }
+
+    /// A copy of this map, extended by `other`.
+    pub fn merged(&self, other: &Ordered<V>) -> Ordered<V> {
+        let mut both = Ordered { items: Vec::with_capacity(self.len() + other.len()), index: self.index.clone() };
+        both.items.extend_from_slice(&self.items);
+        both.extend(other);
+        both
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_set_again_keeps_its_place() {
+        let mut map = Ordered::new();
+        map.insert("b", 1);
+        map.insert("a", 2);
+        map.insert("b", 3);
+        let seen: Vec<(&str, i32)> = map.iter().map(|(key, value)| (&**key, *value)).collect();
+        assert_eq!(seen, [("b", 3), ("a", 2)]);
+        assert_eq!(map.get("a"), Some(&2));
+        assert_eq!(map.get("c"), None);
+    }
+
+    #[test]
+    fn large_maps_find_the_same_as_small_ones() {
+        let mut map = Ordered::new();
+        for number in 0..3 * LINEAR {
+            map.insert(number.to_string(), number);
+            map.insert("0", 0);
+            for there in 0..=number {
+                assert_eq!(map.get(&there.to_string()), Some(&there));
+            }
+            assert!(!map.contains("x"));
+        }
+        assert_eq!(map.len(), 3 * LINEAR);
+    }
+}

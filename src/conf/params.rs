@@ -1,0 +1,307 @@
+//! The small languages inside values: `name[key=value, …]`, lists of such, lists of words, shell-like words.
+//!
+//! Each function does what the regular expression or the library call of fail2ban does with the same text, its oddities
+//! included. Nothing here looks at a file.
+
+use super::error::Error;
+use super::ordered::Ordered;
+use super::value::{Value, is_space, is_word, quoted, strip};
+
+/// A filter or action as a jail names it: its name and its parameters.
+#[derive(Clone, Debug, Default)]
+pub struct Invocation {
+    /// The name of the file, without its ending.
+    pub name: String,
+    /// The parameters in brackets, in order; keys as written.
+    pub parameters: Ordered<Value>,
+}
+
+/// Reads `name`, `name[a=b, c="d, e"]` or `name[a=b][c=d]`. The error is fail2ban's own wording.
+pub fn invocation(text: &str) -> Result<Invocation, String> {
+    let Some(open) = text.find('[') else {
+        if text.is_empty() {
+            return Err("unexpected option syntax".to_owned());
+        }
+        return Ok(Invocation { name: text.to_owned(), ..Invocation::default() });
+    };
+    let inner = text[open + 1..]
+        .trim_end_matches(is_space)
+        .strip_suffix(']')
+        .filter(|_| open > 0)
+        .ok_or("unexpected option syntax")?;
+    Ok(Invocation { name: text[..open].to_owned(), parameters: parameters(&inner.chars().collect::<Vec<char>>())? })
+}
+
+fn is_key_char(c: char) -> bool {
+    is_word(c) || c == '-' || c == '.'
+}
+
+/// The parameters between the brackets.
+fn parameters(text: &[char]) -> Result<Ordered<Value>, String> {
+    let mut found = Ordered::new();
+    let mut at = 0;
+    while at < text.len() {
+        let start = at + count(&text[at..], is_space);
+        let key_end = start + count(&text[start..], is_key_char);
+        if key_end == start || text.get(key_end) != Some(&'=') {
+            let rest = &text[at..];
+            let rest = rest.strip_prefix(&[',']).unwrap_or(rest);
+            if rest.iter().all(|&c| is_space(c)) {
+                break;
+            }
+            let shown: String = text[at..].iter().take(25).collect();
+            return Err(format!("expected option, wrong syntax at {at}: {shown}"));
+        }
+        let key: String = text[start..key_end].iter().collect();
+        let (value, end) = parameter_value(text, key_end + 1);
+        let value: String = value.iter().collect();
+        at = match separator(text, end) {
+            Some(next) => next,
+            None => {
+                let shown: String = text[end..].iter().take(25).collect();
+                let key = quoted(&key);
+                return Err(format!("unexpected syntax at {end} after option {key}: {shown}"));
+            }
+        };
+        found.insert(key, Value::text(strip(&value)));
+    }
+    Ok(found)
+}
+
+/// The value that begins at `at`, without its quotes, and where it ends. A quote that is never closed is plain text.
+fn parameter_value(text: &[char], at: usize) -> (&[char], usize) {
+    if let Some(&quote @ ('"' | '\'')) = text.get(at) {
+        let length = count(&text[at + 1..], |c| c != quote);
+        let close = at + 1 + length;
+        if close < text.len() {
+            return (&text[at + 1..close], close + 1);
+        }
+    }
+    let end = at + count(&text[at..], |c| c != ',' && c != ']');
+    (&text[at..end], end)
+}
+
+/// Where the next parameter begins: behind a comma, behind `][`, or at the end of the text.
+fn separator(text: &[char], at: usize) -> Option<usize> {
+    match text.get(at) {
+        None => Some(at),
+        Some(',') => Some(at + 1),
+        Some(']') => {
+            let bracket = at + 1 + count(&text[at + 1..], is_space);
+            (text.get(bracket) == Some(&'[')).then_some(bracket + 1)
+        }
+        Some('\n') if at + 1 == text.len() => Some(at),
+        Some(_) => None,
+    }
+}
+
+/// How many characters at the start satisfy the condition.
+fn count(text: &[char], condition: impl Fn(char) -> bool) -> usize {
+    text.iter().take_while(|&&c| condition(c)).count()
+}
+
+/// Steps that the search for one bracket group may take; real values need a few hundred.
+const MAX_STEPS: usize = 1_000_000;
+
+/// Splits the value of `action` into its invocations: at white space, but not inside the brackets.
+pub fn invocations(text: &str) -> Result<Vec<String>, Error> {
+    let text: Vec<char> = text.chars().collect();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        if is_space(text[at]) {
+            at += 1;
+            continue;
+        }
+        let end = Splitter::new(&text).end(at)?;
+        let item: String = text[at..end].iter().collect();
+        found.push(strip(&item).to_owned());
+        at = end;
+    }
+    Ok(found)
+}
+
+/// The search for the end of one invocation, which tries several readings of the same text.
+struct Splitter<'a> {
+    text: &'a [char],
+    /// Places where a parameter was tried and led nowhere.
+    dead: Vec<bool>,
+    steps: usize,
+}
+
+impl<'a> Splitter<'a> {
+    fn new(text: &'a [char]) -> Self {
+        Splitter { text, dead: vec![false; text.len() + 1], steps: 0 }
+    }
+
+    /// The end of the invocation that begins at `at`, which is not white space.
+    fn end(&mut self, at: usize) -> Result<usize, Error> {
+        let name_end = at + count(&self.text[at..], |c| c != '[' && !is_space(c));
+        if name_end > at {
+            let open = name_end + count(&self.text[name_end..], is_space);
+            if self.text.get(open) == Some(&'[') {
+                let first = open + 1 + count(&self.text[open + 1..], is_space);
+                if let Some(end) = self.body(first)? {
+                    return Ok(end);
+                }
+            }
+        }
+        Ok(at + count(&self.text[at..], |c| !is_space(c)))
+    }
+
+    /// Whether what stands at `at`, behind the closing bracket, may follow an invocation.
+    fn closes(&self, at: usize) -> bool {
+        self.text.get(at).is_none_or(|&c| is_space(c))
+    }
+
+    /// Reads parameters from `first` on up to a closing bracket; a work list stands for the backtracking of a regular
+    /// expression, the most promising reading on top.
+    fn body(&mut self, first: usize) -> Result<Option<usize>, Error> {
+        let mut work = vec![first];
+        while let Some(at) = work.pop() {
+            if self.dead[at] {
+                continue;
+            }
+            self.dead[at] = true;
+            // A closing bracket is the last thing to try at a place; a parameter cannot begin with one, so both never
+            // apply to the same place.
+            if self.text.get(at) == Some(&']') && self.closes(at + 1) {
+                return Ok(Some(at + 1));
+            }
+            let readings = self.readings(at)?;
+            work.extend(readings.into_iter().rev());
+        }
+        Ok(None)
+    }
+
+    /// Where reading one parameter at `at` may lead, the preferred place first.
+    fn readings(&mut self, at: usize) -> Result<Vec<usize>, Error> {
+        let text = self.text;
+        let key_end = at + count(&text[at..], is_key_char);
+        if key_end == at || text.get(key_end) != Some(&'=') {
+            return Ok(Vec::new());
+        }
+        let value = key_end + 1;
+        let mut ends = Vec::new();
+        if let Some(&quote @ ('"' | '\'')) = text.get(value) {
+            let close = value + 1 + count(&text[value + 1..], |c| c != quote);
+            if close < text.len() {
+                ends.push(close + 1);
+            }
+        }
+        let run = value + count(&text[value..], |c| c != ',' && c != ']');
+        ends.extend((value..=run).rev());
+        self.steps += ends.len();
+        if self.steps > MAX_STEPS {
+            return Err(Error::limit("a list of actions is too long and too ambiguous; split it into shorter lines"));
+        }
+        let mut places = Vec::new();
+        for end in ends {
+            let gap = end + count(&text[end..], is_space);
+            if let Some(next) = separator(text, gap).filter(|&next| next > gap) {
+                places.push(next + count(&text[next..], is_space));
+            }
+            // White space may also be cut short, but a parameter or bracket begins at a visible character only.
+            places.push(gap);
+        }
+        places.dedup();
+        Ok(places)
+    }
+}
+
+/// Splits at commas, spaces and newlines, as `ignoreip` is split.
+pub fn words(text: &str) -> Vec<&str> {
+    text.split([' ', ',', '\n']).map(strip).filter(|word| !word.is_empty()).collect()
+}
+
+/// Splits as a POSIX shell would split words; comments are not recognised.
+pub fn shell_words(text: &str) -> Result<Vec<String>, String> {
+    let mut found = Vec::new();
+    let mut word: Option<String> = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            ' ' | '\t' | '\r' | '\n' => found.extend(word.take()),
+            '\\' => {
+                let next = chars.next().ok_or("No escaped character")?;
+                word.get_or_insert_default().push(next);
+            }
+            '\'' | '"' => quoted_part(c, &mut chars, word.get_or_insert_default())?,
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    found.extend(word);
+    Ok(found)
+}
+
+/// Reads up to the closing quote. Inside double quotes a backslash escapes only the quote and itself.
+fn quoted_part(quote: char, chars: &mut std::str::Chars, word: &mut String) -> Result<(), String> {
+    loop {
+        match chars.next().ok_or("No closing quotation")? {
+            c if c == quote => return Ok(()),
+            '\\' if quote == '"' => {
+                let next = chars.next().ok_or("No escaped character")?;
+                if next != '"' && next != '\\' {
+                    word.push('\\');
+                }
+                word.push(next);
+            }
+            c => word.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (String, Vec<(String, String)>) {
+        let found = invocation(text).expect("an invocation");
+        let parameters = found.parameters.iter();
+        let parameters = parameters.map(|(key, value)| (key.to_string(), value.to_text().into()));
+        (found.name, parameters.collect())
+    }
+
+    fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+        list.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn parameters_are_read_in_all_their_forms() {
+        assert_eq!(read("x"), ("x".into(), vec![]));
+        assert_eq!(read("x[]"), ("x".into(), vec![]));
+        assert_eq!(read("x[a=b, c=\"d, e\"][f='g]']"), ("x".into(), pairs(&[("a", "b"), ("c", "d, e"), ("f", "g]")])),);
+    }
+
+    #[test]
+    fn a_blank_before_the_comma_is_an_error_after_a_quoted_value_only() {
+        assert_eq!(read("x[a=b , c=d]").1, pairs(&[("a", "b"), ("c", "d")]));
+        assert_eq!(invocation("x[a='b' , c=d]").unwrap_err(), "unexpected syntax at 5 after option 'a':  , c=d");
+    }
+
+    #[test]
+    fn bad_invocations_say_why() {
+        assert_eq!(invocation("x[a=b").unwrap_err(), "unexpected option syntax");
+        assert_eq!(invocation("[a=b]").unwrap_err(), "unexpected option syntax");
+        assert_eq!(invocation("x[a=b, c]").unwrap_err(), "expected option, wrong syntax at 4:  c");
+    }
+
+    #[test]
+    fn action_lists_split_outside_of_brackets() {
+        let split = |text| invocations(text).expect("a list");
+        assert_eq!(split("a b\n c[x=1, y=\"2 3\"]\n"), ["a", "b", "c[x=1, y=\"2 3\"]"]);
+        assert_eq!(split("a\n[x=1\n, y=2]  b"), ["a\n[x=1\n, y=2]", "b"]);
+        assert_eq!(split("a[x=1]b c"), ["a[x=1]b", "c"]);
+        assert_eq!(split("a[x=\"1 2 b"), ["a[x=\"1", "2", "b"]);
+        assert_eq!(split("a[x=1][y=2 ] b"), ["a[x=1][y=2 ]", "b"]);
+        assert_eq!(split(""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn words_and_shell_words() {
+        assert_eq!(words("a, b\nc  ,,d"), ["a", "b", "c", "d"]);
+        assert_eq!(shell_words(r#"a "b c"'d' \"e "x\y\"" ''"#).unwrap(), ["a", "b cd", "\"e", "x\\y\"", ""]);
+        assert!(shell_words("a 'b").is_err());
+        assert!(shell_words("a\\").is_err());
+    }
+}

@@ -1,0 +1,150 @@
+//! A configuration directory as a whole, and the questions that can be asked of it.
+//!
+//! Files of the server and of the jails are read at once, those of filters and actions when they are first needed, and
+//! none twice. To see later changes, load the tree again.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+
+use super::config::Config;
+use super::definition::Definition;
+use super::error::Error;
+use super::layers::{Layers, Loader, Overlay, Warning};
+use super::params::Invocation;
+use super::stream::{Stream, StreamOptions, add_defaults, jail_names, server_commands, stream};
+use super::value::Command;
+use super::version::Version;
+use super::views::{DefinitionView, JailUse, JailView, definition_view, jail_use, jail_view};
+
+/// A configuration directory.
+#[derive(Debug)]
+pub struct Tree {
+    loader: RefCell<Loader>,
+    main: Option<Rc<Layers>>,
+    jails: Rc<Layers>,
+}
+
+impl Tree {
+    /// Reads the configuration in `directory`, such as `/etc/fail2ban`. The error is why fail2ban would refuse it.
+    pub fn load(directory: &Path) -> Result<Tree, Error> {
+        Tree::load_with(directory, Overlay::new())
+    }
+
+    /// Like [`Tree::load`], as if the files in `overlay` were already written.
+    pub fn load_with(directory: &Path, overlay: Overlay) -> Result<Tree, Error> {
+        let mut loader = Loader::new(directory, overlay)?;
+        let main = loader.load("fail2ban")?;
+        let jails = loader.load("jail")?.unwrap_or_default();
+        Ok(Tree { loader: RefCell::new(loader), main, jails })
+    }
+
+    /// The configuration directory, without trailing slashes.
+    pub fn base(&self) -> String {
+        self.loader.borrow().base().to_owned()
+    }
+
+    /// Everything that was passed over while reading so far.
+    pub fn warnings(&self) -> Vec<Warning> {
+        self.loader.borrow().warnings.clone()
+    }
+
+    /// Computes the command stream, equal to what `fail2ban-client -d` prints.
+    pub fn stream(&self, options: &StreamOptions) -> Result<Stream, Error> {
+        let mut loader = self.loader.borrow_mut();
+        let mut stream = stream(&mut loader, self.main.as_deref(), &self.jails.config, options)?;
+        stream.warnings.extend(loader.warnings.iter().cloned());
+        Ok(stream)
+    }
+
+    /// The names of all jails, enabled or not, in the order of the stream.
+    pub fn jails(&self) -> Vec<Rc<str>> {
+        jail_names(&self.jails.config)
+    }
+
+    /// The files that jails are made of, in order; later ones win.
+    pub fn jail_files(&self) -> &[Rc<str>] {
+        &self.jails.files
+    }
+
+    /// The files that the server's own options are made of, in order; later ones win.
+    pub fn server_files(&self) -> &[Rc<str>] {
+        self.main.as_deref().map_or(&[], |main| &main.files)
+    }
+
+    /// The commands that set up the server itself.
+    pub fn server(&self, version: &Version) -> Result<Vec<Command>, Error> {
+        server_commands(self.main.as_deref(), version)
+    }
+
+    /// Everything about one jail, enabled or not.
+    pub fn jail(&self, name: &str, options: &StreamOptions) -> Result<JailView, Error> {
+        let mut views = self.views(&[name.into()], options)?;
+        views.pop().ok_or_else(|| missing("jail", name))
+    }
+
+    /// Everything about all jails.
+    pub fn all_jails(&self, options: &StreamOptions) -> Result<Vec<JailView>, Error> {
+        self.views(&self.jails(), options)
+    }
+
+    fn views(&self, names: &[Rc<str>], options: &StreamOptions) -> Result<Vec<JailView>, Error> {
+        let mut loader = self.loader.borrow_mut();
+        let mut config = self.config(loader.base(), &options.version);
+        let known = jail_names(&config);
+        names
+            .iter()
+            .map(|name| match known.contains(name) {
+                true => Ok(jail_view(&mut loader, &mut config, name, options)),
+                false => Err(missing("jail", name)),
+            })
+            .collect()
+    }
+
+    /// The jails' configuration with what fail2ban itself supplies.
+    fn config(&self, base: &str, version: &Version) -> Config {
+        let mut config = self.jails.config.clone();
+        add_defaults(&mut config, base, version);
+        config
+    }
+
+    /// Which filter and actions every jail names, whether they exist or not.
+    pub fn uses(&self, version: &Version) -> Vec<JailUse> {
+        let config = self.config(self.loader.borrow().base(), version);
+        let names = jail_names(&config);
+        names.iter().map(|name| jail_use(&config, name)).collect()
+    }
+
+    /// The names of all filters, those that only others include among them.
+    pub fn filters(&self) -> Vec<String> {
+        self.loader.borrow().names("filter.d")
+    }
+
+    /// The names of all actions, those that only others include among them.
+    pub fn actions(&self) -> Vec<String> {
+        self.loader.borrow().names("action.d")
+    }
+
+    /// Everything about a filter as called with these parameters. `backend` is the jail's, which decides `logtype`.
+    pub fn filter(&self, called: &Invocation, backend: &str) -> Result<DefinitionView, Error> {
+        let mut loader = self.loader.borrow_mut();
+        let parameters = called.parameters.clone();
+        let found = Definition::filter(&mut loader, &called.name, parameters)?;
+        let mut filter = found.ok_or_else(|| missing("filter", &called.name))?;
+        filter.apply_backend(backend);
+        Ok(definition_view(&called.name, filter))
+    }
+
+    /// Everything about an action as called with these parameters.
+    pub fn action(&self, called: &Invocation) -> Result<DefinitionView, Error> {
+        let mut loader = self.loader.borrow_mut();
+        let parameters = called.parameters.clone();
+        let found = Definition::action(&mut loader, &called.name, parameters)?;
+        let action = found.ok_or_else(|| missing("action", &called.name))?;
+        Ok(definition_view(&called.name, action))
+    }
+}
+
+fn missing(kind: &'static str, name: &str) -> Error {
+    Error::Missing { kind, name: name.to_owned() }
+}

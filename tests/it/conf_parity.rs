@@ -1,0 +1,263 @@
+//! The command stream against the installed fail2ban: what `fail2ban-client -d` prints decides, for the stock
+//! configuration and for hand-made trees, one per group of quirks.
+//!
+//! Where fail2ban is not installed there is nothing to compare with; the tests then say so and pass, unless
+//! `BANGUI_REQUIRE_FAIL2BAN` is set.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use bangui::conf::{StreamOptions, Tree, Version};
+use serde_json::Value;
+
+/// What a program makes of a configuration: the commands, unless it refuses, and whether it calls the whole usable.
+#[derive(Debug, PartialEq)]
+struct Verdict {
+    commands: Vec<Value>,
+    usable: bool,
+}
+
+/// The version of the installed fail2ban.
+fn installed() -> Option<Version> {
+    let output = Command::new("fail2ban-client").arg("-V").output().ok();
+    let version = output.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned());
+    if version.is_none() {
+        assert!(std::env::var_os("BANGUI_REQUIRE_FAIL2BAN").is_none(), "fail2ban-client is required and not installed");
+        eprintln!("fail2ban is not installed: nothing to compare with");
+    }
+    version.map(|text| Version::new(&text))
+}
+
+/// Runs `fail2ban-client -d` and turns its Python literals into JSON.
+fn theirs(directory: &Path) -> (Verdict, Duration, String) {
+    let begin = Instant::now();
+    let output = Command::new("fail2ban-client")
+        .arg("-c")
+        .arg(directory)
+        .arg("-d")
+        .env("PYTHONIOENCODING", "utf-8:surrogateescape")
+        .output()
+        .unwrap();
+    let took = begin.elapsed();
+    let script = "import sys, ast, json\n\
+        for line in sys.stdin:\n    \
+        if line.startswith('['): print(json.dumps(ast.literal_eval(line)))";
+    let mut python = Command::new("python3")
+        .args(["-c", script])
+        .env("PYTHONIOENCODING", "utf-8:surrogateescape")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = python.stdin.take().unwrap();
+    let stdout = output.stdout.clone();
+    let writer = std::thread::spawn(move || {
+        use std::io::Write;
+        input.write_all(&stdout).unwrap();
+    });
+    let json = python.wait_with_output().unwrap();
+    writer.join().unwrap();
+    assert!(json.status.success());
+    let commands = String::from_utf8(json.stdout).unwrap();
+    let commands = commands.lines().map(|line| serde_json::from_str(line).unwrap());
+    let verdict = Verdict { commands: commands.collect(), usable: output.status.success() };
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+    (verdict, took, said)
+}
+
+/// What this program makes of the same directory.
+fn ours(directory: &Path, version: &Version) -> (Verdict, Duration, String) {
+    let begin = Instant::now();
+    let options = StreamOptions { version: version.clone(), ..StreamOptions::default() };
+    let stream = Tree::load(directory).and_then(|tree| tree.stream(&options));
+    let took = begin.elapsed();
+    match stream {
+        Ok(stream) => {
+            let commands = stream.commands.iter();
+            let verdict = Verdict {
+                commands: commands.map(|c| serde_json::to_value(c).unwrap()).collect(),
+                usable: stream.is_usable(),
+            };
+            (verdict, took, String::new())
+        }
+        Err(error) => {
+            let verdict = Verdict { commands: Vec::new(), usable: false };
+            (verdict, took, error.to_string())
+        }
+    }
+}
+
+/// Compares both, command by command, and returns the verdict with both times.
+fn compare(name: &str, directory: &Path, version: &Version) -> (Verdict, Duration, Duration, String) {
+    let (expected, their_time, said) = theirs(directory);
+    let (found, our_time, error) = ours(directory, version);
+    for (at, (left, right)) in expected.commands.iter().zip(&found.commands).enumerate() {
+        assert_eq!(left, right, "{name}: command {at}, fail2ban's left, ours right");
+    }
+    let context = format!("{name}: fail2ban says {said:?}, we say {error:?}");
+    assert_eq!(expected.commands.len(), found.commands.len(), "{context}");
+    assert_eq!(expected.usable, found.usable, "{context}");
+    (found, their_time, our_time, error)
+}
+
+/// Writes the files of a `.tree` text below `root`: each begins at a line `=== path`.
+fn plant(text: &[u8], root: &Path) {
+    let crlf = text.windows(5).any(|part| part == b"crlf:");
+    let mut file: Option<PathBuf> = None;
+    let mut content = Vec::new();
+    let place = root.to_str().unwrap();
+    for line in text.split_inclusive(|&byte| byte == b'\n') {
+        if let Some(name) = line.strip_prefix(b"=== ") {
+            write_file(file.take(), &mut content);
+            let name = std::str::from_utf8(name).unwrap().trim_end();
+            file = Some(root.join(name));
+        } else if let Ok(line) = std::str::from_utf8(line) {
+            let line = line.replace("@ROOT@", place);
+            let end = if crlf { "\r\n" } else { "\n" };
+            content.extend_from_slice(line.replace('\n', end).as_bytes());
+        } else {
+            content.extend_from_slice(line);
+        }
+        if file.is_none() {
+            content.clear();
+        }
+    }
+    write_file(file, &mut content);
+}
+
+fn write_file(file: Option<PathBuf>, content: &mut Vec<u8>) {
+    if let Some(file) = file {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, &content).unwrap();
+    }
+    content.clear();
+}
+
+#[test]
+fn conf_parity_hand_made_trees() {
+    let Some(version) = installed() else { return };
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/conf");
+    let mut seen = 0;
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read(&path).unwrap();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let root = tempfile::tempdir().unwrap();
+        plant(&text, root.path());
+        if name == "logpaths" {
+            symlink("nowhere", root.path().join("log/dangling-two.log")).unwrap();
+            symlink("nowhere", root.path().join("log/tzz.log")).unwrap();
+        }
+        let (verdict, _, _, error) = compare(&name, root.path(), &version);
+        let expect = text.split(|&byte| byte == b'\n').next().unwrap();
+        let skipped = verdict.commands.iter().filter(|c| c[0] == "config-error").count();
+        match expect {
+            b"expect: stream" => assert!(verdict.usable && skipped == 0, "{name}: {error}"),
+            b"expect: some skipped" => assert!(verdict.usable && skipped > 0, "{name}"),
+            b"expect: unusable" => assert!(!verdict.usable && !verdict.commands.is_empty()),
+            b"expect: refused" => {
+                assert!(verdict.commands.is_empty(), "{name}");
+                assert!(!error.contains('\n') && error.len() > 10, "{name}: {error:?}");
+            }
+            other => panic!("{name}: {:?}", String::from_utf8_lossy(other)),
+        }
+        seen += 1;
+    }
+    assert!(seen >= 39, "only {seen} trees found");
+}
+
+#[test]
+fn conf_parity_undecodable_files_are_passed_over_as_a_whole() {
+    let Some(version) = installed() else { return };
+    let root = tempfile::tempdir().unwrap();
+    plant(
+        b"=== jail.conf\n[a]\nenabled = true\nbantime = 1\n[b]\nenabled = true\n=== jail.local\n[a]\nbantime = 2\n# \xff\n",
+        root.path(),
+    );
+    assert!(compare("bad byte", root.path(), &version).0.usable);
+    // The parser stops at a duplicate before Python decodes a bad byte 20 KB further down.
+    let mut late = b"[a]\nx=1\nx=2\n".to_vec();
+    late.extend(b"# filler\n".repeat(3000));
+    late.extend(b"\xff\n");
+    fs::write(root.path().join("jail.local"), &late).unwrap();
+    assert!(!compare("late bad byte", root.path(), &version).0.usable);
+    let late = [b"# \xff\n", &late[..]].concat();
+    fs::write(root.path().join("jail.local"), &late).unwrap();
+    assert!(compare("early bad byte", root.path(), &version).0.usable);
+    fs::remove_file(root.path().join("jail.local")).unwrap();
+    fs::create_dir(root.path().join("jail.local")).unwrap();
+    assert!(compare("a directory", root.path(), &version).0.usable);
+}
+
+/// Copies the stock configuration, enables every jail and makes their log files below `root`.
+fn plant_stock(root: &Path, backend: &str) -> PathBuf {
+    let directory = root.join("fail2ban");
+    let status = Command::new("cp").args(["-r", "/etc/fail2ban"]).arg(&directory).status().unwrap();
+    assert!(status.success());
+    let log = root.join("log");
+    fs::create_dir_all(log.join("nested")).unwrap();
+    for name in ["one.log", "two.log", "nested/three.log"] {
+        fs::write(log.join(name), "").unwrap();
+    }
+    let log = log.to_str().unwrap();
+    let stock = fs::read_to_string("/etc/fail2ban/jail.conf").unwrap();
+    let mut local = format!(
+        "[DEFAULT]\nbackend = {backend}\ndefault_backend = {backend}\nblocklist_de_apikey = k\nabuseipdb_apikey = k\n"
+    );
+    let names = stock.lines().filter_map(|line| line.strip_prefix('[')?.strip_suffix(']'));
+    for (at, name) in names.filter(|name| !["DEFAULT", "INCLUDES"].contains(name)).enumerate() {
+        local.push_str(&format!("[{name}]\nenabled = true\nbackend = {backend}\n"));
+        match at % 3 {
+            0 => local.push_str(&format!("logpath = {log}/one.log\n")),
+            1 => local.push_str(&format!("logpath = {log}/*.log tail\n  {log}/*/three.log\n")),
+            _ => {}
+        }
+    }
+    for action in ["action_mwl", "action_blocklist_de", "action_xarf", "action_abuseipdb"] {
+        let uses =
+            format!("[with-{action}]\nenabled = true\nfilter = sshd\nlogpath = {log}/one.log\naction = %({action})s\n");
+        local.push_str(&uses);
+    }
+    fs::write(directory.join("jail.local"), local).unwrap();
+    directory
+}
+
+#[test]
+fn conf_parity_stock_configuration_with_every_jail_and_backend() {
+    let Some(version) = installed() else { return };
+    for backend in ["auto", "polling", "systemd", "pyinotify", "gamin"] {
+        let root = tempfile::tempdir().unwrap();
+        let directory = plant_stock(root.path(), backend);
+        let (verdict, slow, fast, error) = compare(backend, &directory, &version);
+        assert!(verdict.usable && verdict.commands.len() > 1000, "{error}");
+        eprintln!(
+            "backend {backend}: {} commands equal; fail2ban-client -d {} ms, we {:.1} ms in this build",
+            verdict.commands.len(),
+            slow.as_millis(),
+            fast.as_secs_f64() * 1000.0
+        );
+    }
+}
+
+#[test]
+fn conf_parity_every_stock_action() {
+    let Some(version) = installed() else { return };
+    let root = tempfile::tempdir().unwrap();
+    let directory = plant_stock(root.path(), "polling");
+    let mut local = String::new();
+    for entry in fs::read_dir("/etc/fail2ban/action.d").unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let Some(action) = name.strip_suffix(".conf") else {
+            continue;
+        };
+        local.push_str(&format!(
+            "[use-{action}]\nenabled = true\nfilter = sshd\naction = {action}[port=\"1,2\"]\n  {action}[name=x, blocktype=DROP]\n"
+        ));
+    }
+    fs::write(directory.join("jail.local"), local).unwrap();
+    let (verdict, ..) = compare("every action", &directory, &version);
+    assert!(verdict.commands.len() > 200);
+}
