@@ -61,13 +61,13 @@ impl DaemonWatch {
     fn is_back(&mut self, ctx: &mut Ctx) {
         *self = Self { watched: self.watched, ..Self::default() };
         ctx.daemon.client_mut().end_rest();
-        ctx.snapshot.stale = true;
+        ctx.expect_changes();
     }
 
     /// Something came on the idle connection: the daemon has closed it, for nothing was asked.
     pub fn on_connection_event(&mut self, ctx: &mut Ctx) {
         if ctx.daemon.client_mut().drop_if_closed() {
-            ctx.snapshot.stale = true;
+            ctx.expect_changes();
         }
     }
 

@@ -8,3 +8,4 @@ mod oracle;
 mod raw;
 mod samples;
 mod speed;
+mod whole;
