@@ -39,3 +39,9 @@ CREATE TABLE jail_idle (
     jail TEXT PRIMARY KEY,
     idle INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Values of a jail that were set at run time and are not in the files yet: a JSON object.
+CREATE TABLE jail_pending (
+    jail    TEXT PRIMARY KEY,
+    changes TEXT NOT NULL
+) STRICT, WITHOUT ROWID;

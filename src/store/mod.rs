@@ -5,6 +5,7 @@
 
 mod counters;
 mod logins;
+mod pending;
 mod sessions;
 pub mod settings;
 
