@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod client;
+pub mod history;
 pub mod names;
 pub mod page;
 pub mod time;
