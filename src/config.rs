@@ -59,6 +59,16 @@ pub struct Config {
     pub allow_action_edit: bool,
     /// Whether lists may be fetched from addresses that are not public.
     pub allow_private_fetch: bool,
+    /// Seconds between two looks into fail2ban's database for bans to keep.
+    pub archive_seconds: u32,
+    /// Days that bans are kept; 0 = no bound.
+    pub archive_days: u32,
+    /// Bans that are kept; 0 = no bound.
+    pub archive_rows: u32,
+    /// MiB our database may use for them; 0 = no bound.
+    pub archive_mib: u32,
+    /// Where `bangui geo update` fetches its file.
+    pub geoip_update_url: String,
 }
 
 /// One setting: its names, and how its text becomes a value.
@@ -265,7 +275,52 @@ pub const SETTINGS: &[Setting] = &[
         help: "1 lets blocklists come from addresses that are not public, on any port (0)",
         set: |config, text| boolean(text).map(|found| config.allow_private_fetch = found),
     },
+    Setting {
+        option: None,
+        variable: "BANGUI_ARCHIVE_SECONDS",
+        value: "SECONDS",
+        help: "how often fail2ban's database is looked into for bans to keep (60)",
+        set: |config, text| number(text, 1, 86_400).map(|found| config.archive_seconds = found),
+    },
+    Setting {
+        option: None,
+        variable: "BANGUI_ARCHIVE_DAYS",
+        value: "DAYS",
+        help: "how long bans are kept; 0 is for ever (365)",
+        set: |config, text| number(text, 0, 36_500).map(|found| config.archive_days = found),
+    },
+    Setting {
+        option: None,
+        variable: "BANGUI_ARCHIVE_ROWS",
+        value: "NUMBER",
+        help: "how many bans are kept; 0 is any number (0)",
+        set: |config, text| number(text, 0, u32::MAX).map(|found| config.archive_rows = found),
+    },
+    Setting {
+        option: None,
+        variable: "BANGUI_ARCHIVE_MIB",
+        value: "MIB",
+        help: "how large our database may become before the oldest bans go; 0 is any size (0)",
+        set: |config, text| number(text, 0, 1 << 20).map(|found| config.archive_mib = found),
+    },
+    Setting {
+        option: None,
+        variable: "BANGUI_GEOIP_UPDATE_URL",
+        value: "URL",
+        help: "where bangui geo update fetches a country database in MMDB form",
+        set: |config, text| match text.starts_with("https://") || text.starts_with("http://") {
+            true => {
+                config.geoip_update_url = text.to_owned();
+                Ok(())
+            }
+            false => Err("expected a URL that begins with https:// or http://".to_owned()),
+        },
+    },
 ];
+
+/// A country database anybody may use, made of the registries' own records (PDDL), 8 MB.
+pub const DEFAULT_GEOIP_URL: &str =
+    "https://cdn.jsdelivr.net/npm/@ip-location-db/geo-whois-asn-country-mmdb/geo-whois-asn-country.mmdb";
 
 /// fail2ban's own default.
 pub const DEFAULT_FAIL2BAN_SOCKET: &str = "/var/run/fail2ban/fail2ban.sock";
@@ -309,6 +364,11 @@ impl Config {
             read_only: false,
             allow_action_edit: true,
             allow_private_fetch: false,
+            archive_seconds: 60,
+            archive_days: 365,
+            archive_rows: 0,
+            archive_mib: 0,
+            geoip_update_url: DEFAULT_GEOIP_URL.to_owned(),
         }
     }
 

@@ -217,6 +217,19 @@ impl From<Country> for String {
     }
 }
 
+/// Lines that are told of a ban, and bytes of each.
+const MAX_LINES: usize = 10;
+const MAX_LINE: usize = 400;
+
+/// The log lines that led to a ban, as many and as long as are kept: each one line.
+pub fn short_lines(lines: &[String]) -> Vec<String> {
+    let short = |line: &String| {
+        let end = (0..=MAX_LINE.min(line.len())).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
+        line[..end].replace('\n', " ")
+    };
+    lines.iter().take(MAX_LINES).map(short).collect()
+}
+
 /// A position in a list that is sorted newest first: rows behind it are older, or as old with a lower number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
@@ -320,6 +333,34 @@ pub struct Listing {
     pub total: u64,
     /// Where to go on; `None` at the end.
     pub next: Option<Cursor>,
+}
+
+/// What is wanted of the bans a filter takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Question {
+    /// A part of the list.
+    List(Slice),
+    /// How many from each country, and a part of the list.
+    ByCountry(Slice),
+    /// How many from each jail.
+    ByJail,
+    /// How many in each bucket of the window.
+    Trend,
+}
+
+/// What was wanted, the rest empty.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The part of the list.
+    pub listing: Listing,
+    /// Bans from each country that is known.
+    pub by_country: Vec<(Country, u64)>,
+    /// Bans from each jail, most first.
+    pub by_jail: Vec<(String, u64)>,
+    /// Bans in each bucket that has any, by its start.
+    pub by_bucket: Vec<(i64, u64)>,
+    /// Bans in the window altogether, those without a country included.
+    pub total: u64,
 }
 
 #[cfg(test)]

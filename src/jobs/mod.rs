@@ -5,6 +5,7 @@
 pub mod bans;
 pub mod children;
 pub mod frames;
+pub mod history;
 pub mod password;
 pub mod service;
 
@@ -16,6 +17,7 @@ use serde_json::Value;
 
 use self::frames::FrameWriter;
 use crate::fail2ban;
+use crate::fail2ban::database::DatabaseError;
 use crate::fail2ban::reload::ReloadError;
 use crate::fail2ban::restart::RestartError;
 
@@ -47,6 +49,8 @@ pub enum Task {
     ListBans(bans::List),
     /// A page of one jail's bans.
     PageOfBans(bans::PageOf),
+    /// Ask fail2ban's database about the past.
+    AskHistory(history::Ask),
     /// Load the configuration of all jails or of one.
     Reload(service::Reload),
     /// Restart the daemon.
@@ -62,6 +66,8 @@ pub enum Failure {
     Fail2ban(fail2ban::Error),
     /// The request contradicts the state of things: the text says how.
     Conflict(String),
+    /// fail2ban's database cannot be read.
+    Database(DatabaseError),
     /// It took longer than it may.
     TimedOut,
     /// The child ended without an answer: it crashed, or was killed for memory.
@@ -93,6 +99,12 @@ impl From<RestartError> for Failure {
     }
 }
 
+impl From<DatabaseError> for Failure {
+    fn from(error: DatabaseError) -> Self {
+        Failure::Database(error)
+    }
+}
+
 impl From<fail2ban::Error> for Failure {
     fn from(error: fail2ban::Error) -> Self {
         Failure::Fail2ban(error)
@@ -104,6 +116,7 @@ impl Task {
     pub fn lane(&self) -> Lane {
         match self {
             Task::HashPassword(_) | Task::VerifyPassword(_) => Lane::Password,
+            Task::AskHistory(_) => Lane::General,
             _ => Lane::Daemon,
         }
     }
@@ -113,7 +126,7 @@ impl Task {
         match self {
             Task::HashPassword(_) | Task::VerifyPassword(_) => Duration::from_secs(30),
             Task::Ban(_) | Task::Unban(_) => Duration::from_secs(70),
-            Task::ListBans(_) | Task::PageOfBans(_) => Duration::from_secs(60),
+            Task::ListBans(_) | Task::PageOfBans(_) | Task::AskHistory(_) => Duration::from_secs(60),
             Task::Reload(_) | Task::Restart(_) | Task::StopJail(_) => Duration::from_secs(180),
         }
     }
@@ -126,6 +139,7 @@ impl Task {
             Task::Unban(task) => task.run(),
             Task::ListBans(task) => task.run(out),
             Task::PageOfBans(task) => task.run(),
+            Task::AskHistory(task) => task.run(),
             Task::Reload(task) => task.run(),
             Task::Restart(task) => task.run(),
             Task::StopJail(task) => task.run(),

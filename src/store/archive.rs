@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::{Error, Store};
-use crate::domain::history::{BLOCKLIST_JAIL, Country, bucket_start};
+use crate::domain::history::{BLOCKLIST_JAIL, Country, bucket_start, short_lines};
 
 const DAY: i64 = 86_400;
 /// Stretches of time that are counted, in seconds, and how long their counts are kept: longer than a chart shows them, so
@@ -15,9 +15,6 @@ const DAY: i64 = 86_400;
 const SPANS: [(i64, i64); 4] = [(3600, 8 * DAY), (6 * 3600, 16 * DAY), (DAY, 0), (7 * DAY, 0)];
 /// The longest text that is stored as the name of something banned, in bytes.
 const MAX_IP: usize = 256;
-/// Lines that are kept of a ban, and bytes of each.
-const MAX_LINES: usize = 10;
-const MAX_LINE: usize = 400;
 /// Times that are believed, in Unix seconds: 1970 to 9999.
 const TIMES: std::ops::Range<i64> = 1..253_402_300_800;
 /// The setting that says how far fail2ban's database has been read.
@@ -289,16 +286,9 @@ fn is_storable(ban: &NewBan<'_>) -> bool {
     !ban.ip.is_empty() && ban.ip.len() <= MAX_IP && TIMES.contains(&ban.banned_at)
 }
 
-/// The lines of a ban as one text, bounded; `None` for none.
+/// The lines of a ban as one text; `None` for none.
 fn lines(matches: &[String]) -> Option<String> {
-    let short: Vec<String> = matches
-        .iter()
-        .take(MAX_LINES)
-        .map(|line| {
-            let end = (0..=MAX_LINE.min(line.len())).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
-            line[..end].replace('\n', " ")
-        })
-        .collect();
+    let short = short_lines(matches);
     if short.is_empty() { None } else { Some(short.join("\n")) }
 }
 

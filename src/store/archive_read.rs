@@ -1,12 +1,12 @@
 //! The archive as it is asked: lists by page and by position, counts for charts, the bans of one address. Nothing is written.
 
-use std::collections::HashMap;
-
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row, params_from_iter};
 
 use super::{Error, Store};
-use crate::domain::history::{BLOCKLIST_JAIL, Country, Filter, Listing, Origin, PastBan, Slice, Window};
+use crate::domain::history::{
+    Answer, BLOCKLIST_JAIL, Country, Filter, Listing, Origin, PastBan, Question, Slice, Window,
+};
 
 /// The columns of a ban, in the order `ban` reads them.
 const COLUMNS: &str = "archive.id, archive_jails.name, ip, banned_at, ban_time, count, failures, matches, country";
@@ -59,6 +59,31 @@ impl Store {
         let sql = "SELECT coalesce(sum(count), 0) FROM archive_by_country_counts WHERE span = 604800 AND country = 0";
         let mut statement = self.connection.prepare_cached(sql)?;
         Ok(statement.query_row([], |row| row.get::<_, i64>(0))?.max(0) as u64)
+    }
+
+    /// Answers a question. Without a window the counts are empty.
+    pub fn past(&self, filter: &Filter, question: Question) -> Result<Answer, Error> {
+        let mut answer = Answer::default();
+        match (question, filter.window) {
+            (Question::List(slice), _) => {
+                answer.listing = self.archive_list(filter, slice)?;
+                answer.total = answer.listing.total;
+            }
+            (Question::ByCountry(slice), Some(window)) => {
+                (answer.by_country, answer.total) = self.archive_by_country(window, filter.origin)?;
+                answer.listing = self.archive_list(filter, slice)?;
+            }
+            (Question::ByJail, Some(window)) => {
+                answer.by_jail = self.archive_by_jail(window, filter.origin)?;
+                answer.total = answer.by_jail.iter().map(|(_, count)| count).sum();
+            }
+            (Question::Trend, Some(window)) => {
+                answer.by_bucket = self.archive_trend(window, filter.origin)?;
+                answer.total = answer.by_bucket.iter().map(|(_, count)| count).sum();
+            }
+            (_, None) => {}
+        }
+        Ok(answer)
     }
 
     /// A part of the list of bans, newest first.
@@ -176,7 +201,7 @@ impl Store {
     }
 
     /// Bans of a range by bucket; buckets without one are left out.
-    pub fn archive_trend(&self, window: Window, origin: Option<Origin>) -> Result<HashMap<i64, u64>, Error> {
+    pub fn archive_trend(&self, window: Window, origin: Option<Origin>) -> Result<Vec<(i64, u64)>, Error> {
         let id = self.archive_jail(BLOCKLIST_JAIL)?.unwrap_or(-1);
         let mut statement = self.connection.prepare_cached(
             "SELECT start, sum(count) FROM archive_by_jail_counts WHERE span = ?1 AND start >= ?2 AND start < ?3
@@ -190,6 +215,13 @@ impl Store {
         let read = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.max(0) as u64));
         let rows = statement.query_map((window.bucket, window.start, window.end, which, id), read)?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Whether this very ban is there.
+    pub fn has_archived(&self, ban: &PastBan) -> Result<bool, Error> {
+        let Some(jail) = self.archive_jail(&ban.jail)? else { return Ok(false) };
+        let sql = "SELECT 1 FROM archive WHERE ip = ?1 AND banned_at = ?2 AND jail = ?3";
+        Ok(self.connection.prepare_cached(sql)?.exists((&ban.ip, ban.banned_at, jail))?)
     }
 
     /// The newest bans of exactly this address, and what they come to altogether.
