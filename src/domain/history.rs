@@ -15,6 +15,25 @@ const WEEK: i64 = 7 * DAY;
 /// The first Monday of Unix time, 1970-01-05, from which weeks are counted.
 const FIRST_MONDAY: i64 = 4 * DAY;
 
+/// How bans are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keeping {
+    /// Seconds between two looks into fail2ban's database.
+    pub seconds: u32,
+    /// Days that bans are kept; 0 = no bound.
+    pub days: u32,
+    /// Bans that are kept; 0 = no bound.
+    pub rows: u32,
+    /// MiB our database may use for them; 0 = no bound.
+    pub mib: u32,
+}
+
+impl Default for Keeping {
+    fn default() -> Keeping {
+        Keeping { seconds: 60, days: 365, rows: 0, mib: 0 }
+    }
+}
+
 /// A text that is none of the words allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unknown;

@@ -115,13 +115,13 @@ impl Archivist {
         match step {
             Ok(goes_on) => {
                 self.is_copying = goes_on;
-                let period = Duration::from_secs(u64::from(ctx.config.archive_seconds));
+                let period = Duration::from_secs(u64::from(ctx.config.archive.seconds));
                 self.copy_at = now + if goes_on { took + REST.max(took) } else { period };
                 self.well();
             }
             Err(problem) => {
                 self.is_copying = false;
-                let period = Duration::from_secs(u64::from(ctx.config.archive_seconds));
+                let period = Duration::from_secs(u64::from(ctx.config.archive.seconds));
                 let is_short = matches!(problem, Problem::Theirs(DatabaseError::Locked));
                 self.copy_at = now + if is_short { AGAIN } else { AGAIN.max(period) };
                 self.complain(problem);
@@ -147,9 +147,9 @@ impl Archivist {
 
     fn purge(&mut self, ctx: &mut Ctx, now: Instant) {
         let bounds = Bounds {
-            days: ctx.config.archive_days,
-            rows: u64::from(ctx.config.archive_rows),
-            bytes: u64::from(ctx.config.archive_mib) << 20,
+            days: ctx.config.archive.days,
+            rows: u64::from(ctx.config.archive.rows),
+            bytes: u64::from(ctx.config.archive.mib) << 20,
         };
         match ctx.store.purge_archive(bounds, ROWS, time::now()) {
             Ok(gone) => {
