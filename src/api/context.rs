@@ -1,8 +1,10 @@
 //! The state of the program that handlers work with: settings, database, the daemon and what was last seen of it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::conf::{StreamOptions, Tree};
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET, DEFAULT_SESSION_MINUTES};
 use crate::fail2ban::{self, Client, commands::Daemon};
 use crate::geo::Geo;
@@ -57,6 +59,8 @@ pub struct Ctx {
     pub resolve_from: Option<(i64, i64)>,
     /// The general rate limits.
     pub limits: Limits,
+    /// The backends of jails as the files name them, for daemons that do not tell; read again when the snapshot is stale.
+    backends: Option<BTreeMap<String, String>>,
     /// The last timer step did its work.
     pub scheduler_runs: bool,
     /// The name of this machine, in lower case.
@@ -101,6 +105,7 @@ impl Ctx {
             store,
             snapshot: Snapshot::default(),
             limits: Limits::default(),
+            backends: None,
             scheduler_runs: true,
             host_name: host_name(),
             request_ids: RequestIds::new(),
@@ -151,6 +156,22 @@ impl Ctx {
     /// Whether setup is done.
     pub fn is_set_up(&self) -> bool {
         self.stored.password_hash.is_some()
+    }
+
+    /// What has been seen of the daemon and its files may be out of date.
+    pub fn expect_changes(&mut self) {
+        self.snapshot.stale = true;
+        self.backends = None;
+    }
+
+    /// The backend the files give a jail; `None` where they cannot be read or do not know it.
+    pub fn backend_in_files(&mut self, jail: &str) -> Option<String> {
+        let directory = &self.config.fail2ban_config;
+        let backends = self.backends.get_or_insert_with(|| {
+            let uses = Tree::load(directory).map(|tree| tree.uses(&StreamOptions::default().version));
+            uses.unwrap_or_default().into_iter().map(|used| (used.jail.to_string(), used.backend)).collect()
+        });
+        backends.get(jail).filter(|backend| !backend.is_empty()).cloned()
     }
 
     /// Looks at the daemon: at most three short commands, and one for each jail before 1.1.0.

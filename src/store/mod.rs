@@ -236,6 +236,18 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn the_write_ahead_log_stays_small() {
+        let (_directory, mut store) = temporary();
+        let value = "x".repeat(1000);
+        for number in 0..4000 {
+            store.set_settings(&[(&format!("key{}", number % 50), &value)]).unwrap();
+        }
+        let mut name = store.path().as_os_str().to_owned();
+        name.push("-wal");
+        assert!(fs::metadata(name).unwrap().len() < 8 << 20);
+    }
+
+    #[test]
     fn every_table_is_strict() {
         let (_directory, store) = temporary();
         let loose: i64 = store
