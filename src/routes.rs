@@ -74,6 +74,8 @@ impl Verb {
 
 /// The longest body of a route, in bytes, unless it says otherwise.
 const BODY: usize = 64 * 1024;
+/// The longest body with configuration in it, in bytes.
+const CONFIGURATION_BODY: usize = 1024 * 1024;
 /// The longest body of a request without a session, in bytes.
 pub const BODY_WITHOUT_SESSION: usize = 16 * 1024;
 
@@ -105,6 +107,18 @@ impl Route {
         if matches!(access, Access::Public | Access::AfterSetup | Access::Unlimited) && self.body_limit > 0 {
             self.body_limit = BODY_WITHOUT_SESSION;
         }
+        self
+    }
+
+    /// A GET that changes something.
+    const fn changes(mut self) -> Self {
+        self.changes = true;
+        self
+    }
+
+    /// Configuration may be long.
+    const fn large(mut self) -> Self {
+        self.body_limit = CONFIGURATION_BODY;
         self
     }
 
@@ -160,6 +174,15 @@ pub static ROUTES: &[Route] = &[
     post("/api/v1/config/reload", Later(api::config::reload)),
     post("/api/v1/config/restart", Later(api::config::restart)),
     get("/api/v1/config/service-status", Now(api::config::service_status)).asks_daemon(),
+    // jail_config
+    get("/api/v1/config/jails", Later(api::jail_config::list)).asks_daemon(),
+    post("/api/v1/config/jails", Later(api::jail_config::create)).asks_daemon().counted(Limit::Config).large(),
+    get("/api/v1/config/jails/{name}", Now(api::jail_config::detail)).asks_daemon(),
+    put("/api/v1/config/jails/{name}", Later(api::jail_config::update)).asks_daemon().counted(Limit::Config).large(),
+    delete("/api/v1/config/jails/{name}", Later(api::jail_config::delete)).asks_daemon().counted(Limit::Config),
+    post("/api/v1/config/jails/{name}/commit", Later(api::jail_config::commit)).asks_daemon().counted(Limit::Config),
+    get("/api/v1/config/jails/{name}/rollback", Later(api::jail_config::rollback)).asks_daemon().changes(),
+    get("/api/v1/config/jails/{name}/files", Now(api::jail_config::files)).asks_daemon(),
 ];
 
 /// What a method and a path lead to.

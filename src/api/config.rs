@@ -38,7 +38,8 @@ pub fn apply_job(
     Ok(apply_as_job(apply_task(ctx, changes, scope)?, then))
 }
 
-fn apply_task(ctx: &Ctx, changes: Vec<FileChange>, scope: Scope) -> Result<Apply, ApiError> {
+/// The task of an apply, to be changed before it becomes a job.
+pub fn apply_task(ctx: &Ctx, changes: Vec<FileChange>, scope: Scope) -> Result<Apply, ApiError> {
     Ok(Apply {
         place: installation(ctx),
         journal: ctx.apply_journal(),

@@ -10,6 +10,8 @@ pub mod dispatch;
 pub mod error;
 pub mod health;
 pub mod input;
+pub mod jail_config;
+pub mod jail_values;
 pub mod jails;
 pub mod limits;
 pub mod meta;

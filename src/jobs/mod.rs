@@ -6,6 +6,7 @@ pub mod apply;
 pub mod bans;
 pub mod children;
 pub mod frames;
+pub mod jail_config;
 pub mod password;
 pub mod service;
 
@@ -52,7 +53,9 @@ pub enum Task {
     /// Undo an apply that died.
     Recover(apply::Recover),
     /// Set values in a running jail.
-    SetValues(apply::SetValues),
+    SetValues(Box<apply::SetValues>),
+    /// What the files say of all jails.
+    JailConfigs(jail_config::JailConfigs),
     /// Restart the daemon.
     Restart(service::Restart),
     /// Stop a jail.
@@ -102,6 +105,7 @@ impl Task {
     pub fn lane(&self) -> Lane {
         match self {
             Task::HashPassword(_) | Task::VerifyPassword(_) => Lane::Password,
+            Task::JailConfigs(_) => Lane::General,
             _ => Lane::Daemon,
         }
     }
@@ -109,7 +113,7 @@ impl Task {
     /// How long it may take before it is killed.
     pub fn deadline(&self) -> Duration {
         match self {
-            Task::HashPassword(_) | Task::VerifyPassword(_) => Duration::from_secs(30),
+            Task::HashPassword(_) | Task::VerifyPassword(_) | Task::JailConfigs(_) => Duration::from_secs(30),
             Task::Ban(_) | Task::Unban(_) => Duration::from_secs(70),
             Task::ListBans(_) | Task::PageOfBans(_) => Duration::from_secs(60),
             Task::SetValues(_) => Duration::from_secs(60),
@@ -134,6 +138,7 @@ impl Task {
             Task::PageOfBans(task) => task.run(),
             Task::Apply(task) => apply::apply(*task),
             Task::Recover(task) => task.run(),
+            Task::JailConfigs(task) => task.run(),
             Task::SetValues(task) => task.run(),
             Task::Restart(task) => task.run(),
             Task::StopJail(task) => task.run(),

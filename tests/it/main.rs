@@ -4,6 +4,7 @@
 mod harness;
 mod operations;
 
+mod apply;
 mod attacks;
 mod auth;
 mod bans;
@@ -14,6 +15,7 @@ mod dashboard;
 mod faults;
 mod health;
 mod http;
+mod jail_config;
 mod jails;
 mod r#loop;
 mod server;
