@@ -14,6 +14,8 @@ pub mod geo;
 pub mod health;
 pub mod history;
 pub mod input;
+pub mod jail_config;
+pub mod jail_values;
 pub mod jails;
 pub mod limits;
 pub mod logs;
