@@ -1,23 +1,24 @@
 //! The loop that joins everything: it waits for the first of all things that can happen, and passes each to whom it
 //! concerns. One thread; whatever may take long is a child process, and its outcome is one more thing that happens.
 
+mod archive;
 pub mod control;
 mod daemon;
 mod probe;
+mod signals;
 mod timers;
 
 use std::collections::HashMap;
 use std::io;
-use std::os::unix::net::UnixStream as StdUnixStream;
 use std::time::{Duration, Instant};
 
-use mio::net::UnixStream;
-use mio::{Events, Interest, Poll};
+use mio::{Events, Poll};
 use serde_json::Value;
 use tiny_http::Method;
 
 use self::control::Control;
 use self::daemon::DaemonWatch;
+use self::signals::Signals;
 use self::timers::Timers;
 use crate::api::dispatch::{self, Outcome};
 use crate::api::{Admitted, ApiError, Ctx, Finish, Job, Request, Then};
@@ -79,10 +80,11 @@ pub struct MainLoop {
     parked: Vec<Parked>,
     watch: DaemonWatch,
     timers: Timers,
-    control: Control,
+    /// `None` where no socket can be made beside the database; then the other commands need the server stopped.
+    control: Option<Control>,
+    signals: Signals,
     /// Undoes an apply that died; no other one may begin meanwhile.
     recovery: Option<TaskId>,
-    signals: UnixStream,
     stopping: Option<Instant>,
 }
 
@@ -100,13 +102,11 @@ impl MainLoop {
             eprintln!("listening on {}", listener.describe());
         }
         let connections = Connections::new(listeners, SECURITY_HEADERS, trusts);
-        let prepare = || -> io::Result<(Poll, UnixStream, Control)> {
-            let poll = Poll::new()?;
-            let signals = signals()?;
-            let control = Control::open(ctx.store.path())?;
-            Ok((poll, signals, control))
-        };
-        let (poll, signals, control) = prepare().map_err(|error| format!("cannot start: {error}"))?;
+        let prepare = || -> io::Result<(Poll, Signals)> { Ok((Poll::new()?, Signals::catch()?)) };
+        let (poll, signals) = prepare().map_err(|error| format!("cannot start: {error}"))?;
+        let control = Control::open(ctx.store.path())
+            .inspect_err(|error| log::warn!("no control socket beside the database: {error}"))
+            .ok();
         Ok(Self {
             poll,
             connections,
@@ -152,8 +152,8 @@ impl MainLoop {
     fn register(&mut self) -> io::Result<()> {
         let registry = self.poll.registry();
         self.connections.register(registry)?;
-        registry.register(&mut self.signals, Source::Signal.token(), Interest::READABLE)?;
-        self.control.register(registry)
+        self.signals.register(registry)?;
+        self.control.as_mut().map_or(Ok(()), |control| control.register(registry))
     }
 
     fn on_event(&mut self, event: &mio::event::Event) {
@@ -164,8 +164,12 @@ impl MainLoop {
             Some(Source::ChildInput(slot)) => self.children.on_input_ready(slot),
             Some(Source::Daemon) => self.watch.on_connection_event(&mut self.ctx),
             Some(Source::Probe) => self.watch.on_probe_event(&mut self.ctx),
-            Some(Source::Control) => self.control.serve(&mut self.ctx),
-            Some(Source::Signal) => self.stop(),
+            Some(Source::Control) => {
+                if let Some(control) = &self.control {
+                    control.serve(&mut self.ctx);
+                }
+            }
+            Some(Source::Signal) => self.on_signal(),
             None => {}
         }
     }
@@ -400,7 +404,7 @@ impl MainLoop {
                 self.ctx.daemon.client_mut().begin_rest();
                 self.children.fail_waiting(Lane::Daemon, &Failure::Fail2ban(error.clone()));
             }
-            _ => self.ctx.snapshot.stale = true,
+            _ => self.ctx.expect_changes(),
         }
     }
 
@@ -453,6 +457,16 @@ impl MainLoop {
         self.watch.follow(&mut self.ctx, self.poll.registry());
     }
 
+    fn on_signal(&mut self) {
+        if self.signals.hung_up() {
+            log::info!("SIGHUP: looking again at fail2ban and its files");
+            self.ctx.expect_changes();
+        }
+        if self.signals.terminated() {
+            self.stop();
+        }
+    }
+
     /// SIGTERM or SIGINT: no new connections, answers under way are finished.
     fn stop(&mut self) {
         if self.stopping.is_none() {
@@ -463,7 +477,8 @@ impl MainLoop {
     }
 
     fn is_done(&self) -> bool {
-        self.stopping.is_some_and(|until| !self.connections.any_open() || Instant::now() >= until)
+        let is_idle = !self.connections.any_open() && self.pending.is_empty();
+        self.stopping.is_some_and(|until| is_idle || Instant::now() >= until)
     }
 }
 
@@ -480,14 +495,4 @@ fn cannot_listen(address: &Address, error: &io::Error) -> String {
         _ => return format!("cannot listen on {place}: {error}"),
     };
     format!("cannot listen on {place}: {hint}")
-}
-
-/// A socket that becomes readable at SIGTERM and SIGINT.
-fn signals() -> io::Result<UnixStream> {
-    let (receiver, sender) = StdUnixStream::pair()?;
-    receiver.set_nonblocking(true)?;
-    sender.set_nonblocking(true)?;
-    signal_hook::low_level::pipe::register(signal_hook::consts::SIGTERM, sender.try_clone()?)?;
-    signal_hook::low_level::pipe::register(signal_hook::consts::SIGINT, sender)?;
-    Ok(UnixStream::from_std(receiver))
 }

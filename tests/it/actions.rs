@@ -44,7 +44,7 @@ fn every_documented_status_of_actions() {
     }
     admin.delete(&at("iptables")).expect_error(409, "conflict");
     let used = admin.delete(&at("noop")).expect_error(409, "conflict").json();
-    assert_eq!(used["metadata"]["used_by_jails"], json!(["lab", "sshd"]));
+    assert_eq!(used["metadata"]["used_by_jails"], json!(["sshd", "lab"]));
     a_file_that_cannot_be_written_is_500(&daemon, &admin);
     too_many_changes_are_429();
     provoke_general_refusals(ACTIONS);
@@ -80,7 +80,7 @@ fn the_list_shows_the_stock_actions_raw_and_effective() {
     assert!(list["total"].as_u64() > Some(50));
     assert!(list["items"].as_array().unwrap().iter().all(|item| item["problem"].is_null()), "{list}");
     let noop = admin.get(&at("noop")).expect(200).json();
-    assert_eq!((&noop["used_by_jails"], &noop["active"]), (&json!(["lab", "sshd"]), &json!(true)));
+    assert_eq!((&noop["used_by_jails"], &noop["active"]), (&json!(["sshd", "lab"]), &json!(true)));
     assert_eq!((&noop["actionban"], &noop["actionflush"]), (&json!("true"), &Value::Null));
     let iptables = admin.get(&at("iptables")).expect(200).json();
     assert_eq!((&iptables["used_by_jails"], &iptables["active"]), (&json!([]), &json!(false)));
@@ -127,12 +127,11 @@ fn values_cannot_smuggle_sections_references_or_includes() {
     let daemon = RealDaemon::start();
     let (_server, admin) = Server::ready(&daemon);
     let before = daemon.client(&["get", "lab", "action", "noop", "actionban"]);
+    let mut taken = Vec::new();
     for body in [
-        json!({"actionban": "true\n[Init]\nx = 1"}),
-        json!({"actionban": "true\nactionstart = id"}),
         json!({"actionban": "%(nothing)s"}),
+        json!({"actionban": "true\n# x"}),
         json!({"actionban": "100%"}),
-        json!({"actionban": "# x"}),
         json!({"actionban": "a\u{0}b"}),
         json!({"actionban": "\u{feff}x"}),
         json!({"actionban": 1}),
@@ -147,14 +146,18 @@ fn values_cannot_smuggle_sections_references_or_includes() {
         json!({}),
     ] {
         let answer = admin.put(&at("noop"), body.clone());
-        let written = fs::read_to_string(daemon.path("action.d/noop.local")).unwrap_or_default();
-        assert_eq!(answer.status, 422, "{body}: {answer}\n{written}");
-        assert_eq!(written, "");
+        if answer.status != 422 || daemon.path("action.d/noop.local").exists() {
+            taken.push(format!("{body}: {answer}"));
+        }
     }
+    assert!(taken.is_empty(), "{}", taken.join("\n"));
     assert_eq!(daemon.client(&["get", "lab", "action", "noop", "actionban"]), before);
-    // A command of several lines is one value.
-    let body = json!({"actionban": "a <ip>\nb <ip>"});
-    assert_eq!(admin.put(&at("noop"), body).expect(200).json()["actionban"], "a <ip>\nb <ip>");
+    // What can be written is one value, whatever it looks like.
+    for command in ["# x", "true\n[Init]\nx = 1", "true\nactionstart = id", "a <ip>\nb <ip>"] {
+        let shown = admin.put(&at("noop"), json!({"actionban": command})).expect(200).json();
+        assert_eq!((&shown["actionban"], &shown["actionstart"]), (&json!(command), &json!("true")));
+        assert_eq!(shown["init_vars"], json!({}));
+    }
     assert!(daemon.client(&["get", "lab", "action", "noop", "actionban"]).contains("b <ip>"));
     // null goes back to the shipped command.
     let back = admin.put(&at("noop"), json!({"actionban": null})).expect(200).json();
