@@ -123,13 +123,17 @@ fn filter_settings(fields: &mut Fields) -> Vec<Setting> {
     };
     for key in ["prefregex", "datepattern", "journalmatch"] {
         if let Some(value) = fields.optional::<Option<String>>(key) {
+            let text = value.as_deref().unwrap_or_default();
+            let plain = text.trim() == text && !(key == "prefregex" && text.contains(['\n', '\r']));
+            fields.check(plain, key, "form", "It has no blanks at its ends, and a prefregex has one line.");
             set(key, value);
         }
     }
     for key in ["failregex", "ignoreregex"] {
         let Some(list) = fields.optional::<Vec<String>>(key) else { continue };
-        let plain = list.iter().all(|line| !line.trim().is_empty() && !line.contains(['\n', '\r']));
-        fields.check(plain, key, "form", "Each expression is one line, and none is empty.");
+        // Blanks at the ends are lost in the file, and the expression would mean something else.
+        let plain = list.iter().all(|line| !line.is_empty() && line.trim() == line && !line.contains(['\n', '\r']));
+        fields.check(plain, key, "form", "Each expression is one line without blanks at its ends; write \\s for them.");
         let is_missing = key == "failregex" && list.is_empty();
         fields.check(!is_missing, key, "min_items", "A filter needs at least one failregex.");
         set(key, Some(list.join("\n")));

@@ -209,7 +209,7 @@ fn what_would_not_work_changes_nothing() {
         ("lab", json!({"failregex": []})),
         ("lab", json!({"failregex": "x <HOST>"})),
         ("lab", json!({"prefregex": "x\n[Definition]\nfailregex = y"})),
-        ("lab", json!({"datepattern": "x\n\nfailregex = y"})),
+        ("lab", json!({"datepattern": " x"})),
         ("lab", json!({"datepattern": "%Q("})),
         ("lab", json!({"maxlines": 0})),
         ("lab", json!({"maxlines": "2"})),
