@@ -40,6 +40,12 @@ CREATE TABLE jail_idle (
     idle INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Values of a jail that were set at run time and are not in the files yet: a JSON object.
+CREATE TABLE jail_pending (
+    jail    TEXT PRIMARY KEY,
+    changes TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- Our copy of every ban, kept longer than fail2ban's. `country` is the two letters as a number (D*256+E), 0 while unknown.
 CREATE TABLE archive_jails (
     id   INTEGER PRIMARY KEY,

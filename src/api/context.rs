@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::apply::RunTime;
 use crate::conf::{StreamOptions, Tree};
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET, DEFAULT_SESSION_MINUTES};
 use crate::fail2ban::{self, Client, commands::Daemon};
@@ -140,6 +141,30 @@ impl Ctx {
     /// fail2ban's socket.
     pub fn fail2ban_socket(&self) -> &Path {
         self.daemon.client().path()
+    }
+
+    /// What holds in jails at run time only and is set again after a reload: pending values and idle.
+    pub fn run_time(&self) -> Result<Vec<RunTime>, store::Error> {
+        let mut all: Vec<RunTime> = Vec::new();
+        for (jail, changes) in self.store.all_pending()? {
+            // What this program wrote it can read; a value it no longer knows is passed over.
+            let values = serde_json::from_str(&changes).unwrap_or_default();
+            all.push(RunTime { jail, idle: None, values });
+        }
+        for (jail, idle) in self.store.all_idle()? {
+            match all.iter_mut().find(|known| known.jail == jail) {
+                Some(known) => known.idle = Some(idle),
+                None => all.push(RunTime { jail, idle: Some(idle), ..RunTime::default() }),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Where the journal of an apply is kept: beside the database, which survives a crash as well.
+    pub fn apply_journal(&self) -> PathBuf {
+        let mut path = self.store.path().as_os_str().to_owned();
+        path.push(".apply");
+        path.into()
     }
 
     /// The time zone of schedules.

@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::bans::command_done;
 use super::{ApiError, Ctx, Job, Request, config};
+use crate::apply::Scope;
 use crate::domain::address::IpOrNet;
 use crate::domain::names::JailName;
 use crate::fail2ban::commands::jail::{Escalation, JailSettings};
 use crate::fail2ban::commands::{Counters, JailCounters};
-use crate::fail2ban::reload::Scope;
 use crate::jobs::{Task, bans, service};
 use crate::server::response::Response;
 
@@ -110,16 +110,13 @@ fn escalation(escalation: &Escalation) -> Value {
 
 /// `POST /api/v1/jails/reload-all`
 pub fn reload_all(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
-    config::reload_job(ctx, Scope::All, |ctx| {
-        ctx.store.set_jail_idle(None, None)?;
-        Ok(command_done(200, "All jails were reloaded.".into(), "*"))
-    })
+    config::reload_job(ctx, Scope::All, |_| Ok(command_done(200, "All jails were reloaded.".into(), "*")))
 }
 
 /// `POST /api/v1/jails/{name}/start`
 pub fn start(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let name: JailName = request.parameter()?;
-    config::reload_job(ctx, Scope::Jail(name.to_string()), move |_| {
+    config::reload_job(ctx, Scope::Jails(vec![name.to_string()]), move |_| {
         Ok(command_done(200, format!("{name} runs."), name.as_str()))
     })
 }
@@ -127,8 +124,7 @@ pub fn start(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 /// `POST /api/v1/jails/{name}/reload`
 pub fn reload(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let name: JailName = request.parameter()?;
-    config::reload_job(ctx, Scope::Jail(name.to_string()), move |ctx| {
-        ctx.store.set_jail_idle(Some(name.as_str()), None)?;
+    config::reload_job(ctx, Scope::Jails(vec![name.to_string()]), move |_| {
         Ok(command_done(200, format!("{name} was reloaded."), name.as_str()))
     })
 }

@@ -1,6 +1,7 @@
 //! Endpoints, one file per router of the contract, and what they all share: the state of the program, the request as
 //! a handler sees it, and the two kinds of handler.
 
+pub mod actions;
 pub mod auth;
 pub mod bans;
 pub mod config;
@@ -8,15 +9,20 @@ pub mod context;
 pub mod dashboard;
 pub mod dispatch;
 pub mod error;
+pub mod filters;
 pub mod geo;
 pub mod health;
 pub mod history;
 pub mod input;
+pub mod jail_config;
+pub mod jail_values;
 pub mod jails;
 pub mod limits;
+pub mod logs;
 pub mod map;
 pub mod meta;
 pub mod paths;
+pub mod regex;
 pub mod server;
 pub mod setup;
 

@@ -103,6 +103,13 @@ pub const COMMANDS: &[Command] = &[
                 .map_err(|error| Failure::failed(error.to_string()))
         },
     },
+    Command {
+        name: "test-filter",
+        help: "tell what a filter makes of each line of a log: NAME[options] FILE|-",
+        options: &[("json", false)],
+        arguments: true,
+        run: test_filter::command,
+    },
 ];
 
 /// A command line, read.
@@ -273,6 +280,7 @@ fn help() -> String {
     }
     out += "  --config FILE                 settings from a file: key = value lines\n";
     out += "  --password-file FILE          setup and set-password: the password is its first line (standard input)\n";
+    out += "  --json                        test-filter: an object per line instead of a summary\n";
     out += "  --version, --help\n\nEnvironment (arguments win; in a file the key is the name in lower case without BANGUI_):\n";
     for setting in SETTINGS {
         out += &format!("  {:<33} {}\n", setting.variable, setting.help);

@@ -25,7 +25,7 @@ use crate::api::{Admitted, ApiError, Ctx, Finish, Job, Request, Then};
 use crate::fail2ban;
 use crate::jobs::children::{Children, Full, TaskId};
 use crate::jobs::frames::Frame;
-use crate::jobs::{Failure, Lane};
+use crate::jobs::{Failure, Lane, Task, apply};
 use crate::server::listen::{Address, Listener};
 use crate::server::response::Response;
 use crate::server::token::{Slot, Source};
@@ -59,6 +59,8 @@ struct Pending {
     /// The client is gone; the outcome still counts.
     abandoned: bool,
     lane: Lane,
+    /// Changes the configuration.
+    applies: bool,
 }
 
 /// A request that waits until the daemon is free.
@@ -81,6 +83,8 @@ pub struct MainLoop {
     /// `None` where no socket can be made beside the database; then the other commands need the server stopped.
     control: Option<Control>,
     signals: Signals,
+    /// Undoes an apply that died; no other one may begin meanwhile.
+    recovery: Option<TaskId>,
     stopping: Option<Instant>,
 }
 
@@ -112,6 +116,7 @@ impl MainLoop {
             watch: DaemonWatch::default(),
             timers: Timers::new(),
             control,
+            recovery: None,
             signals,
             stopping: None,
             ctx,
@@ -122,6 +127,7 @@ impl MainLoop {
     pub fn run(mut self) -> Result<(), String> {
         self.register().map_err(|error| format!("cannot start: {error}"))?;
         let mut events = Events::with_capacity(256);
+        self.recover();
         while !self.is_done() {
             let timeout = self.timeout(Instant::now());
             match self.poll.poll(&mut events, Some(timeout)) {
@@ -264,7 +270,13 @@ impl MainLoop {
     fn submit(&mut self, slot: Slot, request: Request, job: Job) {
         let lane = job.task.lane();
         let resting = lane == Lane::Daemon && self.ctx.daemon.client().is_resting();
-        let submitted = if resting {
+        let applies = job.task.applies();
+        let submitted = if applies && (self.recovery.is_some() || self.pending.values().any(|other| other.applies)) {
+            Err(ApiError::conflict(
+                "apply_in_progress",
+                "Another change of the configuration is being applied; try again shortly.",
+            ))
+        } else if resting {
             Err(fail2ban::Error::Busy { waited: Duration::ZERO }.into())
         } else {
             let submitted = self.children.submit(job.task, job.urgent, Instant::now());
@@ -278,8 +290,17 @@ impl MainLoop {
                 };
                 let (method, admitted) = (request.head.method, request.admitted);
                 let (streaming, abandoned) = (false, false);
-                let pending =
-                    Pending { slot, method, admitted, then, streaming, detached: job.detached, abandoned, lane };
+                let pending = Pending {
+                    slot,
+                    method,
+                    admitted,
+                    then,
+                    streaming,
+                    detached: job.detached,
+                    abandoned,
+                    lane,
+                    applies,
+                };
                 self.pending.insert(id, pending);
                 self.children.start_waiting(self.poll.registry());
             }
@@ -328,7 +349,14 @@ impl MainLoop {
     }
 
     fn on_end(&mut self, id: TaskId, outcome: Result<Value, Failure>) {
+        if self.recovery == Some(id) {
+            self.recovery = None;
+            return self.after_recovery(&outcome);
+        }
         let Some(pending) = self.pending.remove(&id) else { return };
+        if pending.applies && matches!(outcome, Err(Failure::Crashed | Failure::TimedOut)) {
+            self.recover();
+        }
         if pending.lane == Lane::Daemon {
             self.after_daemon_task(outcome.as_ref().err());
         }
@@ -348,6 +376,25 @@ impl MainLoop {
         if !pending.abandoned {
             self.connections.respond(pending.slot, response);
         }
+    }
+
+    /// Has a child undo the apply that a killed process has left half done, where there is one.
+    fn recover(&mut self) {
+        let journal = self.ctx.apply_journal();
+        if self.recovery.is_none() && journal.exists() {
+            log::warn!("an apply was interrupted and is being undone");
+            let task = Task::Recover(apply::Recover { journal });
+            self.recovery = self.children.submit(task, true, Instant::now()).ok();
+            self.children.start_waiting(self.poll.registry());
+        }
+    }
+
+    fn after_recovery(&mut self, outcome: &Result<Value, Failure>) {
+        match outcome {
+            Ok(_) => log::info!("the interrupted apply is undone"),
+            Err(failure) => log::error!("the interrupted apply cannot be undone, restart to try again: {failure:?}"),
+        }
+        self.after_daemon_task(outcome.as_ref().err());
     }
 
     /// A child has had the daemon: what we know of it is out of date, or it hangs, and others need not find out one by one.

@@ -7,6 +7,7 @@ pub mod archive;
 mod archive_read;
 mod counters;
 mod logins;
+mod pending;
 mod sessions;
 pub mod settings;
 

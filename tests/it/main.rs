@@ -4,6 +4,7 @@
 mod harness;
 mod operations;
 
+mod apply;
 mod archive;
 mod attacks;
 mod auth;
@@ -17,6 +18,7 @@ mod geo;
 mod health;
 mod history;
 mod http;
+mod jail_config;
 mod jails;
 mod r#loop;
 mod server;
