@@ -9,6 +9,7 @@ pub mod conf;
 pub mod config;
 pub mod domain;
 pub mod fail2ban;
+pub mod fetch;
 pub mod geo;
 pub mod jobs;
 pub mod machine;
