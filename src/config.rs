@@ -59,6 +59,8 @@ pub struct Config {
     pub allow_action_edit: bool,
     /// Whether lists may be fetched from addresses that are not public.
     pub allow_private_fetch: bool,
+    /// How long imported addresses are banned, in seconds.
+    pub blocklist_ban_seconds: u32,
 }
 
 /// One setting: its names, and how its text becomes a value.
@@ -265,6 +267,13 @@ pub const SETTINGS: &[Setting] = &[
         help: "1 lets blocklists come from addresses that are not public, on any port (0)",
         set: |config, text| boolean(text).map(|found| config.allow_private_fetch = found),
     },
+    Setting {
+        option: None,
+        variable: "BANGUI_BLOCKLIST_BAN_SECONDS",
+        value: "SECONDS",
+        help: "how long imported addresses are banned, 600 to 31536000 (86400)",
+        set: |config, text| number(text, 600, 31_536_000).map(|found| config.blocklist_ban_seconds = found),
+    },
 ];
 
 /// fail2ban's own default.
@@ -309,6 +318,7 @@ impl Config {
             read_only: false,
             allow_action_edit: true,
             allow_private_fetch: false,
+            blocklist_ban_seconds: 86_400,
         }
     }
 

@@ -326,14 +326,20 @@ impl Download {
 impl From<ureq::Error> for FetchError {
     fn from(error: ureq::Error) -> FetchError {
         match error {
-            ureq::Error::Timeout(Timeout::Resolve) => FetchError::Unreachable("its name cannot be looked up".to_owned()),
+            ureq::Error::Timeout(Timeout::Resolve) => {
+                FetchError::Unreachable("its name cannot be looked up".to_owned())
+            }
             ureq::Error::Timeout(_) => FetchError::TooSlow,
             ureq::Error::HostNotFound => FetchError::Unreachable("there is no such host".to_owned()),
             ureq::Error::Io(error) => {
                 if let Some(Refused(refused)) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
                     return refused.clone();
                 }
-                if error.kind() == io::ErrorKind::TimedOut { FetchError::TooSlow } else { FetchError::Unreachable(error.to_string()) }
+                if error.kind() == io::ErrorKind::TimedOut {
+                    FetchError::TooSlow
+                } else {
+                    FetchError::Unreachable(error.to_string())
+                }
             }
             other => FetchError::Unreachable(other.to_string()),
         }
@@ -383,7 +389,12 @@ mod tests {
             assert!(check_url(url, false).is_err(), "{url}");
         }
         assert!(check_url(&format!("https://example.org/{}", "a".repeat(2048)), false).is_err());
-        for url in ["http://example.org/list.txt", "https://example.org:443/a?b=c", "https://8.8.8.8/", "http://[2606:4700::1]/"] {
+        for url in [
+            "http://example.org/list.txt",
+            "https://example.org:443/a?b=c",
+            "https://8.8.8.8/",
+            "http://[2606:4700::1]/",
+        ] {
             assert!(check_url(url, false).is_ok(), "{url}");
         }
         assert!(check_url("http://127.0.0.1:8080/", true).is_ok());
@@ -399,7 +410,13 @@ mod tests {
         assert_eq!(to("c#d").unwrap(), "https://example.org/a/c");
         assert_eq!(to("//example.net/b").unwrap(), "https://example.net/b");
         assert_eq!(to("https://example.net/").unwrap(), "https://example.net/");
-        for bad in ["http://example.org/", "https://127.0.0.1/", "file:///etc/passwd", "https://example.org:8443/", "https://a@b/"] {
+        for bad in [
+            "http://example.org/",
+            "https://127.0.0.1/",
+            "file:///etc/passwd",
+            "https://example.org:8443/",
+            "https://a@b/",
+        ] {
             assert!(to(bad).is_err(), "{bad}");
         }
     }

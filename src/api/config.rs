@@ -10,7 +10,7 @@ use crate::jobs::{Task, service};
 use crate::server::response::Response;
 
 /// The setting that holds the commands of the last reload that went well: they outlive us, as the daemon does.
-const LAST_GOOD: &str = "last_good_stream";
+pub(super) const LAST_GOOD: &str = "last_good_stream";
 
 /// `POST /api/v1/config/reload`
 pub fn reload(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
@@ -36,7 +36,7 @@ pub fn reload_job(
 }
 
 /// Where the daemon, its files and its client are.
-fn installation(ctx: &Ctx) -> Installation {
+pub(super) fn installation(ctx: &Ctx) -> Installation {
     Installation {
         socket: ctx.fail2ban_socket().to_owned(),
         config_dir: ctx.config.fail2ban_config.clone(),

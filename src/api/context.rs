@@ -7,6 +7,8 @@ use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET, DEFAULT_SESSION_MINUTES};
 use crate::fail2ban::{self, Client, commands::Daemon};
 use crate::store::{self, Store, settings::Stored};
 
+use super::Job;
+use super::imports::Running;
 use super::limits::Limits;
 
 /// How long a quick command may hold the loop.
@@ -50,6 +52,10 @@ pub struct Ctx {
     pub snapshot: Snapshot,
     /// The general rate limits.
     pub limits: Limits,
+    /// The import of blocklists under way.
+    pub import: Option<Running>,
+    /// Jobs of timers, which no client waits for; the loop starts them.
+    pub background: Vec<Job>,
     /// The last timer step did its work.
     pub scheduler_runs: bool,
     /// The name of this machine, in lower case.
@@ -90,6 +96,8 @@ impl Ctx {
             store,
             snapshot: Snapshot::default(),
             limits: Limits::default(),
+            import: None,
+            background: Vec::new(),
             scheduler_runs: true,
             host_name: host_name(),
             request_ids: RequestIds::new(),

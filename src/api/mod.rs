@@ -3,12 +3,14 @@
 
 pub mod auth;
 pub mod bans;
+pub mod blocklists;
 pub mod config;
 pub mod context;
 pub mod dashboard;
 pub mod dispatch;
 pub mod error;
 pub mod health;
+pub mod imports;
 pub mod input;
 pub mod jails;
 pub mod limits;
@@ -73,6 +75,12 @@ pub enum Then {
     Finish(Finish),
     /// What it sends is the JSON of the answer.
     Stream,
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").field("task", &self.task).finish_non_exhaustive()
+    }
 }
 
 impl Job {

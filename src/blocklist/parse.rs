@@ -59,7 +59,9 @@ impl fmt::Display for ParseError {
                 let Limits { lines, entries } = Limits::DEFAULT;
                 write!(f, "the list has more than {lines} lines or {entries} entries; use a smaller one")
             }
-            ParseError::Empty(lines) => write!(f, "no usable address is in its {lines} lines; is it the right address?"),
+            ParseError::Empty(lines) => {
+                write!(f, "no usable address is in its {lines} lines; is it the right address?")
+            }
         }
     }
 }

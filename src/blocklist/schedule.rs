@@ -30,11 +30,11 @@ pub struct Schedule {
     /// Hours between runs, 1 to 168; hourly only.
     pub interval_hours: u32,
     /// Hour of the day, 0 to 23, in the configured time zone.
-    pub hour: i8,
+    pub hour: u32,
     /// Minute of the hour, 0 to 59.
-    pub minute: i8,
+    pub minute: u32,
     /// 0 is Monday.
-    pub day_of_week: i8,
+    pub day_of_week: u32,
 }
 
 impl Default for Schedule {
@@ -54,13 +54,13 @@ impl Schedule {
             return Some(after + i64::from(self.interval_hours) * 3600);
         }
         let now = Timestamp::from_second(after).ok()?;
-        let time = Time::new(self.hour, self.minute, 0, 0).ok()?;
+        let time = Time::new(self.hour as i8, self.minute as i8, 0, 0).ok()?;
         let mut date = now.to_zoned(zone.clone()).date();
         // The day before, because a gap may have pushed its moment behind midnight; eight days hold every weekday.
         date = date.checked_sub(1.day()).ok()?;
         for _ in 0..10 {
-            let is_day = self.frequency == Frequency::Daily
-                || date.weekday().to_monday_zero_offset() == self.day_of_week;
+            let is_day =
+                self.frequency == Frequency::Daily || date.weekday().to_monday_zero_offset() == self.day_of_week as i8;
             if is_day {
                 // `compatible`: behind a gap, and the first of two.
                 let moment = zone.to_ambiguous_zoned(date.to_datetime(time)).compatible().ok()?.timestamp();
@@ -127,10 +127,7 @@ mod tests {
     #[test]
     fn weekly_runs_are_on_their_day() {
         let sunday = Schedule { frequency: Frequency::Weekly, day_of_week: 6, ..Schedule::default() };
-        assert_eq!(
-            runs(&sunday, "UTC", "2026-11-22T03:00:00Z", 2),
-            ["2026-11-29T03:00:00Z", "2026-12-06T03:00:00Z"]
-        );
+        assert_eq!(runs(&sunday, "UTC", "2026-11-22T03:00:00Z", 2), ["2026-11-29T03:00:00Z", "2026-12-06T03:00:00Z"]);
         assert_eq!(runs(&sunday, "UTC", "2026-11-22T02:59:59Z", 1), ["2026-11-22T03:00:00Z"]);
     }
 

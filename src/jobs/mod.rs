@@ -5,7 +5,9 @@
 pub mod bans;
 pub mod children;
 pub mod frames;
+pub mod import;
 pub mod password;
+pub mod preview;
 pub mod service;
 
 use std::io::{Read, Write};
@@ -53,6 +55,10 @@ pub enum Task {
     Restart(service::Restart),
     /// Stop a jail.
     StopJail(service::StopJail),
+    /// Import blocklists.
+    Import(import::Import),
+    /// Look at a blocklist.
+    Preview(preview::Preview),
 }
 
 /// Why a child did not do it.
@@ -72,6 +78,8 @@ pub enum Failure {
     WouldLoseJails(String),
     /// Restart: the daemon did not come back.
     NotBack(String),
+    /// A server outside did not give what was asked; the text says what.
+    Upstream(String),
 }
 
 impl From<ReloadError> for Failure {
@@ -104,6 +112,8 @@ impl Task {
     pub fn lane(&self) -> Lane {
         match self {
             Task::HashPassword(_) | Task::VerifyPassword(_) => Lane::Password,
+            Task::Import(_) => Lane::Import,
+            Task::Preview(_) => Lane::General,
             _ => Lane::Daemon,
         }
     }
@@ -115,6 +125,9 @@ impl Task {
             Task::Ban(_) | Task::Unban(_) => Duration::from_secs(70),
             Task::ListBans(_) | Task::PageOfBans(_) => Duration::from_secs(60),
             Task::Reload(_) | Task::Restart(_) | Task::StopJail(_) => Duration::from_secs(180),
+            // A hundred slow servers, and 50 000 bans at 60 a second: then something is wrong.
+            Task::Import(_) => Duration::from_secs(4 * 3600),
+            Task::Preview(_) => Duration::from_secs(150),
         }
     }
 
@@ -129,6 +142,8 @@ impl Task {
             Task::Reload(task) => task.run(),
             Task::Restart(task) => task.run(),
             Task::StopJail(task) => task.run(),
+            Task::Import(task) => task.run(out),
+            Task::Preview(task) => task.run(),
         }
     }
 }

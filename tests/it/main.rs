@@ -7,6 +7,7 @@ mod operations;
 mod attacks;
 mod auth;
 mod bans;
+mod blocklists;
 mod cli;
 mod config;
 mod crash;
