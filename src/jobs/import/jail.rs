@@ -17,10 +17,10 @@ use crate::jobs::bans::answering;
 pub const JAIL: &str = "blocklist-import";
 /// How long a chunk may take before it is a failure: each ban runs the commands of an action.
 const CHANGES: Duration = Duration::from_secs(60);
-/// How long one command should keep the daemon from others. Measured: an nftables ban takes 16 ms, so this is about five of them.
-const HOLD: Duration = Duration::from_millis(80);
+/// How long one command should keep the daemon from others. Measured: an nftables ban takes 16 ms.
+const HOLD: Duration = Duration::from_millis(40);
 /// Addresses in the first command, and at most in one.
-const FIRST: usize = 4;
+const FIRST: usize = 2;
 const MOST: usize = 50;
 /// Actions that take networks. The sets of nftables and ipset actions hold addresses only.
 const TAKE_NETWORKS: &[&str] = &["iptables", "route", "ufw", "pf", "ipfw", "shorewall", "firewallcmd-rich"];
