@@ -608,6 +608,8 @@ fn a_slow_list_ends_with_the_client_that_only_looks_at_it() {
         std::fs::read_to_string(path).unwrap().split_whitespace().count()
     };
     wait_until("the end of other children", Duration::from_secs(5), || children() == 1);
+    // A reset: one that only stops sending may still read.
+    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
     drop(stream);
     wait_until("the end of the child", Duration::from_secs(5), || children() == 0);
 }
