@@ -69,3 +69,9 @@ CREATE TABLE blocklist_log (
     error      TEXT
 ) STRICT;
 CREATE INDEX blocklist_log_by_run ON blocklist_log (run);
+
+-- Values of a jail that were set at run time and are not in the files yet: a JSON object.
+CREATE TABLE jail_pending (
+    jail    TEXT PRIMARY KEY,
+    changes TEXT NOT NULL
+) STRICT, WITHOUT ROWID;

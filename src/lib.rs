@@ -3,6 +3,7 @@
 //! Only the program, its tests, its fuzz targets and its benchmarks use it; it promises no stable interface.
 
 pub mod api;
+pub mod apply;
 pub mod blocklist;
 pub mod cli;
 pub mod conf;

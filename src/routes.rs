@@ -76,6 +76,8 @@ impl Verb {
 
 /// The longest body of a route, in bytes, unless it says otherwise.
 const BODY: usize = 64 * 1024;
+/// The longest body of a route that takes configuration or log lines, in bytes.
+const LARGE_BODY: usize = 1024 * 1024;
 /// The longest body of a request without a session, in bytes.
 pub const BODY_WITHOUT_SESSION: usize = 16 * 1024;
 
@@ -112,6 +114,11 @@ impl Route {
 
     const fn asks_daemon(mut self) -> Self {
         self.asks_daemon = true;
+        self
+    }
+
+    const fn body(mut self, limit: usize) -> Self {
+        self.body_limit = limit;
         self
     }
 
@@ -174,6 +181,21 @@ pub static ROUTES: &[Route] = &[
     post("/api/v1/config/reload", Later(api::config::reload)),
     post("/api/v1/config/restart", Later(api::config::restart)),
     get("/api/v1/config/service-status", Now(api::config::service_status)).asks_daemon(),
+    post("/api/v1/config/regex-test", Later(api::regex::test)).body(LARGE_BODY),
+    post("/api/v1/config/preview-log", Later(api::regex::preview)),
+    get("/api/v1/config/fail2ban-log", Later(api::logs::fail2ban_log)).asks_daemon(),
+    // filters and actions
+    get("/api/v1/config/filters", Later(api::filters::list)),
+    post("/api/v1/config/filters", Later(api::filters::create)).body(LARGE_BODY).counted(Limit::Config),
+    get("/api/v1/config/filters/{name}", Later(api::filters::detail)),
+    put("/api/v1/config/filters/{name}", Later(api::filters::update)).body(LARGE_BODY).counted(Limit::Config),
+    delete("/api/v1/config/filters/{name}", Later(api::filters::delete)).counted(Limit::Config),
+    post("/api/v1/config/filters/{name}/test", Later(api::filters::test)).body(LARGE_BODY),
+    get("/api/v1/config/actions", Later(api::actions::list)),
+    post("/api/v1/config/actions", Later(api::actions::create)).body(LARGE_BODY).counted(Limit::Config),
+    get("/api/v1/config/actions/{name}", Later(api::actions::detail)),
+    put("/api/v1/config/actions/{name}", Later(api::actions::update)).body(LARGE_BODY).counted(Limit::Config),
+    delete("/api/v1/config/actions/{name}", Later(api::actions::delete)).counted(Limit::Config),
 ];
 
 /// What a method and a path lead to.

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::{ApiError, Ctx, Job, Request};
-use crate::fail2ban::reload::{Installation, Scope};
+use crate::apply::{Applied, Apply, FileChange, Scope};
+use crate::fail2ban::reload::Installation;
 use crate::jobs::{Task, service};
 use crate::server::response::Response;
 
@@ -14,10 +15,7 @@ pub(super) const LAST_GOOD: &str = "last_good_stream";
 
 /// `POST /api/v1/config/reload`
 pub fn reload(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
-    reload_job(ctx, Scope::All, |ctx| {
-        ctx.store.set_jail_idle(None, None)?;
-        Ok(Response::no_content())
-    })
+    reload_job(ctx, Scope::All, |_| Ok(Response::no_content()))
 }
 
 /// A reload, and what follows when it went well.
@@ -26,17 +24,56 @@ pub fn reload_job(
     scope: Scope,
     then: impl FnOnce(&mut Ctx) -> Result<Response, ApiError> + 'static,
 ) -> Result<Job, ApiError> {
-    let last_good = ctx.store.setting(LAST_GOOD)?.and_then(|text| serde_json::from_str(&text).ok());
-    let task = Task::Reload(service::Reload { place: installation(ctx), scope, last_good });
-    Ok(Job::new(task, move |ctx, stream: Value| {
-        ctx.store.set_settings(&[(LAST_GOOD, &stream.to_string())])?;
-        then(ctx)
+    let task = Apply { stops: false, ..apply_task(ctx, Vec::new(), scope)? };
+    Ok(apply_as_job(task, move |ctx, _| then(ctx)))
+}
+
+/// Changes of files, checked and loaded, and what follows when it went well.
+pub fn apply_job(
+    ctx: &mut Ctx,
+    changes: Vec<FileChange>,
+    scope: Scope,
+    then: impl FnOnce(&mut Ctx, Applied) -> Result<Response, ApiError> + 'static,
+) -> Result<Job, ApiError> {
+    Ok(apply_as_job(apply_task(ctx, changes, scope)?, then))
+}
+
+/// An apply with all that is the same for each.
+pub fn apply_task(ctx: &Ctx, changes: Vec<FileChange>, scope: Scope) -> Result<Apply, ApiError> {
+    Ok(Apply {
+        place: installation(ctx),
+        journal: ctx.apply_journal(),
+        changes,
+        scope,
+        stops: true,
+        last_good: ctx.store.setting(LAST_GOOD)?.and_then(|text| serde_json::from_str(&text).ok()),
+        run_time: ctx.run_time()?,
     })
-    .detached())
+}
+
+/// The job of an apply whose parts are all known.
+pub fn apply_as_job(task: Apply, then: impl FnOnce(&mut Ctx, Applied) -> Result<Response, ApiError> + 'static) -> Job {
+    Job::new(Task::Apply(Box::new(task)), move |ctx, outcome: Value| {
+        let applied = applied(ctx, outcome)?;
+        then(ctx, applied)
+    })
+    .detached()
+}
+
+/// What an apply has done, remembered for the next one.
+pub fn applied(ctx: &mut Ctx, outcome: Value) -> Result<Applied, ApiError> {
+    let applied: Applied = serde_json::from_value(outcome).map_err(ApiError::internal)?;
+    for warning in &applied.warnings {
+        log::warn!("{warning}");
+    }
+    if let Some(stream) = &applied.stream {
+        ctx.store.set_settings(&[(LAST_GOOD, &serde_json::to_string(stream).map_err(ApiError::internal)?)])?;
+    }
+    Ok(applied)
 }
 
 /// Where the daemon, its files and its client are.
-pub(super) fn installation(ctx: &Ctx) -> Installation {
+pub fn installation(ctx: &Ctx) -> Installation {
     Installation {
         socket: ctx.fail2ban_socket().to_owned(),
         config_dir: ctx.config.fail2ban_config.clone(),

@@ -1,8 +1,11 @@
 //! The state of the program that handlers work with: settings, database, the daemon and what was last seen of it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::apply::RunTime;
+use crate::conf::{StreamOptions, Tree};
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET, DEFAULT_SESSION_MINUTES};
 use crate::fail2ban::{self, Client, commands::Daemon};
 use crate::store::{self, Store, settings::Stored};
@@ -56,6 +59,8 @@ pub struct Ctx {
     pub import: Option<Running>,
     /// Jobs of timers, which no client waits for; the loop starts them.
     pub background: Vec<Job>,
+    /// The backends of jails as the files name them, for daemons that do not tell; read again when the snapshot is stale.
+    backends: Option<BTreeMap<String, String>>,
     /// The last timer step did its work.
     pub scheduler_runs: bool,
     /// The name of this machine, in lower case.
@@ -98,6 +103,7 @@ impl Ctx {
             limits: Limits::default(),
             import: None,
             background: Vec::new(),
+            backends: None,
             scheduler_runs: true,
             host_name: host_name(),
             request_ids: RequestIds::new(),
@@ -120,6 +126,30 @@ impl Ctx {
         self.daemon.client().path()
     }
 
+    /// What holds in jails at run time only and is set again after a reload: pending values and idle.
+    pub fn run_time(&self) -> Result<Vec<RunTime>, store::Error> {
+        let mut all: Vec<RunTime> = Vec::new();
+        for (jail, changes) in self.store.all_pending()? {
+            // What this program wrote it can read; a value it no longer knows is passed over.
+            let values = serde_json::from_str(&changes).unwrap_or_default();
+            all.push(RunTime { jail, idle: None, values });
+        }
+        for (jail, idle) in self.store.all_idle()? {
+            match all.iter_mut().find(|known| known.jail == jail) {
+                Some(known) => known.idle = Some(idle),
+                None => all.push(RunTime { jail, idle: Some(idle), ..RunTime::default() }),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Where the journal of an apply is kept: beside the database, which survives a crash as well.
+    pub fn apply_journal(&self) -> PathBuf {
+        let mut path = self.store.path().as_os_str().to_owned();
+        path.push(".apply");
+        path.into()
+    }
+
     /// The time zone of schedules.
     pub fn timezone(&self) -> &str {
         self.config.timezone.as_deref().or(self.stored.timezone.as_deref()).unwrap_or("UTC")
@@ -134,6 +164,22 @@ impl Ctx {
     /// Whether setup is done.
     pub fn is_set_up(&self) -> bool {
         self.stored.password_hash.is_some()
+    }
+
+    /// What has been seen of the daemon and its files may be out of date.
+    pub fn expect_changes(&mut self) {
+        self.snapshot.stale = true;
+        self.backends = None;
+    }
+
+    /// The backend the files give a jail; `None` where they cannot be read or do not know it.
+    pub fn backend_in_files(&mut self, jail: &str) -> Option<String> {
+        let directory = &self.config.fail2ban_config;
+        let backends = self.backends.get_or_insert_with(|| {
+            let uses = Tree::load(directory).map(|tree| tree.uses(&StreamOptions::default().version));
+            uses.unwrap_or_default().into_iter().map(|used| (used.jail.to_string(), used.backend)).collect()
+        });
+        backends.get(jail).filter(|backend| !backend.is_empty()).cloned()
     }
 
     /// Looks at the daemon: at most three short commands, and one for each jail before 1.1.0.

@@ -9,6 +9,7 @@ use crate::domain::names::NameError;
 use crate::fail2ban;
 use crate::fetch::FetchError;
 use crate::jobs::Failure;
+use crate::jobs::patterns::Refusal;
 use crate::server::body::BadBody;
 use crate::server::request::BadHead;
 use crate::server::response::Response;
@@ -170,6 +171,17 @@ impl From<Failure> for ApiError {
             Failure::Conflict(detail) => ApiError::conflict("conflict", detail),
             Failure::CommandFailed(detail) => ApiError::conflict("fail2ban_command_failed", detail),
             Failure::WouldLoseJails(detail) => ApiError::conflict("would_lose_jails", detail),
+            Failure::Refused(refusal) => refusal.into(),
+            Failure::Invalid(problem) => {
+                let mut error = ApiError::new(422, "config_validation_failed", problem.to_string());
+                let facts = [("jail", problem.jail), ("file", problem.file), ("reason", Some(problem.reason))];
+                for (key, value) in facts {
+                    error.metadata.extend(value.map(|value| (key.to_owned(), Value::from(value))));
+                }
+                error.metadata.extend(problem.line.map(|line| ("line".to_owned(), Value::from(line))));
+                error
+            }
+            Failure::Files(cause) => ApiError::internal(cause),
             Failure::NotBack(detail) => ApiError::new(503, "fail2ban_not_back", detail),
             Failure::Upstream(detail) => ApiError::new(502, "upstream_unreachable", detail),
             Failure::TimedOut => ApiError::busy("It took too long and was given up; try again later."),
@@ -188,6 +200,38 @@ impl From<FetchError> for ApiError {
         match error {
             FetchError::BadUrl(_) | FetchError::NotPublic { .. } => ApiError::invalid_field("url", detail),
             _ => ApiError::new(502, "upstream_unreachable", detail),
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let invalid = |detail: &str| ApiError::new(422, "config_validation_failed", detail);
+        match refusal {
+            Refusal::NoFilter => ApiError::not_found("filter_not_found", "There is no filter of this name."),
+            Refusal::NoAction => ApiError::not_found("action_not_found", "There is no action of this name."),
+            Refusal::Log(detail) => ApiError::invalid_field("log_path", detail),
+            Refusal::Exists(name) => {
+                ApiError::conflict("conflict", format!("{name} exists already.")).with("name", name)
+            }
+            Refusal::Shipped(name) => {
+                let detail = format!("{name} has only its shipped file, which is never changed or removed.");
+                ApiError::conflict("conflict", detail).with("name", name)
+            }
+            Refusal::Used(jails) => {
+                let detail = format!("Enabled jails use it: {}.", jails.join(", "));
+                ApiError::conflict("conflict", detail).with("used_by_jails", jails)
+            }
+            Refusal::File(detail) => {
+                let mut error = ApiError::new(500, "internal_error", "A configuration file cannot be read or written.");
+                error.cause = Some(detail);
+                error
+            }
+            Refusal::Configuration(detail) => invalid(&detail),
+            Refusal::Expression { field, detail } => {
+                let error = FieldError { source_field: field, rule: "regex", detail: detail.clone() };
+                invalid(&detail).with("errors", json!([error]))
+            }
         }
     }
 }

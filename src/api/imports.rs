@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::{ApiError, Ctx, Job, Request, config};
+use crate::apply::Scope;
 use crate::blocklist::schedule::{Frequency, Schedule};
 use crate::domain::address::IpOrNet;
 use crate::domain::time::{self, rfc3339};
@@ -50,10 +51,8 @@ fn begin(ctx: &mut Ctx, client: Option<IpAddr>) -> Result<Job, ApiError> {
     // Bans are to last until the next run, and where runs are rarer than bans last, for half of their time.
     let half = now + i64::from(ban_seconds) / 2;
     let horizon = schedule(ctx)?.next_after(now, &zone(ctx)).map_or(now, |next| next.min(half));
-    let last_good = ctx.store.setting(config::LAST_GOOD)?.and_then(|text| serde_json::from_str(&text).ok());
-    let task = Task::Import(import::Import {
-        place: config::installation(ctx),
-        last_good,
+    let task = Task::Import(Box::new(import::Import {
+        apply: config::apply_task(ctx, Vec::new(), Scope::Jails(Vec::new()))?,
         sources: sources
             .iter()
             .map(|source| task_source(source, client.is_none() && source.state.not_before > now))
@@ -63,7 +62,7 @@ fn begin(ctx: &mut Ctx, client: Option<IpAddr>) -> Result<Job, ApiError> {
         ban_seconds,
         horizon,
         protected: protected(ctx, client)?,
-    });
+    }));
     ctx.store.begin_import(now)?;
     ctx.import = Some(Running { started_at: now, progress: Value::Null });
     Ok(Job::new(task, move |ctx, outcome| finish(ctx, &sources, outcome)).detached())

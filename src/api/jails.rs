@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::bans::command_done;
 use super::{ApiError, Ctx, Job, Request, config};
+use crate::apply::Scope;
 use crate::domain::address::IpOrNet;
 use crate::domain::names::JailName;
 use crate::fail2ban::commands::jail::{Escalation, JailSettings};
 use crate::fail2ban::commands::{Counters, JailCounters};
-use crate::fail2ban::reload::Scope;
 use crate::jobs::{Task, bans, service};
 use crate::server::response::Response;
 
@@ -29,7 +29,7 @@ pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
             "enabled": true,
             "running": true,
             "idle": ctx.store.jail_idle(jail.as_str())?,
-            "backend": backend,
+            "backend": backend.or_else(|| ctx.backend_in_files(jail.as_str())),
             "find_time": limits.find_time,
             "ban_time": limits.ban_time,
             "max_retry": limits.max_retry,
@@ -52,7 +52,8 @@ fn status(counters: &Counters) -> Value {
 /// `GET /api/v1/jails/{name}`
 pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let name: JailName = request.parameter()?;
-    let seen = ctx.daemon.counters(&name)?;
+    let mut seen = ctx.daemon.counters(&name)?;
+    seen.backend = seen.backend.or_else(|| ctx.backend_in_files(name.as_str()));
     let settings = ctx.daemon.jail_settings(&name)?;
     let ignored = ctx.daemon.ignore_list(&name)?;
     let idle = ctx.store.jail_idle(name.as_str())?;
@@ -109,16 +110,13 @@ fn escalation(escalation: &Escalation) -> Value {
 
 /// `POST /api/v1/jails/reload-all`
 pub fn reload_all(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
-    config::reload_job(ctx, Scope::All, |ctx| {
-        ctx.store.set_jail_idle(None, None)?;
-        Ok(command_done(200, "All jails were reloaded.".into(), "*"))
-    })
+    config::reload_job(ctx, Scope::All, |_| Ok(command_done(200, "All jails were reloaded.".into(), "*")))
 }
 
 /// `POST /api/v1/jails/{name}/start`
 pub fn start(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let name: JailName = request.parameter()?;
-    config::reload_job(ctx, Scope::Jail(name.to_string()), move |_| {
+    config::reload_job(ctx, Scope::Jails(vec![name.to_string()]), move |_| {
         Ok(command_done(200, format!("{name} runs."), name.as_str()))
     })
 }
@@ -126,8 +124,7 @@ pub fn start(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 /// `POST /api/v1/jails/{name}/reload`
 pub fn reload(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let name: JailName = request.parameter()?;
-    config::reload_job(ctx, Scope::Jail(name.to_string()), move |ctx| {
-        ctx.store.set_jail_idle(Some(name.as_str()), None)?;
+    config::reload_job(ctx, Scope::Jails(vec![name.to_string()]), move |_| {
         Ok(command_done(200, format!("{name} was reloaded."), name.as_str()))
     })
 }

@@ -1,6 +1,7 @@
 //! Endpoints, one file per router of the contract, and what they all share: the state of the program, the request as
 //! a handler sees it, and the two kinds of handler.
 
+pub mod actions;
 pub mod auth;
 pub mod bans;
 pub mod blocklists;
@@ -9,13 +10,16 @@ pub mod context;
 pub mod dashboard;
 pub mod dispatch;
 pub mod error;
+pub mod filters;
 pub mod health;
 pub mod imports;
 pub mod input;
 pub mod jails;
 pub mod limits;
+pub mod logs;
 pub mod meta;
 pub mod paths;
+pub mod regex;
 pub mod server;
 pub mod setup;
 

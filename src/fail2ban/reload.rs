@@ -44,6 +44,15 @@ pub enum Scope {
     Jail(String),
 }
 
+/// The commands of all files, computed without the client.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Computed {
+    /// The commands.
+    pub stream: Stream,
+    /// Why jails were left out; empty where none was.
+    pub errors: String,
+}
+
 /// What a reload has done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -199,12 +208,27 @@ pub fn reload(
     place: &Installation,
     scope: &Scope,
     last_good: Option<&Stream>,
+    computed: Option<&Computed>,
 ) -> Result<Report, ReloadError> {
-    place.check_client(daemon)?;
+    // Without the daemon's own client, the commands are those we computed ourselves, where there are any.
+    let computed = match (place.check_client(daemon), computed) {
+        (Err(ReloadError::NoClient | ReloadError::OtherVersion { .. }), Some(computed))
+            if daemon.version()?.is_modern() =>
+        {
+            Some(computed)
+        }
+        (checked, _) => checked.map(|()| None)?,
+    };
     let before = names(daemon)?;
-    let (stream, errors) = place.stream()?;
+    let (stream, errors) = match computed {
+        Some(computed) => (computed.stream.clone(), computed.errors.clone()),
+        None => place.stream()?,
+    };
     let wanted = plan(&before, &stream.jails(), errors, scope)?;
-    let outcome = load(daemon, place, &before, scope)?;
+    let outcome = match computed {
+        Some(_) => send(daemon, &stream, scope)?,
+        None => load(daemon, place, &before, scope)?,
+    };
     let mut reload = Reload { daemon, before: &before, stream: &stream, last_good };
     let mut why = None;
     if outcome.success {
@@ -222,6 +246,29 @@ pub fn reload(
     }
     let jails_after = names(daemon)?;
     Ok(Report { jails_before: before, jails_after, stream })
+}
+
+/// Has the daemon load commands that we computed.
+fn send(daemon: &mut Daemon, stream: &Stream, scope: &Scope) -> Result<Outcome, ReloadError> {
+    let result = match scope {
+        Scope::All => daemon.reload_stream(None, stream),
+        Scope::Jail(jail) => {
+            let name = JailName::from_daemon(jail).map_err(|error| ReloadError::Refused(error.to_string()))?;
+            let own = stream.of_jail(jail);
+            if daemon.jail_names()?.contains(&name) {
+                daemon.reload_stream(Some(&name), &own)
+            } else {
+                daemon.run_stream(&own)
+            }
+        }
+    };
+    match result {
+        Ok(()) => Ok(Outcome { success: true, stdout: String::new(), stderr: String::new() }),
+        Err(error @ (Error::Refused { .. } | Error::UnknownJail(_))) => {
+            Ok(Outcome { success: false, stdout: error.to_string(), stderr: String::new() })
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The jails that must run afterwards; an error where the files would cost one by mistake. One that the files no longer enable is no mistake.

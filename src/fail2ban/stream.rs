@@ -21,6 +21,22 @@ impl Stream {
         commands.collect::<Option<Vec<_>>>().map(Stream)
     }
 
+    /// A stream of commands that were computed here.
+    pub fn of_commands(commands: Vec<Value>) -> Stream {
+        Stream(commands)
+    }
+
+    /// The words that its `set` commands name behind the jail.
+    pub fn words_set(&self) -> Vec<&str> {
+        let set = self.0.iter().filter(|command| matches!(word(command, 0), Some("set" | "multi-set")));
+        set.filter_map(|command| word(command, 2)).collect()
+    }
+
+    /// The backend of the first jail it makes.
+    pub fn backend(&self) -> Option<&str> {
+        self.0.iter().find(|command| word(command, 0) == Some("add")).and_then(|command| word(command, 2))
+    }
+
     /// The jails it starts, in its order.
     pub fn jails(&self) -> Vec<String> {
         let started = self.0.iter().filter(|command| word(command, 0) == Some("start"));

@@ -18,12 +18,12 @@ use self::jail::ImportJail;
 use self::read::{Known, Read, ReadError};
 use super::Failure;
 use super::frames::FrameWriter;
+use crate::apply::Apply;
 use crate::blocklist::parse::Parsed;
 use crate::blocklist::set::AddressSet;
 use crate::domain::address::IpOrNet;
 use crate::domain::time;
 use crate::fail2ban;
-use crate::fail2ban::reload::Installation;
 use crate::fail2ban::stream::Stream;
 use crate::fetch::FetchError;
 
@@ -37,10 +37,8 @@ const TELL: Duration = Duration::from_millis(200);
 /// Import blocklists.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Import {
-    /// Where the daemon, its files and its client are.
-    pub place: Installation,
-    /// The commands of the last reload that went well.
-    pub last_good: Option<Stream>,
+    /// How the jail is made, without its changes; it also says where the daemon is.
+    pub apply: Apply,
     /// The sources, in order.
     pub sources: Vec<Source>,
     /// Where the lists as they were imported last are kept.
@@ -130,8 +128,8 @@ impl Import {
     /// The outcome of every source. An error is one of the daemon: without it nothing can be done.
     pub fn run(self, out: &mut FrameWriter<'_>) -> Result<Value, Failure> {
         // Without a command: an import that changes nothing asks nothing.
-        UnixStream::connect(&self.place.socket).map_err(|error| fail2ban::Error::Unreachable {
-            path: self.place.socket.clone(),
+        UnixStream::connect(&self.apply.place.socket).map_err(|error| fail2ban::Error::Unreachable {
+            path: self.apply.place.socket.clone(),
             why: error.to_string(),
         })?;
         let mut run = Run {
@@ -223,7 +221,7 @@ impl Run<'_, '_> {
         outcome.skip("duplicate", skipped.duplicate);
         let jail = match self.jail.take() {
             Some(jail) => jail,
-            None => ImportJail::open(&self.task.place, self.task.ban_seconds, self.task.last_good.as_ref())?,
+            None => ImportJail::open(&self.task.apply, self.task.ban_seconds)?,
         };
         let jail = self.jail.insert(jail);
         if !jail.takes_networks {

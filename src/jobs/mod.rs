@@ -2,13 +2,19 @@
 //! gets plain data on its standard input, sends frames on its standard output, opens no database of ours and owns
 //! no state; the memory it took goes back to the system with it.
 
+pub mod apply;
 pub mod bans;
 pub mod children;
+pub mod definitions;
+pub mod edits;
 pub mod frames;
 pub mod import;
+pub mod logs;
 pub mod password;
+pub mod patterns;
 pub mod preview;
 pub mod service;
+pub mod tail;
 
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -18,7 +24,6 @@ use serde_json::Value;
 
 use self::frames::FrameWriter;
 use crate::fail2ban;
-use crate::fail2ban::reload::ReloadError;
 use crate::fail2ban::restart::RestartError;
 
 /// Which of the few children at a time a task counts against.
@@ -49,14 +54,30 @@ pub enum Task {
     ListBans(bans::List),
     /// A page of one jail's bans.
     PageOfBans(bans::PageOf),
-    /// Load the configuration of all jails or of one.
-    Reload(service::Reload),
+    /// Change configuration files and load them; without a change, load them.
+    Apply(Box<crate::apply::Apply>),
+    /// Undo an apply that died.
+    Recover(apply::Recover),
+    /// Set values in a running jail.
+    SetValues(apply::SetValues),
     /// Restart the daemon.
     Restart(service::Restart),
     /// Stop a jail.
     StopJail(service::StopJail),
+    /// Show filters or actions.
+    ShowDefinitions(definitions::Show),
+    /// Change a filter or an action.
+    EditDefinition(Box<edits::EditDefinition>),
+    /// Test a whole filter.
+    TestFilter(patterns::TestFilter),
+    /// Try one expression on one line.
+    TestRegex(patterns::TestRegex),
+    /// Try one expression on the end of a log.
+    PreviewLog(patterns::PreviewLog),
+    /// Read the end of a log.
+    ReadLog(logs::ReadLog),
     /// Import blocklists.
-    Import(import::Import),
+    Import(Box<import::Import>),
     /// Look at a blocklist.
     Preview(preview::Preview),
 }
@@ -80,16 +101,12 @@ pub enum Failure {
     NotBack(String),
     /// A server outside did not give what was asked; the text says what.
     Upstream(String),
-}
-
-impl From<ReloadError> for Failure {
-    fn from(error: ReloadError) -> Self {
-        match error {
-            ReloadError::Daemon(error) => error.into(),
-            ReloadError::WouldLose { .. } | ReloadError::Lost { .. } => Failure::WouldLoseJails(error.to_string()),
-            other => Failure::CommandFailed(other.to_string()),
-        }
-    }
+    /// What was asked for cannot be done with what there is.
+    Refused(patterns::Refusal),
+    /// The change would make the configuration wrong.
+    Invalid(crate::apply::Problem),
+    /// Files cannot be read or written; the text says which and why.
+    Files(String),
 }
 
 impl From<RestartError> for Failure {
@@ -112,6 +129,8 @@ impl Task {
     pub fn lane(&self) -> Lane {
         match self {
             Task::HashPassword(_) | Task::VerifyPassword(_) => Lane::Password,
+            Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Lane::General,
+            Task::ReadLog(_) | Task::ShowDefinitions(_) => Lane::General,
             Task::Import(_) => Lane::Import,
             Task::Preview(_) => Lane::General,
             _ => Lane::Daemon,
@@ -124,11 +143,21 @@ impl Task {
             Task::HashPassword(_) | Task::VerifyPassword(_) => Duration::from_secs(30),
             Task::Ban(_) | Task::Unban(_) => Duration::from_secs(70),
             Task::ListBans(_) | Task::PageOfBans(_) => Duration::from_secs(60),
-            Task::Reload(_) | Task::Restart(_) | Task::StopJail(_) => Duration::from_secs(180),
+            Task::SetValues(_) => Duration::from_secs(60),
+            Task::Restart(_) | Task::StopJail(_) => Duration::from_secs(180),
+            // A load, and another one to undo it.
+            Task::Apply(_) | Task::EditDefinition(_) | Task::Recover(_) => Duration::from_secs(400),
+            Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Duration::from_secs(20),
+            Task::ReadLog(_) | Task::ShowDefinitions(_) => Duration::from_secs(20),
             // A hundred slow servers, and 50 000 bans at 60 a second: then something is wrong.
             Task::Import(_) => Duration::from_secs(4 * 3600),
             Task::Preview(_) => Duration::from_secs(150),
         }
+    }
+
+    /// Whether it changes the configuration: one at a time, and none waits.
+    pub fn applies(&self) -> bool {
+        matches!(self, Task::Apply(_) | Task::EditDefinition(_) | Task::Recover(_) | Task::SetValues(_))
     }
 
     fn run(self, out: &mut FrameWriter<'_>) -> Result<Value, Failure> {
@@ -139,9 +168,17 @@ impl Task {
             Task::Unban(task) => task.run(),
             Task::ListBans(task) => task.run(out),
             Task::PageOfBans(task) => task.run(),
-            Task::Reload(task) => task.run(),
+            Task::Apply(task) => apply::apply(*task),
+            Task::Recover(task) => task.run(),
+            Task::SetValues(task) => task.run(),
             Task::Restart(task) => task.run(),
             Task::StopJail(task) => task.run(),
+            Task::EditDefinition(task) => task.run(),
+            Task::ShowDefinitions(task) => task.run(),
+            Task::TestFilter(task) => task.run(),
+            Task::TestRegex(task) => task.run(),
+            Task::PreviewLog(task) => task.run(),
+            Task::ReadLog(task) => task.run(),
             Task::Import(task) => task.run(out),
             Task::Preview(task) => task.run(),
         }

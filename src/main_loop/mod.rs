@@ -4,27 +4,27 @@
 pub mod control;
 mod daemon;
 mod probe;
+mod signals;
 mod timers;
 
 use std::collections::HashMap;
 use std::io;
-use std::os::unix::net::UnixStream as StdUnixStream;
 use std::time::{Duration, Instant};
 
-use mio::net::UnixStream;
-use mio::{Events, Interest, Poll};
+use mio::{Events, Poll};
 use serde_json::Value;
 use tiny_http::Method;
 
 use self::control::Control;
 use self::daemon::DaemonWatch;
+use self::signals::Signals;
 use self::timers::Timers;
 use crate::api::dispatch::{self, Outcome};
 use crate::api::{Admitted, ApiError, Ctx, Finish, Job, Request, Then, imports};
 use crate::fail2ban;
 use crate::jobs::children::{Children, Full, TaskId};
 use crate::jobs::frames::Frame;
-use crate::jobs::{Failure, Lane};
+use crate::jobs::{Failure, Lane, Task, apply};
 use crate::server::listen::{Address, Listener};
 use crate::server::response::Response;
 use crate::server::token::{Slot, Source};
@@ -58,6 +58,8 @@ struct Pending {
     /// The client is gone; the outcome still counts.
     abandoned: bool,
     lane: Lane,
+    /// Changes the configuration.
+    applies: bool,
 }
 
 /// A request that waits until the daemon is free.
@@ -79,8 +81,11 @@ pub struct MainLoop {
     parked: Vec<Parked>,
     watch: DaemonWatch,
     timers: Timers,
-    control: Control,
-    signals: UnixStream,
+    /// `None` where no socket can be made beside the database; then the other commands need the server stopped.
+    control: Option<Control>,
+    signals: Signals,
+    /// Undoes an apply that died; no other one may begin meanwhile.
+    recovery: Option<TaskId>,
     stopping: Option<Instant>,
 }
 
@@ -98,13 +103,11 @@ impl MainLoop {
             eprintln!("listening on {}", listener.describe());
         }
         let connections = Connections::new(listeners, SECURITY_HEADERS, trusts);
-        let prepare = || -> io::Result<(Poll, UnixStream, Control)> {
-            let poll = Poll::new()?;
-            let signals = signals()?;
-            let control = Control::open(ctx.store.path())?;
-            Ok((poll, signals, control))
-        };
-        let (poll, signals, control) = prepare().map_err(|error| format!("cannot start: {error}"))?;
+        let prepare = || -> io::Result<(Poll, Signals)> { Ok((Poll::new()?, Signals::catch()?)) };
+        let (poll, signals) = prepare().map_err(|error| format!("cannot start: {error}"))?;
+        let control = Control::open(ctx.store.path())
+            .inspect_err(|error| log::warn!("no control socket beside the database: {error}"))
+            .ok();
         Ok(Self {
             poll,
             connections,
@@ -115,6 +118,7 @@ impl MainLoop {
             watch: DaemonWatch::default(),
             timers: Timers::new(),
             control,
+            recovery: None,
             signals,
             stopping: None,
             ctx,
@@ -125,6 +129,7 @@ impl MainLoop {
     pub fn run(mut self) -> Result<(), String> {
         self.register().map_err(|error| format!("cannot start: {error}"))?;
         let mut events = Events::with_capacity(256);
+        self.recover();
         while !self.is_done() {
             let timeout = self.timeout(Instant::now());
             match self.poll.poll(&mut events, Some(timeout)) {
@@ -149,8 +154,8 @@ impl MainLoop {
     fn register(&mut self) -> io::Result<()> {
         let registry = self.poll.registry();
         self.connections.register(registry)?;
-        registry.register(&mut self.signals, Source::Signal.token(), Interest::READABLE)?;
-        self.control.register(registry)
+        self.signals.register(registry)?;
+        self.control.as_mut().map_or(Ok(()), |control| control.register(registry))
     }
 
     fn on_event(&mut self, event: &mio::event::Event) {
@@ -161,8 +166,12 @@ impl MainLoop {
             Some(Source::ChildInput(slot)) => self.children.on_input_ready(slot),
             Some(Source::Daemon) => self.watch.on_connection_event(&mut self.ctx),
             Some(Source::Probe) => self.watch.on_probe_event(&mut self.ctx),
-            Some(Source::Control) => self.control.serve(&mut self.ctx),
-            Some(Source::Signal) => self.stop(),
+            Some(Source::Control) => {
+                if let Some(control) = &self.control {
+                    control.serve(&mut self.ctx);
+                }
+            }
+            Some(Source::Signal) => self.on_signal(),
             None => {}
         }
     }
@@ -263,7 +272,13 @@ impl MainLoop {
     fn submit(&mut self, slot: Slot, request: Request, job: Job) {
         let lane = job.task.lane();
         let resting = lane == Lane::Daemon && self.ctx.daemon.client().is_resting();
-        let submitted = if resting {
+        let applies = job.task.applies();
+        let submitted = if applies && (self.recovery.is_some() || self.pending.values().any(|other| other.applies)) {
+            Err(ApiError::conflict(
+                "apply_in_progress",
+                "Another change of the configuration is being applied; try again shortly.",
+            ))
+        } else if resting {
             Err(fail2ban::Error::Busy { waited: Duration::ZERO }.into())
         } else {
             let submitted = self.children.submit(job.task, job.urgent, Instant::now());
@@ -277,8 +292,17 @@ impl MainLoop {
                 };
                 let (method, admitted) = (request.head.method, request.admitted);
                 let (streaming, abandoned) = (false, false);
-                let pending =
-                    Pending { slot, method, admitted, then, streaming, detached: job.detached, abandoned, lane };
+                let pending = Pending {
+                    slot,
+                    method,
+                    admitted,
+                    then,
+                    streaming,
+                    detached: job.detached,
+                    abandoned,
+                    lane,
+                    applies,
+                };
                 self.pending.insert(id, pending);
                 self.children.start_waiting(self.poll.registry());
             }
@@ -373,8 +397,15 @@ impl MainLoop {
         if let Some((lane, finish)) = self.background.remove(&id) {
             return self.on_background_end(lane, finish, outcome);
         }
+        if self.recovery == Some(id) {
+            self.recovery = None;
+            return self.after_recovery(&outcome);
+        }
         let Some(pending) = self.pending.remove(&id) else { return };
         self.note_failed_import(pending.lane, &outcome);
+        if pending.applies && matches!(outcome, Err(Failure::Crashed | Failure::TimedOut)) {
+            self.recover();
+        }
         if pending.lane == Lane::Daemon {
             self.after_daemon_task(outcome.as_ref().err());
         }
@@ -396,6 +427,25 @@ impl MainLoop {
         }
     }
 
+    /// Has a child undo the apply that a killed process has left half done, where there is one.
+    fn recover(&mut self) {
+        let journal = self.ctx.apply_journal();
+        if self.recovery.is_none() && journal.exists() {
+            log::warn!("an apply was interrupted and is being undone");
+            let task = Task::Recover(apply::Recover { journal });
+            self.recovery = self.children.submit(task, true, Instant::now()).ok();
+            self.children.start_waiting(self.poll.registry());
+        }
+    }
+
+    fn after_recovery(&mut self, outcome: &Result<Value, Failure>) {
+        match outcome {
+            Ok(_) => log::info!("the interrupted apply is undone"),
+            Err(failure) => log::error!("the interrupted apply cannot be undone, restart to try again: {failure:?}"),
+        }
+        self.after_daemon_task(outcome.as_ref().err());
+    }
+
     /// A child has had the daemon: what we know of it is out of date, or it hangs, and others need not find out one by one.
     fn after_daemon_task(&mut self, failure: Option<&Failure>) {
         match failure {
@@ -403,7 +453,7 @@ impl MainLoop {
                 self.ctx.daemon.client_mut().begin_rest();
                 self.children.fail_waiting(Lane::Daemon, &Failure::Fail2ban(error.clone()));
             }
-            _ => self.ctx.snapshot.stale = true,
+            _ => self.ctx.expect_changes(),
         }
     }
 
@@ -457,6 +507,16 @@ impl MainLoop {
         self.watch.follow(&mut self.ctx, self.poll.registry());
     }
 
+    fn on_signal(&mut self) {
+        if self.signals.hung_up() {
+            log::info!("SIGHUP: looking again at fail2ban and its files");
+            self.ctx.expect_changes();
+        }
+        if self.signals.terminated() {
+            self.stop();
+        }
+    }
+
     /// SIGTERM or SIGINT: no new connections, answers under way are finished.
     fn stop(&mut self) {
         if self.stopping.is_none() {
@@ -479,7 +539,8 @@ impl MainLoop {
     }
 
     fn is_done(&self) -> bool {
-        self.stopping.is_some_and(|until| !self.connections.any_open() || Instant::now() >= until)
+        let is_idle = !self.connections.any_open() && self.pending.is_empty();
+        self.stopping.is_some_and(|until| is_idle || Instant::now() >= until)
     }
 }
 
@@ -496,14 +557,4 @@ fn cannot_listen(address: &Address, error: &io::Error) -> String {
         _ => return format!("cannot listen on {place}: {error}"),
     };
     format!("cannot listen on {place}: {hint}")
-}
-
-/// A socket that becomes readable at SIGTERM and SIGINT.
-fn signals() -> io::Result<UnixStream> {
-    let (receiver, sender) = StdUnixStream::pair()?;
-    receiver.set_nonblocking(true)?;
-    sender.set_nonblocking(true)?;
-    signal_hook::low_level::pipe::register(signal_hook::consts::SIGTERM, sender.try_clone()?)?;
-    signal_hook::low_level::pipe::register(signal_hook::consts::SIGINT, sender)?;
-    Ok(UnixStream::from_std(receiver))
 }

@@ -6,6 +6,7 @@
 pub mod blocklists;
 mod counters;
 mod logins;
+mod pending;
 mod sessions;
 pub mod settings;
 
@@ -263,6 +264,18 @@ pub(crate) mod tests {
         fs::write(&broken, vec![b'x'; 8192]).unwrap();
         assert!(matches!(Store::open(&broken), Err(Error::Unusable(..))));
         assert_eq!(fs::read(&broken).unwrap(), vec![b'x'; 8192]);
+    }
+
+    #[test]
+    fn the_write_ahead_log_stays_small() {
+        let (_directory, mut store) = temporary();
+        let value = "x".repeat(1000);
+        for number in 0..4000 {
+            store.set_settings(&[(&format!("key{}", number % 50), &value)]).unwrap();
+        }
+        let mut name = store.path().as_os_str().to_owned();
+        name.push("-wal");
+        assert!(fs::metadata(name).unwrap().len() < 8 << 20);
     }
 
     #[test]

@@ -107,6 +107,8 @@ pub enum Setting<'a> {
     IncrementRndTime(i64),
     /// What the formula multiplies with.
     IncrementFactor(f64),
+    /// An expression that the daemon evaluates as Python, checked by the caller.
+    IncrementFormula(&'a str),
     /// Numbers, one per repetition, checked by the caller.
     IncrementMultipliers(&'a str),
     /// Whether bans of other jails count.
@@ -319,6 +321,7 @@ impl Daemon {
             Setting::IncrementMaxTime(seconds) => ("bantime.maxtime", seconds.to_string()),
             Setting::IncrementRndTime(seconds) => ("bantime.rndtime", seconds.to_string()),
             Setting::IncrementFactor(factor) => ("bantime.factor", factor.to_string()),
+            Setting::IncrementFormula(text) => ("bantime.formula", (*text).to_owned()),
             Setting::IncrementMultipliers(text) => ("bantime.multipliers", (*text).to_owned()),
             // This one is taken as it comes, and the text `false` would be true.
             Setting::IncrementOverallJails(on) => {

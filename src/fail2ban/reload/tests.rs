@@ -15,11 +15,11 @@ fn started() -> (RealDaemon, Daemon) {
 }
 
 fn all(real: &RealDaemon, daemon: &mut Daemon, last_good: Option<&Stream>) -> Result<Report, ReloadError> {
-    reload(daemon, &real.installation(), &Scope::All, last_good)
+    reload(daemon, &real.installation(), &Scope::All, last_good, None)
 }
 
 fn one(real: &RealDaemon, daemon: &mut Daemon, jail: &str, last_good: Option<&Stream>) -> Result<Report, ReloadError> {
-    reload(daemon, &real.installation(), &Scope::Jail(jail.to_owned()), last_good)
+    reload(daemon, &real.installation(), &Scope::Jail(jail.to_owned()), last_good, None)
 }
 
 fn jail(name: &str) -> JailName {
@@ -133,12 +133,12 @@ fn a_client_that_is_missing_or_another_version_is_not_used() {
     let (real, mut daemon) = started();
     let mut place = real.installation();
     place.client = Path::new("no-such-client").to_owned();
-    assert_eq!(reload(&mut daemon, &place, &Scope::All, None), Err(ReloadError::NoClient));
+    assert_eq!(reload(&mut daemon, &place, &Scope::All, None, None), Err(ReloadError::NoClient));
     real.write("client", "#!/bin/sh\necho 9.9.9\n");
     place.client = real.path("client");
-    assert_eq!(reload(&mut daemon, &place, &Scope::All, None), Err(ReloadError::NoClient), "not executable");
+    assert_eq!(reload(&mut daemon, &place, &Scope::All, None, None), Err(ReloadError::NoClient), "not executable");
     std::fs::set_permissions(&place.client, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let error = reload(&mut daemon, &place, &Scope::All, None).unwrap_err();
+    let error = reload(&mut daemon, &place, &Scope::All, None, None).unwrap_err();
     assert!(matches!(&error, ReloadError::OtherVersion { client, .. } if client == "9.9.9"), "{error}");
     assert_eq!(names(&mut daemon).unwrap().len(), 2);
 }

@@ -1,13 +1,12 @@
 //! The jail of imported addresses: made on demand, filled and emptied in chunks that leave the daemon free for others.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::apply::{Apply, FileChange, Scope};
 use crate::blocklist::set::AddressSet;
 use crate::conf::{self, Folder, LocalFile};
 use crate::domain::address::IpOrNet;
 use crate::domain::names::JailName;
-use crate::fail2ban::reload::{self, Installation, Scope};
 use crate::fail2ban::stream::Stream;
 use crate::fail2ban::{Daemon, Error};
 use crate::jobs::Failure;
@@ -45,11 +44,11 @@ pub struct ImportJail {
 
 impl ImportJail {
     /// Makes sure that the jail runs with this ban time, and asks once what it has banned.
-    pub fn open(place: &Installation, ban_seconds: u32, last_good: Option<&Stream>) -> Result<ImportJail, Failure> {
-        let mut daemon = answering(&place.socket, CHANGES)?;
+    pub fn open(apply: &Apply, ban_seconds: u32) -> Result<ImportJail, Failure> {
+        let mut daemon = answering(&apply.place.socket, CHANGES)?;
         let name: JailName = JAIL.parse().expect("the name of our jail is one");
         let runs = daemon.jail_names()?.contains(&name);
-        let loaded = make(&mut daemon, place, ban_seconds, runs, last_good)?;
+        let loaded = make(apply, ban_seconds, runs)?;
         let mut banned = AddressSet::default();
         daemon.each_banned(&name, &mut |text| {
             if let Ok(entry) = text.parse() {
@@ -108,39 +107,29 @@ impl ImportJail {
     }
 }
 
-/// Writes the jail's file where it is not as it should be, and loads it. What cannot be loaded is taken back.
-fn make(
-    daemon: &mut Daemon,
-    place: &Installation,
-    ban_seconds: u32,
-    runs: bool,
-    last_good: Option<&Stream>,
-) -> Result<Option<Stream>, Failure> {
-    let failed = |error: conf::Error| Failure::CommandFailed(error.to_string());
-    let (folder, file) = folder_and_file(&place.config_dir).map_err(failed)?;
-    let before = folder.read(&file).map_err(failed)?;
+/// Writes the jail's file where it is not as it should be, and has the daemon load it; what cannot be loaded is taken back.
+fn make(apply: &Apply, ban_seconds: u32, runs: bool) -> Result<Option<Stream>, Failure> {
+    let file = LocalFile::jail(JAIL).map_err(files)?;
+    let folder = Folder::open(&apply.place.config_dir, file.folder).map_err(files)?;
+    let before = folder.read(&file.name).map_err(files)?;
+    let before = before.map(|saved| String::from_utf8_lossy(&saved.bytes).into_owned());
     let wanted = file_of(ban_seconds);
-    let is_written = before.as_ref().is_some_and(|saved| saved.bytes == wanted.as_bytes());
+    let is_written = before.as_ref() == Some(&wanted);
     if runs && is_written {
         return Ok(None);
     }
-    if !is_written {
-        folder.replace(&file, wanted.as_bytes()).map_err(failed)?;
+    if apply.journal.exists() {
+        // The loop knows of its own changes only, and two at a time would undo each other.
+        let text = "The configuration is being changed; import again in a moment.";
+        return Err(Failure::Conflict(text.to_owned()));
     }
-    match reload::reload(daemon, place, &Scope::Jail(JAIL.to_owned()), last_good) {
-        Ok(report) => Ok(Some(report.stream)),
-        Err(error) => {
-            if !is_written {
-                folder.restore(&file, before.as_ref()).map_err(failed)?;
-            }
-            Err(error.into())
-        }
-    }
+    let changes = if is_written { Vec::new() } else { vec![FileChange::new(&file, before, Some(wanted))] };
+    let scope = Scope::Jails(vec![JAIL.to_owned()]);
+    Ok(Apply { changes, scope, stops: false, ..apply.clone() }.run()?.stream)
 }
 
-fn folder_and_file(config_dir: &Path) -> Result<(Folder, String), conf::Error> {
-    let file = LocalFile::jail(JAIL)?;
-    Ok((Folder::open(config_dir, file.folder)?, file.name))
+fn files(error: conf::Error) -> Failure {
+    Failure::Files(error.to_string())
 }
 
 /// What the jail's file says. No log and no filter: the jail only holds what is banned by hand.

@@ -1,0 +1,123 @@
+//! The journal of an apply: what the files were, on disk before the first of them changes.
+//!
+//! Whoever finds one knows that an apply died, and undoes it: an undo is right whether the daemon has loaded the files or not, since nobody
+//! was told of a success. A file that is neither as it was before nor as the apply made it was edited by somebody, and is left alone.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::steps::load;
+use super::{Apply, ApplyError, FileChange, Scope};
+use crate::conf::{Folder, Saved};
+
+/// A file as it was.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Was {
+    /// What was to be done to it.
+    pub change: FileChange,
+    /// Content, mode, owner and group; `None` for no file.
+    pub saved: Option<(Vec<u8>, u32, u32, u32)>,
+}
+
+/// What is written.
+#[derive(Debug, Serialize, Deserialize)]
+struct Journal {
+    /// The apply, with its files.
+    apply: Apply,
+    /// The files as they were.
+    files: Vec<Was>,
+}
+
+impl Was {
+    pub(super) fn of(change: &FileChange, saved: Option<&Saved>) -> Was {
+        let saved = saved.map(|saved| (saved.bytes.clone(), saved.mode, saved.owner, saved.group));
+        Was { change: change.clone(), saved }
+    }
+
+    /// Puts it back, unless somebody else has changed it since.
+    pub(super) fn put_back(&self, config_dir: &Path) -> Result<(), ApplyError> {
+        let folder = Folder::open(config_dir, &self.change.folder)?;
+        let now = folder.read(&self.change.name)?.map(|saved| saved.bytes);
+        if now.as_deref() != self.change.after.as_deref().map(str::as_bytes) {
+            return Ok(());
+        }
+        let saved = self.saved.clone().map(|(bytes, mode, owner, group)| Saved { bytes, mode, owner, group });
+        Ok(folder.restore(&self.change.name, saved.as_ref())?)
+    }
+}
+
+fn failed(path: &Path) -> impl Fn(std::io::Error) -> ApplyError {
+    move |error| ApplyError::Journal(format!("{}: {error}", path.display()))
+}
+
+/// Writes the journal so that it is there, whole, or not at all.
+pub(super) fn write(apply: &Apply, files: &[Was]) -> Result<(), ApplyError> {
+    let path = &apply.journal;
+    let journal = Journal { apply: apply.clone(), files: files.to_vec() };
+    let bytes = serde_json::to_vec(&journal).map_err(|error| ApplyError::Journal(error.to_string()))?;
+    let temporary = temporary(path);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(&temporary)
+        .map_err(failed(&temporary))?;
+    let written = file.write_all(&bytes).and_then(|()| file.sync_all());
+    if let Err(error) = written.and_then(|()| fs::rename(&temporary, path)) {
+        // A full disk is a likely reason; what was written of it must not stay there.
+        let _ = fs::remove_file(&temporary);
+        return Err(failed(path)(error));
+    }
+    sync_directory(path)
+}
+
+/// Removes it: the apply has come to its end.
+pub(super) fn remove(path: &Path) -> Result<(), ApplyError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(path)(error)),
+        _ => sync_directory(path),
+    }
+}
+
+fn temporary(path: &Path) -> PathBuf {
+    {
+        let mut name = path.as_os_str().to_owned();
+        name.push("-new");
+        name.into()
+    }
+}
+
+fn sync_directory(path: &Path) -> Result<(), ApplyError> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed(directory))
+}
+
+/// Undoes the apply whose journal is there: first the files, then the daemon loads them. False: there is no journal.
+///
+/// One that cannot be read was not written by this program and is an error; it stays.
+pub fn recover(path: &Path) -> Result<bool, ApplyError> {
+    let bytes = match fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        other => other.map_err(failed(path))?,
+    };
+    let journal: Journal = serde_json::from_slice(&bytes).map_err(|error| failed(path)(error.into()))?;
+    let apply = Apply { journal: path.to_owned(), stops: true, ..journal.apply };
+    for was in &journal.files {
+        was.put_back(&apply.place.config_dir)?;
+        Folder::open(&apply.place.config_dir, &was.change.folder)?.remove_leftovers()?;
+    }
+    // A killed reload may have left other jails half made than those of its scope: none of them may stay so.
+    let touched = !matches!(&apply.scope, Scope::Jails(jails) if jails.is_empty());
+    if touched {
+        let whole = Apply { scope: Scope::All, ..apply };
+        load(&whole)?;
+    }
+    remove(path)?;
+    Ok(true)
+}

@@ -1,0 +1,281 @@
+//! The steps of an apply, in their order.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::journal::{self, Was};
+use super::{Applied, Apply, ApplyError, FileChange, Problem, Scope, check, run_time};
+use crate::conf::{self, Folder, Overlay, StreamOptions, Tree, Version};
+use crate::domain::names::JailName;
+use crate::fail2ban::reload::{self, Computed, ReloadError};
+use crate::fail2ban::stream::Stream;
+use crate::fail2ban::value::Value;
+use crate::fail2ban::{Client, Daemon, Error};
+
+/// How long a daemon that is free may take to say so.
+const ANSWERS: Duration = Duration::from_secs(2);
+/// How long it may take to load: each jail that ends runs its actions.
+const LOADS: Duration = Duration::from_secs(120);
+
+impl Apply {
+    /// Checks, changes, loads, compares; or leaves everything as it was and says why.
+    pub fn run(&self) -> Result<Applied, ApplyError> {
+        let mut daemon = self.daemon()?;
+        let files = self.files_before()?;
+        let options = self.options(daemon.as_mut())?;
+        self.check(&options)?;
+        // Computed from the files as they are: what is given back to the daemon when the new ones fail.
+        let fallback = self.computed(&options).ok().map(|computed| computed.stream);
+        let is_dry = self.changes.is_empty();
+        if !is_dry {
+            journal::write(self, &files)?;
+            if let Err(error) = self.swap() {
+                return Err(self.undone(&files, error, None));
+            }
+        }
+        let outcome = match daemon.as_mut() {
+            Some(daemon) if self.scope != Scope::Jails(Vec::new()) => {
+                let last_good = self.last_good.as_ref().or(fallback.as_ref());
+                self.load_with(daemon, &options, last_good)
+            }
+            _ => Ok(Applied { reloaded: false, jails: Vec::new(), stream: None, warnings: Vec::new() }),
+        };
+        match outcome {
+            Ok(applied) => {
+                if !is_dry {
+                    journal::remove(&self.journal)?;
+                }
+                Ok(applied)
+            }
+            Err(error) if is_dry => Err(error),
+            Err(error) => {
+                let fallback = if was_tried(&error) { fallback } else { None };
+                Err(self.undone(&files, error, daemon.as_mut().zip(fallback.as_ref())))
+            }
+        }
+    }
+
+    /// The daemon; `None` where there is none. One that does not answer is an error: it may still have its jails.
+    fn daemon(&self) -> Result<Option<Daemon>, ApplyError> {
+        let mut daemon = Daemon::new(Client::new(self.place.socket.clone(), ANSWERS));
+        match daemon.ping() {
+            Ok(()) => {
+                daemon.client_mut().set_patience(LOADS);
+                Ok(Some(daemon))
+            }
+            // A reload without a daemon is an error; files can be edited all the same.
+            Err(Error::Unreachable { .. }) if !self.changes.is_empty() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn options(&self, daemon: Option<&mut Daemon>) -> Result<StreamOptions, ApplyError> {
+        let mut options = StreamOptions { allow_missing_logs: daemon.is_none(), ..StreamOptions::default() };
+        if let Some(daemon) = daemon {
+            options.version = Version::new(daemon.version()?.as_str());
+        }
+        Ok(options)
+    }
+
+    /// The files as they are, which must be what the changes were computed from.
+    fn files_before(&self) -> Result<Vec<Was>, ApplyError> {
+        let read = |change: &FileChange| {
+            let folder = self.folder(change)?;
+            let saved = folder.read(&change.name)?;
+            let now = saved.as_ref().map(|saved| saved.bytes.as_slice());
+            if now != change.before.as_deref().map(str::as_bytes) {
+                return Err(ApplyError::Changed(folder.path_of(&change.name)));
+            }
+            Ok(Was::of(change, saved.as_ref()))
+        };
+        self.changes.iter().map(read).collect()
+    }
+
+    fn folder(&self, change: &FileChange) -> Result<Folder, ApplyError> {
+        let path = self.place.config_dir.join(&change.folder);
+        if change.after.is_some() && !path.exists() {
+            // An installation need not have all of them. What goes wrong here is told by the opening.
+            let _ = std::fs::create_dir(&path);
+        }
+        Ok(Folder::open(&self.place.config_dir, &change.folder)?)
+    }
+
+    fn check(&self, options: &StreamOptions) -> Result<(), ApplyError> {
+        let base = without_slash(&self.place.config_dir);
+        let overlay: Overlay = self
+            .changes
+            .iter()
+            .map(|change| {
+                let path = format!("{base}/{}/{}", change.folder, change.name);
+                (path, change.after.as_ref().map(|text| text.clone().into_bytes()))
+            })
+            .collect();
+        let Err(problem) = self.problem(overlay, options) else { return Ok(()) };
+        let was_there = self.changes.is_empty() || self.problem(Overlay::new(), options).as_ref() == Err(&problem);
+        match was_there {
+            false => Err(ApplyError::Invalid(problem)),
+            // Without a daemon nothing is loaded, and what was wrong before must not stand in the way of mending it.
+            true if options.allow_missing_logs => Ok(()),
+            true => Err(ApplyError::WasInvalid(problem)),
+        }
+    }
+
+    fn problem(&self, overlay: Overlay, options: &StreamOptions) -> Result<(), Problem> {
+        let tree = Tree::load_with(&self.place.config_dir, overlay)?;
+        check::check(&tree, options, &self.scope)
+    }
+
+    fn swap(&self) -> Result<(), ApplyError> {
+        for change in &self.changes {
+            let folder = self.folder(change)?;
+            match &change.after {
+                Some(text) => folder.replace(&change.name, text.as_bytes())?,
+                None => folder.remove(&change.name)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The commands of the files, computed here.
+    fn computed(&self, options: &StreamOptions) -> Result<Computed, conf::Error> {
+        let tree = Tree::load(&self.place.config_dir)?;
+        let stream = tree.stream(options)?;
+        let skipped = stream.skipped.iter().map(|(jail, reason)| format!("jail '{jail}': {reason}"));
+        let errors = skipped.collect::<Vec<_>>().join("; ");
+        let commands = stream.commands.iter().map(|command| Value::List(command.iter().map(sent).collect()));
+        Ok(Computed { stream: Stream::of_commands(commands.collect()), errors })
+    }
+
+    /// Loads the files, and makes the jails as a start would make them.
+    fn load_with(
+        &self,
+        daemon: &mut Daemon,
+        options: &StreamOptions,
+        last_good: Option<&Stream>,
+    ) -> Result<Applied, ApplyError> {
+        // What only fail2ban understands of the files is left to its client.
+        let computed = self.computed(options).ok();
+        let mut stream = None;
+        let reloaded = match &self.scope {
+            Scope::All => {
+                let report = reload::reload(daemon, &self.place, &reload::Scope::All, last_good, computed.as_ref())?;
+                stream = Some(report.stream);
+                report.jails_after
+            }
+            Scope::Jails(jails) => {
+                let mut reloaded = Vec::new();
+                for jail in jails {
+                    let scope = reload::Scope::Jail(jail.clone());
+                    match reload::reload(daemon, &self.place, &scope, last_good, computed.as_ref()) {
+                        Ok(report) => {
+                            stream = Some(report.stream);
+                            reloaded.push(jail.clone());
+                        }
+                        Err(ReloadError::NotEnabled(_)) if self.stops => {
+                            if let Ok(name) = JailName::from_daemon(jail) {
+                                daemon.stop_jail(&name)?;
+                            }
+                        }
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                reloaded
+            }
+        };
+        let stream = stream.or(computed.map(|computed| computed.stream));
+        let warnings = match &stream {
+            Some(stream) => self.settle(daemon, stream, &reloaded)?,
+            None => Vec::new(),
+        };
+        let jails = daemon.jail_names()?.iter().map(|name| name.as_str().to_owned()).collect();
+        Ok(Applied { reloaded: true, jails, stream, warnings })
+    }
+
+    /// Old values go, and what holds at run time only comes back.
+    fn settle(&self, daemon: &mut Daemon, stream: &Stream, reloaded: &[String]) -> Result<Vec<String>, ApplyError> {
+        let (mut warnings, mut defaults) = (Vec::new(), Vec::new());
+        let is_modern = daemon.version()?.is_modern();
+        for jail in reloaded {
+            let Ok(name) = JailName::from_daemon(jail) else { continue };
+            if is_modern {
+                let left = daemon.make_fresh(&name, stream, &mut defaults)?;
+                if !left.is_empty() {
+                    warnings.push(format!("{jail} keeps old values until fail2ban restarts: {}", left.join(", ")));
+                }
+            }
+            for again in self.run_time.iter().filter(|again| again.jail == *jail) {
+                warnings.extend(run_time::set_again(daemon, &name, again)?);
+            }
+        }
+        Ok(warnings)
+    }
+
+    /// Puts files and daemon back; gives the error, with what could not be put back.
+    fn undone(&self, files: &[Was], error: ApplyError, daemon: Option<(&mut Daemon, &Stream)>) -> ApplyError {
+        let undo = || -> Result<(), ApplyError> {
+            files.iter().try_for_each(|was| was.put_back(&self.place.config_dir))?;
+            if let Some((daemon, last_good)) = daemon {
+                let back = Apply { changes: Vec::new(), stops: true, ..self.clone() };
+                let options = back.options(Some(daemon))?;
+                back.load_with(daemon, &options, Some(last_good))?;
+            }
+            journal::remove(&self.journal)
+        };
+        match undo() {
+            Ok(()) => error,
+            // The daemon is gone: the next one starts with the files as they were.
+            Err(ApplyError::Daemon(gone @ Error::Unreachable { .. })) => {
+                let _ = journal::remove(&self.journal);
+                ApplyError::Daemon(gone)
+            }
+            Err(undo) => ApplyError::HalfUndone { why: error.to_string(), undo: undo.to_string() },
+        }
+    }
+}
+
+/// Whether a failed load may have changed the daemon.
+fn was_tried(error: &ApplyError) -> bool {
+    !matches!(
+        error,
+        ApplyError::Reload(
+            ReloadError::WouldLose { .. }
+                | ReloadError::NotEnabled(_)
+                | ReloadError::NoClient
+                | ReloadError::OtherVersion { .. }
+        )
+    )
+}
+
+/// Loads the files as they are, for an undo. Without a daemon there is nothing to load: it reads them when it starts.
+pub(super) fn load(apply: &Apply) -> Result<(), ApplyError> {
+    let mut daemon = match apply.daemon() {
+        Err(ApplyError::Daemon(Error::Unreachable { .. })) | Ok(None) => return Ok(()),
+        other => match other? {
+            Some(daemon) => daemon,
+            None => return Ok(()),
+        },
+    };
+    let options = apply.options(Some(&mut daemon))?;
+    apply.load_with(&mut daemon, &options, apply.last_good.as_ref()).map(drop)
+}
+
+/// The path without slashes at its end, as the loader names it.
+fn without_slash(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let short = text.trim_end_matches('/');
+    if short.is_empty() { "/".to_owned() } else { short.to_owned() }
+}
+
+/// A value of the configuration as the daemon is sent it.
+fn sent(value: &conf::Value) -> Value {
+    match value {
+        conf::Value::None => Value::None,
+        conf::Value::Bool(flag) => Value::Bool(*flag),
+        conf::Value::Int(number) => Value::Int(*number),
+        conf::Value::Str(text) => Value::from(&**text),
+        conf::Value::List(items) => Value::List(items.iter().map(sent).collect()),
+        conf::Value::Map(pairs) => {
+            Value::Dict(pairs.iter().map(|(key, value)| (Value::from(key.as_str()), sent(value))).collect())
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The edits of a jail's own file that make values permanent.

@@ -1,0 +1,162 @@
+//! Makes a jail that was reloaded equal to one that was started: a plain reload leaves old values where the files name none any more.
+//!
+//! What a fresh jail has is not written down here, since it differs between versions: the daemon is asked, with an empty jail that
+//! exists for a moment. Lists (expressions, log files, ignored addresses, actions) need nothing: a reload replaces them.
+
+use std::time::{Duration, Instant};
+
+use super::Daemon;
+use crate::domain::names::JailName;
+use crate::fail2ban::error::Error;
+use crate::fail2ban::stream::Stream;
+use crate::fail2ban::value::Value;
+
+/// The jail that exists for a moment.
+const EMPTY_JAIL: &str = "bangui-fresh";
+/// Values a jail has whether or not its commands name them. Each is the word of its setter and of its getter.
+const KEPT: [&str; 20] = [
+    "usedns",
+    "maxlines",
+    "logtimezone",
+    "datepattern",
+    "prefregex",
+    "findtime",
+    "bantime",
+    "maxretry",
+    "maxmatches",
+    "logencoding",
+    "ignoreself",
+    "ignorecommand",
+    "ignorecache",
+    "bantime.increment",
+    "bantime.factor",
+    "bantime.formula",
+    "bantime.multipliers",
+    "bantime.maxtime",
+    "bantime.rndtime",
+    "bantime.overalljails",
+];
+/// Those that are built into an expression when it is added.
+const BUILT_IN: [&str; 2] = ["usedns", "maxlines"];
+/// How long the bans of a restarted jail may take to come back from the daemon's database.
+const RESTORE: Duration = Duration::from_secs(20);
+
+/// The values of an empty jail of one backend.
+#[derive(Debug)]
+pub struct Defaults {
+    backend: String,
+    values: Vec<(&'static str, Value)>,
+}
+
+impl Daemon {
+    /// Sets what differs in a jail from what a start with these commands would give. `defaults` is kept between calls.
+    /// Returns the words of what still differs: none but where the daemon has no database to keep bans in.
+    pub fn make_fresh(
+        &mut self,
+        jail: &JailName,
+        stream: &Stream,
+        defaults: &mut Vec<Defaults>,
+    ) -> Result<Vec<String>, Error> {
+        let own = stream.of_jail(jail.as_str());
+        if own.is_empty() {
+            return Ok(Vec::new());
+        }
+        let stale = self.stale(jail, &own, defaults)?;
+        if stale.is_empty() {
+            return Ok(Vec::new());
+        }
+        for (word, value) in &stale {
+            let value = if *word == "datepattern" { Value::from("") } else { value.clone() };
+            let words = ["set", jail.as_str(), word].map(Value::from);
+            match self.client.call_value(&Value::List(words.into_iter().chain([value]).collect())) {
+                // Some refuse the value they have in a fresh jail; the comparison below sees it.
+                Ok(_) | Err(Error::Refused { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if stale.iter().any(|(word, _)| BUILT_IN.contains(word)) {
+            self.reload_jail(jail, &own, false)?;
+        }
+        let left = self.stale(jail, &own, defaults)?;
+        if left.is_empty() || self.database_path()?.is_none() {
+            return Ok(left.into_iter().map(|(word, _)| word.to_owned()).collect());
+        }
+        self.restart_jail(jail, &own)?;
+        Ok(self.stale(jail, &own, defaults)?.into_iter().map(|(word, _)| word.to_owned()).collect())
+    }
+
+    /// What the commands do not name and what is not as in an empty jail, with the value it should have.
+    fn stale(
+        &mut self,
+        jail: &JailName,
+        own: &Stream,
+        defaults: &mut Vec<Defaults>,
+    ) -> Result<Vec<(&'static str, Value)>, Error> {
+        let named = own.words_set();
+        let mut stale = Vec::new();
+        for word in KEPT.into_iter().filter(|word| !named.iter().any(|own| own == word)) {
+            let Some(present) = self.value_of(jail.as_str(), word)? else { continue };
+            let wanted = self.default_of(own, word, defaults)?;
+            if let Some(wanted) = wanted.filter(|wanted| *wanted != present) {
+                stale.push((word, wanted));
+            }
+        }
+        Ok(stale)
+    }
+
+    /// A value as it is; `None` where this version of the daemon has none of that name.
+    fn value_of(&mut self, jail: &str, word: &str) -> Result<Option<Value>, Error> {
+        match self.client.ask(&["get", jail, word]) {
+            Ok(value) => Ok(Some(value)),
+            Err(Error::Refused { .. } | Error::Protocol(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn default_of(&mut self, own: &Stream, word: &str, defaults: &mut Vec<Defaults>) -> Result<Option<Value>, Error> {
+        // Where lines come from decides over some values, how a file is watched over none.
+        let backend = if own.backend().is_some_and(|name| name.starts_with("systemd")) { "systemd" } else { "polling" };
+        if !defaults.iter().any(|known| known.backend == backend) {
+            let values = self.empty_jail(backend)?;
+            defaults.push(Defaults { backend: backend.to_owned(), values });
+        }
+        let known = defaults.iter().find(|known| known.backend == backend);
+        let value = known.and_then(|known| known.values.iter().find(|(name, _)| *name == word));
+        Ok(value.map(|(_, value)| value.clone()))
+    }
+
+    /// Makes an empty jail, asks it, and removes it.
+    fn empty_jail(&mut self, backend: &str) -> Result<Vec<(&'static str, Value)>, Error> {
+        // One that a killed process of ours has left.
+        match self.client.call(&["stop", EMPTY_JAIL]) {
+            Ok(_) | Err(Error::UnknownJail(_)) => {}
+            Err(error) => return Err(error),
+        }
+        self.client.call(&["add", EMPTY_JAIL, backend])?;
+        let mut values = Vec::new();
+        for word in KEPT {
+            if let Some(value) = self.value_of(EMPTY_JAIL, word)? {
+                values.push((word, value));
+            }
+        }
+        self.client.call(&["stop", EMPTY_JAIL])?;
+        Ok(values)
+    }
+
+    /// Starts a jail anew from its commands. Its bans come back from the daemon's database, which is waited for.
+    fn restart_jail(&mut self, jail: &JailName, own: &Stream) -> Result<(), Error> {
+        let before = self.counters(jail)?.counters.currently_banned;
+        self.reload_jail(jail, own, true)?;
+        let start = Instant::now();
+        while self.counters(jail)?.counters.currently_banned < before && start.elapsed() < RESTORE {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    fn reload_jail(&mut self, jail: &JailName, own: &Stream, restart: bool) -> Result<(), Error> {
+        let options = if restart { vec![Value::from("--restart")] } else { Vec::new() };
+        let command = [Value::from("reload"), Value::from(jail.as_str()), Value::List(options), own.to_value()];
+        self.client.call_value(&Value::List(command.to_vec())).map(drop)
+    }
+}

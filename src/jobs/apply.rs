@@ -1,0 +1,90 @@
+//! Changes of the configuration, in a child: an apply, its undo after a crash, and values set in a running jail.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Failure;
+use super::bans::{answering, checked};
+use super::service::names_jail;
+use crate::apply::{self, Apply, ApplyError, Scope, run_time};
+use crate::domain::jail_values::JailValues;
+use crate::fail2ban::Error;
+use crate::fail2ban::reload::ReloadError;
+
+/// How long values may take: each expression is compiled, and a changed ban time is written into running bans.
+const SETS: Duration = Duration::from_secs(30);
+
+impl From<ApplyError> for Failure {
+    fn from(error: ApplyError) -> Self {
+        let text = error.to_string();
+        match error {
+            ApplyError::Invalid(problem) => Failure::Invalid(problem),
+            ApplyError::WasInvalid(problem) if problem.jail.is_some() => Failure::WouldLoseJails(text),
+            ApplyError::WasInvalid(_) => Failure::CommandFailed(text),
+            ApplyError::Changed(_) => Failure::Conflict(text),
+            ApplyError::Files(_) | ApplyError::Journal(_) => Failure::Files(text),
+            ApplyError::Reload(ReloadError::WouldLose { .. } | ReloadError::Lost { .. })
+            | ApplyError::HalfUndone { .. } => Failure::WouldLoseJails(text),
+            ApplyError::Reload(_) => Failure::CommandFailed(text),
+            ApplyError::Daemon(error) => Failure::Fail2ban(error),
+        }
+    }
+}
+
+/// What was applied.
+pub(super) fn apply(task: Apply) -> Result<Value, Failure> {
+    if let (Scope::Jails(jails), false) = (&task.scope, task.stops) {
+        let mut daemon = answering(&task.place.socket, SETS)?;
+        let running = daemon.jail_names()?;
+        for name in jails {
+            if !running.contains(&checked(name)?) && !names_jail(&task.place.config_dir, name) {
+                return Err(Error::UnknownJail(name.clone()).into());
+            }
+        }
+    }
+    Ok(json!(task.run()?))
+}
+
+/// Undo the apply whose journal is there.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Recover {
+    /// The journal.
+    pub journal: PathBuf,
+}
+
+impl Recover {
+    /// Whether there was one.
+    pub fn run(self) -> Result<Value, Failure> {
+        Ok(json!(apply::recover(&self.journal)?))
+    }
+}
+
+/// Set values in a running jail.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SetValues {
+    /// fail2ban's socket.
+    pub socket: PathBuf,
+    /// The jail.
+    pub jail: String,
+    /// The values.
+    pub values: JailValues,
+}
+
+impl SetValues {
+    /// Whether the jail runs: else there was nothing to be set. Without a daemon no jail does.
+    pub fn run(self) -> Result<Value, Failure> {
+        let mut daemon = match answering(&self.socket, SETS) {
+            Err(Error::Unreachable { .. }) => return Ok(json!(false)),
+            other => other?,
+        };
+        let jail = checked(&self.jail)?;
+        if !daemon.jail_names()?.contains(&jail) {
+            return Ok(json!(false));
+        }
+        run_time::set(&mut daemon, &jail, &self.values)?;
+        Ok(json!(true))
+    }
+}
