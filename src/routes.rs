@@ -3,7 +3,7 @@
 
 use tiny_http::Method;
 
-use crate::api::{self, Handler, Handler::Later, Handler::Now};
+use crate::api::{self, Handler, Handler::Either, Handler::Later, Handler::Now};
 
 /// One endpoint.
 #[derive(Debug)]
@@ -143,6 +143,10 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/setup/timezone", Now(api::setup::timezone)).open(Access::Public),
     // dashboard
     get("/api/v1/dashboard/status", Now(api::dashboard::status)),
+    get("/api/v1/dashboard/bans", Either(api::dashboard::bans)),
+    get("/api/v1/dashboard/bans/by-country", Either(api::dashboard::by_country)),
+    get("/api/v1/dashboard/bans/trend", Either(api::dashboard::trend)),
+    get("/api/v1/dashboard/bans/by-jail", Either(api::dashboard::by_jail)),
     // bans
     get("/api/v1/bans/active", Later(api::bans::active)),
     post("/api/v1/bans", Later(api::bans::ban)).counted(Limit::Ban),
@@ -173,6 +177,14 @@ pub static ROUTES: &[Route] = &[
     put("/api/v1/blocklists/{source_id}", Now(api::blocklists::change)),
     delete("/api/v1/blocklists/{source_id}", Now(api::blocklists::remove)),
     get("/api/v1/blocklists/{source_id}/preview", Later(api::blocklists::preview)),
+    // history
+    get("/api/v1/history", Either(api::history::list)),
+    get("/api/v1/history/archive", Now(api::history::archive)),
+    get("/api/v1/history/{ip}", Now(api::history::of_ip)),
+    // geo
+    get("/api/v1/geo/lookup/{ip}", Now(api::geo::look_up)).asks_daemon(),
+    get("/api/v1/geo/stats", Now(api::geo::stats)),
+    post("/api/v1/geo/re-resolve", Now(api::geo::re_resolve)),
     // server
     get("/api/v1/server/settings", Now(api::server::settings)).asks_daemon(),
     put("/api/v1/server/settings", Now(api::server::change_settings)).asks_daemon(),
@@ -196,6 +208,8 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/config/actions/{name}", Later(api::actions::detail)),
     put("/api/v1/config/actions/{name}", Later(api::actions::update)).body(LARGE_BODY).counted(Limit::Config),
     delete("/api/v1/config/actions/{name}", Later(api::actions::delete)).counted(Limit::Config),
+    get("/api/v1/config/map-color-thresholds", Now(api::map::thresholds)),
+    put("/api/v1/config/map-color-thresholds", Now(api::map::change_thresholds)).counted(Limit::Config),
 ];
 
 /// What a method and a path lead to.

@@ -8,6 +8,7 @@ use crate::apply::RunTime;
 use crate::conf::{StreamOptions, Tree};
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET, DEFAULT_SESSION_MINUTES};
 use crate::fail2ban::{self, Client, commands::Daemon};
+use crate::geo::Geo;
 use crate::store::{self, Store, settings::Stored};
 
 use super::Job;
@@ -53,6 +54,12 @@ pub struct Ctx {
     pub daemon: Daemon,
     /// What was last seen of it.
     pub snapshot: Snapshot,
+    /// Where fail2ban's database is, as the daemon last said.
+    pub known_database: Option<PathBuf>,
+    /// From addresses to countries.
+    pub geo: Geo,
+    /// Where looking up countries of the archive again goes on: time and number of a row.
+    pub resolve_from: Option<(i64, i64)>,
     /// The general rate limits.
     pub limits: Limits,
     /// The import of blocklists under way.
@@ -94,7 +101,11 @@ impl Ctx {
     pub fn new(config: Config, store: Store) -> Result<Self, store::Error> {
         let stored = store.stored()?;
         let socket = socket_of(&config, &stored);
+        let geo = Geo::new(config.geoip_database.clone(), store.path().parent().map(Path::to_owned));
         Ok(Self {
+            known_database: None,
+            resolve_from: None,
+            geo,
             daemon: quick_daemon(socket),
             config,
             stored,
@@ -117,8 +128,22 @@ impl Ctx {
         if socket != self.fail2ban_socket() {
             self.daemon = quick_daemon(socket);
             self.snapshot = Snapshot::default();
+            self.known_database = None;
         }
         Ok(())
+    }
+
+    /// Where fail2ban's database is: as configured, else as the daemon says now or has said while it answers. `None` where it keeps none.
+    pub fn fail2ban_database(&mut self) -> Result<Option<PathBuf>, fail2ban::Error> {
+        if let Some(path) = &self.config.fail2ban_database {
+            return Ok(Some(path.clone()));
+        }
+        if let Some(path) = self.known_database.as_ref().filter(|_| self.snapshot.online) {
+            return Ok(Some(path.clone()));
+        }
+        let path = self.daemon.database_path()?;
+        self.known_database = path.clone();
+        Ok(path)
     }
 
     /// fail2ban's socket.

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::address::AddressError;
 use crate::domain::names::NameError;
 use crate::fail2ban;
+use crate::fail2ban::database::DatabaseError;
 use crate::fetch::FetchError;
 use crate::jobs::Failure;
 use crate::jobs::patterns::Refusal;
@@ -183,6 +184,7 @@ impl From<Failure> for ApiError {
             }
             Failure::Files(cause) => ApiError::internal(cause),
             Failure::NotBack(detail) => ApiError::new(503, "fail2ban_not_back", detail),
+            Failure::Database(error) => error.into(),
             Failure::Upstream(detail) => ApiError::new(502, "upstream_unreachable", detail),
             Failure::TimedOut => ApiError::busy("It took too long and was given up; try again later."),
             Failure::Crashed => {
@@ -233,6 +235,24 @@ impl From<Refusal> for ApiError {
                 invalid(&detail).with("errors", json!([error]))
             }
         }
+    }
+}
+
+impl From<DatabaseError> for ApiError {
+    fn from(error: DatabaseError) -> Self {
+        // Where the file lies is for the log; why it cannot be read is the caller's business, too.
+        let detail = match &error {
+            DatabaseError::NotKept => "fail2ban keeps no database; the archive has what was seen of it.",
+            DatabaseError::Absent(_) => {
+                "fail2ban's database is not where it should be: set BANGUI_FAIL2BAN_DATABASE_PATH."
+            }
+            DatabaseError::Unreadable(..) => "fail2ban's database cannot be read by this program.",
+            DatabaseError::Locked => "fail2ban is writing its database; try again shortly.",
+            DatabaseError::Damaged(..) => "fail2ban's database is damaged; fail2ban repairs it when it restarts.",
+        };
+        let mut unreadable = ApiError::new(502, "fail2ban_database_unreadable", detail);
+        unreadable.cause = Some(error.to_string());
+        unreadable
     }
 }
 

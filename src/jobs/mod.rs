@@ -8,6 +8,7 @@ pub mod children;
 pub mod definitions;
 pub mod edits;
 pub mod frames;
+pub mod history;
 pub mod import;
 pub mod logs;
 pub mod password;
@@ -24,6 +25,7 @@ use serde_json::Value;
 
 use self::frames::FrameWriter;
 use crate::fail2ban;
+use crate::fail2ban::database::DatabaseError;
 use crate::fail2ban::restart::RestartError;
 
 /// Which of the few children at a time a task counts against.
@@ -60,6 +62,8 @@ pub enum Task {
     Recover(apply::Recover),
     /// Set values in a running jail.
     SetValues(apply::SetValues),
+    /// Ask fail2ban's database about the past.
+    AskHistory(history::Ask),
     /// Restart the daemon.
     Restart(service::Restart),
     /// Stop a jail.
@@ -89,6 +93,8 @@ pub enum Failure {
     Fail2ban(fail2ban::Error),
     /// The request contradicts the state of things: the text says how.
     Conflict(String),
+    /// fail2ban's database cannot be read.
+    Database(DatabaseError),
     /// It took longer than it may.
     TimedOut,
     /// The child ended without an answer: it crashed, or was killed for memory.
@@ -118,6 +124,12 @@ impl From<RestartError> for Failure {
     }
 }
 
+impl From<DatabaseError> for Failure {
+    fn from(error: DatabaseError) -> Self {
+        Failure::Database(error)
+    }
+}
+
 impl From<fail2ban::Error> for Failure {
     fn from(error: fail2ban::Error) -> Self {
         Failure::Fail2ban(error)
@@ -130,7 +142,7 @@ impl Task {
         match self {
             Task::HashPassword(_) | Task::VerifyPassword(_) => Lane::Password,
             Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Lane::General,
-            Task::ReadLog(_) | Task::ShowDefinitions(_) => Lane::General,
+            Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::AskHistory(_) => Lane::General,
             Task::Import(_) => Lane::Import,
             Task::Preview(_) => Lane::General,
             _ => Lane::Daemon,
@@ -142,13 +154,13 @@ impl Task {
         match self {
             Task::HashPassword(_) | Task::VerifyPassword(_) => Duration::from_secs(30),
             Task::Ban(_) | Task::Unban(_) => Duration::from_secs(70),
-            Task::ListBans(_) | Task::PageOfBans(_) => Duration::from_secs(60),
-            Task::SetValues(_) => Duration::from_secs(60),
-            Task::Restart(_) | Task::StopJail(_) => Duration::from_secs(180),
             // A load, and another one to undo it.
             Task::Apply(_) | Task::EditDefinition(_) | Task::Recover(_) => Duration::from_secs(400),
             Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Duration::from_secs(20),
             Task::ReadLog(_) | Task::ShowDefinitions(_) => Duration::from_secs(20),
+            Task::ListBans(_) | Task::PageOfBans(_) | Task::AskHistory(_) => Duration::from_secs(60),
+            Task::SetValues(_) => Duration::from_secs(60),
+            Task::Restart(_) | Task::StopJail(_) => Duration::from_secs(180),
             // A hundred slow servers, and 50 000 bans at 60 a second: then something is wrong.
             Task::Import(_) => Duration::from_secs(4 * 3600),
             Task::Preview(_) => Duration::from_secs(150),
@@ -171,6 +183,7 @@ impl Task {
             Task::Apply(task) => apply::apply(*task),
             Task::Recover(task) => task.run(),
             Task::SetValues(task) => task.run(),
+            Task::AskHistory(task) => task.run(),
             Task::Restart(task) => task.run(),
             Task::StopJail(task) => task.run(),
             Task::EditDefinition(task) => task.run(),

@@ -1,6 +1,7 @@
 //! The loop that joins everything: it waits for the first of all things that can happen, and passes each to whom it
 //! concerns. One thread; whatever may take long is a child process, and its outcome is one more thing that happens.
 
+mod archive;
 pub mod control;
 mod daemon;
 mod probe;

@@ -1,7 +1,8 @@
-//! What happens by itself, in bounded steps: a look at the daemon, and the removal of what has expired.
+//! What happens by itself, in bounded steps: a look at the daemon, the archive, and the removal of what has expired.
 
 use std::time::{Duration, Instant};
 
+use super::archive::Archivist;
 use crate::api::{Ctx, dispatch, imports};
 use crate::domain::time;
 
@@ -25,6 +26,7 @@ pub struct Timers {
     /// Not before this, after a look that failed or could not be taken.
     look_after: Instant,
     expire_at: Instant,
+    archive: Archivist,
     schedule_at: Instant,
 }
 
@@ -32,12 +34,14 @@ impl Timers {
     /// Everything is due at once.
     pub fn new() -> Self {
         let now = Instant::now();
-        Self { tick_at: now, look_after: now, expire_at: now + EXPIRE, schedule_at: now }
+        let archive = Archivist::new(now);
+        Self { tick_at: now, look_after: now, expire_at: now + EXPIRE, archive, schedule_at: now }
     }
 
     /// How long nothing is due, deadlines excepted.
     pub fn next(&self, ctx: &Ctx, now: Instant) -> Duration {
-        self.look_at(ctx, now).min(self.expire_at).min(self.schedule_at).saturating_duration_since(now)
+        let others = self.expire_at.min(self.archive.next()).min(self.schedule_at);
+        self.look_at(ctx, now).min(others).saturating_duration_since(now)
     }
 
     /// When the daemon is to be looked at: at once where nothing is known, soon where it was away, else now and then.
@@ -66,7 +70,7 @@ impl Timers {
             self.look_after = now + LOOK_AGAIN;
             if daemon_is_free {
                 let step = dispatch::guarded(|| Ok(ctx.take_snapshot().is_ok()));
-                ctx.scheduler_runs = step.is_ok();
+                ctx.scheduler_runs = step.is_ok() && self.archive.is_stored;
             }
         }
         if now >= self.schedule_at {
@@ -74,6 +78,14 @@ impl Timers {
             if let Err(error) = dispatch::guarded(|| imports::start_when_due(ctx)) {
                 log::warn!("the schedule of imports: {}", error.cause.unwrap_or(error.detail));
             }
+        }
+        let archive = &mut self.archive;
+        let step = dispatch::guarded(|| {
+            archive.run(ctx, daemon_is_free, now);
+            Ok(())
+        });
+        if step.is_err() {
+            self.archive = Archivist::new(now + EXPIRE);
         }
         if now >= self.expire_at {
             self.expire_at = now + EXPIRE;

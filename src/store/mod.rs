@@ -3,6 +3,8 @@
 //! One process owns it: the file is locked exclusively, which also lets WAL work without a shared-memory file
 //! (router flash cannot always map one).
 
+pub mod archive;
+mod archive_read;
 pub mod blocklists;
 mod counters;
 mod logins;
@@ -24,38 +26,7 @@ pub use sessions::{Session, TokenHash};
 
 const SCHEMA: &str = include_str!("../../schema.sql");
 /// What brings an old database to `SCHEMA`: the step at index N makes version N + 2 of version N + 1.
-const MIGRATIONS: &[&str] = &[BLOCKLISTS];
-/// Version 2: the tables of blocklists.
-const BLOCKLISTS: &str = "-- Blocklists: where they come from, and what is known of the last import of each.
-CREATE TABLE blocklist_sources (
-    id            INTEGER PRIMARY KEY AUTOINCREMENT, -- never given twice: files are named after it
-    name          TEXT NOT NULL,
-    url           TEXT NOT NULL,
-    enabled       INTEGER NOT NULL,
-    unban_removed INTEGER NOT NULL,
-    created_at    INTEGER NOT NULL,
-    updated_at    INTEGER NOT NULL,
-    etag          TEXT,             -- of the content that `fingerprint` stands for
-    last_modified TEXT,
-    fingerprint   TEXT,             -- SHA-256 of the addresses; NULL = import it whole
-    bans_until    INTEGER NOT NULL, -- when the first of its bans ends
-    failures      INTEGER NOT NULL, -- in a row that may pass by themselves
-    not_before    INTEGER NOT NULL  -- a schedule does not ask the server again before this
-) STRICT;
-
--- The imports of the last 1 000 runs, a row for each source.
-CREATE TABLE blocklist_log (
-    id         INTEGER PRIMARY KEY,
-    run        INTEGER NOT NULL,
-    source_id  INTEGER,
-    source_url TEXT NOT NULL,
-    at         INTEGER NOT NULL,
-    imported   INTEGER NOT NULL,
-    skipped    INTEGER NOT NULL,
-    error      TEXT
-) STRICT;
-CREATE INDEX blocklist_log_by_run ON blocklist_log (run);
-";
+const MIGRATIONS: &[&str] = &[include_str!("archive.sql"), include_str!("blocklists.sql")];
 /// The version of `SCHEMA`, kept in `PRAGMA user_version`.
 const VERSION: i64 = 1 + MIGRATIONS.len() as i64;
 /// Marks the file as ours, in `PRAGMA application_id`: the letters BGUI.
@@ -286,6 +257,32 @@ pub(crate) mod tests {
             .query_row("SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite_%' AND strict = 0", [], |row| row.get(0))
             .unwrap();
         assert_eq!(loose, 0);
+    }
+
+    #[test]
+    fn a_database_made_by_the_old_schema_and_migrated_equals_a_new_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let old = directory.path().join("old.db");
+        let connection = Connection::open(&old).unwrap();
+        // The schema of version 1 stands in front of the first comment of the migration.
+        let first = SCHEMA.find(MIGRATIONS[0].lines().next().unwrap()).unwrap();
+        connection.execute_batch(&SCHEMA[..first]).unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection.execute("INSERT INTO settings VALUES ('timezone', 'UTC')", []).unwrap();
+        drop(connection);
+        let schema = |path: &Path| {
+            let store = Store::open(path).unwrap();
+            let mut statement =
+                store.connection.prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY 1, 2").unwrap();
+            let row = |row: &rusqlite::Row<'_>| (0..4).map(|at| row.get::<_, Option<String>>(at)).collect();
+            statement.query_map([], row).unwrap().map(Result::unwrap).collect::<Vec<Vec<Option<String>>>>()
+        };
+        assert_eq!(schema(&old), schema(&directory.path().join("new.db")));
+        let store = Store::open(&old).unwrap();
+        assert_eq!(store.setting("timezone").unwrap().as_deref(), Some("UTC"));
+        let version: i64 = store.connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        assert_eq!(version, VERSION);
     }
 
     #[test]

@@ -19,7 +19,7 @@ def in_turn(rounds, *commands):
     for _ in range(rounds):
         for index, command in enumerate(commands):
             begin = time.perf_counter()
-            subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
             times[index].append(time.perf_counter() - begin)
     return [statistics.median(each) for each in times]
 

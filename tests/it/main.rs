@@ -4,6 +4,7 @@
 mod harness;
 mod operations;
 
+mod archive;
 mod attacks;
 mod auth;
 mod bans;
@@ -13,7 +14,9 @@ mod config;
 mod crash;
 mod dashboard;
 mod faults;
+mod geo;
 mod health;
+mod history;
 mod http;
 mod jails;
 mod r#loop;
