@@ -10,6 +10,7 @@ mod archive;
 mod attacks;
 mod auth;
 mod bans;
+mod blocklists;
 mod cli;
 mod config;
 mod crash;

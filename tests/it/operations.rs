@@ -27,6 +27,7 @@ const fn op(name: &'static str, target: &'static str, body: &'static str, status
 
 const IP: &str = r#"{"ip":"203.0.113.7"}"#;
 const BAN: &str = r#"{"ip":"203.0.113.7","jail":"lab"}"#;
+const LIST: &str = r#"{"name":"list","url":"https://example.org/list.txt"}"#;
 const REGEX: &str = r#"{"log_line":"x 203.0.113.7","fail_regex":"^x <HOST>$"}"#;
 const PREVIEW: &str = r#"{"log_path":"/var/log/none.log","fail_regex":"^x <HOST>$"}"#;
 const LINES: &str = r#"{"lines":["lab: bad 203.0.113.7"]}"#;
@@ -72,6 +73,17 @@ pub const PROTECTED: &[Operation] = &[
     op("DELETE /api/v1/jails/{name}/ignoreip", "/api/v1/jails/lab/ignoreip", IP, &[200, 401, 404, 409, 502]),
     op("POST /api/v1/jails/{name}/ignoreself", "/api/v1/jails/lab/ignoreself", "true", &[200, 401, 404, 409, 502]),
     op("GET /api/v1/jails/{name}/banned", "/api/v1/jails/lab/banned", "", &[200, 400, 401, 404, 502]),
+    op("GET /api/v1/blocklists", "/api/v1/blocklists", "", &[200, 401]),
+    op("POST /api/v1/blocklists", "/api/v1/blocklists", LIST, &[201, 400, 401]),
+    op("POST /api/v1/blocklists/import", "/api/v1/blocklists/import", "", &[200, 401, 409, 429, 502]),
+    op("GET /api/v1/blocklists/import", "/api/v1/blocklists/import", "", &[200, 401]),
+    op("GET /api/v1/blocklists/schedule", "/api/v1/blocklists/schedule", "", &[200, 401]),
+    op("PUT /api/v1/blocklists/schedule", "/api/v1/blocklists/schedule", r#"{"frequency":"daily"}"#, &[200, 401]),
+    op("GET /api/v1/blocklists/log", "/api/v1/blocklists/log", "", &[200, 401]),
+    op("GET /api/v1/blocklists/{source_id}", "/api/v1/blocklists/1", "", &[200, 401, 404]),
+    op("PUT /api/v1/blocklists/{source_id}", "/api/v1/blocklists/1", r#"{"enabled":true}"#, &[200, 400, 401, 404]),
+    op("DELETE /api/v1/blocklists/{source_id}", "/api/v1/blocklists/1", "", &[204, 401, 404]),
+    op("GET /api/v1/blocklists/{source_id}/preview", "/api/v1/blocklists/1/preview", "", &[200, 401, 404]),
     op("GET /api/v1/server/settings", "/api/v1/server/settings", "", &[200, 401, 502]),
     op("PUT /api/v1/server/settings", "/api/v1/server/settings", LEVEL, &[204, 400, 401, 502]),
     op("POST /api/v1/server/flush-logs", "/api/v1/server/flush-logs", "", &[200, 400, 401, 502]),
