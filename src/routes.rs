@@ -162,9 +162,9 @@ pub static ROUTES: &[Route] = &[
     post("/api/v1/jails/{name}/idle", Now(api::jails::idle)).asks_daemon(),
     post("/api/v1/jails/{name}/reload", Later(api::jails::reload)),
     get("/api/v1/jails/{name}/ignoreip", Now(api::jails::ignore_list)).asks_daemon(),
-    post("/api/v1/jails/{name}/ignoreip", Now(api::jails::add_ignore)).asks_daemon(),
-    delete("/api/v1/jails/{name}/ignoreip", Now(api::jails::remove_ignore)).asks_daemon(),
-    post("/api/v1/jails/{name}/ignoreself", Now(api::jails::ignore_self)).asks_daemon(),
+    post("/api/v1/jails/{name}/ignoreip", Later(api::jails::add_ignore)).asks_daemon(),
+    delete("/api/v1/jails/{name}/ignoreip", Later(api::jails::remove_ignore)).asks_daemon(),
+    post("/api/v1/jails/{name}/ignoreself", Later(api::jails::ignore_self)).asks_daemon(),
     get("/api/v1/jails/{name}/banned", Later(api::jails::banned)),
     // server
     get("/api/v1/server/settings", Now(api::server::settings)).asks_daemon(),
@@ -174,6 +174,8 @@ pub static ROUTES: &[Route] = &[
     post("/api/v1/config/reload", Later(api::config::reload)),
     post("/api/v1/config/restart", Later(api::config::restart)),
     get("/api/v1/config/service-status", Now(api::config::service_status)).asks_daemon(),
+    get("/api/v1/config/global", Now(api::config::global)).asks_daemon(),
+    put("/api/v1/config/global", Later(api::config::change_global)).asks_daemon().counted(Limit::Config),
     // jail_config
     get("/api/v1/config/jails", Later(api::jail_config::list)).asks_daemon(),
     post("/api/v1/config/jails", Later(api::jail_config::create)).asks_daemon().counted(Limit::Config).large(),

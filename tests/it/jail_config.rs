@@ -45,9 +45,14 @@ pub fn ready(daemon: &RealDaemon) -> (Server, Client) {
     Launch::for_real(daemon).env("BANGUI_ALLOWED_LOG_DIRS", &daemon.config().display().to_string()).start().into_ready()
 }
 
-/// The values of all getters.
+/// The values of all getters, asked by fail2ban's own code in one process: its client takes a tenth of a second for each.
 pub fn getters(daemon: &RealDaemon, jail: &str) -> Vec<String> {
-    GETTERS.iter().map(|getter| format!("{getter}: {}", daemon.client(&["get", jail, getter]))).collect()
+    let script = "import sys\nfrom fail2ban.client.csocket import CSocket\ns = CSocket(sys.argv[1])\n\
+                  for g in sys.argv[3:]:\n    print(g + ': ' + str(s.send(['get', sys.argv[2], g])[1]))";
+    let mut command = std::process::Command::new("python3");
+    let output = command.args(["-c", script]).arg(daemon.socket()).arg(jail).args(GETTERS).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
 fn own_file(daemon: &RealDaemon, jail: &str) -> String {

@@ -56,6 +56,8 @@ pub const PROTECTED: &[Operation] = &[
     op("POST /api/v1/config/reload", "/api/v1/config/reload", "", &[204, 401, 409, 502]),
     op("POST /api/v1/config/restart", "/api/v1/config/restart", "", &[204, 401, 409, 502, 503]),
     op("GET /api/v1/config/service-status", "/api/v1/config/service-status", "", &[200, 401, 502]),
+    op("GET /api/v1/config/global", "/api/v1/config/global", "", &[200, 401, 502]),
+    op("PUT /api/v1/config/global", "/api/v1/config/global", LEVEL, &[204, 400, 401, 502]),
     op("GET /api/v1/config/jails", "/api/v1/config/jails", "", &[200, 401]),
     op("POST /api/v1/config/jails", "/api/v1/config/jails", r#"{"name":"new"}"#, &[201, 400, 401, 409]),
     op("GET /api/v1/config/jails/{name}", "/api/v1/config/jails/lab", "", &[200, 401, 404]),
