@@ -82,7 +82,7 @@ pub fn restart(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
     let start_command = ctx.config.start_command.clone();
     let task = Task::Restart(service::Restart { place: installation(ctx), start_command });
     Ok(Job::new(task, |ctx, _| {
-        ctx.store.set_jail_idle(None, None)?;
+        ctx.restarted = true;
         Ok(Response::no_content())
     })
     .detached())

@@ -49,6 +49,8 @@ pub struct Ctx {
     pub daemon: Daemon,
     /// What was last seen of it.
     pub snapshot: Snapshot,
+    /// The daemon may have started again: what held at run time only is to be set again.
+    pub restarted: bool,
     /// The general rate limits.
     pub limits: Limits,
     /// The last timer step did its work.
@@ -90,6 +92,7 @@ impl Ctx {
             stored,
             store,
             snapshot: Snapshot::default(),
+            restarted: false,
             limits: Limits::default(),
             scheduler_runs: true,
             host_name: host_name(),
@@ -160,6 +163,7 @@ impl Ctx {
         match looked {
             Ok(snapshot) => {
                 if !self.snapshot.online {
+                    self.restarted = true;
                     log::info!("fail2ban {} answers", snapshot.version.as_deref().unwrap_or("?"));
                 }
                 self.snapshot = Snapshot { taken, ..snapshot };

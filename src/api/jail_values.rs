@@ -318,7 +318,7 @@ fn checked_time(field: &str, text: &str, may_last: bool) -> Result<String, ApiEr
     let seconds = time::seconds(text).ok().filter(|_| is_plain).map(time::Seconds::as_f64);
     match seconds {
         // A thousand years: beyond that the daemon's own dates overflow.
-        Some(seconds) if seconds >= 1.0 && seconds < 3.2e10 => Ok(text.to_owned()),
+        Some(seconds) if (1.0..3.2e10).contains(&seconds) => Ok(text.to_owned()),
         _ => Err(expected()),
     }
 }

@@ -54,6 +54,8 @@ pub enum Task {
     Recover(apply::Recover),
     /// Set values in a running jail.
     SetValues(Box<apply::SetValues>),
+    /// Set values again after a restart of the daemon.
+    SetAgain(apply::SetAgain),
     /// What the files say of all jails.
     JailConfigs(jail_config::JailConfigs),
     /// Restart the daemon.
@@ -116,7 +118,7 @@ impl Task {
             Task::HashPassword(_) | Task::VerifyPassword(_) | Task::JailConfigs(_) => Duration::from_secs(30),
             Task::Ban(_) | Task::Unban(_) => Duration::from_secs(70),
             Task::ListBans(_) | Task::PageOfBans(_) => Duration::from_secs(60),
-            Task::SetValues(_) => Duration::from_secs(60),
+            Task::SetValues(_) | Task::SetAgain(_) => Duration::from_secs(60),
             Task::Restart(_) | Task::StopJail(_) => Duration::from_secs(180),
             // A load, and another one to undo it.
             Task::Apply(_) | Task::Recover(_) => Duration::from_secs(400),
@@ -139,6 +141,7 @@ impl Task {
             Task::Apply(task) => apply::apply(*task),
             Task::Recover(task) => task.run(),
             Task::JailConfigs(task) => task.run(),
+            Task::SetAgain(task) => task.run(),
             Task::SetValues(task) => task.run(),
             Task::Restart(task) => task.run(),
             Task::StopJail(task) => task.run(),

@@ -450,7 +450,25 @@ impl MainLoop {
         }
         let is_free = !self.children.daemon_is_taken();
         self.timers.run(&mut self.ctx, is_free, now);
+        if self.ctx.restarted && self.ctx.snapshot.online && !self.ctx.snapshot.stale && is_free {
+            self.set_again();
+        }
         self.watch.follow(&mut self.ctx, self.poll.registry());
+    }
+
+    /// The daemon was away: a child sets again what it cannot have kept. What it refuses is in its own log.
+    fn set_again(&mut self) {
+        self.ctx.restarted = false;
+        match self.ctx.run_time() {
+            Ok(run_time) if run_time.is_empty() => {}
+            Ok(run_time) => {
+                let task = Task::SetAgain(apply::SetAgain { socket: self.ctx.fail2ban_socket().to_owned(), run_time });
+                // Where no place is left, the next notice of a restart does it.
+                let _ = self.children.submit(task, true, Instant::now());
+                self.children.start_waiting(self.poll.registry());
+            }
+            Err(error) => log::warn!("{error}"),
+        }
     }
 
     /// SIGTERM or SIGINT: no new connections, answers under way are finished.
