@@ -1,9 +1,5 @@
 # What can be done with this repository. `make` alone tells.
 
-# What is shipped; each is built by cross/build.
-TARGETS = x86_64-unknown-linux-musl aarch64-unknown-linux-musl armv7-unknown-linux-musleabihf \
-          arm-unknown-linux-musleabihf arm-unknown-linux-musleabi mipsel-unknown-linux-musl mips-unknown-linux-musl
-
 .PHONY: help run test check bench dist
 
 help:
@@ -30,4 +26,4 @@ bench:
 	tests/bench/run
 
 dist:
-	@set -e; for target in $(TARGETS); do cross/build $$target; done
+	@bash -c 'set -e; . cross/toolchain.sh; for target in $$TARGETS; do cross/build $$target; done'

@@ -13,7 +13,7 @@ ZIG_VERSION=0.15.2
 ZIGBUILD_VERSION=0.24.0
 
 TARGETS="x86_64-unknown-linux-musl i686-unknown-linux-musl aarch64-unknown-linux-musl
-armv7-unknown-linux-musleabihf arm-unknown-linux-musleabihf
+armv7-unknown-linux-musleabihf arm-unknown-linux-musleabihf arm-unknown-linux-musleabi
 mipsel-unknown-linux-musl mips-unknown-linux-musl riscv64gc-unknown-linux-musl"
 
 # fail MESSAGE...: what went wrong and what to do, then the end.

@@ -34,6 +34,7 @@ target_of_openwrt() {
     aarch64 | aarch64_generic | aarch64_cortex-a53 | aarch64_cortex-a72 | aarch64_cortex-a76) echo aarch64-unknown-linux-musl ;;
     armv7 | arm_cortex-a7_neon-vfpv4 | arm_cortex-a8_vfpv3 | arm_cortex-a9_neon | arm_cortex-a9_vfpv3-d16 | arm_cortex-a15_neon-vfpv4 | arm_cortex-a5_vfpv4 | arm_cortex-a7_vfpv4)
         echo armv7-unknown-linux-musleabihf ;;
+    arm_cortex-a9) echo arm-unknown-linux-musleabi ;;
     armhf | arm_arm1176jzf-s_vfp) echo arm-unknown-linux-musleabihf ;;
     mips_24kc) echo mips-unknown-linux-musl ;;
     mipsel_24kc | mipsel_74kc) echo mipsel-unknown-linux-musl ;;

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use crate::domain::address::IpOrNet;
+use crate::domain::history::Keeping;
 use crate::server::listen::Address;
 
 /// Every setting of the program.
@@ -59,6 +60,10 @@ pub struct Config {
     pub allow_action_edit: bool,
     /// Whether lists may be fetched from addresses that are not public.
     pub allow_private_fetch: bool,
+    /// How bans are kept.
+    pub archive: Keeping,
+    /// Where `bangui geo update` fetches its file.
+    pub geoip_update_url: String,
 }
 
 /// One setting: its names, and how its text becomes a value.
@@ -81,6 +86,16 @@ impl Setting {
     pub fn key(&self) -> String {
         self.variable[PREFIX.len()..].to_ascii_lowercase()
     }
+}
+
+/// A setting without an option.
+const fn unlisted(
+    variable: &'static str,
+    value: &'static str,
+    help: &'static str,
+    set: fn(&mut Config, &str) -> Result<(), String>,
+) -> Setting {
+    Setting { option: None, variable, value, help, set }
 }
 
 /// Every setting there is.
@@ -175,13 +190,12 @@ pub const SETTINGS: &[Setting] = &[
             Ok(())
         },
     },
-    Setting {
-        option: None,
-        variable: "BANGUI_SESSION_DURATION_MINUTES",
-        value: "MINUTES",
-        help: "how long a session lasts, 1 to 525600 (480)",
-        set: |config, text| number(text, 1, 525_600).map(|found| config.session_minutes = Some(found)),
-    },
+    unlisted(
+        "BANGUI_SESSION_DURATION_MINUTES",
+        "MINUTES",
+        "how long a session lasts, 1 to 525600 (480)",
+        |config, text| number(text, 1, 525_600).map(|found| config.session_minutes = Some(found)),
+    ),
     Setting {
         option: None,
         variable: "BANGUI_SESSION_COOKIE_SECURE",
@@ -192,13 +206,12 @@ pub const SETTINGS: &[Setting] = &[
             Ok(())
         },
     },
-    Setting {
-        option: None,
-        variable: "BANGUI_CORS_ALLOWED_ORIGINS",
-        value: "ORIGINS",
-        help: "origins whose pages may call this API, such as https://panel.example (none)",
-        set: |config, text| list(text, parse_origin).map(|found| config.cors_origins = found),
-    },
+    unlisted(
+        "BANGUI_CORS_ALLOWED_ORIGINS",
+        "ORIGINS",
+        "origins whose pages may call this API, such as https://panel.example (none)",
+        |config, text| list(text, parse_origin).map(|found| config.cors_origins = found),
+    ),
     Setting {
         option: None,
         variable: "BANGUI_FAIL2BAN_START_COMMAND",
@@ -209,63 +222,76 @@ pub const SETTINGS: &[Setting] = &[
             Ok(())
         },
     },
-    Setting {
-        option: None,
-        variable: "BANGUI_RATE_LIMIT_ANONYMOUS",
-        value: "COUNT",
-        help: "requests a minute of a client without a session, 0 = no limit (200)",
-        set: |config, text| number(text, 0, u32::MAX).map(|found| config.rate_anonymous = found),
-    },
-    Setting {
-        option: None,
-        variable: "BANGUI_RATE_LIMIT_SESSION",
-        value: "COUNT",
-        help: "requests a minute of a session, 0 = no limit (1200)",
-        set: |config, text| number(text, 0, u32::MAX).map(|found| config.rate_session = found),
-    },
-    Setting {
-        option: None,
-        variable: "BANGUI_RATE_LIMIT_BAN",
-        value: "COUNT",
-        help: "bans and unbans a minute of a client, 0 = no limit (120)",
-        set: |config, text| number(text, 0, u32::MAX).map(|found| config.rate_ban = found),
-    },
-    Setting {
-        option: None,
-        variable: "BANGUI_RATE_LIMIT_CONFIG",
-        value: "COUNT",
-        help: "configuration changes a minute of a client, 0 = no limit (60)",
-        set: |config, text| number(text, 0, u32::MAX).map(|found| config.rate_config = found),
-    },
-    Setting {
-        option: None,
-        variable: "BANGUI_RATE_LIMIT_IMPORT",
-        value: "COUNT",
-        help: "blocklist imports an hour, 0 = no limit (6)",
-        set: |config, text| number(text, 0, u32::MAX).map(|found| config.rate_import = found),
-    },
-    Setting {
-        option: None,
-        variable: "BANGUI_READ_ONLY",
-        value: "0|1",
-        help: "1 refuses every write but login and logout (0)",
-        set: |config, text| boolean(text).map(|found| config.read_only = found),
-    },
-    Setting {
-        option: None,
-        variable: "BANGUI_ALLOW_ACTION_EDIT",
-        value: "0|1",
-        help: "0 refuses changes of commands that fail2ban runs as root (1)",
-        set: |config, text| boolean(text).map(|found| config.allow_action_edit = found),
-    },
-    Setting {
-        option: None,
-        variable: "BANGUI_ALLOW_PRIVATE_FETCH",
-        value: "0|1",
-        help: "1 lets blocklists come from addresses that are not public, on any port (0)",
-        set: |config, text| boolean(text).map(|found| config.allow_private_fetch = found),
-    },
+    unlisted(
+        "BANGUI_RATE_LIMIT_ANONYMOUS",
+        "COUNT",
+        "requests a minute of a client without a session, 0 = no limit (200)",
+        |config, text| number(text, 0, u32::MAX).map(|found| config.rate_anonymous = found),
+    ),
+    unlisted(
+        "BANGUI_RATE_LIMIT_SESSION",
+        "COUNT",
+        "requests a minute of a session, 0 = no limit (1200)",
+        |config, text| number(text, 0, u32::MAX).map(|found| config.rate_session = found),
+    ),
+    unlisted(
+        "BANGUI_RATE_LIMIT_BAN",
+        "COUNT",
+        "bans and unbans a minute of a client, 0 = no limit (120)",
+        |config, text| number(text, 0, u32::MAX).map(|found| config.rate_ban = found),
+    ),
+    unlisted(
+        "BANGUI_RATE_LIMIT_CONFIG",
+        "COUNT",
+        "configuration changes a minute of a client, 0 = no limit (60)",
+        |config, text| number(text, 0, u32::MAX).map(|found| config.rate_config = found),
+    ),
+    unlisted("BANGUI_RATE_LIMIT_IMPORT", "COUNT", "blocklist imports an hour, 0 = no limit (6)", |config, text| {
+        number(text, 0, u32::MAX).map(|found| config.rate_import = found)
+    }),
+    unlisted("BANGUI_READ_ONLY", "0|1", "1 refuses every write but login and logout (0)", |config, text| {
+        boolean(text).map(|found| config.read_only = found)
+    }),
+    unlisted(
+        "BANGUI_ALLOW_ACTION_EDIT",
+        "0|1",
+        "0 refuses changes of commands that fail2ban runs as root (1)",
+        |config, text| boolean(text).map(|found| config.allow_action_edit = found),
+    ),
+    unlisted(
+        "BANGUI_ALLOW_PRIVATE_FETCH",
+        "0|1",
+        "1 lets blocklists come from addresses that are not public, on any port (0)",
+        |config, text| boolean(text).map(|found| config.allow_private_fetch = found),
+    ),
+    unlisted(
+        "BANGUI_ARCHIVE_SECONDS",
+        "SECONDS",
+        "how often fail2ban's database is looked into for bans to keep (60)",
+        |config, text| number(text, 1, 86_400).map(|found| config.archive.seconds = found),
+    ),
+    unlisted("BANGUI_ARCHIVE_DAYS", "DAYS", "how long bans are kept; 0 is for ever (365)", |config, text| {
+        number(text, 0, 36_500).map(|found| config.archive.days = found)
+    }),
+    unlisted("BANGUI_ARCHIVE_ROWS", "NUMBER", "how many bans are kept; 0 is any number (0)", |config, text| {
+        number(text, 0, u32::MAX).map(|found| config.archive.rows = found)
+    }),
+    unlisted(
+        "BANGUI_ARCHIVE_MIB",
+        "MIB",
+        "size of our database from which the oldest bans go; 0 is any (0)",
+        |config, text| number(text, 0, 1 << 20).map(|found| config.archive.mib = found),
+    ),
+    unlisted("BANGUI_GEOIP_UPDATE_URL", "URL", "where bangui geo update fetches its file", |config, text| {
+        let is_web = text.starts_with("https://") || text.starts_with("http://");
+        config.geoip_update_url = text.to_owned();
+        is_web.then_some(()).ok_or_else(|| "expected a URL that begins with https:// or http://".to_owned())
+    }),
 ];
+
+/// A country database anybody may use, made of the registries' own records (PDDL), 8 MB.
+pub const DEFAULT_GEOIP_URL: &str =
+    "https://cdn.jsdelivr.net/npm/@ip-location-db/geo-whois-asn-country-mmdb/geo-whois-asn-country.mmdb";
 
 /// fail2ban's own default.
 pub const DEFAULT_FAIL2BAN_SOCKET: &str = "/var/run/fail2ban/fail2ban.sock";
@@ -309,6 +335,8 @@ impl Config {
             read_only: false,
             allow_action_edit: true,
             allow_private_fetch: false,
+            archive: Keeping::default(),
+            geoip_update_url: DEFAULT_GEOIP_URL.to_owned(),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use tiny_http::Method;
 
-use crate::api::{self, Handler, Handler::Later, Handler::Now};
+use crate::api::{self, Handler, Handler::Either, Handler::Later, Handler::Now};
 
 /// One endpoint.
 #[derive(Debug)]
@@ -74,8 +74,8 @@ impl Verb {
 
 /// The longest body of a route, in bytes, unless it says otherwise.
 const BODY: usize = 64 * 1024;
-/// The longest body with configuration in it, in bytes.
-const CONFIGURATION_BODY: usize = 1024 * 1024;
+/// The longest body of a route that takes configuration or log lines, in bytes.
+const LARGE_BODY: usize = 1024 * 1024;
 /// The longest body of a request without a session, in bytes.
 pub const BODY_WITHOUT_SESSION: usize = 16 * 1024;
 
@@ -116,9 +116,9 @@ impl Route {
         self
     }
 
-    /// Configuration may be long.
+    /// Configuration and log lines may be long.
     const fn large(mut self) -> Self {
-        self.body_limit = CONFIGURATION_BODY;
+        self.body_limit = LARGE_BODY;
         self
     }
 
@@ -148,6 +148,10 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/setup/timezone", Now(api::setup::timezone)).open(Access::Public),
     // dashboard
     get("/api/v1/dashboard/status", Now(api::dashboard::status)),
+    get("/api/v1/dashboard/bans", Either(api::dashboard::bans)),
+    get("/api/v1/dashboard/bans/by-country", Either(api::dashboard::by_country)),
+    get("/api/v1/dashboard/bans/trend", Either(api::dashboard::trend)),
+    get("/api/v1/dashboard/bans/by-jail", Either(api::dashboard::by_jail)),
     // bans
     get("/api/v1/bans/active", Later(api::bans::active)),
     post("/api/v1/bans", Later(api::bans::ban)).counted(Limit::Ban),
@@ -166,6 +170,14 @@ pub static ROUTES: &[Route] = &[
     delete("/api/v1/jails/{name}/ignoreip", Later(api::jails::remove_ignore)).asks_daemon(),
     post("/api/v1/jails/{name}/ignoreself", Later(api::jails::ignore_self)).asks_daemon(),
     get("/api/v1/jails/{name}/banned", Later(api::jails::banned)),
+    // history
+    get("/api/v1/history", Either(api::history::list)),
+    get("/api/v1/history/archive", Now(api::history::archive)),
+    get("/api/v1/history/{ip}", Now(api::history::of_ip)),
+    // geo
+    get("/api/v1/geo/lookup/{ip}", Now(api::geo::look_up)).asks_daemon(),
+    get("/api/v1/geo/stats", Now(api::geo::stats)),
+    post("/api/v1/geo/re-resolve", Now(api::geo::re_resolve)),
     // server
     get("/api/v1/server/settings", Now(api::server::settings)).asks_daemon(),
     put("/api/v1/server/settings", Now(api::server::change_settings)).asks_daemon(),
@@ -176,6 +188,23 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/config/service-status", Now(api::config::service_status)).asks_daemon(),
     get("/api/v1/config/global", Now(api::config::global)).asks_daemon(),
     put("/api/v1/config/global", Later(api::config::change_global)).asks_daemon().counted(Limit::Config),
+    post("/api/v1/config/regex-test", Later(api::regex::test)).large(),
+    post("/api/v1/config/preview-log", Later(api::regex::preview)),
+    get("/api/v1/config/fail2ban-log", Later(api::logs::fail2ban_log)).asks_daemon(),
+    // filters and actions
+    get("/api/v1/config/filters", Later(api::filters::list)),
+    post("/api/v1/config/filters", Later(api::filters::create)).large().counted(Limit::Config),
+    get("/api/v1/config/filters/{name}", Later(api::filters::detail)),
+    put("/api/v1/config/filters/{name}", Later(api::filters::update)).large().counted(Limit::Config),
+    delete("/api/v1/config/filters/{name}", Later(api::filters::delete)).counted(Limit::Config),
+    post("/api/v1/config/filters/{name}/test", Later(api::filters::test)).large(),
+    get("/api/v1/config/actions", Later(api::actions::list)),
+    post("/api/v1/config/actions", Later(api::actions::create)).large().counted(Limit::Config),
+    get("/api/v1/config/actions/{name}", Later(api::actions::detail)),
+    put("/api/v1/config/actions/{name}", Later(api::actions::update)).large().counted(Limit::Config),
+    delete("/api/v1/config/actions/{name}", Later(api::actions::delete)).counted(Limit::Config),
+    get("/api/v1/config/map-color-thresholds", Now(api::map::thresholds)),
+    put("/api/v1/config/map-color-thresholds", Now(api::map::change_thresholds)).counted(Limit::Config),
     // jail_config
     get("/api/v1/config/jails", Later(api::jail_config::list)).asks_daemon(),
     post("/api/v1/config/jails", Later(api::jail_config::create)).asks_daemon().counted(Limit::Config).large(),

@@ -55,16 +55,22 @@ pub fn apply_task(ctx: &Ctx, changes: Vec<FileChange>, scope: Scope) -> Result<A
 /// The job of an apply whose parts are all known.
 pub fn apply_as_job(task: Apply, then: impl FnOnce(&mut Ctx, Applied) -> Result<Response, ApiError> + 'static) -> Job {
     Job::new(Task::Apply(Box::new(task)), move |ctx, outcome: Value| {
-        let applied: Applied = serde_json::from_value(outcome).map_err(ApiError::internal)?;
-        for warning in &applied.warnings {
-            log::warn!("{warning}");
-        }
-        if let Some(stream) = &applied.stream {
-            ctx.store.set_settings(&[(LAST_GOOD, &serde_json::to_string(stream).map_err(ApiError::internal)?)])?;
-        }
+        let applied = applied(ctx, outcome)?;
         then(ctx, applied)
     })
     .detached()
+}
+
+/// What an apply has done, remembered for the next one.
+pub fn applied(ctx: &mut Ctx, outcome: Value) -> Result<Applied, ApiError> {
+    let applied: Applied = serde_json::from_value(outcome).map_err(ApiError::internal)?;
+    for warning in &applied.warnings {
+        log::warn!("{warning}");
+    }
+    if let Some(stream) = &applied.stream {
+        ctx.store.set_settings(&[(LAST_GOOD, &serde_json::to_string(stream).map_err(ApiError::internal)?)])?;
+    }
+    Ok(applied)
 }
 
 /// Where the daemon, its files and its client are.

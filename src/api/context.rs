@@ -1,11 +1,14 @@
 //! The state of the program that handlers work with: settings, database, the daemon and what was last seen of it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::apply::RunTime;
+use crate::conf::{StreamOptions, Tree};
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET, DEFAULT_SESSION_MINUTES};
 use crate::fail2ban::{self, Client, commands::Daemon};
+use crate::geo::Geo;
 use crate::store::{self, Store, settings::Stored};
 
 use super::limits::Limits;
@@ -51,8 +54,16 @@ pub struct Ctx {
     pub snapshot: Snapshot,
     /// The daemon may have started again: what held at run time only is to be set again.
     pub restarted: bool,
+    /// Where fail2ban's database is, as the daemon last said.
+    pub known_database: Option<PathBuf>,
+    /// From addresses to countries.
+    pub geo: Geo,
+    /// Where looking up countries of the archive again goes on: time and number of a row.
+    pub resolve_from: Option<(i64, i64)>,
     /// The general rate limits.
     pub limits: Limits,
+    /// The backends of jails as the files name them, for daemons that do not tell; read again when the snapshot is stale.
+    backends: Option<BTreeMap<String, String>>,
     /// The last timer step did its work.
     pub scheduler_runs: bool,
     /// The name of this machine, in lower case.
@@ -86,7 +97,11 @@ impl Ctx {
     pub fn new(config: Config, store: Store) -> Result<Self, store::Error> {
         let stored = store.stored()?;
         let socket = socket_of(&config, &stored);
+        let geo = Geo::new(config.geoip_database.clone(), config.database.parent().map(Path::to_owned));
         Ok(Self {
+            known_database: None,
+            resolve_from: None,
+            geo,
             daemon: quick_daemon(socket),
             config,
             stored,
@@ -94,6 +109,7 @@ impl Ctx {
             snapshot: Snapshot::default(),
             restarted: false,
             limits: Limits::default(),
+            backends: None,
             scheduler_runs: true,
             host_name: host_name(),
             request_ids: RequestIds::new(),
@@ -107,8 +123,22 @@ impl Ctx {
         if socket != self.fail2ban_socket() {
             self.daemon = quick_daemon(socket);
             self.snapshot = Snapshot::default();
+            self.known_database = None;
         }
         Ok(())
+    }
+
+    /// Where fail2ban's database is: as configured, else as the daemon says now or has said while it answers. `None` where it keeps none.
+    pub fn fail2ban_database(&mut self) -> Result<Option<PathBuf>, fail2ban::Error> {
+        if let Some(path) = &self.config.fail2ban_database {
+            return Ok(Some(path.clone()));
+        }
+        if let Some(path) = self.known_database.as_ref().filter(|_| self.snapshot.online) {
+            return Ok(Some(path.clone()));
+        }
+        let path = self.daemon.database_path()?;
+        self.known_database = path.clone();
+        Ok(path)
     }
 
     /// fail2ban's socket.
@@ -154,6 +184,22 @@ impl Ctx {
     /// Whether setup is done.
     pub fn is_set_up(&self) -> bool {
         self.stored.password_hash.is_some()
+    }
+
+    /// What has been seen of the daemon and its files may be out of date.
+    pub fn expect_changes(&mut self) {
+        self.snapshot.stale = true;
+        self.backends = None;
+    }
+
+    /// The backend the files give a jail; `None` where they cannot be read or do not know it.
+    pub fn backend_in_files(&mut self, jail: &str) -> Option<String> {
+        let directory = &self.config.fail2ban_config;
+        let backends = self.backends.get_or_insert_with(|| {
+            let uses = Tree::load(directory).map(|tree| tree.uses(&StreamOptions::default().version));
+            uses.unwrap_or_default().into_iter().map(|used| (used.jail.to_string(), used.backend)).collect()
+        });
+        backends.get(jail).filter(|backend| !backend.is_empty()).cloned()
     }
 
     /// Looks at the daemon: at most three short commands, and one for each jail before 1.1.0.

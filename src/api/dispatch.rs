@@ -271,6 +271,7 @@ pub fn handle(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     guarded(|| match route.handler {
         Handler::Now(handler) => handler(ctx, request).map(Outcome::Answer),
         Handler::Later(handler) => handler(ctx, request).map(|job| Outcome::Job(Box::new(job))),
+        Handler::Either(handler) => handler(ctx, request),
     })
 }
 

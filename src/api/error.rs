@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 use crate::domain::address::AddressError;
 use crate::domain::names::NameError;
 use crate::fail2ban;
+use crate::fail2ban::database::DatabaseError;
 use crate::jobs::Failure;
+use crate::jobs::patterns::Refusal;
 use crate::server::body::BadBody;
 use crate::server::request::BadHead;
 use crate::server::response::Response;
@@ -169,6 +171,7 @@ impl From<Failure> for ApiError {
             Failure::Conflict(detail) => ApiError::conflict("conflict", detail),
             Failure::CommandFailed(detail) => ApiError::conflict("fail2ban_command_failed", detail),
             Failure::WouldLoseJails(detail) => ApiError::conflict("would_lose_jails", detail),
+            Failure::Refused(refusal) => refusal.into(),
             Failure::Invalid(problem) => {
                 let mut error = ApiError::new(422, "config_validation_failed", problem.to_string());
                 let facts = [("jail", problem.jail), ("file", problem.file), ("reason", Some(problem.reason))];
@@ -180,6 +183,7 @@ impl From<Failure> for ApiError {
             }
             Failure::Files(cause) => ApiError::internal(cause),
             Failure::NotBack(detail) => ApiError::new(503, "fail2ban_not_back", detail),
+            Failure::Database(error) => error.into(),
             Failure::TimedOut => ApiError::busy("It took too long and was given up; try again later."),
             Failure::Crashed => {
                 let mut error = ApiError::busy("The process that worked on it ended without an answer; try again.");
@@ -187,6 +191,56 @@ impl From<Failure> for ApiError {
                 error
             }
         }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let invalid = |detail: &str| ApiError::new(422, "config_validation_failed", detail);
+        match refusal {
+            Refusal::NoFilter => ApiError::not_found("filter_not_found", "There is no filter of this name."),
+            Refusal::NoAction => ApiError::not_found("action_not_found", "There is no action of this name."),
+            Refusal::Log(detail) => ApiError::invalid_field("log_path", detail),
+            Refusal::Exists(name) => {
+                ApiError::conflict("conflict", format!("{name} exists already.")).with("name", name)
+            }
+            Refusal::Shipped(name) => {
+                let detail = format!("{name} has only its shipped file, which is never changed or removed.");
+                ApiError::conflict("conflict", detail).with("name", name)
+            }
+            Refusal::Used(jails) => {
+                let detail = format!("Enabled jails use it: {}.", jails.join(", "));
+                ApiError::conflict("conflict", detail).with("used_by_jails", jails)
+            }
+            Refusal::File(detail) => {
+                let mut error = ApiError::new(500, "internal_error", "A configuration file cannot be read or written.");
+                error.cause = Some(detail);
+                error
+            }
+            Refusal::Configuration(detail) => invalid(&detail),
+            Refusal::Expression { field, detail } => {
+                let error = FieldError { source_field: field, rule: "regex", detail: detail.clone() };
+                invalid(&detail).with("errors", json!([error]))
+            }
+        }
+    }
+}
+
+impl From<DatabaseError> for ApiError {
+    fn from(error: DatabaseError) -> Self {
+        // Where the file lies is for the log; why it cannot be read is the caller's business, too.
+        let detail = match &error {
+            DatabaseError::NotKept => "fail2ban keeps no database; the archive has what was seen of it.",
+            DatabaseError::Absent(_) => {
+                "fail2ban's database is not where it should be: set BANGUI_FAIL2BAN_DATABASE_PATH."
+            }
+            DatabaseError::Unreadable(..) => "fail2ban's database cannot be read by this program.",
+            DatabaseError::Locked => "fail2ban is writing its database; try again shortly.",
+            DatabaseError::Damaged(..) => "fail2ban's database is damaged; fail2ban repairs it when it restarts.",
+        };
+        let mut unreadable = ApiError::new(502, "fail2ban_database_unreadable", detail);
+        unreadable.cause = Some(error.to_string());
+        unreadable
     }
 }
 

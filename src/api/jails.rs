@@ -30,7 +30,7 @@ pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
             "enabled": true,
             "running": true,
             "idle": ctx.store.jail_idle(jail.as_str())?,
-            "backend": backend,
+            "backend": backend.or_else(|| ctx.backend_in_files(jail.as_str())),
             "find_time": limits.find_time,
             "ban_time": limits.ban_time,
             "max_retry": limits.max_retry,
@@ -53,7 +53,8 @@ fn status(counters: &Counters) -> Value {
 /// `GET /api/v1/jails/{name}`
 pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let name: JailName = request.parameter()?;
-    let seen = ctx.daemon.counters(&name)?;
+    let mut seen = ctx.daemon.counters(&name)?;
+    seen.backend = seen.backend.or_else(|| ctx.backend_in_files(name.as_str()));
     let settings = ctx.daemon.jail_settings(&name)?;
     let ignored = ctx.daemon.ignore_list(&name)?;
     let idle = ctx.store.jail_idle(name.as_str())?;
@@ -239,6 +240,7 @@ pub fn banned(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
         search: query.text("search")?,
         page: page.number(),
         page_size: page.size(),
+        geo: ctx.geo.paths(),
     });
     Ok(Job::new(task, |_, answer| Ok(Response::json(200, &answer))))
 }

@@ -1,6 +1,7 @@
 //! Endpoints, one file per router of the contract, and what they all share: the state of the program, the request as
 //! a handler sees it, and the two kinds of handler.
 
+pub mod actions;
 pub mod auth;
 pub mod bans;
 pub mod config;
@@ -8,14 +9,20 @@ pub mod context;
 pub mod dashboard;
 pub mod dispatch;
 pub mod error;
+pub mod filters;
+pub mod geo;
 pub mod health;
+pub mod history;
 pub mod input;
 pub mod jail_config;
 pub mod jail_values;
 pub mod jails;
 pub mod limits;
+pub mod logs;
+pub mod map;
 pub mod meta;
 pub mod paths;
+pub mod regex;
 pub mod server;
 pub mod setup;
 
@@ -27,6 +34,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 pub use self::context::Ctx;
+use self::dispatch::Outcome;
 pub use self::error::ApiError;
 use self::input::{Fields, Query, percent_decode};
 use crate::domain::client::ClientKey;
@@ -43,6 +51,8 @@ pub enum Handler {
     Now(fn(&mut Ctx, &Request) -> Result<Response, ApiError>),
     /// Checks its input on the loop and hands a task to a child process.
     Later(fn(&mut Ctx, &Request) -> Result<Job, ApiError>),
+    /// One or the other, as the request asks.
+    Either(fn(&mut Ctx, &Request) -> Result<Outcome, ApiError>),
 }
 
 impl fmt::Debug for Handler {
@@ -50,6 +60,7 @@ impl fmt::Debug for Handler {
         f.write_str(match self {
             Handler::Now(_) => "Now",
             Handler::Later(_) => "Later",
+            Handler::Either(_) => "Either",
         })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! It reads files and writes to `out`; it needs no daemon and changes nothing.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use crate::conf::{Error, StreamOptions, Tree};
@@ -36,8 +36,10 @@ impl std::error::Error for DumpError {}
 pub fn run(config_dir: &Path, out: &mut dyn Write) -> Result<(), DumpError> {
     let tree = Tree::load(config_dir).map_err(DumpError::Config)?;
     let stream = tree.stream(&StreamOptions::default()).map_err(DumpError::Config)?;
+    // Standard output flushes at every line end, which would be a system call for each command.
+    let mut out = BufWriter::new(out);
     for command in &stream.commands {
-        serde_json::to_writer(&mut *out, command).map_err(|error| DumpError::Output(error.into()))?;
+        serde_json::to_writer(&mut out, command).map_err(|error| DumpError::Output(error.into()))?;
         out.write_all(b"\n").map_err(DumpError::Output)?;
     }
     out.flush().map_err(DumpError::Output)?;

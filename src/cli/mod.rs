@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod dump_config;
+pub mod geo_update;
 pub mod job;
 pub mod serve;
 pub mod set_password;
@@ -15,7 +16,9 @@ use std::path::{Path, PathBuf};
 
 use lexopt::Arg;
 
+use crate::api::setup::{PASSWORD_RULE, is_good_password};
 use crate::config::{Config, SETTINGS};
+use crate::jobs::password::{Hash, secret_form};
 
 /// A failure of a command: one line for people, and the exit code.
 #[derive(Debug, PartialEq, Eq)]
@@ -83,6 +86,13 @@ pub const COMMANDS: &[Command] = &[
         run: set_password::run,
     },
     Command {
+        name: "geo",
+        help: "geo update: fetch a country database and put it where the server looks",
+        options: &[],
+        arguments: true,
+        run: geo_update::run,
+    },
+    Command {
         name: "dump-config",
         help: "print the commands fail2ban's files come to, one a line as JSON",
         options: &[],
@@ -92,6 +102,13 @@ pub const COMMANDS: &[Command] = &[
             dump_config::run(&directory, &mut std::io::stdout().lock())
                 .map_err(|error| Failure::failed(error.to_string()))
         },
+    },
+    Command {
+        name: "test-filter",
+        help: "tell what a filter makes of each line of a log: NAME[options] FILE|-",
+        options: &[("json", false)],
+        arguments: true,
+        run: test_filter::command,
     },
 ];
 
@@ -126,16 +143,23 @@ impl Invocation {
         Config::load(defaults, self.config_file.as_deref(), &environment, &self.settings).map_err(Failure::usage)
     }
 
+    /// The hash of a new master password, which must follow the rule.
+    pub fn new_password_hash(&self) -> Result<String, Failure> {
+        let password = self.password()?;
+        if !is_good_password(&password) {
+            return Err(Failure::failed(format!("this password is not allowed. {PASSWORD_RULE}")));
+        }
+        Ok(Hash { secret: secret_form(&password) }.run())
+    }
+
     /// A password, from `--password-file` or standard input: its first line.
-    pub fn password(&self) -> Result<String, Failure> {
+    fn password(&self) -> Result<String, Failure> {
         let text = match self.option("password-file").filter(|path| *path != "-") {
             Some(path) => {
                 read_limited(&mut std::fs::File::open(path).map_err(|error| cannot_read(Path::new(path), &error))?)
             }
             None => {
-                if std::io::stdin().is_terminal() {
-                    eprintln!("password (it is shown as you type; --password-file FILE avoids that):");
-                }
+                let _hidden = std::io::stdin().is_terminal().then(HiddenInput::start);
                 // The first line only: a person at a terminal need not end the input.
                 let mut line = String::new();
                 std::io::stdin().lock().take(4096).read_line(&mut line).map(|_| line)
@@ -143,6 +167,36 @@ impl Invocation {
         };
         let text = text.map_err(|error| Failure::failed(format!("cannot read the password: {error}")))?;
         Ok(text.lines().next().unwrap_or_default().to_owned())
+    }
+}
+
+/// While it lives, what is typed at the terminal is not shown.
+struct HiddenInput(Option<libc::termios>);
+
+impl HiddenInput {
+    fn start() -> Self {
+        eprint!("Master password: ");
+        // SAFETY: a termios is plain data for which all zeros is a value; the calls read and write that one structure.
+        unsafe {
+            let mut before: libc::termios = std::mem::zeroed();
+            if libc::tcgetattr(0, &mut before) != 0 {
+                return Self(None);
+            }
+            let mut hidden = before;
+            hidden.c_lflag &= !libc::ECHO;
+            libc::tcsetattr(0, libc::TCSANOW, &hidden);
+            Self(Some(before))
+        }
+    }
+}
+
+impl Drop for HiddenInput {
+    fn drop(&mut self) {
+        eprintln!();
+        if let Some(before) = &self.0 {
+            // SAFETY: the structure was filled by tcgetattr.
+            unsafe { libc::tcsetattr(0, libc::TCSANOW, before) };
+        }
     }
 }
 
@@ -226,6 +280,7 @@ fn help() -> String {
     }
     out += "  --config FILE                 settings from a file: key = value lines\n";
     out += "  --password-file FILE          setup and set-password: the password is its first line (standard input)\n";
+    out += "  --json                        test-filter: an object per line instead of a summary\n";
     out += "  --version, --help\n\nEnvironment (arguments win; in a file the key is the name in lower case without BANGUI_):\n";
     for setting in SETTINGS {
         out += &format!("  {:<33} {}\n", setting.variable, setting.help);

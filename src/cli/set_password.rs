@@ -1,19 +1,13 @@
 //! `bangui set-password`: replaces the master password, through the running server or without one.
 
 use super::{Failure, Invocation};
-use crate::api::setup::{PASSWORD_RULE, is_good_password};
-use crate::jobs::password::{Hash, secret_form};
 use crate::main_loop::control::{self, Order};
 use crate::store::{Error, Store};
 
 /// Replaces the password.
 pub fn run(invocation: &Invocation) -> Result<(), Failure> {
     let config = invocation.config()?;
-    let password = invocation.password()?;
-    if !is_good_password(&password) {
-        return Err(Failure::failed(format!("this password is not allowed. {PASSWORD_RULE}")));
-    }
-    let hash = Hash { secret: secret_form(&password) }.run();
+    let hash = invocation.new_password_hash()?;
     match Store::open(&config.database) {
         Ok(mut store) => {
             let stored = store.stored().map_err(|error| Failure::failed(error.to_string()))?;

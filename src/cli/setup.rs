@@ -2,8 +2,6 @@
 //! socket are those of the settings, where they were given.
 
 use super::{Failure, Invocation};
-use crate::api::setup::{PASSWORD_RULE, is_good_password};
-use crate::jobs::password::{Hash, secret_form};
 use crate::main_loop::control::{self, Order};
 use crate::store::{Error, Store};
 
@@ -12,11 +10,7 @@ const ALREADY: &str = "setup has been done already; bangui set-password replaces
 /// Completes setup.
 pub fn run(invocation: &Invocation) -> Result<(), Failure> {
     let config = invocation.config()?;
-    let password = invocation.password()?;
-    if !is_good_password(&password) {
-        return Err(Failure::failed(format!("this password is not allowed. {PASSWORD_RULE}")));
-    }
-    let hash = Hash { secret: secret_form(&password) }.run();
+    let hash = invocation.new_password_hash()?;
     let timezone = config.timezone.clone();
     let fail2ban_socket = config.fail2ban_socket.as_ref().map(|path| path.to_string_lossy().into_owned());
     match Store::open(&config.database) {

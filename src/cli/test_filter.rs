@@ -1,11 +1,16 @@
 //! `bangui test-filter`: what a filter as a whole makes of each line of a log.
 //!
-//! Takes the filter as plain text from whoever read the configuration. Memory stays bounded whatever the log: lines are read one
+//! `command` reads the filter from the configuration, `run` does the test. Memory stays bounded whatever the log: lines are read one
 //! by one, and what is longer than the limit of `pattern` is cut and reported as too long.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
 
+use super::{Failure, Invocation};
+use crate::conf::{self, Tree};
+use crate::domain::names::ConfName;
 use crate::pattern::date::Clock;
 use crate::pattern::{Filter, FilterDefinition, FilterError, LineReport, MAX_TEXT_BYTES, Outcome, Warning, warnings};
 
@@ -53,6 +58,37 @@ pub struct Counts {
     pub harmless: usize,
     /// The rest.
     pub missed: usize,
+}
+
+/// `bangui test-filter NAME[options] [--json] FILE|-`
+pub fn command(invocation: &Invocation) -> Result<(), Failure> {
+    let [called, file] = invocation.arguments.as_slice() else {
+        return Err(Failure::usage("test-filter takes a filter and a log: bangui test-filter NAME[options] FILE|-"));
+    };
+    let definition = definition(&invocation.config()?.fail2ban_config, called)?;
+    let json = invocation.option("json").is_some();
+    let mut output = io::stdout().lock();
+    let done = if file == "-" {
+        run(&definition, Clock::system(), json, &mut io::stdin().lock(), &mut output)
+    } else {
+        let log = File::open(file).map_err(|error| super::cannot_read(Path::new(file), &error))?;
+        run(&definition, Clock::system(), json, &mut BufReader::new(log), &mut output)
+    };
+    match done {
+        // A reader that left early, such as `head`, has seen enough.
+        Err(TestError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map(drop).map_err(|error| Failure::failed(error.to_string())),
+    }
+}
+
+/// The filter that the configuration in `directory` has for `sshd` or `sshd[mode=aggressive]`.
+fn definition(directory: &Path, called: &str) -> Result<FilterDefinition, Failure> {
+    let wrong = |reason: String| Failure::usage(format!("{called:?} names no filter: {reason}"));
+    let invocation = conf::invocation(called).map_err(wrong)?;
+    invocation.name.parse::<ConfName>().map_err(|error| wrong(error.to_string()))?;
+    let failed = |error: conf::Error| Failure::failed(error.to_string());
+    let view = Tree::load(directory).and_then(|tree| tree.filter(&invocation, "auto")).map_err(failed)?;
+    view.filter_definition().map_err(Failure::failed)
 }
 
 /// Tests every line of `input` and writes the result: with `json` an object per line, else a summary.
@@ -234,7 +270,7 @@ mod tests {
         assert_eq!(objects[0]["host"], "192.0.2.1");
         assert_eq!(objects[1]["failregex"], 1);
         assert_eq!((&objects[2]["ignored"], &objects[2]["matched"]), (&true.into(), &false.into()));
-        assert_eq!(objects[0]["timestamp"], 1_124_010_000.0);
+        assert_eq!(objects[0]["timestamp"], "2005-08-14T09:00:00Z");
         for name in ["line", "matched", "host", "groups", "timestamp", "ignored"] {
             assert!(objects.iter().all(|object| object.get(name).is_some()), "{name}");
         }

@@ -287,3 +287,25 @@ fn leftovers_of_a_killed_process_are_removed_and_never_read() {
     folder.remove_leftovers().unwrap();
     assert_eq!(fs::read_dir(root.path().join("jail.d")).unwrap().count(), 2);
 }
+
+#[test]
+fn a_missing_directory_is_made_only_when_asked() {
+    let root = tempfile::tempdir().unwrap();
+    assert!(Folder::open(root.path(), "jail.d").is_err());
+    Folder::open_or_create(root.path(), "jail.d").unwrap();
+    Folder::open_or_create(root.path(), "jail.d").unwrap();
+    assert!(Folder::open_or_create(root.path(), "a/b").is_err());
+    fs::write(root.path().join("file"), "").unwrap();
+    assert!(Folder::open_or_create(root.path(), "file").is_err());
+}
+
+#[test]
+fn a_file_that_is_no_configuration_is_not_edited() {
+    let (_root, folder) = folder();
+    for (bytes, line) in [(&b"[a]\nx=1\n\xff\n"[..], 3), (b"[a]\nx=1\nx=2\n", 3), (b"x=1\n", 1)] {
+        folder.replace("x.local", bytes).unwrap();
+        let saved = folder.read("x.local").unwrap().unwrap();
+        let error = saved.document(&folder.path_of("x.local")).unwrap_err();
+        assert!(error.to_string().contains(&format!("x.local:{line}: ")), "{error}");
+    }
+}

@@ -260,12 +260,16 @@ impl Loader {
             Some(Some(bytes)) => Ok(bytes.clone()),
             Some(None) => Err(std::io::ErrorKind::NotFound.into()),
             None => {
-                // A FIFO or a device would hold the reader for ever.
-                if !fs::metadata(file)?.is_file() {
+                // Opening a FIFO or a device would hold the reader for ever.
+                let about = fs::metadata(file)?;
+                if !about.is_file() {
                     return Err(std::io::Error::other("not a regular file"));
                 }
-                let mut bytes = Vec::new();
-                fs::File::open(file)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+                // One byte more than the size, so that the end is seen without growing.
+                let size = about.len().min(MAX_FILE) + 1;
+                let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+                let mut limited = fs::File::open(file)?.take(MAX_FILE + 1);
+                limited.read_to_end(&mut bytes)?;
                 Ok(bytes)
             }
         }

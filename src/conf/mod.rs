@@ -18,6 +18,7 @@ mod ordered;
 mod params;
 mod stream;
 mod tags;
+mod testing;
 pub mod time;
 mod tree;
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use layers::{MAX_FILE, Overlay, Warning};
 pub use ordered::Ordered;
 pub use params::{Invocation, invocation, invocations, words};
 pub use stream::{Stream, StreamOptions};
+pub use testing::lines;
 pub use tree::Tree;
 pub use value::{Command, Value};
 pub use version::Version;

@@ -44,7 +44,9 @@ impl<V> Ordered<V> {
         if self.items.len() > LINEAR {
             return self.index.get(key).copied();
         }
-        self.items.iter().position(|(own, _)| **own == *key)
+        // Keys of one map often share length and beginning, seldom also the last byte.
+        let last = key.as_bytes().last();
+        self.items.iter().position(|(own, _)| own.len() == key.len() && own.as_bytes().last() == last && **own == *key)
     }
 
     /// The value of a key.

@@ -97,6 +97,8 @@ pub struct JailUse {
     pub filter: Option<String>,
     /// The names of its actions.
     pub actions: Vec<String>,
+    /// Its backend: `auto`, `polling`, `pyinotify`, `systemd`.
+    pub backend: String,
 }
 
 /// Every option of a section, own ones first, then those of `[DEFAULT]`.
@@ -200,6 +202,7 @@ pub(super) fn jail_use(config: &Config, name: &Rc<str>) -> JailUse {
         enabled: super::value::boolean(&text_of(config, name, "enabled")),
         filter: filter.map(|called| called.name),
         actions: actions.map(|called| called.name).collect(),
+        backend: text_of(config, name, "backend"),
     }
 }
 

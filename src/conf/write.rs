@@ -11,6 +11,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::document::Document;
 use super::error::Error;
 use super::layers::MAX_FILE;
 
@@ -37,6 +38,20 @@ pub struct Saved {
     pub group: u32,
 }
 
+impl Saved {
+    /// The content as a document; `path` is for the message when it is none.
+    pub fn document(&self, path: &str) -> Result<Document, Error> {
+        let failed = |line, message: String| Error::Syntax { file: path.to_owned(), line, message };
+        let text = std::str::from_utf8(&self.bytes).map_err(|error| {
+            let before = &self.bytes[..error.valid_up_to()];
+            let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+            let line = u32::try_from(line).unwrap_or(u32::MAX);
+            failed(line, "a byte that is not UTF-8; fail2ban passes over the whole file".to_owned())
+        })?;
+        Document::parse(text).map_err(|fault| failed(fault.line, fault.message))
+    }
+}
+
 impl Folder {
     /// Opens the directory `name` below `base`. It must belong to root or to us and not be writable for everybody, and
     /// so must a symbolic link in its place, which some container images use.
@@ -58,6 +73,18 @@ impl Folder {
             )));
         }
         Ok(Folder { directory, path })
+    }
+
+    /// Like [`Folder::open`], but makes the directory (0755) when it is missing.
+    pub fn open_or_create(base: &Path, name: &str) -> Result<Folder, Error> {
+        let path = format!("{}/{name}", base.display());
+        let failed = |source| Error::io("create directory", &path, source);
+        let parent = File::open(base).map_err(failed)?;
+        match make_at(&parent, name, 0o755) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => other.and_then(|()| parent.sync_all()).map_err(failed)?,
+        }
+        Folder::open(base, name)
     }
 
     /// The path of a file in it, for messages.
@@ -206,6 +233,12 @@ fn open_at(directory: &File, name: &str, flags: libc::c_int, mode: u32) -> io::R
     let opened = checked(opened)?;
     // SAFETY: openat has just returned this descriptor, and nobody else owns it.
     Ok(unsafe { File::from_raw_fd(opened) })
+}
+
+fn make_at(directory: &File, name: &str, mode: u32) -> io::Result<()> {
+    let name = c_name(name)?;
+    // SAFETY: the descriptor is open while `directory` is borrowed, and the name ends in a NUL.
+    checked(unsafe { libc::mkdirat(directory.as_raw_fd(), name.as_ptr(), mode) }).map(drop)
 }
 
 fn rename_at(directory: &File, from: &str, to: &str) -> io::Result<()> {

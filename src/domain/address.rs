@@ -228,14 +228,6 @@ impl fmt::Display for IpOrNet {
     }
 }
 
-/// What counts as one client: an IPv4 address, or the /64 an IPv6 address lies in, since that is what one subscriber gets at least.
-pub fn client_key(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-        v4 => v4,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -422,13 +414,5 @@ mod tests {
         ] {
             assert!(net(text).is_public(), "{text}");
         }
-    }
-
-    #[test]
-    fn an_ipv6_subscriber_is_one_client() {
-        let key = |text: &str| client_key(text.parse().unwrap()).to_string();
-        assert_eq!(key("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-        assert_eq!(key("192.0.2.1"), "192.0.2.1");
-        assert_eq!(key("::ffff:192.0.2.1"), "192.0.2.1");
     }
 }

@@ -1,1 +1,199 @@
-//! From an address to a country.
+//! From an address to a country and a network operator, by local database files. Nobody is asked over the network here, and private
+//! and reserved addresses are never looked up.
+
+pub mod countries;
+pub mod file;
+#[cfg(test)]
+pub(crate) mod writer;
+
+use std::cell::Cell;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use crate::domain::address::IpOrNet;
+use crate::domain::history::Country;
+
+use self::file::{GeoFile, Identity, MAX_BYTES};
+
+/// Where packages and the update tools of the makers put their files.
+const DIRECTORIES: &[&str] =
+    &["/var/lib/GeoIP", "/usr/share/GeoIP", "/usr/local/share/GeoIP", "/usr/local/var/GeoIP", "/usr/share/geoip"];
+/// Names of files that know countries, the most precise first.
+const COUNTRY_FILES: &[&str] = &[
+    "country.mmdb",
+    "GeoLite2-Country.mmdb",
+    "GeoIP2-Country.mmdb",
+    "GeoLite2-City.mmdb",
+    "GeoIP2-City.mmdb",
+    "dbip-country-lite.mmdb",
+    "dbip-city-lite.mmdb",
+    "ipinfo_lite.mmdb",
+    "country_asn.mmdb",
+    "geo-whois-asn-country.mmdb",
+];
+/// Names of files that know operators.
+const ASN_FILES: &[&str] = &["asn.mmdb", "GeoLite2-ASN.mmdb", "dbip-asn-lite.mmdb"];
+
+/// Why a database file cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GeoError {
+    /// The system does not let us read it.
+    Unreadable(PathBuf, String),
+    /// Nothing that large is mapped.
+    TooLarge(PathBuf),
+    /// It is no MMDB file, or a damaged one.
+    Damaged(PathBuf, String),
+}
+
+impl fmt::Display for GeoError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GeoError::Unreadable(path, why) => {
+                write!(f, "cannot read {}: {why}; check its owner and mode", path.display())
+            }
+            GeoError::TooLarge(path) => {
+                write!(f, "{} is larger than {} MiB; use a country database", path.display(), MAX_BYTES >> 20)
+            }
+            GeoError::Damaged(path, why) => {
+                write!(f, "{} is no sound MMDB file ({why}); fetch it again: bangui geo update", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for GeoError {}
+
+/// What is known of where an address is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The country.
+    pub country: Option<Country>,
+    /// The network, like `AS3320`.
+    pub asn: Option<String>,
+    /// Who runs the network.
+    pub org: Option<String>,
+}
+
+impl Place {
+    fn is_known(&self) -> bool {
+        *self != Place::default()
+    }
+}
+
+/// The database files in use.
+#[derive(Debug, Default)]
+pub struct Geo {
+    /// The file that was named, or nothing: then the usual places are looked in.
+    given: Option<PathBuf>,
+    /// A directory of our own to look in first.
+    own: Option<PathBuf>,
+    files: Vec<GeoFile>,
+    /// What the last look found, so that a bad file is complained of once.
+    seen: Vec<(PathBuf, Identity)>,
+    hits: Cell<u64>,
+    misses: Cell<u64>,
+}
+
+impl Geo {
+    /// Opens what there is. `given` is the file of the settings, `own` the directory `bangui geo update` writes to.
+    pub fn new(given: Option<PathBuf>, own: Option<PathBuf>) -> Geo {
+        let mut geo = Geo { given, own, ..Geo::default() };
+        geo.refresh();
+        geo
+    }
+
+    /// Opens exactly these; what cannot be opened is left out. For a child process.
+    pub fn open(paths: &[PathBuf]) -> Geo {
+        Geo { files: paths.iter().filter_map(|path| GeoFile::open(path).ok()).collect(), ..Geo::default() }
+    }
+
+    /// Looks whether the files have changed, and opens them again if so: true then. Costs a few calls of `stat`.
+    pub fn refresh(&mut self) -> bool {
+        let found: Vec<(PathBuf, Identity)> =
+            self.candidates().into_iter().filter_map(|path| Identity::of(&path).map(|id| (path, id))).collect();
+        if found == self.seen {
+            return false;
+        }
+        let open = |(path, _): &(PathBuf, Identity)| match GeoFile::open(path) {
+            Ok(file) => Some(file),
+            Err(error) => {
+                log::warn!("{error}");
+                None
+            }
+        };
+        let files: Vec<GeoFile> = found.iter().filter_map(open).collect();
+        // A file caught half-written leaves the map of the old one in use, where that was replaced and not cut.
+        if !files.is_empty() || found.is_empty() || !self.files.iter().all(GeoFile::is_whole) {
+            self.files = files;
+        }
+        self.seen = found;
+        true
+    }
+
+    /// The paths to open: the country file and the operators' file.
+    fn candidates(&self) -> Vec<PathBuf> {
+        let directories = || self.own.iter().map(PathBuf::as_path).chain(DIRECTORIES.iter().map(Path::new));
+        let first = |names: &[&str]| {
+            directories().flat_map(|at| names.iter().map(move |name| at.join(name))).find(|path| path.is_file())
+        };
+        let country = self.given.clone().or_else(|| first(COUNTRY_FILES));
+        country.into_iter().chain(first(ASN_FILES)).collect()
+    }
+
+    /// The files in use.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.files.iter().map(|file| file.path().to_owned()).collect()
+    }
+
+    /// The first file in use.
+    pub fn file(&self) -> Option<&GeoFile> {
+        self.files.first()
+    }
+
+    /// What identifies the files in use, for a note of what was resolved by them.
+    pub fn fingerprint(&self) -> String {
+        let one = |file: &GeoFile| format!("{}@{}:{:?}", file.path().display(), file.built_at(), file.identity());
+        self.files.iter().map(one).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Lookups that found something, and that did not.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.hits.get(), self.misses.get())
+    }
+
+    /// Whether an address is looked up at all: those of private and reserved networks never are.
+    pub fn is_eligible(address: &IpOrNet) -> bool {
+        address.is_public()
+    }
+
+    /// Where an address is. A network counts as its first address.
+    pub fn look_up(&self, address: &IpOrNet) -> Place {
+        if !Geo::is_eligible(address) {
+            return Place::default();
+        }
+        let place = self.ask_files(address.address());
+        let count = if place.is_known() { &self.hits } else { &self.misses };
+        count.set(count.get() + 1);
+        place
+    }
+
+    /// The same for a text, which may be no address at all.
+    pub fn look_up_text(&self, text: &str) -> Place {
+        text.parse().map_or_else(|_| Place::default(), |address| self.look_up(&address))
+    }
+
+    fn ask_files(&self, address: IpAddr) -> Place {
+        let mut place = Place::default();
+        for file in &self.files {
+            let found = file.look_up(address);
+            place.country = place.country.or(found.country);
+            place.asn = place.asn.or(found.asn);
+            place.org = place.org.or(found.org);
+        }
+        place
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -11,11 +11,13 @@ use serde_json::{Value, json};
 use super::Failure;
 use super::frames::FrameWriter;
 use crate::domain::address::IpOrNet;
+use crate::domain::history::Country;
 use crate::domain::names::JailName;
 use crate::domain::page::Page;
 use crate::domain::time::rfc3339;
 use crate::fail2ban::database::{BanTimes, Database};
 use crate::fail2ban::{Client, Daemon, Error};
+use crate::geo::Geo;
 
 /// How long a daemon that is free may take to say so.
 const ANSWERS: Duration = Duration::from_secs(2);
@@ -124,6 +126,8 @@ pub struct List {
     pub database: Option<PathBuf>,
     /// One jail only.
     pub jail: Option<String>,
+    /// Files that know countries.
+    pub geo: Vec<PathBuf>,
 }
 
 /// `ActiveBan` of the contract.
@@ -134,7 +138,7 @@ struct ActiveBan<'a> {
     banned_at: Option<String>,
     expires_at: Option<String>,
     ban_count: i64,
-    country: Option<&'a str>,
+    country: Option<Country>,
 }
 
 impl List {
@@ -150,6 +154,7 @@ impl List {
             None => daemon.jail_names()?,
         };
         let times = Times::read(self.database, only.as_ref(), &mut daemon);
+        let geo = Geo::open(&self.geo);
         let mut total = 0_u64;
         let mut broken = None;
         write(out, br#"{"items":["#, &mut broken);
@@ -159,7 +164,8 @@ impl List {
                     write(out, b",", &mut broken);
                 }
                 total += 1;
-                if let Err(error) = serde_json::to_writer(&mut *out, &ActiveBan::new(ip, jail, times.of(jail, ip))) {
+                let ban = ActiveBan::new(ip, jail, times.of(jail, ip), &geo);
+                if let Err(error) = serde_json::to_writer(&mut *out, &ban) {
                     broken = Some(error.to_string());
                 }
             });
@@ -182,14 +188,14 @@ fn write(out: &mut FrameWriter<'_>, bytes: &[u8], broken: &mut Option<String>) {
 }
 
 impl<'a> ActiveBan<'a> {
-    fn new(ip: &'a str, jail: &'a JailName, times: Option<&BanTimes>) -> Self {
+    fn new(ip: &'a str, jail: &'a JailName, times: Option<&BanTimes>, geo: &Geo) -> Self {
         Self {
             ip,
             jail: jail.as_str(),
             banned_at: times.map(|times| rfc3339(times.banned_at)),
             expires_at: times.and_then(BanTimes::ends_at).map(rfc3339),
             ban_count: times.map_or(1, |times| times.count.max(1)),
-            country: None,
+            country: geo.look_up_text(ip).country,
         }
     }
 }
@@ -240,6 +246,8 @@ pub struct PageOf {
     pub page: u32,
     /// Its rows at most.
     pub page_size: u32,
+    /// Files that know countries.
+    pub geo: Vec<PathBuf>,
 }
 
 impl PageOf {
@@ -265,8 +273,9 @@ impl PageOf {
         let times = open_database(self.database, &mut daemon)
             .and_then(|database| database.times_of(jail.as_str(), &texts).ok())
             .unwrap_or_else(|| vec![None; texts.len()]);
+        let geo = Geo::open(&self.geo);
         let items: Vec<_> =
-            texts.iter().zip(&times).map(|(ip, times)| ActiveBan::new(ip, &jail, times.as_ref())).collect();
+            texts.iter().zip(&times).map(|(ip, times)| ActiveBan::new(ip, &jail, times.as_ref(), &geo)).collect();
         Ok(json!({ "items": items, "pagination": page.describe(found) }))
     }
 }

@@ -5,10 +5,16 @@
 pub mod apply;
 pub mod bans;
 pub mod children;
+pub mod definitions;
+pub mod edits;
 pub mod frames;
+pub mod history;
 pub mod jail_config;
+pub mod logs;
 pub mod password;
+pub mod patterns;
 pub mod service;
+pub mod tail;
 
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -18,6 +24,7 @@ use serde_json::Value;
 
 use self::frames::FrameWriter;
 use crate::fail2ban;
+use crate::fail2ban::database::DatabaseError;
 use crate::fail2ban::restart::RestartError;
 
 /// Which of the few children at a time a task counts against.
@@ -52,6 +59,8 @@ pub enum Task {
     Apply(Box<crate::apply::Apply>),
     /// Undo an apply that died.
     Recover(apply::Recover),
+    /// Ask fail2ban's database about the past.
+    AskHistory(history::Ask),
     /// Set values in a running jail.
     SetValues(Box<apply::SetValues>),
     /// Set values again after a restart of the daemon.
@@ -62,6 +71,18 @@ pub enum Task {
     Restart(service::Restart),
     /// Stop a jail.
     StopJail(service::StopJail),
+    /// Show filters or actions.
+    ShowDefinitions(definitions::Show),
+    /// Change a filter or an action.
+    EditDefinition(Box<edits::EditDefinition>),
+    /// Test a whole filter.
+    TestFilter(patterns::TestFilter),
+    /// Try one expression on one line.
+    TestRegex(patterns::TestRegex),
+    /// Try one expression on the end of a log.
+    PreviewLog(patterns::PreviewLog),
+    /// Read the end of a log.
+    ReadLog(logs::ReadLog),
 }
 
 /// Why a child did not do it.
@@ -71,6 +92,8 @@ pub enum Failure {
     Fail2ban(fail2ban::Error),
     /// The request contradicts the state of things: the text says how.
     Conflict(String),
+    /// fail2ban's database cannot be read.
+    Database(DatabaseError),
     /// It took longer than it may.
     TimedOut,
     /// The child ended without an answer: it crashed, or was killed for memory.
@@ -81,6 +104,8 @@ pub enum Failure {
     WouldLoseJails(String),
     /// Restart: the daemon did not come back.
     NotBack(String),
+    /// What was asked for cannot be done with what there is.
+    Refused(patterns::Refusal),
     /// The change would make the configuration wrong.
     Invalid(crate::apply::Problem),
     /// Files cannot be read or written; the text says which and why.
@@ -96,6 +121,12 @@ impl From<RestartError> for Failure {
     }
 }
 
+impl From<DatabaseError> for Failure {
+    fn from(error: DatabaseError) -> Self {
+        Failure::Database(error)
+    }
+}
+
 impl From<fail2ban::Error> for Failure {
     fn from(error: fail2ban::Error) -> Self {
         Failure::Fail2ban(error)
@@ -107,6 +138,8 @@ impl Task {
     pub fn lane(&self) -> Lane {
         match self {
             Task::HashPassword(_) | Task::VerifyPassword(_) => Lane::Password,
+            Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Lane::General,
+            Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::AskHistory(_) => Lane::General,
             Task::JailConfigs(_) => Lane::General,
             _ => Lane::Daemon,
         }
@@ -117,17 +150,19 @@ impl Task {
         match self {
             Task::HashPassword(_) | Task::VerifyPassword(_) | Task::JailConfigs(_) => Duration::from_secs(30),
             Task::Ban(_) | Task::Unban(_) => Duration::from_secs(70),
-            Task::ListBans(_) | Task::PageOfBans(_) => Duration::from_secs(60),
+            // A load, and another one to undo it.
+            Task::Apply(_) | Task::EditDefinition(_) | Task::Recover(_) => Duration::from_secs(400),
+            Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Duration::from_secs(20),
+            Task::ReadLog(_) | Task::ShowDefinitions(_) => Duration::from_secs(20),
+            Task::ListBans(_) | Task::PageOfBans(_) | Task::AskHistory(_) => Duration::from_secs(60),
             Task::SetValues(_) | Task::SetAgain(_) => Duration::from_secs(60),
             Task::Restart(_) | Task::StopJail(_) => Duration::from_secs(180),
-            // A load, and another one to undo it.
-            Task::Apply(_) | Task::Recover(_) => Duration::from_secs(400),
         }
     }
 
     /// Whether it changes the configuration: one at a time, and none waits.
     pub fn applies(&self) -> bool {
-        matches!(self, Task::Apply(_) | Task::Recover(_) | Task::SetValues(_))
+        matches!(self, Task::Apply(_) | Task::EditDefinition(_) | Task::Recover(_) | Task::SetValues(_))
     }
 
     fn run(self, out: &mut FrameWriter<'_>) -> Result<Value, Failure> {
@@ -143,8 +178,15 @@ impl Task {
             Task::JailConfigs(task) => task.run(),
             Task::SetAgain(task) => task.run(),
             Task::SetValues(task) => task.run(),
+            Task::AskHistory(task) => task.run(),
             Task::Restart(task) => task.run(),
             Task::StopJail(task) => task.run(),
+            Task::EditDefinition(task) => task.run(),
+            Task::ShowDefinitions(task) => task.run(),
+            Task::TestFilter(task) => task.run(),
+            Task::TestRegex(task) => task.run(),
+            Task::PreviewLog(task) => task.run(),
+            Task::ReadLog(task) => task.run(),
         }
     }
 }

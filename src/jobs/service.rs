@@ -12,7 +12,7 @@ use crate::fail2ban::reload::Installation;
 use crate::fail2ban::restart;
 
 /// How long the daemon may take to stop a jail: each ban is lifted by its action.
-const CHANGES: Duration = Duration::from_secs(120);
+pub(super) const CHANGES: Duration = Duration::from_secs(120);
 
 /// Stop a jail.
 #[derive(Debug, Serialize, Deserialize)]

@@ -79,7 +79,7 @@ impl Control {
     }
 
     /// Serves whoever waits. Callers are ours, so each is waited for, briefly.
-    pub fn serve(&mut self, ctx: &mut Ctx) {
+    pub fn serve(&self, ctx: &mut Ctx) {
         while let Ok((stream, _)) = self.listener.accept() {
             // SAFETY: the descriptor was just accepted, and `stream` gives it up here.
             let stream = unsafe { std::os::fd::FromRawFd::from_raw_fd(std::os::fd::IntoRawFd::into_raw_fd(stream)) };

@@ -3,6 +3,7 @@
 
 use std::io::ErrorKind;
 use std::os::fd::RawFd;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
@@ -19,7 +20,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub struct DaemonWatch {
     /// The connection registered, and which of the client's connections it is: descriptors are used again.
-    watched: Option<(RawFd, u64)>,
+    watched: Option<(PathBuf, RawFd, u64)>,
     /// The daemon did not answer in time, and is left alone until a ping says that it is back.
     hangs: bool,
     probe: Option<Probe>,
@@ -30,10 +31,10 @@ impl DaemonWatch {
     /// Keeps up with the client: registers its present connection, and pings while the daemon does not answer.
     pub fn follow(&mut self, ctx: &mut Ctx, registry: &Registry) {
         let client = ctx.daemon.client_mut();
-        let present = client.as_raw_fd().map(|fd| (fd, client.connections()));
+        let present = client.as_raw_fd().map(|fd| (client.path().to_owned(), fd, client.connections()));
         if present != self.watched {
             // A closed descriptor has left the poll by itself.
-            self.watched = present.filter(|(fd, _)| {
+            self.watched = present.filter(|(_, fd, _)| {
                 let registered = registry.register(&mut SourceFd(fd), Source::Daemon.token(), Interest::READABLE);
                 registered.is_ok()
             });
@@ -59,15 +60,15 @@ impl DaemonWatch {
 
     /// It answers again, or can be told not to be there: commands may be sent.
     fn is_back(&mut self, ctx: &mut Ctx) {
-        *self = Self { watched: self.watched, ..Self::default() };
+        *self = Self { watched: self.watched.take(), ..Self::default() };
         ctx.daemon.client_mut().end_rest();
-        ctx.snapshot.stale = true;
+        ctx.expect_changes();
     }
 
     /// Something came on the idle connection: the daemon has closed it, for nothing was asked.
     pub fn on_connection_event(&mut self, ctx: &mut Ctx) {
         if ctx.daemon.client_mut().drop_if_closed() {
-            ctx.snapshot.stale = true;
+            ctx.expect_changes();
             ctx.restarted = true;
         }
     }

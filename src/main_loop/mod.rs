@@ -1,30 +1,32 @@
 //! The loop that joins everything: it waits for the first of all things that can happen, and passes each to whom it
 //! concerns. One thread; whatever may take long is a child process, and its outcome is one more thing that happens.
 
+mod archive;
 pub mod control;
 mod daemon;
+mod mend;
 mod probe;
+mod signals;
 mod timers;
 
 use std::collections::HashMap;
 use std::io;
-use std::os::unix::net::UnixStream as StdUnixStream;
 use std::time::{Duration, Instant};
 
-use mio::net::UnixStream;
-use mio::{Events, Interest, Poll};
+use mio::{Events, Poll};
 use serde_json::Value;
 use tiny_http::Method;
 
 use self::control::Control;
 use self::daemon::DaemonWatch;
+use self::signals::Signals;
 use self::timers::Timers;
 use crate::api::dispatch::{self, Outcome};
 use crate::api::{Admitted, ApiError, Ctx, Finish, Job, Request, Then};
 use crate::fail2ban;
 use crate::jobs::children::{Children, Full, TaskId};
 use crate::jobs::frames::Frame;
-use crate::jobs::{Failure, Lane, Task, apply};
+use crate::jobs::{Failure, Lane};
 use crate::server::listen::{Address, Listener};
 use crate::server::response::Response;
 use crate::server::token::{Slot, Source};
@@ -79,10 +81,11 @@ pub struct MainLoop {
     parked: Vec<Parked>,
     watch: DaemonWatch,
     timers: Timers,
-    control: Control,
+    /// `None` where no socket can be made beside the database; then the other commands need the server stopped.
+    control: Option<Control>,
+    signals: Signals,
     /// Undoes an apply that died; no other one may begin meanwhile.
     recovery: Option<TaskId>,
-    signals: UnixStream,
     stopping: Option<Instant>,
 }
 
@@ -100,13 +103,11 @@ impl MainLoop {
             eprintln!("listening on {}", listener.describe());
         }
         let connections = Connections::new(listeners, SECURITY_HEADERS, trusts);
-        let prepare = || -> io::Result<(Poll, UnixStream, Control)> {
-            let poll = Poll::new()?;
-            let signals = signals()?;
-            let control = Control::open(ctx.store.path())?;
-            Ok((poll, signals, control))
-        };
-        let (poll, signals, control) = prepare().map_err(|error| format!("cannot start: {error}"))?;
+        let prepare = || -> io::Result<(Poll, Signals)> { Ok((Poll::new()?, Signals::catch()?)) };
+        let (poll, signals) = prepare().map_err(|error| format!("cannot start: {error}"))?;
+        let control = Control::open(ctx.store.path())
+            .inspect_err(|error| log::warn!("no control socket beside the database: {error}"))
+            .ok();
         Ok(Self {
             poll,
             connections,
@@ -152,8 +153,8 @@ impl MainLoop {
     fn register(&mut self) -> io::Result<()> {
         let registry = self.poll.registry();
         self.connections.register(registry)?;
-        registry.register(&mut self.signals, Source::Signal.token(), Interest::READABLE)?;
-        self.control.register(registry)
+        self.signals.register(registry)?;
+        self.control.as_mut().map_or(Ok(()), |control| control.register(registry))
     }
 
     fn on_event(&mut self, event: &mio::event::Event) {
@@ -164,8 +165,12 @@ impl MainLoop {
             Some(Source::ChildInput(slot)) => self.children.on_input_ready(slot),
             Some(Source::Daemon) => self.watch.on_connection_event(&mut self.ctx),
             Some(Source::Probe) => self.watch.on_probe_event(&mut self.ctx),
-            Some(Source::Control) => self.control.serve(&mut self.ctx),
-            Some(Source::Signal) => self.stop(),
+            Some(Source::Control) => {
+                if let Some(control) = &self.control {
+                    control.serve(&mut self.ctx);
+                }
+            }
+            Some(Source::Signal) => self.on_signal(),
             None => {}
         }
     }
@@ -374,25 +379,6 @@ impl MainLoop {
         }
     }
 
-    /// Has a child undo the apply that a killed process has left half done, where there is one.
-    fn recover(&mut self) {
-        let journal = self.ctx.apply_journal();
-        if self.recovery.is_none() && journal.exists() {
-            log::warn!("an apply was interrupted and is being undone");
-            let task = Task::Recover(apply::Recover { journal });
-            self.recovery = self.children.submit(task, true, Instant::now()).ok();
-            self.children.start_waiting(self.poll.registry());
-        }
-    }
-
-    fn after_recovery(&mut self, outcome: &Result<Value, Failure>) {
-        match outcome {
-            Ok(_) => log::info!("the interrupted apply is undone"),
-            Err(failure) => log::error!("the interrupted apply cannot be undone, restart to try again: {failure:?}"),
-        }
-        self.after_daemon_task(outcome.as_ref().err());
-    }
-
     /// A child has had the daemon: what we know of it is out of date, or it hangs, and others need not find out one by one.
     fn after_daemon_task(&mut self, failure: Option<&Failure>) {
         match failure {
@@ -400,7 +386,7 @@ impl MainLoop {
                 self.ctx.daemon.client_mut().begin_rest();
                 self.children.fail_waiting(Lane::Daemon, &Failure::Fail2ban(error.clone()));
             }
-            _ => self.ctx.snapshot.stale = true,
+            _ => self.ctx.expect_changes(),
         }
     }
 
@@ -456,18 +442,13 @@ impl MainLoop {
         self.watch.follow(&mut self.ctx, self.poll.registry());
     }
 
-    /// The daemon was away: a child sets again what it cannot have kept. What it refuses is in its own log.
-    fn set_again(&mut self) {
-        self.ctx.restarted = false;
-        match self.ctx.run_time() {
-            Ok(run_time) if run_time.is_empty() => {}
-            Ok(run_time) => {
-                let task = Task::SetAgain(apply::SetAgain { socket: self.ctx.fail2ban_socket().to_owned(), run_time });
-                // Where no place is left, the next notice of a restart does it.
-                let _ = self.children.submit(task, true, Instant::now());
-                self.children.start_waiting(self.poll.registry());
-            }
-            Err(error) => log::warn!("{error}"),
+    fn on_signal(&mut self) {
+        if self.signals.hung_up() {
+            log::info!("SIGHUP: looking again at fail2ban and its files");
+            self.ctx.expect_changes();
+        }
+        if self.signals.terminated() {
+            self.stop();
         }
     }
 
@@ -481,7 +462,8 @@ impl MainLoop {
     }
 
     fn is_done(&self) -> bool {
-        self.stopping.is_some_and(|until| !self.connections.any_open() || Instant::now() >= until)
+        let is_idle = !self.connections.any_open() && self.pending.is_empty();
+        self.stopping.is_some_and(|until| is_idle || Instant::now() >= until)
     }
 }
 
@@ -498,14 +480,4 @@ fn cannot_listen(address: &Address, error: &io::Error) -> String {
         _ => return format!("cannot listen on {place}: {error}"),
     };
     format!("cannot listen on {place}: {hint}")
-}
-
-/// A socket that becomes readable at SIGTERM and SIGINT.
-fn signals() -> io::Result<UnixStream> {
-    let (receiver, sender) = StdUnixStream::pair()?;
-    receiver.set_nonblocking(true)?;
-    sender.set_nonblocking(true)?;
-    signal_hook::low_level::pipe::register(signal_hook::consts::SIGTERM, sender.try_clone()?)?;
-    signal_hook::low_level::pipe::register(signal_hook::consts::SIGINT, sender)?;
-    Ok(UnixStream::from_std(receiver))
 }

@@ -1,7 +1,8 @@
-//! What happens by itself, in bounded steps: a look at the daemon, and the removal of what has expired.
+//! What happens by itself, in bounded steps: a look at the daemon, the archive, and the removal of what has expired.
 
 use std::time::{Duration, Instant};
 
+use super::archive::Archivist;
 use crate::api::{Ctx, dispatch};
 use crate::domain::time;
 
@@ -23,18 +24,19 @@ pub struct Timers {
     /// Not before this, after a look that failed or could not be taken.
     look_after: Instant,
     expire_at: Instant,
+    archive: Archivist,
 }
 
 impl Timers {
     /// Everything is due at once.
     pub fn new() -> Self {
         let now = Instant::now();
-        Self { tick_at: now, look_after: now, expire_at: now + EXPIRE }
+        Self { tick_at: now, look_after: now, expire_at: now + EXPIRE, archive: Archivist::new(now) }
     }
 
     /// How long nothing is due, deadlines excepted.
     pub fn next(&self, ctx: &Ctx, now: Instant) -> Duration {
-        self.look_at(ctx, now).min(self.expire_at).saturating_duration_since(now)
+        self.look_at(ctx, now).min(self.expire_at).min(self.archive.next()).saturating_duration_since(now)
     }
 
     /// When the daemon is to be looked at: at once where nothing is known, soon where it was away, else now and then.
@@ -63,8 +65,16 @@ impl Timers {
             self.look_after = now + LOOK_AGAIN;
             if daemon_is_free {
                 let step = dispatch::guarded(|| Ok(ctx.take_snapshot().is_ok()));
-                ctx.scheduler_runs = step.is_ok();
+                ctx.scheduler_runs = step.is_ok() && self.archive.is_stored;
             }
+        }
+        let archive = &mut self.archive;
+        let step = dispatch::guarded(|| {
+            archive.run(ctx, daemon_is_free, now);
+            Ok(())
+        });
+        if step.is_err() {
+            self.archive = Archivist::new(now + EXPIRE);
         }
         if now >= self.expire_at {
             self.expire_at = now + EXPIRE;

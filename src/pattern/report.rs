@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::filter::{Filter, LineResult, Outcome};
 use super::{FailRegex, MAX_TEXT_BYTES};
+use crate::domain::time::rfc3339;
 
 /// The result for one line.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -22,7 +23,8 @@ pub struct LineReport {
     pub user: Option<String>,
     /// Every named group that took part, those of earlier lines of the same connection included.
     pub groups: BTreeMap<String, String>,
-    /// Seconds since the epoch.
+    /// Seconds since the epoch; in JSON RFC 3339 in UTC, as everywhere in the API.
+    #[serde(serialize_with = "as_rfc3339")]
     pub timestamp: Option<f64>,
     /// The text taken for the date.
     pub date: Option<String>,
@@ -40,6 +42,10 @@ pub struct LineReport {
     pub outcome: Option<Outcome>,
     /// Why the line is no failure, as far as can be told.
     pub hint: Option<String>,
+}
+
+fn as_rfc3339<S: Serializer>(seconds: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    seconds.map(|seconds| rfc3339(seconds.floor() as i64)).serialize(serializer)
 }
 
 impl LineReport {

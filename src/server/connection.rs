@@ -134,7 +134,12 @@ impl<T> Connection<T> {
 
     /// Whether its time is over.
     pub fn is_overdue(&self, now: Instant) -> bool {
-        !matches!(self.state, State::Answering) && now >= self.deadline
+        let waits_for_owner = match self.state {
+            State::Answering => true,
+            State::Streaming => self.out.waiting() == 0,
+            _ => false,
+        };
+        !waits_for_owner && now >= self.deadline
     }
 
     /// If a request is in the making, it is late now, and the owner is to say so. False: there is none.
@@ -331,9 +336,13 @@ impl<T> Connection<T> {
     }
 
     /// One part of a streamed answer.
-    pub fn stream_part(&mut self, bytes: &[u8]) {
+    pub fn stream_part(&mut self, bytes: &[u8], now: Instant) {
         if bytes.is_empty() || !matches!(self.state, State::Streaming) {
             return;
+        }
+        if self.out.waiting() == 0 {
+            // Until now it was the source that took its time, not the client.
+            self.start_writing(State::Streaming, now);
         }
         if self.chunked {
             self.out.push_chunk(bytes);

@@ -267,7 +267,7 @@ impl<T> Connections<T> {
 
     /// A part of a streamed answer.
     pub fn stream_part(&mut self, slot: Slot, bytes: &[u8]) {
-        self.with(slot, |connection, _, _| connection.stream_part(bytes));
+        self.with(slot, |connection, now, _| connection.stream_part(bytes, now));
     }
 
     /// The end of a streamed answer, whole or broken off.

@@ -3,6 +3,8 @@
 //! One process owns it: the file is locked exclusively, which also lets WAL work without a shared-memory file
 //! (router flash cannot always map one).
 
+pub mod archive;
+mod archive_read;
 mod counters;
 mod logins;
 mod pending;
@@ -23,7 +25,7 @@ pub use sessions::{Session, TokenHash};
 
 const SCHEMA: &str = include_str!("../../schema.sql");
 /// What brings an old database to `SCHEMA`: the step at index N makes version N + 2 of version N + 1.
-const MIGRATIONS: &[&str] = &[];
+const MIGRATIONS: &[&str] = &[include_str!("archive.sql")];
 /// The version of `SCHEMA`, kept in `PRAGMA user_version`.
 const VERSION: i64 = 1 + MIGRATIONS.len() as i64;
 /// Marks the file as ours, in `PRAGMA application_id`: the letters BGUI.
@@ -235,6 +237,18 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn the_write_ahead_log_stays_small() {
+        let (_directory, mut store) = temporary();
+        let value = "x".repeat(1000);
+        for number in 0..4000 {
+            store.set_settings(&[(&format!("key{}", number % 50), &value)]).unwrap();
+        }
+        let mut name = store.path().as_os_str().to_owned();
+        name.push("-wal");
+        assert!(fs::metadata(name).unwrap().len() < 8 << 20);
+    }
+
+    #[test]
     fn every_table_is_strict() {
         let (_directory, store) = temporary();
         let loose: i64 = store
@@ -242,6 +256,32 @@ pub(crate) mod tests {
             .query_row("SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite_%' AND strict = 0", [], |row| row.get(0))
             .unwrap();
         assert_eq!(loose, 0);
+    }
+
+    #[test]
+    fn a_database_made_by_the_old_schema_and_migrated_equals_a_new_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let old = directory.path().join("old.db");
+        let connection = Connection::open(&old).unwrap();
+        // The schema of version 1 stands in front of the first comment of the migration.
+        let first = SCHEMA.find(MIGRATIONS[0].lines().next().unwrap()).unwrap();
+        connection.execute_batch(&SCHEMA[..first]).unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection.execute("INSERT INTO settings VALUES ('timezone', 'UTC')", []).unwrap();
+        drop(connection);
+        let schema = |path: &Path| {
+            let store = Store::open(path).unwrap();
+            let mut statement =
+                store.connection.prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY 1, 2").unwrap();
+            let row = |row: &rusqlite::Row<'_>| (0..4).map(|at| row.get::<_, Option<String>>(at)).collect();
+            statement.query_map([], row).unwrap().map(Result::unwrap).collect::<Vec<Vec<Option<String>>>>()
+        };
+        assert_eq!(schema(&old), schema(&directory.path().join("new.db")));
+        let store = Store::open(&old).unwrap();
+        assert_eq!(store.setting("timezone").unwrap().as_deref(), Some("UTC"));
+        let version: i64 = store.connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        assert_eq!(version, VERSION);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod harness;
 mod operations;
 
 mod apply;
+mod archive;
 mod attacks;
 mod auth;
 mod bans;
@@ -13,7 +14,9 @@ mod config;
 mod crash;
 mod dashboard;
 mod faults;
+mod geo;
 mod health;
+mod history;
 mod http;
 mod jail_config;
 mod jails;

@@ -29,11 +29,26 @@ const IP: &str = r#"{"ip":"203.0.113.7"}"#;
 const BAN: &str = r#"{"ip":"203.0.113.7","jail":"lab"}"#;
 const LEVEL: &str = r#"{"log_level":"INFO"}"#;
 
+const MAP: &str = r#"{"threshold_high":3,"threshold_medium":2,"threshold_low":1}"#;
+
 /// Operations that need a session.
 pub const PROTECTED: &[Operation] = &[
     op("GET /api/v1/auth/session", "/api/v1/auth/session", "", &[200, 401]),
     op("POST /api/v1/auth/logout", "/api/v1/auth/logout", "", &[200, 401]),
     op("GET /api/v1/dashboard/status", "/api/v1/dashboard/status", "", &[200, 401, 502]),
+    op("GET /api/v1/dashboard/bans", "/api/v1/dashboard/bans", "", &[200, 401, 502]),
+    op("GET /api/v1/dashboard/bans/by-country", "/api/v1/dashboard/bans/by-country", "", &[200, 401, 502]),
+    op("GET /api/v1/dashboard/bans/trend", "/api/v1/dashboard/bans/trend", "", &[200, 401, 502]),
+    op("GET /api/v1/dashboard/bans/by-jail", "/api/v1/dashboard/bans/by-jail", "", &[200, 401, 502]),
+    op("GET /api/v1/history", "/api/v1/history", "", &[200, 401, 502]),
+    // Served from our own database: there is no 502 to meet.
+    op("GET /api/v1/history/archive", "/api/v1/history/archive", "", &[200, 401]),
+    op("GET /api/v1/history/{ip}", "/api/v1/history/203.0.113.1", "", &[200, 401, 404, 502]),
+    op("GET /api/v1/geo/lookup/{ip}", "/api/v1/geo/lookup/5.6.7.8", "", &[200, 400, 401, 502]),
+    op("GET /api/v1/geo/stats", "/api/v1/geo/stats", "", &[200, 401]),
+    op("POST /api/v1/geo/re-resolve", "/api/v1/geo/re-resolve", "", &[200, 401]),
+    op("GET /api/v1/config/map-color-thresholds", "/api/v1/config/map-color-thresholds", "", &[200, 401]),
+    op("PUT /api/v1/config/map-color-thresholds", "/api/v1/config/map-color-thresholds", MAP, &[200, 400, 401, 429]),
     op("GET /api/v1/bans/active", "/api/v1/bans/active", "", &[200, 401, 502]),
     op("POST /api/v1/bans", "/api/v1/bans", BAN, &[201, 400, 401, 404, 409, 429, 502]),
     op("DELETE /api/v1/bans", "/api/v1/bans", BAN, &[200, 400, 401, 404, 409, 429, 502]),

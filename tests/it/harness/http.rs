@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::contract;
 
 /// How long a read or write may take before the test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]

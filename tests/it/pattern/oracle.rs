@@ -86,6 +86,11 @@ impl Oracle {
         Oracle::of("oracle_dates.py")
     }
 
+    /// For fail2ban's filter.
+    pub fn filters() -> Oracle {
+        Oracle::of("oracle_filter.py")
+    }
+
     fn of(script: &str) -> Oracle {
         let mut child = python()
             .arg(format!("{DATA}/{script}"))

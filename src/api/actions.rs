@@ -1,0 +1,86 @@
+//! Actions: the files of `action.d` as they are and as they work, changed through our own `.local` files. What they
+//! hold is run by a shell as root, so all of it can be switched off.
+
+use std::collections::BTreeMap;
+
+use super::filters::{edit_job, show};
+use super::input::Fields;
+use super::regex::{MAX_REGEX, is_short};
+use super::{ApiError, Ctx, Job, Request};
+use crate::domain::names::ConfName;
+use crate::jobs::definitions::{ACTION_FIELDS, Kind};
+use crate::jobs::edits::{Edit, Setting};
+
+/// `GET /api/v1/config/actions`
+pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
+    Ok(show(ctx, Kind::Action, None))
+}
+
+/// `GET /api/v1/config/actions/{name}`
+pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let name: ConfName = request.parameter()?;
+    Ok(show(ctx, Kind::Action, Some(name)))
+}
+
+/// `POST /api/v1/config/actions`
+pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    check_allowed(ctx)?;
+    let mut fields = request.fields()?;
+    let name: Option<String> = fields.required("name");
+    let settings = settings(&mut fields, &[("init_vars", "Init")]);
+    let ban = settings.iter().find(|setting| setting.key == "actionban").and_then(|setting| setting.value.as_deref());
+    let has_ban = ban.is_some_and(|command| !command.trim().is_empty());
+    fields.check(has_ban, "actionban", "required", "An action needs an actionban.");
+    fields.finish()?;
+    let name: ConfName = name.unwrap_or_default().parse()?;
+    edit_job(ctx, Kind::Action, name, Edit::Create(settings))
+}
+
+/// `PUT /api/v1/config/actions/{name}`
+pub fn update(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    check_allowed(ctx)?;
+    let name: ConfName = request.parameter()?;
+    let mut fields = request.fields()?.not_empty();
+    let settings = settings(&mut fields, &[("init_vars", "Init"), ("definition_vars", "Definition")]);
+    fields.finish()?;
+    edit_job(ctx, Kind::Action, name, Edit::Update(settings))
+}
+
+/// `DELETE /api/v1/config/actions/{name}`
+pub fn delete(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    check_allowed(ctx)?;
+    let name: ConfName = request.parameter()?;
+    edit_job(ctx, Kind::Action, name, Edit::Delete)
+}
+
+/// 403 where the owner wants no commands to be changed from afar.
+fn check_allowed(ctx: &Ctx) -> Result<(), ApiError> {
+    if ctx.config.allow_action_edit {
+        return Ok(());
+    }
+    Err(ApiError::new(403, "action_edit_disabled", "Actions cannot be changed here: BANGUI_ALLOW_ACTION_EDIT is 0."))
+}
+
+/// The commands in a body, and the variables of these fields with the section they stand in. What is null goes back to
+/// the shipped file's.
+fn settings(fields: &mut Fields, variables: &[(&str, &str)]) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    for key in ACTION_FIELDS {
+        let Some(value) = fields.optional::<Option<String>>(key) else { continue };
+        let fits = value.as_ref().is_none_or(|command| is_short(command, MAX_REGEX));
+        fields.check(fits, key, "max_length", "A command has 16384 characters at most.");
+        settings.push(Setting { section: None, key: key.to_owned(), value });
+    }
+    for (field, section) in variables {
+        let values: BTreeMap<String, String> = fields.optional(field).unwrap_or_default();
+        settings.extend(values.into_iter().map(|(key, value)| {
+            // A variable for one family stands in a section of its own: [Init?family=inet6].
+            let (key, section) = match key.split_once('?') {
+                Some((key, condition)) => (key.to_owned(), format!("{section}?{condition}")),
+                None => (key, (*section).to_owned()),
+            };
+            Setting { section: Some(section), key, value: Some(value) }
+        }));
+    }
+    settings
+}

@@ -1,0 +1,166 @@
+//! Filters: the files of `filter.d` as they are and as they work, changed through our own `.local` files, and tried on
+//! log lines.
+
+use serde_json::Value;
+
+use super::input::Fields;
+use super::regex::{MAX_LINE, MAX_REGEX, is_short, job, line_count, log_file};
+use super::{ApiError, Ctx, Job, Request, config};
+use crate::apply::Scope;
+use crate::domain::names::ConfName;
+use crate::jobs::Task;
+use crate::jobs::definitions::{Kind, Show};
+use crate::jobs::edits::{Edit, EditDefinition, Setting};
+use crate::jobs::patterns::{Source, TestFilter};
+use crate::server::response::Response;
+
+/// The most lines of a test.
+const MAX_TEST_LINES: usize = 1000;
+/// The longest options of a test, in bytes.
+const MAX_OPTIONS: usize = 4096;
+
+/// `GET /api/v1/config/filters`
+pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
+    Ok(show(ctx, Kind::Filter, None))
+}
+
+/// `GET /api/v1/config/filters/{name}`
+pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let name: ConfName = request.parameter()?;
+    Ok(show(ctx, Kind::Filter, Some(name)))
+}
+
+/// Shows one or all definitions of a kind.
+pub fn show(ctx: &Ctx, kind: Kind, name: Option<ConfName>) -> Job {
+    let config_dir = ctx.config.fail2ban_config.clone();
+    let task = Task::ShowDefinitions(Show { config_dir, kind, name: name.map(String::from) });
+    Job::new(task, |ctx, body| Ok(Response::json(200, &with_activity(ctx, body))))
+}
+
+/// Adds to one definition, or to each of a list, whether it is at work: an enabled jail uses it and the daemon is there.
+pub fn with_activity(ctx: &Ctx, mut body: Value) -> Value {
+    let add = |item: &mut Value| {
+        let is_used = item["used_by_jails"].as_array().is_some_and(|jails| !jails.is_empty());
+        item["active"] = (is_used && ctx.snapshot.online).into();
+    };
+    match body.get_mut("items").and_then(Value::as_array_mut) {
+        Some(items) => items.iter_mut().for_each(add),
+        None => add(&mut body),
+    }
+    body
+}
+
+/// `POST /api/v1/config/filters/{name}/test`
+pub fn test(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let name: ConfName = request.parameter()?;
+    let mut fields = request.fields()?;
+    let lines: Option<Vec<String>> = fields.optional("lines");
+    let path: Option<String> = fields.optional("log_path");
+    let options: Option<String> = fields.optional("options");
+    let count = line_count(&mut fields);
+    fields.check(lines.is_some() != path.is_some(), "lines", "either", "Send either lines or log_path.");
+    let many = lines.as_ref().map_or(0, Vec::len);
+    fields.check(many <= MAX_TEST_LINES, "lines", "max_items", "A test takes 1000 lines at most.");
+    let short = lines.iter().flatten().all(|line| is_short(line, MAX_LINE));
+    fields.check(short, "lines", "max_length", "A line has 65536 characters at most.");
+    let options = options.filter(|text| !text.is_empty());
+    let plain = options.as_ref().is_none_or(|text| text.len() <= MAX_OPTIONS && !text.chars().any(char::is_control));
+    fields.check(plain, "options", "form", "Options have one line of 4096 bytes at most, such as mode=aggressive.");
+    fields.finish()?;
+    let source = match (lines, path) {
+        (Some(lines), _) => Source::Lines(lines),
+        (None, path) => Source::File(log_file(ctx, &path.unwrap_or_default())?, count),
+    };
+    let called = options.map_or(name.to_string(), |options| format!("{name}[{options}]"));
+    let config_dir = ctx.config.fail2ban_config.clone();
+    Ok(job(Task::TestFilter(TestFilter { config_dir, called, source })))
+}
+
+/// `POST /api/v1/config/filters`
+pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let mut fields = request.fields()?;
+    let name: Option<String> = fields.required("name");
+    let settings = filter_settings(&mut fields);
+    let has_failregex = settings.iter().any(|setting| setting.key == "failregex");
+    fields.check(has_failregex, "failregex", "required", "A filter needs at least one failregex.");
+    fields.finish()?;
+    if !fit(&settings) {
+        return Err(ApiError::invalid_field("failregex", TOO_LONG));
+    }
+    let name: ConfName = name.unwrap_or_default().parse()?;
+    edit_job(ctx, Kind::Filter, name, Edit::Create(settings))
+}
+
+/// `PUT /api/v1/config/filters/{name}`
+pub fn update(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let name: ConfName = request.parameter()?;
+    let mut fields = request.fields()?.not_empty();
+    let settings = filter_settings(&mut fields);
+    fields.check(fit(&settings), "failregex", "max_length", TOO_LONG);
+    fields.finish()?;
+    edit_job(ctx, Kind::Filter, name, Edit::Update(settings))
+}
+
+/// `DELETE /api/v1/config/filters/{name}`
+pub fn delete(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let name: ConfName = request.parameter()?;
+    edit_job(ctx, Kind::Filter, name, Edit::Delete)
+}
+
+const TOO_LONG: &str = "An expression has 16384 characters at most.";
+
+/// Whether every expression is of a length that is taken.
+fn fit(settings: &[Setting]) -> bool {
+    let values = settings.iter().filter_map(|setting| setting.value.as_deref());
+    values.flat_map(|value| value.split('\n')).all(|line| is_short(line, MAX_REGEX))
+}
+
+/// The options in a body. What is null goes back to the shipped file's.
+fn filter_settings(fields: &mut Fields) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    let mut set = |key: &str, value: Option<String>| {
+        settings.push(Setting { section: None, key: key.to_owned(), value });
+    };
+    for key in ["prefregex", "datepattern", "journalmatch"] {
+        if let Some(value) = fields.optional::<Option<String>>(key) {
+            set(key, value);
+        }
+    }
+    for key in ["failregex", "ignoreregex"] {
+        let Some(list) = fields.optional::<Vec<String>>(key) else { continue };
+        let plain = list.iter().all(|line| !line.trim().is_empty() && !line.contains(['\n', '\r']));
+        fields.check(plain, key, "form", "Each expression is one line, and none is empty.");
+        let is_missing = key == "failregex" && list.is_empty();
+        fields.check(!is_missing, key, "min_items", "A filter needs at least one failregex.");
+        set(key, Some(list.join("\n")));
+    }
+    if let Some(lines) = fields.optional::<Option<u32>>("maxlines") {
+        fields.check(lines != Some(0), "maxlines", "range", "maxlines is at least 1.");
+        set("maxlines", lines.map(|lines| lines.to_string()));
+    }
+    settings
+}
+
+/// A change to a filter or an action; the answer is what it is afterwards.
+pub fn edit_job(ctx: &mut Ctx, kind: Kind, name: ConfName, edit: Edit) -> Result<Job, ApiError> {
+    let status = match edit {
+        Edit::Create(_) => 201,
+        Edit::Update(_) => 200,
+        Edit::Delete => 204,
+    };
+    let apply = config::apply_task(ctx, Vec::new(), Scope::Jails(Vec::new()))?;
+    let task = Task::EditDefinition(Box::new(EditDefinition { kind, name: name.to_string(), edit, apply }));
+    Ok(Job::new(task, move |ctx, mut outcome: Value| {
+        let definition = outcome["definition"].take();
+        config::applied(ctx, outcome)?;
+        log::info!("{}/{name}.local was {}", kind.folder(), if status == 204 { "removed" } else { "written" });
+        for warning in definition["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            log::warn!("{}/{name}.local: {warning}", kind.folder());
+        }
+        match status {
+            204 => Ok(Response::no_content()),
+            status => Ok(Response::json(status, &with_activity(ctx, definition))),
+        }
+    })
+    .detached())
+}

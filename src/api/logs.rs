@@ -1,0 +1,47 @@
+//! The daemon's own log, as far as it is a file that may be read.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::regex::MAX_LINES;
+use super::{ApiError, Ctx, Job, Request, paths};
+use crate::jobs::Task;
+use crate::jobs::logs::ReadLog;
+use crate::jobs::tail::LogFile;
+use crate::server::response::Response;
+
+/// The lines shown unless the request says otherwise.
+const DEFAULT_LINES: usize = 200;
+/// The longest text to search for, in bytes.
+const MAX_FILTER: usize = 1000;
+
+/// `GET /api/v1/config/fail2ban-log`
+pub fn fail2ban_log(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let query = request.query();
+    let lines = query.get("lines")?.unwrap_or(DEFAULT_LINES);
+    let filter = query.text("filter")?.filter(|text| !text.is_empty());
+    if !(1..=MAX_LINES).contains(&lines) {
+        return Err(ApiError::invalid_field("lines", "lines is 1 to 2000."));
+    }
+    if filter.as_ref().is_some_and(|text| text.len() > MAX_FILTER) {
+        return Err(ApiError::invalid_field("filter", "filter has 1000 bytes at most."));
+    }
+    let settings = ctx.daemon.server_settings()?;
+    let (target, level) = (settings.log_target, settings.log_level);
+    let path = paths::allowed(&ctx.config, Path::new(&target)).map_err(|problem| not_readable(&target, &problem))?;
+    let log = LogFile { path: path.clone(), allowed: ctx.config.allowed_log_dirs.clone() };
+    let task = Task::ReadLog(ReadLog { log, lines, filter });
+    Ok(Job::new(task, move |_, mut answer: Value| {
+        answer["log_path"] = json!(path);
+        answer["log_level"] = json!(level);
+        answer["log_target"] = json!(target);
+        Ok(Response::json(200, &answer))
+    }))
+}
+
+/// 400: what the daemon writes its log to is not for reading here.
+fn not_readable(target: &str, problem: &str) -> ApiError {
+    let problem = if target.starts_with('/') { problem } else { "It is not a file." };
+    ApiError::invalid_input(format!("fail2ban's log target {target:?} cannot be read: {problem}"))
+}

@@ -1,0 +1,44 @@
+//! The numbers of bans from which the map of a country is coloured.
+
+use serde_json::json;
+
+use super::{ApiError, Ctx, Request};
+use crate::server::response::Response;
+
+/// The settings, and what they are until somebody changes them: high, medium, low.
+const SETTINGS: [(&str, u64); 3] =
+    [("map_threshold_high", 100), ("map_threshold_medium", 50), ("map_threshold_low", 20)];
+/// The largest threshold: the largest whole number every reader of JSON takes as it is.
+const LARGEST: u64 = (1 << 53) - 1;
+
+/// `GET /api/v1/config/map-color-thresholds`
+pub fn thresholds(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
+    let mut found = [0; 3];
+    for (place, (key, default)) in found.iter_mut().zip(SETTINGS) {
+        *place = ctx.store.setting(key)?.and_then(|text| text.parse().ok()).unwrap_or(default);
+    }
+    Ok(answer(found))
+}
+
+/// `PUT /api/v1/config/map-color-thresholds`
+pub fn change_thresholds(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+    let mut fields = request.fields()?;
+    let mut wanted = [0_i64; 3];
+    for (place, name) in wanted.iter_mut().zip(["threshold_high", "threshold_medium", "threshold_low"]) {
+        *place = fields.required(name).unwrap_or_default();
+    }
+    fields.finish()?;
+    let [high, medium, low] = wanted;
+    let is_ordered = high > medium && medium > low && low > 0;
+    if !is_ordered || u64::try_from(high).is_ok_and(|high| high > LARGEST) {
+        return Err(ApiError::invalid_input("The thresholds must be ordered: high > medium > low > 0."));
+    }
+    let texts = wanted.map(|number| number.to_string());
+    let pairs: Vec<(&str, &str)> = SETTINGS.iter().zip(&texts).map(|((key, _), text)| (*key, text.as_str())).collect();
+    ctx.store.set_settings(&pairs)?;
+    Ok(answer(wanted.map(i64::unsigned_abs)))
+}
+
+fn answer([high, medium, low]: [u64; 3]) -> Response {
+    Response::json(200, &json!({ "threshold_high": high, "threshold_medium": medium, "threshold_low": low }))
+}

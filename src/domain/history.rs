@@ -1,0 +1,447 @@
+//! What the past is asked with and answered in: ranges of time cut into buckets, filters, positions in a list, and a
+//! ban as history knows it. The archive and fail2ban's own database both speak it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The jail that blocklists are imported into.
+pub const BLOCKLIST_JAIL: &str = "blocklist-import";
+
+const HOUR: i64 = 3600;
+const DAY: i64 = 24 * HOUR;
+const WEEK: i64 = 7 * DAY;
+/// The first Monday of Unix time, 1970-01-05, from which weeks are counted.
+const FIRST_MONDAY: i64 = 4 * DAY;
+
+/// How bans are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keeping {
+    /// Seconds between two looks into fail2ban's database.
+    pub seconds: u32,
+    /// Days that bans are kept; 0 = no bound.
+    pub days: u32,
+    /// Bans that are kept; 0 = no bound.
+    pub rows: u32,
+    /// MiB our database may use for them; 0 = no bound.
+    pub mib: u32,
+}
+
+impl Default for Keeping {
+    fn default() -> Keeping {
+        Keeping { seconds: 60, days: 365, rows: 0, mib: 0 }
+    }
+}
+
+/// A text that is none of the words allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unknown;
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it is none of the values allowed")
+    }
+}
+
+impl std::error::Error for Unknown {}
+
+/// The ranges of the dashboards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Range {
+    /// 24 buckets of an hour.
+    Day,
+    /// 28 buckets of six hours.
+    Week,
+    /// 30 buckets of a day.
+    Month,
+    /// 53 buckets of a week, from Monday.
+    Year,
+}
+
+impl FromStr for Range {
+    type Err = Unknown;
+
+    fn from_str(text: &str) -> Result<Range, Unknown> {
+        match text {
+            "24h" => Ok(Range::Day),
+            "7d" => Ok(Range::Week),
+            "30d" => Ok(Range::Month),
+            "365d" => Ok(Range::Year),
+            _ => Err(Unknown),
+        }
+    }
+}
+
+/// A range at a moment: whole buckets in UTC, the last one running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Start of the first bucket, Unix seconds.
+    pub start: i64,
+    /// End of the last bucket, exclusive.
+    pub end: i64,
+    /// Length of a bucket in seconds.
+    pub bucket: i64,
+}
+
+impl Range {
+    /// Length of a bucket in seconds.
+    pub fn bucket(self) -> i64 {
+        match self {
+            Range::Day => HOUR,
+            Range::Week => 6 * HOUR,
+            Range::Month => DAY,
+            Range::Year => WEEK,
+        }
+    }
+
+    /// The contract's word for the length of a bucket.
+    pub fn bucket_name(self) -> &'static str {
+        match self {
+            Range::Day => "1h",
+            Range::Week => "6h",
+            Range::Month => "1d",
+            Range::Year => "7d",
+        }
+    }
+
+    fn buckets(self) -> i64 {
+        match self {
+            Range::Day => 24,
+            Range::Week => 28,
+            Range::Month => 30,
+            Range::Year => 53,
+        }
+    }
+
+    /// The range that ends with the bucket `now` lies in.
+    pub fn window(self, now: i64) -> Window {
+        let bucket = self.bucket();
+        let end = bucket_start(now, bucket) + bucket;
+        Window { start: end - self.buckets() * bucket, end, bucket }
+    }
+}
+
+/// The start of the bucket of `seconds` that a time lies in; weeks begin on Monday.
+pub fn bucket_start(time: i64, seconds: i64) -> i64 {
+    let origin = if seconds == WEEK { FIRST_MONDAY } else { 0 };
+    time - (time - origin).rem_euclid(seconds)
+}
+
+impl Window {
+    /// The starts of all buckets, oldest first.
+    pub fn starts(self) -> impl Iterator<Item = i64> {
+        (self.start..self.end).step_by(self.bucket.max(1) as usize)
+    }
+
+    /// Whether a time lies in it.
+    pub fn contains(self, time: i64) -> bool {
+        (self.start..self.end).contains(&time)
+    }
+}
+
+/// Where a ban came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// An imported list.
+    Blocklist,
+    /// Anything else on this machine.
+    Selfblock,
+}
+
+impl Origin {
+    /// The origin of a jail's bans.
+    pub fn of(jail: &str) -> Origin {
+        if jail == BLOCKLIST_JAIL { Origin::Blocklist } else { Origin::Selfblock }
+    }
+}
+
+impl FromStr for Origin {
+    type Err = Unknown;
+
+    fn from_str(text: &str) -> Result<Origin, Unknown> {
+        match text {
+            "blocklist" => Ok(Origin::Blocklist),
+            "selfblock" => Ok(Origin::Selfblock),
+            _ => Err(Unknown),
+        }
+    }
+}
+
+/// Who is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The daemon's own database: what it still remembers.
+    Fail2ban,
+    /// Our long-term copy.
+    Archive,
+}
+
+impl FromStr for Source {
+    type Err = Unknown;
+
+    fn from_str(text: &str) -> Result<Source, Unknown> {
+        match text {
+            "fail2ban" => Ok(Source::Fail2ban),
+            "archive" => Ok(Source::Archive),
+            _ => Err(Unknown),
+        }
+    }
+}
+
+/// A country by its ISO 3166-1 alpha-2 code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Country([u8; 2]);
+
+impl Country {
+    /// A number for a table: 0 is kept for unknown.
+    pub fn number(self) -> i64 {
+        i64::from(self.0[0]) << 8 | i64::from(self.0[1])
+    }
+
+    /// The country of a number; `None` for 0 and for any that is no country's.
+    pub fn of_number(number: i64) -> Option<Country> {
+        let bytes = u16::try_from(number).ok()?.to_be_bytes();
+        bytes.iter().all(u8::is_ascii_uppercase).then_some(Country(bytes))
+    }
+
+    /// The code.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("two capital letters are text")
+    }
+}
+
+impl FromStr for Country {
+    type Err = Unknown;
+
+    fn from_str(text: &str) -> Result<Country, Unknown> {
+        let bytes: [u8; 2] = text.as_bytes().try_into().map_err(|_| Unknown)?;
+        if bytes.iter().all(u8::is_ascii_uppercase) { Ok(Country(bytes)) } else { Err(Unknown) }
+    }
+}
+
+impl TryFrom<String> for Country {
+    type Error = Unknown;
+
+    fn try_from(text: String) -> Result<Country, Unknown> {
+        text.parse()
+    }
+}
+
+impl From<Country> for String {
+    fn from(country: Country) -> String {
+        country.as_str().to_owned()
+    }
+}
+
+/// Lines that are told of a ban, and bytes of each.
+const MAX_LINES: usize = 10;
+const MAX_LINE: usize = 400;
+
+/// The log lines that led to a ban, as many and as long as are kept: each one line.
+pub fn short_lines(lines: &[String]) -> Vec<String> {
+    let short = |line: &String| {
+        let end = (0..=MAX_LINE.min(line.len())).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
+        line[..end].replace('\n', " ")
+    };
+    lines.iter().take(MAX_LINES).map(short).collect()
+}
+
+/// A position in a list that is sorted newest first: rows behind it are older, or as old with a lower number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// Unix seconds.
+    pub time: i64,
+    /// The number of the row.
+    pub id: i64,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}-{:x}", self.time, self.id)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = Unknown;
+
+    fn from_str(text: &str) -> Result<Cursor, Unknown> {
+        let (time, id) = text.split_once('-').ok_or(Unknown)?;
+        let number = |digits: &str| match digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            true => i64::from_str_radix(digits, 16).map_err(|_| Unknown),
+            false => Err(Unknown),
+        };
+        Ok(Cursor { time: number(time)?, id: number(id)? })
+    }
+}
+
+/// Which bans of the past are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    /// Only these times; `None` is all.
+    pub window: Option<Window>,
+    /// Only this jail.
+    pub jail: Option<String>,
+    /// Only addresses that begin with this text.
+    pub ip_prefix: Option<String>,
+    /// Only this origin.
+    pub origin: Option<Origin>,
+    /// Only this country.
+    pub country: Option<Country>,
+}
+
+impl Filter {
+    /// Whether a ban is wanted, its country aside.
+    pub fn takes(&self, jail: &str, ip: &str, banned_at: i64) -> bool {
+        self.window.is_none_or(|window| window.contains(banned_at))
+            && self.jail.as_deref().is_none_or(|wanted| wanted == jail)
+            && self.ip_prefix.as_deref().is_none_or(|prefix| ip.starts_with(prefix))
+            && self.origin.is_none_or(|origin| origin == Origin::of(jail))
+    }
+}
+
+/// Which part of a list is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slice {
+    /// Behind this position.
+    pub after: Option<Cursor>,
+    /// Rows to skip.
+    pub skip: u64,
+    /// Rows at most.
+    pub limit: u32,
+}
+
+/// A ban of the past.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PastBan {
+    /// The number of its row, which orders bans of one second.
+    pub id: i64,
+    /// The jail.
+    pub jail: String,
+    /// What was banned.
+    pub ip: String,
+    /// Unix seconds.
+    pub banned_at: i64,
+    /// Seconds, -1 for ever, `None` where unknown.
+    pub ban_time: Option<f64>,
+    /// Which ban of this address it was, from 1.
+    pub count: i64,
+    /// Failures that led to it.
+    pub failures: i64,
+    /// Log lines that led to it, oldest first.
+    pub matches: Vec<String>,
+    /// Where the address was known to be.
+    pub country: Option<Country>,
+}
+
+impl PastBan {
+    /// Its position in a list.
+    pub fn cursor(&self) -> Cursor {
+        Cursor { time: self.banned_at, id: self.id }
+    }
+}
+
+/// A part of a list, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Listing {
+    /// The rows.
+    pub bans: Vec<PastBan>,
+    /// Rows of the whole list.
+    pub total: u64,
+    /// Where to go on; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
+/// What is wanted of the bans a filter takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Question {
+    /// A part of the list.
+    List(Slice),
+    /// How many from each country, and a part of the list.
+    ByCountry(Slice),
+    /// How many from each jail.
+    ByJail,
+    /// How many in each bucket of the window.
+    Trend,
+}
+
+/// What was wanted, the rest empty.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The part of the list.
+    pub listing: Listing,
+    /// Bans from each country that is known.
+    pub by_country: Vec<(Country, u64)>,
+    /// Bans from each jail, most first.
+    pub by_jail: Vec<(String, u64)>,
+    /// Bans in each bucket that has any, by its start.
+    pub by_bucket: Vec<(i64, u64)>,
+    /// Bans in the window altogether, those without a country included.
+    pub total: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sunday, 2026-11-22T04:05:08Z.
+    const NOW: i64 = 1_795_320_308;
+
+    #[test]
+    fn windows_hold_whole_buckets_and_the_running_one_is_last() {
+        for (text, buckets, bucket) in [("24h", 24, HOUR), ("7d", 28, 6 * HOUR), ("30d", 30, DAY), ("365d", 53, WEEK)] {
+            let range: Range = text.parse().unwrap();
+            let window = range.window(NOW);
+            let starts: Vec<i64> = window.starts().collect();
+            assert_eq!((starts.len(), window.bucket), (buckets, bucket), "{text}");
+            assert!(starts.iter().all(|start| bucket_start(*start, bucket) == *start));
+            assert!(*starts.last().unwrap() <= NOW && NOW < window.end);
+            // The last second of a bucket and the first of the next.
+            assert_eq!(range.window(window.end - 1), window);
+            assert_eq!(range.window(window.end).start, window.start + bucket);
+        }
+    }
+
+    #[test]
+    fn weeks_begin_on_monday_and_daylight_saving_moves_nothing() {
+        let window = Range::Year.window(NOW);
+        let monday = jiff::Timestamp::from_second(window.end - WEEK).unwrap();
+        assert_eq!(monday.to_string(), "2026-11-16T00:00:00Z");
+        // Europe changed its clocks on 2026-10-25 and America on 2026-11-01: UTC days stay 86 400 seconds.
+        for start in Range::Month.window(NOW).starts() {
+            assert!(jiff::Timestamp::from_second(start).unwrap().to_string().ends_with("T00:00:00Z"));
+        }
+        assert_eq!(bucket_start(-1, WEEK), FIRST_MONDAY - WEEK);
+    }
+
+    #[test]
+    fn words_are_exact() {
+        for bad in ["", "24H", "1d", "365", " 7d"] {
+            assert!(bad.parse::<Range>().is_err(), "{bad}");
+        }
+        for bad in ["", "1", "-", "1-", "-1", "+1-1", "g-1", "1-2-3", "fffffffffffffffff-1"] {
+            assert!(bad.parse::<Cursor>().is_err(), "{bad}");
+        }
+        let cursor = Cursor { time: NOW, id: 77 };
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        for bad in ["", "D", "de", "DEU", "D1", "Ä"] {
+            assert!(bad.parse::<Country>().is_err(), "{bad}");
+        }
+        let country: Country = "DE".parse().unwrap();
+        assert_eq!(Country::of_number(country.number()), Some(country));
+        assert_eq!(Country::of_number(0), None);
+    }
+
+    #[test]
+    fn a_prefix_is_plain_text() {
+        let filter = |prefix: &str| Filter { ip_prefix: Some(prefix.into()), ..Filter::default() };
+        assert!(filter("203.0.113.").takes("j", "203.0.113.7", 1));
+        for wild in ["%", "203.0.113._", "203*"] {
+            assert!(!filter(wild).takes("j", "203.0.113.7", 1), "{wild}");
+        }
+        let blocklist = Filter { origin: Some(Origin::Blocklist), ..Filter::default() };
+        assert!(blocklist.takes(BLOCKLIST_JAIL, "x", 1) && !blocklist.takes("sshd", "x", 1));
+    }
+}

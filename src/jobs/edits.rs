@@ -1,0 +1,199 @@
+//! A change to a filter or an action, in a child: the new text of its `.local` file is computed, tried in the place
+//! where it is going to be, and handed to the safe apply.
+//!
+//! Shipped files are never touched. What the daemon makes of the change is the business of `apply`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Failure;
+use super::bans::answering;
+use super::definitions::{Kind, check_filter, one, unsafe_tags, written};
+use super::patterns::Refusal;
+use super::service::CHANGES;
+use crate::apply::{Apply, FileChange, Scope};
+use crate::conf::{self, Document, Folder, LocalFile, NewValue, Overlay, Tree, Version};
+use crate::fail2ban;
+
+/// Change a filter or an action.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct EditDefinition {
+    /// Which kind.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// What is to be done.
+    pub edit: Edit,
+    /// The apply; its files and jails are filled in here.
+    pub apply: Apply,
+}
+
+/// What is to be done.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Edit {
+    /// Make a new one.
+    Create(Vec<Setting>),
+    /// Set and remove options.
+    Update(Vec<Setting>),
+    /// Remove the `.local` file.
+    Delete,
+}
+
+/// An option to be set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setting {
+    /// The section; `None` for where the option stands now, else `[Definition]`.
+    pub section: Option<String>,
+    /// Its key.
+    pub key: String,
+    /// Its value in the configuration language; `None` to remove it from the `.local` file.
+    pub value: Option<String>,
+}
+
+/// A change that makes sense as far as its own file goes.
+#[derive(Debug)]
+struct Plan {
+    change: FileChange,
+    /// The enabled jails whose filter or actions are made of the file, whether they run or not.
+    jails: Vec<String>,
+    /// The body of the answer; null after a removal.
+    body: Value,
+}
+
+impl EditDefinition {
+    /// What the apply says, with the filter or action as it is now under `definition`.
+    pub fn run(mut self) -> Result<Value, Failure> {
+        let plan = self.plan().map_err(Failure::Refused)?;
+        let jails = self.running(plan.jails)?;
+        self.apply.changes = vec![plan.change];
+        self.apply.scope = Scope::Jails(jails);
+        let mut result = json!(self.apply.run()?);
+        result["definition"] = plan.body;
+        Ok(result)
+    }
+
+    /// Those of the jails that run: one that was stopped by hand stays stopped. All of them without a daemon.
+    fn running(&self, mut jails: Vec<String>) -> Result<Vec<String>, Failure> {
+        if jails.is_empty() {
+            return Ok(jails);
+        }
+        let names = answering(&self.apply.place.socket, CHANGES).and_then(|mut daemon| daemon.jail_names());
+        match names {
+            Ok(names) => jails.retain(|jail| names.iter().any(|name| name.as_str() == jail)),
+            Err(fail2ban::Error::Unreachable { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(jails)
+    }
+
+    fn plan(&self) -> Result<Plan, Refusal> {
+        let directory = &self.apply.place.config_dir;
+        let tree = Tree::load(directory)?;
+        let known = match self.kind {
+            Kind::Filter => tree.filters(),
+            Kind::Action => tree.actions(),
+        };
+        let is_known = known.contains(&self.name);
+        let file = match self.kind {
+            Kind::Filter => LocalFile::filter(&self.name),
+            Kind::Action => LocalFile::action(&self.name),
+        }?;
+        let path = file.path(&tree.base());
+        let saved = Folder::open(directory, file.folder)
+            .and_then(|folder| folder.read(&file.name))
+            .map_err(|error| Refusal::File(error.to_string()))?;
+        let text = |bytes: Vec<u8>| {
+            String::from_utf8(bytes)
+                .map_err(|_| Refusal::Configuration(format!("{path} is not UTF-8; convert it first")))
+        };
+        let before = saved.map(|saved| text(saved.bytes)).transpose()?;
+        match (&self.edit, is_known) {
+            (Edit::Create(_), true) => return Err(Refusal::Exists(self.name.clone())),
+            (Edit::Update(_) | Edit::Delete, false) => return Err(self.kind.missing()),
+            _ => {}
+        }
+        let (Edit::Create(settings) | Edit::Update(settings)) = &self.edit else {
+            if before.is_none() {
+                return Err(Refusal::Shipped(self.name.clone()));
+            }
+            let jails = made_of(&tree, self.kind, &path);
+            if !jails.is_empty() {
+                return Err(Refusal::Used(jails));
+            }
+            return Ok(Plan { change: FileChange::new(&file, before, None), jails, body: Value::Null });
+        };
+        let after = self.edited(&tree, is_known, before.as_deref().unwrap_or_default(), settings)?;
+        let changed = Tree::load_with(directory, Overlay::from([(path.clone(), Some(after.clone().into_bytes()))]))?;
+        let mut body = one(&changed, self.kind, &self.name)?;
+        body["warnings"] = json!(self.check(&changed, settings)?);
+        // The file is about to be there.
+        body["has_local_override"] = true.into();
+        let jails = made_of(&changed, self.kind, &path);
+        Ok(Plan { change: FileChange::new(&file, before, Some(after)), jails, body })
+    }
+
+    /// The new text of the `.local` file.
+    fn edited(&self, tree: &Tree, is_known: bool, before: &str, settings: &[Setting]) -> Result<String, Refusal> {
+        let fault = |fault: conf::Fault| {
+            Refusal::Configuration(format!("{}.local:{}: {}", self.name, fault.line, fault.message))
+        };
+        let mut document = Document::parse(before).map_err(fault)?;
+        // One that is broken now can be mended: then there is no view, and options go to where they usually stand.
+        let view = if is_known { self.kind.view(tree, &self.name).ok() } else { None };
+        for setting in settings {
+            let stands_in_init =
+                || view.as_ref().is_some_and(|view| view.init.iter().any(|option| *option.key == *setting.key));
+            let section = match &setting.section {
+                Some(section) => section,
+                None if stands_in_init() => "Init",
+                None => "Definition",
+            };
+            document = match &setting.value {
+                Some(value) => document.set(section, &setting.key, &NewValue::Raw(value.clone()))?,
+                None => document.remove(section, &setting.key)?,
+            };
+        }
+        Ok(document.text)
+    }
+
+    /// Whether it makes sense where it is going to be; gives what to warn of.
+    fn check(&self, changed: &Tree, settings: &[Setting]) -> Result<Vec<String>, Refusal> {
+        let view = self.kind.view(changed, &self.name)?;
+        if let Some(problem) = &view.problem {
+            return Err(Refusal::Configuration(problem.clone()));
+        }
+        for setting in settings.iter().filter(|setting| setting.section.is_none()) {
+            let Some(wanted) = &setting.value else { continue };
+            let found = written(&view, &setting.key);
+            if found.is_none_or(|option| option.raw.trim() != wanted.trim()) {
+                let place = found
+                    .and_then(|option| option.origin.as_ref())
+                    .map(|origin| format!("{}:{}", origin.file, origin.line));
+                let place = place.unwrap_or_else(|| "another file".to_owned());
+                return Err(Refusal::Configuration(format!(
+                    "{} would have no effect: {place} goes before it",
+                    setting.key
+                )));
+            }
+        }
+        match self.kind {
+            Kind::Filter => check_filter(&view),
+            Kind::Action => {
+                let effective = view.effective.iter();
+                Ok(effective.flat_map(|(key, value)| unsafe_tags(key, &value.to_text())).collect())
+            }
+        }
+    }
+}
+
+/// The enabled jails whose filter or actions are made of a file, directly or by inclusion.
+fn made_of(tree: &Tree, kind: Kind, path: &str) -> Vec<String> {
+    let uses = tree.uses(&Version::default());
+    let holds = |name: &str| kind.view(tree, name).is_ok_and(|view| view.files.iter().any(|file| **file == *path));
+    let enabled = uses.iter().filter(|used| used.enabled);
+    let found = enabled.filter(|used| match kind {
+        Kind::Filter => used.filter.as_deref().is_some_and(holds),
+        Kind::Action => used.actions.iter().any(|action| holds(action)),
+    });
+    found.map(|used| used.jail.to_string()).collect()
+}

@@ -1,0 +1,238 @@
+//! Keeps the archive: copies what fail2ban's database has that we have not, removes what is kept too long, and looks up countries
+//! that have become known. One short step at a time, between requests.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::api::Ctx;
+use crate::domain::time;
+use crate::fail2ban::database::{Ban, Database, DatabaseError, Mark};
+use crate::store::archive::{Bounds, NewBan};
+use crate::store::{self, Store};
+
+/// What a step should take, reading and writing together; its page grows and shrinks to that.
+const STEP: Duration = Duration::from_millis(6);
+/// Bounds of a page, in rows.
+const PAGES: (usize, usize) = (16, 512);
+/// How long the daemon's own writing is waited for. Then the step is tried again a little later.
+const PATIENCE: Duration = Duration::from_millis(2);
+/// How long it rests at least between two steps of one pass, so that requests have their turn.
+const REST: Duration = Duration::from_millis(5);
+/// When what could not be done is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How often old rows are looked for.
+const PURGE: Duration = Duration::from_secs(600);
+/// How often files that know countries are looked at.
+const LOOK_AT_FILES: Duration = Duration::from_secs(60);
+/// Rows of a step of removing and of looking up.
+const ROWS: usize = 64;
+/// How many places in fail2ban's database are remembered. The newest may be gone when its ban was lifted by hand.
+const MARKS: usize = 16;
+
+/// When what is due, and how the last steps went.
+#[derive(Debug)]
+pub struct Archivist {
+    copy_at: Instant,
+    purge_at: Instant,
+    files_at: Instant,
+    page: usize,
+    /// A pass goes on: where the database is has been settled at its beginning.
+    is_copying: bool,
+    /// What was last complained of, so that the log says it once.
+    complaint: String,
+    /// Our own database took the last step.
+    pub is_stored: bool,
+}
+
+/// Why a step did not work.
+enum Problem {
+    Theirs(DatabaseError),
+    Ours(store::Error),
+}
+
+impl From<DatabaseError> for Problem {
+    fn from(error: DatabaseError) -> Self {
+        Problem::Theirs(error)
+    }
+}
+
+impl From<store::Error> for Problem {
+    fn from(error: store::Error) -> Self {
+        Problem::Ours(error)
+    }
+}
+
+impl Archivist {
+    /// Everything is due at once.
+    pub fn new(now: Instant) -> Self {
+        Self {
+            copy_at: now,
+            purge_at: now + AGAIN,
+            files_at: now,
+            page: PAGES.0 * 4,
+            is_copying: false,
+            complaint: String::new(),
+            is_stored: true,
+        }
+    }
+
+    /// When the next step is due.
+    pub fn next(&self) -> Instant {
+        self.copy_at.min(self.purge_at).min(self.files_at)
+    }
+
+    /// Does one step, if one is due.
+    pub fn run(&mut self, ctx: &mut Ctx, daemon_is_free: bool, now: Instant) {
+        if now >= self.copy_at {
+            self.copy(ctx, daemon_is_free, now);
+        } else if now >= self.purge_at {
+            self.purge(ctx, now);
+        } else if now >= self.files_at {
+            self.resolve(ctx, now);
+        }
+    }
+
+    fn copy(&mut self, ctx: &mut Ctx, daemon_is_free: bool, now: Instant) {
+        if !self.is_copying && ctx.config.fail2ban_database.is_none() && ctx.snapshot.online && daemon_is_free {
+            // It may have moved since the last pass. Where the daemon does not say, the place last known will do.
+            if let Ok(path) = ctx.daemon.database_path() {
+                ctx.known_database = path;
+            }
+        }
+        let path = ctx.config.fail2ban_database.clone().or_else(|| ctx.known_database.clone());
+        let Some(path) = path else {
+            self.copy_at = now + AGAIN;
+            return;
+        };
+        let step = self.copy_page(ctx, &path);
+        let took = now.elapsed();
+        self.page = match took {
+            took if took > STEP => self.page / 2,
+            took if took < STEP / 2 => self.page * 2,
+            _ => self.page,
+        };
+        self.page = self.page.clamp(PAGES.0, PAGES.1);
+        match step {
+            Ok(goes_on) => {
+                self.is_copying = goes_on;
+                let period = Duration::from_secs(u64::from(ctx.config.archive.seconds));
+                self.copy_at = now + if goes_on { took + REST.max(took) } else { period };
+                self.well();
+            }
+            Err(problem) => {
+                self.is_copying = false;
+                let period = Duration::from_secs(u64::from(ctx.config.archive.seconds));
+                let is_short = matches!(problem, Problem::Theirs(DatabaseError::Locked));
+                self.copy_at = now + if is_short { AGAIN } else { AGAIN.max(period) };
+                self.complain(problem);
+            }
+        }
+    }
+
+    /// Copies a page. True where there is more. Where to begin is found anew each time, for the daemon may have deleted rows.
+    fn copy_page(&self, ctx: &mut Ctx, path: &Path) -> Result<bool, Problem> {
+        let text = ctx.store.archive_marks()?.unwrap_or_default();
+        let mut marks: Vec<Mark> = serde_json::from_str(&text).unwrap_or_default();
+        let database = Database::open(path, PATIENCE)?;
+        let page = database.history_page(database.start_after(&marks)?, self.page)?;
+        drop(database);
+        let Some(newest) = page.bans.last() else { return Ok(false) };
+        marks.insert(0, Mark::from(newest));
+        marks.truncate(MARKS);
+        let marks = serde_json::to_string(&marks).expect("numbers and texts are JSON");
+        let bans: Vec<NewBan<'_>> = page.bans.iter().map(|ban| new_ban(ctx, ban)).collect();
+        ctx.store.archive_bans(&bans, &marks, time::now())?;
+        Ok(page.next.is_some())
+    }
+
+    fn purge(&mut self, ctx: &mut Ctx, now: Instant) {
+        let bounds = Bounds {
+            days: ctx.config.archive.days,
+            rows: u64::from(ctx.config.archive.rows),
+            bytes: u64::from(ctx.config.archive.mib) << 20,
+        };
+        match ctx.store.purge_archive(bounds, ROWS, time::now()) {
+            Ok(gone) => {
+                self.purge_at = now + if gone == ROWS { now.elapsed() + REST } else { PURGE };
+            }
+            Err(error) => {
+                self.purge_at = now + PURGE;
+                self.complain(error.into());
+            }
+        }
+    }
+
+    /// Looks whether the files have changed, or looks some rows up that have no country.
+    fn resolve(&mut self, ctx: &mut Ctx, now: Instant) {
+        let step = match ctx.resolve_from {
+            Some(from) => resolve_some(ctx, from),
+            None => look_at_files(ctx),
+        };
+        match step {
+            Ok(()) if ctx.resolve_from.is_some() => self.files_at = now + now.elapsed() + REST,
+            Ok(()) => self.files_at = now + LOOK_AT_FILES,
+            Err(error) => {
+                self.files_at = now + LOOK_AT_FILES;
+                self.complain(error.into());
+            }
+        }
+    }
+
+    fn well(&mut self) {
+        self.is_stored = true;
+        self.complaint.clear();
+    }
+
+    fn complain(&mut self, problem: Problem) {
+        let line = match problem {
+            // It is writing: nothing to tell anybody.
+            Problem::Theirs(DatabaseError::Locked) => return,
+            Problem::Theirs(error) => error.to_string(),
+            Problem::Ours(error) => {
+                self.is_stored = false;
+                error.to_string()
+            }
+        };
+        if line != self.complaint {
+            log::warn!("the archive waits: {line}");
+            self.complaint = line;
+        }
+    }
+}
+
+fn new_ban<'a>(ctx: &Ctx, ban: &'a Ban) -> NewBan<'a> {
+    NewBan {
+        jail: &ban.jail,
+        ip: &ban.ip,
+        banned_at: ban.times.banned_at,
+        ban_time: ban.times.ban_time,
+        count: ban.times.count,
+        failures: ban.data.failures,
+        matches: &ban.data.matches,
+        country: ctx.geo.look_up_text(&ban.ip).country,
+    }
+}
+
+/// With other files than last time, everything that has no country is looked up once.
+fn look_at_files(ctx: &mut Ctx) -> Result<(), store::Error> {
+    ctx.geo.refresh();
+    let files = ctx.geo.fingerprint();
+    if !files.is_empty() && ctx.store.archive_resolved_with()?.as_deref() != Some(&files) {
+        ctx.resolve_from = Some((0, 0));
+    }
+    Ok(())
+}
+
+fn resolve_some(ctx: &mut Ctx, from: (i64, i64)) -> Result<(), store::Error> {
+    let geo = &ctx.geo;
+    let country = |ip: &str| geo.look_up_text(ip).country;
+    let store: &mut Store = &mut ctx.store;
+    let result = store.resolve_countries(from, ROWS, time::now(), &country);
+    // A failure ends it; the next look at the files begins anew.
+    ctx.resolve_from = result.as_ref().ok().and_then(|(_, next)| *next);
+    result?;
+    if ctx.resolve_from.is_none() {
+        ctx.store.set_archive_resolved_with(&ctx.geo.fingerprint())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! The archive under trouble: killed in the middle of copying, a row number used again, a file system that takes no writes, a long
+//! first copy beside requests.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use serde_json::Value;
+
+use crate::harness::real_daemon::RealDaemon;
+use crate::harness::server::Launch;
+use crate::harness::wait_until;
+use crate::history::{keeper, made_database, wait_for_archive};
+
+/// Fills a database of fail2ban's with so many bans over the last 20 days.
+fn fill(path: &Path, number: u32) -> Connection {
+    let connection = made_database(path, &[]);
+    let now = jiff::Timestamp::now().as_second();
+    let sql = format!(
+        "BEGIN; WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {number})
+         INSERT INTO bans SELECT 'jail' || (i % 5), '5.' || (i >> 16 & 255) || '.' || (i >> 8 & 255) || '.' || (i & 255),
+         {now} - i % 1728000, 600, 1, '{{\"matches\": [\"a line of a log\"], \"failures\": 3}}' FROM n; COMMIT;"
+    );
+    connection.execute_batch(&sql).unwrap();
+    connection
+}
+
+fn total(answer: &Value) -> u64 {
+    answer["total"].as_u64().unwrap()
+}
+
+#[test]
+fn killed_in_the_middle_of_copying_nothing_is_missing_and_nothing_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("f.sqlite3");
+    let _fail2ban = fill(&path, 6000);
+    let (mut server, admin) = keeper(&path).start().into_ready();
+    let mut seen = 0;
+    for round in 0..12 {
+        let admin = server.client().with_identity(admin.identity.clone());
+        let answer = admin.get("/api/v1/history/archive?page_size=1").expect(200).json();
+        let now = answer["pagination"]["total"].as_u64().unwrap();
+        assert!(now >= seen, "nothing that was stored is lost");
+        seen = now;
+        std::thread::sleep(Duration::from_millis(5 + round * 13 % 40));
+        server.kill();
+        server.start_again();
+    }
+    let admin = server.client().with_identity(admin.identity);
+    wait_for_archive(&admin, 6000);
+    let by_jail = admin.get("/api/v1/dashboard/bans/by-jail?range=30d&source=archive").expect(200).json();
+    assert_eq!(total(&by_jail), 6000);
+    let counts: Vec<u64> =
+        by_jail["jails"].as_array().unwrap().iter().map(|jail| jail["count"].as_u64().unwrap()).collect();
+    assert_eq!(counts, [1200; 5]);
+    server.kill();
+    let store = Connection::open(server.database()).unwrap();
+    let distinct = "SELECT count(*) FROM (SELECT DISTINCT jail, ip, banned_at FROM archive)";
+    assert_eq!(store.query_row(distinct, [], |row| row.get::<_, i64>(0)), Ok(6000));
+    let weeks = "SELECT sum(count) FROM archive_by_country_counts WHERE span = 604800";
+    assert_eq!(store.query_row(weeks, [], |row| row.get::<_, i64>(0)), Ok(6000));
+}
+
+#[test]
+fn a_row_number_used_again_hides_no_ban() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("f.sqlite3");
+    let fail2ban = made_database(&path, &[("lab", "203.0.113.1", 60), ("lab", "203.0.113.2", 50)]);
+    let (_server, admin) = keeper(&path).start().into_ready();
+    wait_for_archive(&admin, 2);
+    // Lifted by hand, and another takes its number.
+    let now = jiff::Timestamp::now().as_second();
+    let sql = format!(
+        "DELETE FROM bans WHERE ip = '203.0.113.2'; INSERT INTO bans VALUES('lab', '203.0.113.3', {now}, 600, 1, NULL);"
+    );
+    fail2ban.execute_batch(&sql).unwrap();
+    wait_for_archive(&admin, 3);
+    // All lifted, and again.
+    fail2ban
+        .execute_batch("DELETE FROM bans; INSERT INTO bans VALUES('lab', '203.0.113.4', 1700000000, 600, 1, NULL);")
+        .unwrap();
+    wait_until("the old ban was stored or was too old to keep", Duration::from_secs(10), || {
+        let found = admin.get("/api/v1/history/archive?ip=203.0.113.").expect(200).json();
+        let all: Vec<&str> =
+            found["items"].as_array().unwrap().iter().map(|item| item["ip"].as_str().unwrap()).collect();
+        all.contains(&"203.0.113.4") || all.len() == 3
+    });
+}
+
+#[test]
+fn bounds_are_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("f.sqlite3");
+    let day = 86_400;
+    let _fail2ban = made_database(
+        &path,
+        &[
+            ("lab", "203.0.113.1", 400 * day),
+            ("lab", "203.0.113.2", 40 * day),
+            ("lab", "203.0.113.3", 60),
+            ("lab", "203.0.113.4", 30),
+        ],
+    );
+    let (server, admin) = keeper(&path).env("BANGUI_ARCHIVE_DAYS", "30").start().into_ready();
+    wait_for_archive(&admin, 2);
+    let server = server.with_env("BANGUI_ARCHIVE_DAYS", "0").with_env("BANGUI_ARCHIVE_ROWS", "1");
+    let admin = server.client().with_identity(admin.identity);
+    wait_for_archive(&admin, 1);
+    let left = admin.get("/api/v1/history/archive").expect(200).json();
+    assert_eq!(left["items"][0]["ip"], "203.0.113.4");
+}
+
+#[test]
+fn a_long_first_copy_leaves_requests_their_turn() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("f.sqlite3");
+    let _fail2ban = fill(&path, 20_000);
+    let (_server, admin) = keeper(&path).start().into_ready();
+    let start = Instant::now();
+    let (mut slowest, mut asked) = (Duration::ZERO, 0);
+    loop {
+        let answer = admin.get("/api/v1/health");
+        slowest = slowest.max(answer.elapsed);
+        asked += 1;
+        if asked % 50 == 0 {
+            let listed = admin.get("/api/v1/history/archive?page_size=1").expect(200).json();
+            if listed["pagination"]["total"] == 20_000 {
+                break;
+            }
+        }
+        assert!(start.elapsed() < Duration::from_secs(120), "the copy does not end");
+    }
+    eprintln!("20 000 rows in {:?}, {asked} requests beside it, the slowest {slowest:?}", start.elapsed());
+    // A debug build on a busy machine; the measured figure is the benchmark's.
+    assert!(asked > 100 && slowest < Duration::from_millis(500), "{asked} requests, the slowest {slowest:?}");
+}
+
+#[test]
+fn a_ban_storm_watched_by_every_dashboard_loses_no_record() {
+    let daemon = RealDaemon::start();
+    let server = Launch::for_real(&daemon).env("BANGUI_ARCHIVE_SECONDS", "1").start();
+    let (_server, admin) = server.into_ready();
+    std::thread::scope(|scope| {
+        let storm = scope.spawn(|| {
+            for block in 0..50 {
+                let addresses: Vec<String> = (0..100).map(|host| format!("5.6.{block}.{host}")).collect();
+                let words: Vec<&str> =
+                    ["set", "lab", "banip"].into_iter().chain(addresses.iter().map(String::as_str)).collect();
+                daemon.client(&words);
+            }
+        });
+        wait_until("all bans in both sources", Duration::from_secs(120), || {
+            let totals = ["fail2ban", "archive"].map(|source| {
+                let ask =
+                    |path: &str| admin.get(&format!("/api/v1/dashboard/bans{path}?source={source}")).expect(200).json();
+                ask("");
+                ask("/trend");
+                ask("/by-country");
+                total(&ask("/by-jail"))
+            });
+            // The dashboards are asked once a second, as pages that are open do.
+            std::thread::sleep(Duration::from_secs(1));
+            storm.is_finished() && totals == [5000, 5000]
+        });
+    });
+    let log = daemon.log();
+    assert!(!log.contains("locked") && !log.contains("ERROR"), "{log}");
+}
