@@ -51,7 +51,7 @@ pub fn ready(daemon: &RealDaemon) -> (Server, Client) {
 pub fn getters(daemon: &RealDaemon, jail: &str) -> Vec<String> {
     let script = "import sys\nfrom fail2ban.client.csocket import CSocket\ns = CSocket(sys.argv[1])\n\
                   for g in sys.argv[3:]:\n    print(g + ': ' + str(s.send(['get', sys.argv[2], g])[1]))";
-    let mut command = std::process::Command::new("python3");
+    let mut command = std::process::Command::new("/usr/bin/python3");
     let output = command.args(["-c", script]).arg(daemon.socket()).arg(jail).args(GETTERS).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
