@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{ApiError, Ctx, Job, Request};
+use super::{ApiError, Ctx, Job, Request, jail_config, server};
 use crate::apply::{Applied, Apply, FileChange, Scope};
+use crate::conf::{LocalFile, NewValue};
 use crate::fail2ban::reload::Installation;
 use crate::jobs::{Task, service};
 use crate::server::response::Response;
@@ -87,7 +88,7 @@ pub fn restart(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
     let start_command = ctx.config.start_command.clone();
     let task = Task::Restart(service::Restart { place: installation(ctx), start_command });
     Ok(Job::new(task, |ctx, _| {
-        ctx.store.set_jail_idle(None, None)?;
+        ctx.restarted = true;
         Ok(Response::no_content())
     })
     .detached())
@@ -109,4 +110,30 @@ pub fn service_status(ctx: &mut Ctx, _request: &Request) -> Result<Response, Api
         "bangui_version": env!("CARGO_PKG_VERSION"),
     });
     Ok(Response::json(200, &body))
+}
+
+/// `GET /api/v1/config/global`
+pub fn global(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
+    let settings = ctx.daemon.server_settings()?;
+    let body = json!({
+        "log_level": settings.log_level,
+        "log_target": settings.log_target,
+        "db_purge_age": settings.db_purge_age,
+        "db_max_matches": settings.db_max_matches,
+    });
+    Ok(Response::json(200, &body))
+}
+
+/// `PUT /api/v1/config/global`: at once in the daemon, and in a file of ours for its next start.
+pub fn change_global(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let values = server::Settings::of(ctx, request)?;
+    let file = LocalFile::server();
+    let text = jail_config::read(&ctx.config.fail2ban_config, &file)?;
+    let mut document = jail_config::parsed(text.as_deref(), &file)?;
+    for (key, value) in values.options() {
+        document = document.set("Definition", key, &NewValue::Literal(value))?;
+    }
+    values.set(ctx)?;
+    let change = FileChange::new(&file, text, Some(document.text));
+    apply_job(ctx, vec![change], Scope::Jails(Vec::new()), |_, _| Ok(Response::no_content()))
 }

@@ -54,6 +54,8 @@ pub struct Ctx {
     pub daemon: Daemon,
     /// What was last seen of it.
     pub snapshot: Snapshot,
+    /// The daemon may have started again: what held at run time only is to be set again.
+    pub restarted: bool,
     /// Where fail2ban's database is, as the daemon last said.
     pub known_database: Option<PathBuf>,
     /// From addresses to countries.
@@ -111,6 +113,7 @@ impl Ctx {
             stored,
             store,
             snapshot: Snapshot::default(),
+            restarted: false,
             limits: Limits::default(),
             import: None,
             background: Vec::new(),
@@ -214,6 +217,7 @@ impl Ctx {
         match looked {
             Ok(snapshot) => {
                 if !self.snapshot.online {
+                    self.restarted = true;
                     log::info!("fail2ban {} answers", snapshot.version.as_deref().unwrap_or("?"));
                 }
                 self.snapshot = Snapshot { taken, ..snapshot };

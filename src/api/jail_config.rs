@@ -10,6 +10,7 @@ use super::{ApiError, Ctx, Job, Request, config};
 use crate::apply::values::edited;
 use crate::apply::{Apply, FileChange, Scope};
 use crate::conf::{self, Document, Folder, LocalFile, Tree};
+use crate::domain::address::IpOrNet;
 use crate::domain::jail_values::JailValues;
 use crate::domain::names::JailName;
 use crate::domain::time::rfc3339;
@@ -182,6 +183,57 @@ fn file_item(base: &str, path: &str) -> Option<Value> {
     }))
 }
 
+/// A change of what a jail ignores.
+pub enum Ignored {
+    /// An entry more.
+    Added(String),
+    /// An entry less.
+    Removed(String),
+    /// Whether the machine's own addresses are ignored.
+    Own(bool),
+}
+
+/// Writes what the daemon was told to ignore into the jail's file, because a reload forgets it. The daemon has it already, so a jail whose
+/// files cannot take it is a line in the log and no failure.
+pub fn keep_ignored(ctx: &mut Ctx, name: &JailName, change: &Ignored, answer: Response) -> Result<Job, ApiError> {
+    let changed = |list: Vec<String>| match change {
+        Ignored::Added(entry) if !list.contains(entry) => list.into_iter().chain([entry.clone()]).collect(),
+        Ignored::Removed(entry) => list.into_iter().filter(|listed| !is_same(listed, entry)).collect(),
+        _ => list,
+    };
+    let mut waiting = pending(ctx, name)?;
+    if let (Some(list), false) = (waiting.ignore_ips.take(), matches!(change, Ignored::Own(_))) {
+        waiting.ignore_ips = Some(changed(list));
+        let text = serde_json::to_string(&waiting).map_err(ApiError::internal)?;
+        ctx.store.set_pending(name.as_str(), Some(&text))?;
+    }
+    let configs = described(ctx)?;
+    let file_change = || -> Result<FileChange, ApiError> {
+        let tree = Tree::load(&configs.config_dir)?;
+        let view = tree.jail(name.as_str(), &configs.options())?;
+        let values = match change {
+            Ignored::Own(on) => JailValues { ignore_self: Some(*on), ..JailValues::default() },
+            _ => JailValues { ignore_ips: Some(changed(Effective { view: &view }.ignored())), ..JailValues::default() },
+        };
+        let file = LocalFile::jail(name.as_str())?;
+        let text = read(&configs.config_dir, &file)?;
+        let after = edited(name.as_str(), &parsed(text.as_deref(), &file)?, &values)?;
+        Ok(FileChange::new(&file, text, Some(after.text)))
+    };
+    match file_change() {
+        Ok(change) => config::apply_job(ctx, vec![change], Scope::Jails(Vec::new()), |_, _| Ok(answer)),
+        Err(error) => {
+            log::warn!("{name}: what it ignores holds until the next reload only: {}", error.detail);
+            Ok(set_job(ctx, name, JailValues::default(), |_, _| Ok(answer)))
+        }
+    }
+}
+
+/// Whether two entries of an ignore list are the same one: the daemon lists a network without its host bits.
+fn is_same(one: &str, other: &str) -> bool {
+    one == other || one.parse::<IpOrNet>().is_ok_and(|one| other.parse() == Ok(one))
+}
+
 /// What is needed to describe jails: who runs, and what is pending.
 fn described(ctx: &mut Ctx) -> Result<JailConfigs, ApiError> {
     let running = match ctx.daemon.jail_names() {
@@ -208,7 +260,7 @@ fn pending(ctx: &Ctx, name: &JailName) -> Result<JailValues, ApiError> {
 }
 
 /// The text of a file of ours; `None` where there is none.
-fn read(config_dir: &Path, file: &LocalFile) -> Result<Option<String>, ApiError> {
+pub fn read(config_dir: &Path, file: &LocalFile) -> Result<Option<String>, ApiError> {
     if !config_dir.join(file.folder).exists() {
         return Ok(None);
     }
@@ -217,7 +269,8 @@ fn read(config_dir: &Path, file: &LocalFile) -> Result<Option<String>, ApiError>
     text.map_err(|_| ApiError::conflict("conflict", format!("{} is not valid UTF-8; correct it first.", file.name)))
 }
 
-fn parsed(text: Option<&str>, file: &LocalFile) -> Result<Document, ApiError> {
+/// The file, which must be in the configuration language.
+pub fn parsed(text: Option<&str>, file: &LocalFile) -> Result<Document, ApiError> {
     Document::parse(text.unwrap_or_default()).map_err(|fault| {
         let detail = format!("{}:{}: {}", file.name, fault.line, fault.message);
         ApiError::conflict("conflict", detail)

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::bans::command_done;
+use super::jail_config::{Ignored, keep_ignored};
 use super::{ApiError, Ctx, Job, Request, config};
 use crate::apply::Scope;
 use crate::domain::address::IpOrNet;
@@ -152,12 +153,13 @@ pub fn idle(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
 }
 
 /// `POST /api/v1/jails/{name}/ignoreself`
-pub fn ignore_self(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+pub fn ignore_self(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let name: JailName = request.parameter()?;
     let on = switch(request)?;
     ctx.daemon.set_ignore_self(&name, on)?;
     let message = if on { "ignores" } else { "no longer ignores" };
-    Ok(command_done(200, format!("{name} {message} this machine's own addresses."), name.as_str()))
+    let answer = command_done(200, format!("{name} {message} this machine's own addresses."), name.as_str());
+    keep_ignored(ctx, &name, &Ignored::Own(on), answer)
 }
 
 /// `true`, or `{"on": true}`.
@@ -180,18 +182,19 @@ pub fn ignore_list(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiErro
 }
 
 /// `POST /api/v1/jails/{name}/ignoreip`
-pub fn add_ignore(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+pub fn add_ignore(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let name: JailName = request.parameter()?;
     let mut fields = request.fields()?;
     let ip: Option<String> = fields.required("ip");
     fields.finish()?;
     let entry: IpOrNet = ip.unwrap_or_default().parse()?;
     ctx.daemon.add_ignore(&name, &entry.to_string())?;
-    Ok(command_done(201, format!("{name} ignores {entry}."), name.as_str()))
+    let answer = command_done(201, format!("{name} ignores {entry}."), name.as_str());
+    keep_ignored(ctx, &name, &Ignored::Added(entry.to_string()), answer)
 }
 
 /// `DELETE /api/v1/jails/{name}/ignoreip`
-pub fn remove_ignore(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+pub fn remove_ignore(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let name: JailName = request.parameter()?;
     let ip = if request.body.is_empty() {
         request.query().text("ip")?.ok_or_else(|| ApiError::invalid_field("ip", "ip is missing."))?
@@ -206,7 +209,8 @@ pub fn remove_ignore(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiEr
     match entry {
         Some(entry) => {
             ctx.daemon.remove_ignore(&name, &entry)?;
-            Ok(command_done(200, format!("{name} no longer ignores {entry}."), name.as_str()))
+            let answer = command_done(200, format!("{name} no longer ignores {entry}."), name.as_str());
+            keep_ignored(ctx, &name, &Ignored::Removed(entry), answer)
         }
         None => Err(ApiError::conflict("fail2ban_command_failed", format!("{name} does not ignore {ip}."))),
     }

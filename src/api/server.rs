@@ -30,30 +30,63 @@ pub fn settings(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError>
     Ok(Response::json(200, &body))
 }
 
+/// Settings of the daemon as a client sends them, checked.
+pub struct Settings {
+    log_level: Option<String>,
+    log_target: Option<String>,
+    db_purge_age: Option<u32>,
+    db_max_matches: Option<u32>,
+}
+
+impl Settings {
+    /// Those of a body.
+    pub fn of(ctx: &Ctx, request: &Request) -> Result<Settings, ApiError> {
+        let mut fields = request.fields()?.not_empty();
+        let log_level: Option<String> = fields.optional("log_level");
+        let log_target: Option<String> = fields.optional("log_target");
+        let db_purge_age: Option<u32> = fields.optional("db_purge_age");
+        let db_max_matches: Option<u32> = fields.optional("db_max_matches");
+        fields.finish()?;
+        if log_level.as_deref().is_some_and(|level| !LOG_LEVELS.contains(&level)) {
+            return Err(ApiError::invalid_field("log_level", format!("Expected one of {}.", LOG_LEVELS.join(", "))));
+        }
+        let log_target = log_target.as_deref().map(|target| paths::log_target(&ctx.config, target)).transpose()?;
+        Ok(Settings { log_level, log_target, db_purge_age, db_max_matches })
+    }
+
+    /// Sets them in the daemon.
+    pub fn set(&self, ctx: &mut Ctx) -> Result<(), ApiError> {
+        if let Some(level) = &self.log_level {
+            ctx.daemon.set_log_level(level).map_err(rejected)?;
+        }
+        if let Some(target) = &self.log_target {
+            ctx.daemon.set_log_target(target).map_err(rejected)?;
+        }
+        if let Some(seconds) = self.db_purge_age {
+            ctx.daemon.set_db_purge_age(seconds).map_err(rejected)?;
+        }
+        if let Some(lines) = self.db_max_matches {
+            ctx.daemon.set_db_max_matches(lines).map_err(rejected)?;
+        }
+        Ok(())
+    }
+
+    /// Their names and values in the files.
+    pub fn options(&self) -> Vec<(&'static str, String)> {
+        let number = |number: Option<u32>| number.map(|number| number.to_string());
+        let all = [
+            ("loglevel", self.log_level.clone()),
+            ("logtarget", self.log_target.clone()),
+            ("dbpurgeage", number(self.db_purge_age)),
+            ("dbmaxmatches", number(self.db_max_matches)),
+        ];
+        all.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+    }
+}
+
 /// `PUT /api/v1/server/settings`
 pub fn change_settings(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
-    let mut fields = request.fields()?.not_empty();
-    let log_level: Option<String> = fields.optional("log_level");
-    let log_target: Option<String> = fields.optional("log_target");
-    let db_purge_age: Option<u32> = fields.optional("db_purge_age");
-    let db_max_matches: Option<u32> = fields.optional("db_max_matches");
-    fields.finish()?;
-    if log_level.as_deref().is_some_and(|level| !LOG_LEVELS.contains(&level)) {
-        return Err(ApiError::invalid_field("log_level", format!("Expected one of {}.", LOG_LEVELS.join(", "))));
-    }
-    let log_target = log_target.as_deref().map(|target| paths::log_target(&ctx.config, target)).transpose()?;
-    if let Some(level) = log_level {
-        ctx.daemon.set_log_level(&level).map_err(rejected)?;
-    }
-    if let Some(target) = log_target {
-        ctx.daemon.set_log_target(&target).map_err(rejected)?;
-    }
-    if let Some(seconds) = db_purge_age {
-        ctx.daemon.set_db_purge_age(seconds).map_err(rejected)?;
-    }
-    if let Some(lines) = db_max_matches {
-        ctx.daemon.set_db_max_matches(lines).map_err(rejected)?;
-    }
+    Settings::of(ctx, request)?.set(ctx)?;
     Ok(Response::no_content())
 }
 

@@ -65,6 +65,7 @@ pub fn check(tree: &Tree, options: &StreamOptions, scope: &Scope) -> Result<(), 
             check_stream(tree, options, &stream)
         }
         Scope::Jails(jails) => {
+            tree.server(&options.version)?;
             let known = tree.jails();
             for jail in jails.iter().filter(|jail| known.iter().any(|name| **name == ***jail)) {
                 let options = StreamOptions { only: Some(jail.clone()), ..options.clone() };

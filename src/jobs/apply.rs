@@ -1,7 +1,7 @@
 //! Changes of the configuration, in a child: an apply, its undo after a crash, and values set in a running jail.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -9,13 +9,16 @@ use serde_json::{Value, json};
 use super::Failure;
 use super::bans::{answering, checked};
 use super::service::names_jail;
-use crate::apply::{self, Apply, ApplyError, Scope, run_time};
+use crate::apply::{self, Apply, ApplyError, RunTime, Scope, run_time};
 use crate::domain::jail_values::JailValues;
 use crate::fail2ban::Error;
 use crate::fail2ban::reload::ReloadError;
 
 /// How long values may take: each expression is compiled, and a changed ban time is written into running bans.
 const SETS: Duration = Duration::from_secs(30);
+
+/// How long the jails of a daemon that has just started may take to be there.
+const JAILS_ARE_THERE: Duration = Duration::from_secs(5);
 
 impl From<ApplyError> for Failure {
     fn from(error: ApplyError) -> Self {
@@ -86,5 +89,35 @@ impl SetValues {
         }
         run_time::set(&mut daemon, &jail, &self.values)?;
         Ok(json!(true))
+    }
+}
+
+/// Set again what holds at run time only, after the daemon has started.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SetAgain {
+    /// fail2ban's socket.
+    pub socket: PathBuf,
+    /// What is set.
+    pub run_time: Vec<RunTime>,
+}
+
+impl SetAgain {
+    /// What could not be set, a sentence each. The daemon answers before its jails are there, so they are waited for.
+    pub fn run(self) -> Result<Value, Failure> {
+        let mut daemon = answering(&self.socket, SETS)?;
+        let mut warnings = Vec::new();
+        let start = Instant::now();
+        for again in &self.run_time {
+            let jail = checked(&again.jail)?;
+            let mut runs = daemon.jail_names()?.contains(&jail);
+            while !runs && start.elapsed() < JAILS_ARE_THERE {
+                std::thread::sleep(Duration::from_millis(50));
+                runs = daemon.jail_names()?.contains(&jail);
+            }
+            if runs {
+                warnings.extend(run_time::set_again(&mut daemon, &jail, again)?);
+            }
+        }
+        Ok(json!(warnings))
     }
 }

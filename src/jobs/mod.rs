@@ -65,6 +65,8 @@ pub enum Task {
     AskHistory(history::Ask),
     /// Set values in a running jail.
     SetValues(Box<apply::SetValues>),
+    /// Set values again after a restart of the daemon.
+    SetAgain(apply::SetAgain),
     /// What the files say of all jails.
     JailConfigs(jail_config::JailConfigs),
     /// Restart the daemon.
@@ -163,7 +165,7 @@ impl Task {
             Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Duration::from_secs(20),
             Task::ReadLog(_) | Task::ShowDefinitions(_) => Duration::from_secs(20),
             Task::ListBans(_) | Task::PageOfBans(_) | Task::AskHistory(_) => Duration::from_secs(60),
-            Task::SetValues(_) => Duration::from_secs(60),
+            Task::SetValues(_) | Task::SetAgain(_) => Duration::from_secs(60),
             Task::Restart(_) | Task::StopJail(_) => Duration::from_secs(180),
             // A hundred slow servers, and 50 000 bans at 60 a second: then something is wrong.
             Task::Import(_) => Duration::from_secs(4 * 3600),
@@ -187,6 +189,7 @@ impl Task {
             Task::Apply(task) => apply::apply(*task),
             Task::Recover(task) => task.run(),
             Task::JailConfigs(task) => task.run(),
+            Task::SetAgain(task) => task.run(),
             Task::SetValues(task) => task.run(),
             Task::AskHistory(task) => task.run(),
             Task::Restart(task) => task.run(),

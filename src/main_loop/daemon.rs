@@ -69,6 +69,7 @@ impl DaemonWatch {
     pub fn on_connection_event(&mut self, ctx: &mut Ctx) {
         if ctx.daemon.client_mut().drop_if_closed() {
             ctx.expect_changes();
+            ctx.restarted = true;
         }
     }
 

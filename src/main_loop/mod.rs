@@ -4,6 +4,7 @@
 mod archive;
 pub mod control;
 mod daemon;
+mod mend;
 mod probe;
 mod signals;
 mod timers;
@@ -25,7 +26,7 @@ use crate::api::{Admitted, ApiError, Ctx, Finish, Job, Request, Then, imports};
 use crate::fail2ban;
 use crate::jobs::children::{Children, Full, TaskId};
 use crate::jobs::frames::Frame;
-use crate::jobs::{Failure, Lane, Task, apply};
+use crate::jobs::{Failure, Lane};
 use crate::server::listen::{Address, Listener};
 use crate::server::response::Response;
 use crate::server::token::{Slot, Source};
@@ -428,25 +429,6 @@ impl MainLoop {
         }
     }
 
-    /// Has a child undo the apply that a killed process has left half done, where there is one.
-    fn recover(&mut self) {
-        let journal = self.ctx.apply_journal();
-        if self.recovery.is_none() && journal.exists() {
-            log::warn!("an apply was interrupted and is being undone");
-            let task = Task::Recover(apply::Recover { journal });
-            self.recovery = self.children.submit(task, true, Instant::now()).ok();
-            self.children.start_waiting(self.poll.registry());
-        }
-    }
-
-    fn after_recovery(&mut self, outcome: &Result<Value, Failure>) {
-        match outcome {
-            Ok(_) => log::info!("the interrupted apply is undone"),
-            Err(failure) => log::error!("the interrupted apply cannot be undone, restart to try again: {failure:?}"),
-        }
-        self.after_daemon_task(outcome.as_ref().err());
-    }
-
     /// A child has had the daemon: what we know of it is out of date, or it hangs, and others need not find out one by one.
     fn after_daemon_task(&mut self, failure: Option<&Failure>) {
         match failure {
@@ -505,6 +487,9 @@ impl MainLoop {
         let is_free = !self.children.daemon_is_taken();
         self.timers.run(&mut self.ctx, is_free, now);
         self.submit_background();
+        if self.ctx.restarted && self.ctx.snapshot.online && !self.ctx.snapshot.stale && is_free {
+            self.set_again();
+        }
         self.watch.follow(&mut self.ctx, self.poll.registry());
     }
 

@@ -100,12 +100,14 @@ fn a_change_that_makes_it_wrong_is_refused_with_file_and_line() {
 fn what_only_the_daemon_can_refuse_is_undone() {
     let daemon = RealDaemon::start();
     let (_server, admin) = ready(&daemon);
-    // The daemon is not there when the value is set, so that only the commit can find out.
     let before = state(&daemon);
-    admin.put(LAB, json!({"actions": ["noop", "noop"]})).expect(200);
-    let answer = admin.post_empty(COMMIT);
-    assert!([409, 422].contains(&answer.status), "{answer}");
-    admin.get(&format!("{LAB}/rollback")).expect(200);
+    // The jail does not run, so that only the commit can find out.
+    let off = "/api/v1/config/jails/off";
+    admin.put(off, json!({"enabled": true, "log_encoding": "no-such-encoding"})).expect(200);
+    let answer = admin.post_empty(&format!("{off}/commit"));
+    assert_eq!(answer.status, 409, "{answer}");
+    assert_eq!(state(&daemon), before);
+    admin.get(&format!("{off}/rollback")).expect(200);
     assert_eq!(state(&daemon), before);
 }
 
