@@ -64,6 +64,8 @@ pub struct Config {
     pub archive: Keeping,
     /// Where `bangui geo update` fetches its file.
     pub geoip_update_url: String,
+    /// How long imported addresses are banned, in seconds.
+    pub blocklist_ban_seconds: u32,
 }
 
 /// One setting: its names, and how its text becomes a value.
@@ -287,6 +289,12 @@ pub const SETTINGS: &[Setting] = &[
         config.geoip_update_url = text.to_owned();
         is_web.then_some(()).ok_or_else(|| "expected a URL that begins with https:// or http://".to_owned())
     }),
+    unlisted(
+        "BANGUI_BLOCKLIST_BAN_SECONDS",
+        "SECONDS",
+        "how long imported addresses are banned, 600 to 31536000 (86400)",
+        |config, text| number(text, 600, 31_536_000).map(|found| config.blocklist_ban_seconds = found),
+    ),
 ];
 
 /// A country database anybody may use, made of the registries' own records (PDDL), 8 MB.
@@ -337,6 +345,7 @@ impl Config {
             allow_private_fetch: false,
             archive: Keeping::default(),
             geoip_update_url: DEFAULT_GEOIP_URL.to_owned(),
+            blocklist_ban_seconds: 86_400,
         }
     }
 

@@ -4,11 +4,13 @@
 
 pub mod api;
 pub mod apply;
+pub mod blocklist;
 pub mod cli;
 pub mod conf;
 pub mod config;
 pub mod domain;
 pub mod fail2ban;
+pub mod fetch;
 pub mod geo;
 pub mod jobs;
 pub mod machine;

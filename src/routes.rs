@@ -58,6 +58,8 @@ pub enum Limit {
     Ban,
     /// Configuration changes a minute.
     Config,
+    /// Blocklist imports an hour.
+    Import,
 }
 
 impl Verb {
@@ -170,6 +172,18 @@ pub static ROUTES: &[Route] = &[
     delete("/api/v1/jails/{name}/ignoreip", Now(api::jails::remove_ignore)).asks_daemon(),
     post("/api/v1/jails/{name}/ignoreself", Now(api::jails::ignore_self)).asks_daemon(),
     get("/api/v1/jails/{name}/banned", Later(api::jails::banned)),
+    // blocklists
+    get("/api/v1/blocklists", Now(api::blocklists::list)),
+    post("/api/v1/blocklists", Now(api::blocklists::create)),
+    post("/api/v1/blocklists/import", Later(api::imports::import)).counted(Limit::Import),
+    get("/api/v1/blocklists/import", Now(api::imports::progress)),
+    get("/api/v1/blocklists/schedule", Now(api::imports::schedule_info)),
+    put("/api/v1/blocklists/schedule", Now(api::imports::change_schedule)),
+    get("/api/v1/blocklists/log", Now(api::imports::log)),
+    get("/api/v1/blocklists/{source_id}", Now(api::blocklists::get)),
+    put("/api/v1/blocklists/{source_id}", Now(api::blocklists::change)),
+    delete("/api/v1/blocklists/{source_id}", Now(api::blocklists::remove)),
+    get("/api/v1/blocklists/{source_id}/preview", Later(api::blocklists::preview)),
     // history
     get("/api/v1/history", Either(api::history::list)),
     get("/api/v1/history/archive", Now(api::history::archive)),

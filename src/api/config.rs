@@ -11,7 +11,7 @@ use crate::jobs::{Task, service};
 use crate::server::response::Response;
 
 /// The setting that holds the commands of the last reload that went well: they outlive us, as the daemon does.
-const LAST_GOOD: &str = "last_good_stream";
+pub(super) const LAST_GOOD: &str = "last_good_stream";
 
 /// `POST /api/v1/config/reload`
 pub fn reload(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {

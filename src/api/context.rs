@@ -11,6 +11,8 @@ use crate::fail2ban::{self, Client, commands::Daemon};
 use crate::geo::Geo;
 use crate::store::{self, Store, settings::Stored};
 
+use super::Job;
+use super::imports::Running;
 use super::limits::Limits;
 
 /// How long a quick command may hold the loop.
@@ -60,6 +62,10 @@ pub struct Ctx {
     pub resolve_from: Option<(i64, i64)>,
     /// The general rate limits.
     pub limits: Limits,
+    /// The import of blocklists under way.
+    pub import: Option<Running>,
+    /// Jobs of timers, which no client waits for; the loop starts them.
+    pub background: Vec<Job>,
     /// The backends of jails as the files name them, for daemons that do not tell; read again when the snapshot is stale.
     backends: Option<BTreeMap<String, String>>,
     /// The last timer step did its work.
@@ -106,6 +112,8 @@ impl Ctx {
             store,
             snapshot: Snapshot::default(),
             limits: Limits::default(),
+            import: None,
+            background: Vec::new(),
             backends: None,
             scheduler_runs: true,
             host_name: host_name(),

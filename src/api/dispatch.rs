@@ -256,6 +256,10 @@ fn count_change(ctx: &mut Ctx, limit: Limit, admitted: &Admitted) -> Result<(), 
             let most = ctx.config.rate_ban;
             ctx.store.count(Counter::Ban, &admitted.key.to_string(), most, time::now())?
         }
+        (Limit::Import, _) => {
+            let most = ctx.config.rate_import;
+            ctx.store.count(Counter::Import, &admitted.key.to_string(), most, time::now())?
+        }
         (Limit::Config, Some(session)) => {
             let key = Key::Config(session.token_hash);
             ctx.limits.count(key, ctx.config.rate_config, admitted.started)

@@ -8,6 +8,7 @@ use crate::domain::address::AddressError;
 use crate::domain::names::NameError;
 use crate::fail2ban;
 use crate::fail2ban::database::DatabaseError;
+use crate::fetch::FetchError;
 use crate::jobs::Failure;
 use crate::jobs::patterns::Refusal;
 use crate::server::body::BadBody;
@@ -184,12 +185,23 @@ impl From<Failure> for ApiError {
             Failure::Files(cause) => ApiError::internal(cause),
             Failure::NotBack(detail) => ApiError::new(503, "fail2ban_not_back", detail),
             Failure::Database(error) => error.into(),
+            Failure::Upstream(detail) => ApiError::new(502, "upstream_unreachable", detail),
             Failure::TimedOut => ApiError::busy("It took too long and was given up; try again later."),
             Failure::Crashed => {
                 let mut error = ApiError::busy("The process that worked on it ended without an answer; try again.");
                 error.cause = Some("a child process crashed or was killed".into());
                 error
             }
+        }
+    }
+}
+
+impl From<FetchError> for ApiError {
+    fn from(error: FetchError) -> Self {
+        let detail = error.to_string();
+        match error {
+            FetchError::BadUrl(_) | FetchError::NotPublic { .. } => ApiError::invalid_field("url", detail),
+            _ => ApiError::new(502, "upstream_unreachable", detail),
         }
     }
 }

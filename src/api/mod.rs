@@ -4,6 +4,7 @@
 pub mod actions;
 pub mod auth;
 pub mod bans;
+pub mod blocklists;
 pub mod config;
 pub mod context;
 pub mod dashboard;
@@ -13,6 +14,7 @@ pub mod filters;
 pub mod geo;
 pub mod health;
 pub mod history;
+pub mod imports;
 pub mod input;
 pub mod jail_config;
 pub mod jail_values;
@@ -86,6 +88,12 @@ pub enum Then {
     Finish(Finish),
     /// What it sends is the JSON of the answer.
     Stream,
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").field("task", &self.task).finish_non_exhaustive()
+    }
 }
 
 impl Job {

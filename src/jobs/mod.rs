@@ -9,10 +9,12 @@ pub mod definitions;
 pub mod edits;
 pub mod frames;
 pub mod history;
+pub mod import;
 pub mod jail_config;
 pub mod logs;
 pub mod password;
 pub mod patterns;
+pub mod preview;
 pub mod service;
 pub mod tail;
 
@@ -81,6 +83,10 @@ pub enum Task {
     PreviewLog(patterns::PreviewLog),
     /// Read the end of a log.
     ReadLog(logs::ReadLog),
+    /// Import blocklists.
+    Import(Box<import::Import>),
+    /// Look at a blocklist.
+    Preview(preview::Preview),
 }
 
 /// Why a child did not do it.
@@ -102,6 +108,8 @@ pub enum Failure {
     WouldLoseJails(String),
     /// Restart: the daemon did not come back.
     NotBack(String),
+    /// A server outside did not give what was asked; the text says what.
+    Upstream(String),
     /// What was asked for cannot be done with what there is.
     Refused(patterns::Refusal),
     /// The change would make the configuration wrong.
@@ -139,6 +147,8 @@ impl Task {
             Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Lane::General,
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::AskHistory(_) => Lane::General,
             Task::JailConfigs(_) => Lane::General,
+            Task::Import(_) => Lane::Import,
+            Task::Preview(_) => Lane::General,
             _ => Lane::Daemon,
         }
     }
@@ -155,6 +165,9 @@ impl Task {
             Task::ListBans(_) | Task::PageOfBans(_) | Task::AskHistory(_) => Duration::from_secs(60),
             Task::SetValues(_) => Duration::from_secs(60),
             Task::Restart(_) | Task::StopJail(_) => Duration::from_secs(180),
+            // A hundred slow servers, and 50 000 bans at 60 a second: then something is wrong.
+            Task::Import(_) => Duration::from_secs(4 * 3600),
+            Task::Preview(_) => Duration::from_secs(150),
         }
     }
 
@@ -184,6 +197,8 @@ impl Task {
             Task::TestRegex(task) => task.run(),
             Task::PreviewLog(task) => task.run(),
             Task::ReadLog(task) => task.run(),
+            Task::Import(task) => task.run(out),
+            Task::Preview(task) => task.run(),
         }
     }
 }

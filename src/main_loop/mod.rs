@@ -21,7 +21,7 @@ use self::daemon::DaemonWatch;
 use self::signals::Signals;
 use self::timers::Timers;
 use crate::api::dispatch::{self, Outcome};
-use crate::api::{Admitted, ApiError, Ctx, Finish, Job, Request, Then};
+use crate::api::{Admitted, ApiError, Ctx, Finish, Job, Request, Then, imports};
 use crate::fail2ban;
 use crate::jobs::children::{Children, Full, TaskId};
 use crate::jobs::frames::Frame;
@@ -77,6 +77,8 @@ pub struct MainLoop {
     connections: Connections<Admitted>,
     children: Children,
     pending: HashMap<TaskId, Pending>,
+    /// Tasks of timers: no client waits for them.
+    background: HashMap<TaskId, (Lane, Option<Finish>)>,
     parked: Vec<Parked>,
     watch: DaemonWatch,
     timers: Timers,
@@ -112,6 +114,7 @@ impl MainLoop {
             connections,
             children: Children::default(),
             pending: HashMap::new(),
+            background: HashMap::new(),
             parked: Vec::new(),
             watch: DaemonWatch::default(),
             timers: Timers::new(),
@@ -305,8 +308,51 @@ impl MainLoop {
                 self.children.start_waiting(self.poll.registry());
             }
             Err(error) => {
+                if lane == Lane::Import {
+                    imports::not_started(&mut self.ctx);
+                }
                 self.connections.respond(slot, dispatch::finish(&request.head.method, &request.admitted, Err(error)));
             }
+        }
+    }
+
+    /// Starts what timers want done.
+    fn submit_background(&mut self) {
+        for job in std::mem::take(&mut self.ctx.background) {
+            let lane = job.task.lane();
+            let finish = match job.then {
+                Then::Finish(finish) => Some(finish),
+                Then::Stream => None,
+            };
+            match self.children.submit(job.task, job.urgent, Instant::now()) {
+                Ok(id) => drop(self.background.insert(id, (lane, finish))),
+                Err(Full) if lane == Lane::Import => imports::not_started(&mut self.ctx),
+                Err(Full) => log::warn!("a task of a timer found no place; it is tried again when it is due again"),
+            }
+            self.children.start_waiting(self.poll.registry());
+        }
+    }
+
+    fn on_background_end(&mut self, lane: Lane, finish: Option<Finish>, outcome: Result<Value, Failure>) {
+        if lane == Lane::Daemon {
+            self.after_daemon_task(outcome.as_ref().err());
+        }
+        self.note_failed_import(lane, &outcome);
+        let ctx = &mut self.ctx;
+        let done = match (outcome, finish) {
+            (Ok(value), Some(finish)) => dispatch::guarded(|| finish(ctx, value)).map(drop),
+            (Ok(_), None) => Ok(()),
+            (Err(failure), _) => Err(failure.into()),
+        };
+        if let Err(error) = done {
+            log::warn!("a task of a timer failed: {}", error.cause.unwrap_or(error.detail));
+        }
+    }
+
+    fn note_failed_import(&mut self, lane: Lane, outcome: &Result<Value, Failure>) {
+        if let (Lane::Import, Err(failure)) = (lane, outcome) {
+            let error = ApiError::from(failure.clone());
+            imports::ended_early(&mut self.ctx, error.cause.as_deref().unwrap_or(&error.detail), false);
         }
     }
 
@@ -342,18 +388,22 @@ impl MainLoop {
                 }
                 self.connections.stream_part(pending.slot, &bytes);
             }
-            Frame::Progress(_) => {}
+            Frame::Progress(value) => imports::note_progress(&mut self.ctx, value),
             Frame::Done(value) => self.on_end(id, Ok(value)),
             Frame::Failed(failure) => self.on_end(id, Err(failure)),
         }
     }
 
     fn on_end(&mut self, id: TaskId, outcome: Result<Value, Failure>) {
+        if let Some((lane, finish)) = self.background.remove(&id) {
+            return self.on_background_end(lane, finish, outcome);
+        }
         if self.recovery == Some(id) {
             self.recovery = None;
             return self.after_recovery(&outcome);
         }
         let Some(pending) = self.pending.remove(&id) else { return };
+        self.note_failed_import(pending.lane, &outcome);
         if pending.applies && matches!(outcome, Err(Failure::Crashed | Failure::TimedOut)) {
             self.recover();
         }
@@ -454,6 +504,7 @@ impl MainLoop {
         }
         let is_free = !self.children.daemon_is_taken();
         self.timers.run(&mut self.ctx, is_free, now);
+        self.submit_background();
         self.watch.follow(&mut self.ctx, self.poll.registry());
     }
 
@@ -473,6 +524,18 @@ impl MainLoop {
             log::info!("stopping");
             self.connections.stop();
             self.stopping = Some(Instant::now() + DRAIN);
+            self.stop_import();
+        }
+    }
+
+    /// Ends the import under way: what it has banned stays, and the next one completes it.
+    fn stop_import(&mut self) {
+        imports::ended_early(&mut self.ctx, "the server was stopped; the next import completes this one", true);
+        let of_client = self.pending.iter().filter(|(_, pending)| pending.lane == Lane::Import).map(|(id, _)| *id);
+        let of_timer = self.background.iter().filter(|(_, (lane, _))| *lane == Lane::Import).map(|(id, _)| *id);
+        for id in of_client.chain(of_timer).collect::<Vec<_>>() {
+            self.children.cancel(id);
+            self.on_end(id, Err(Failure::Crashed));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::archive::Archivist;
-use crate::api::{Ctx, dispatch};
+use crate::api::{Ctx, dispatch, imports};
 use crate::domain::time;
 
 /// How often a daemon that answers is looked at.
@@ -14,6 +14,8 @@ const LOOK_WHILE_AWAY: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// How often expired rows are removed.
 const EXPIRE: Duration = Duration::from_secs(600);
+/// How often the schedule of imports is compared with the clock.
+const SCHEDULE: Duration = Duration::from_secs(20);
 /// How often deadlines are compared with the clock.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -25,18 +27,21 @@ pub struct Timers {
     look_after: Instant,
     expire_at: Instant,
     archive: Archivist,
+    schedule_at: Instant,
 }
 
 impl Timers {
     /// Everything is due at once.
     pub fn new() -> Self {
         let now = Instant::now();
-        Self { tick_at: now, look_after: now, expire_at: now + EXPIRE, archive: Archivist::new(now) }
+        let archive = Archivist::new(now);
+        Self { tick_at: now, look_after: now, expire_at: now + EXPIRE, archive, schedule_at: now }
     }
 
     /// How long nothing is due, deadlines excepted.
     pub fn next(&self, ctx: &Ctx, now: Instant) -> Duration {
-        self.look_at(ctx, now).min(self.expire_at).min(self.archive.next()).saturating_duration_since(now)
+        let others = self.expire_at.min(self.archive.next()).min(self.schedule_at);
+        self.look_at(ctx, now).min(others).saturating_duration_since(now)
     }
 
     /// When the daemon is to be looked at: at once where nothing is known, soon where it was away, else now and then.
@@ -66,6 +71,12 @@ impl Timers {
             if daemon_is_free {
                 let step = dispatch::guarded(|| Ok(ctx.take_snapshot().is_ok()));
                 ctx.scheduler_runs = step.is_ok() && self.archive.is_stored;
+            }
+        }
+        if now >= self.schedule_at {
+            self.schedule_at = now + SCHEDULE;
+            if let Err(error) = dispatch::guarded(|| imports::start_when_due(ctx)) {
+                log::warn!("the schedule of imports: {}", error.cause.unwrap_or(error.detail));
             }
         }
         let archive = &mut self.archive;

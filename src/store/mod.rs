@@ -5,6 +5,7 @@
 
 pub mod archive;
 mod archive_read;
+pub mod blocklists;
 mod counters;
 mod logins;
 mod pending;
@@ -25,7 +26,7 @@ pub use sessions::{Session, TokenHash};
 
 const SCHEMA: &str = include_str!("../../schema.sql");
 /// What brings an old database to `SCHEMA`: the step at index N makes version N + 2 of version N + 1.
-const MIGRATIONS: &[&str] = &[include_str!("archive.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("archive.sql"), include_str!("blocklists.sql")];
 /// The version of `SCHEMA`, kept in `PRAGMA user_version`.
 const VERSION: i64 = 1 + MIGRATIONS.len() as i64;
 /// Marks the file as ours, in `PRAGMA application_id`: the letters BGUI.

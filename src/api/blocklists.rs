@@ -1,0 +1,122 @@
+//! The sources of blocklists: kept, changed, previewed. Their import and its schedule are in `imports.rs`.
+
+use std::str::FromStr;
+
+use serde_json::{Value, json};
+
+use super::{ApiError, Ctx, Job, Request, imports};
+use crate::domain::time::{self, rfc3339};
+use crate::fetch;
+use crate::jobs::{Task, preview};
+use crate::server::response::Response;
+use crate::store::blocklists::Source;
+
+/// The longest name of a source, in characters: the contract's.
+const LONGEST_NAME: usize = 100;
+
+/// The number of a source in a path.
+struct SourceId(i64);
+
+impl FromStr for SourceId {
+    type Err = ApiError;
+
+    fn from_str(text: &str) -> Result<Self, ApiError> {
+        let number = text.parse().ok().filter(|number| *number >= 1 && text.bytes().all(|byte| byte.is_ascii_digit()));
+        number.map(SourceId).ok_or_else(|| ApiError::invalid_field("source_id", "The number of a source is expected."))
+    }
+}
+
+/// `GET /api/v1/blocklists`
+pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
+    let items: Vec<Value> = ctx.store.blocklist_sources()?.iter().map(shown).collect();
+    let total = items.len();
+    Ok(Response::json(200, &json!({ "items": items, "total": total })))
+}
+
+/// `BlocklistSource` of the contract.
+fn shown(source: &Source) -> Value {
+    json!({
+        "id": source.id,
+        "name": source.name,
+        "url": source.url,
+        "enabled": source.enabled,
+        "unban_removed": source.unban_removed,
+        "created_at": rfc3339(source.created_at),
+        "updated_at": rfc3339(source.updated_at),
+    })
+}
+
+/// `POST /api/v1/blocklists`
+pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+    let mut fields = request.fields()?;
+    let name: String = fields.required("name").unwrap_or_default();
+    let url: String = fields.required("url").unwrap_or_default();
+    let enabled = fields.optional("enabled").unwrap_or(true);
+    let unban_removed = fields.optional("unban_removed").unwrap_or(false);
+    fields.check(is_name(&name), "name", "length", NAME_RULE);
+    fields.finish()?;
+    fetch::check_url(&url, ctx.config.allow_private_fetch)?;
+    let added = ctx.store.add_blocklist_source((&name, &url), (enabled, unban_removed), time::now())?;
+    let id = added.ok_or_else(|| ApiError::conflict("conflict", "There are 100 sources already; remove one first."))?;
+    Ok(Response::json(201, &shown(&load(ctx, id)?)))
+}
+
+const NAME_RULE: &str = "1 to 100 characters are expected, none of them a control character.";
+
+fn is_name(name: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&name.chars().count()) && !name.chars().any(char::is_control)
+}
+
+fn load(ctx: &Ctx, id: i64) -> Result<Source, ApiError> {
+    ctx.store.blocklist_source(id)?.ok_or_else(|| missing(id))
+}
+
+fn missing(id: i64) -> ApiError {
+    ApiError::not_found("blocklist_source_not_found", format!("There is no blocklist source {id}.")).with("id", id)
+}
+
+/// `GET /api/v1/blocklists/{source_id}`
+pub fn get(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+    let SourceId(id) = request.parameter()?;
+    Ok(Response::json(200, &shown(&load(ctx, id)?)))
+}
+
+/// `PUT /api/v1/blocklists/{source_id}`
+pub fn change(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+    let SourceId(id) = request.parameter()?;
+    let mut fields = request.fields()?.not_empty();
+    let name: Option<String> = fields.optional("name");
+    let url: Option<String> = fields.optional("url");
+    let enabled: Option<bool> = fields.optional("enabled");
+    let unban_removed: Option<bool> = fields.optional("unban_removed");
+    fields.check(name.as_deref().is_none_or(is_name), "name", "length", NAME_RULE);
+    fields.finish()?;
+    let mut source = load(ctx, id)?;
+    if let Some(url) = url {
+        fetch::check_url(&url, ctx.config.allow_private_fetch)?;
+        source.url = url;
+    }
+    source.name = name.unwrap_or(source.name);
+    source.enabled = enabled.unwrap_or(source.enabled);
+    source.unban_removed = unban_removed.unwrap_or(source.unban_removed);
+    ctx.store.change_blocklist_source(&source, time::now())?;
+    Ok(Response::json(200, &shown(&load(ctx, id)?)))
+}
+
+/// `DELETE /api/v1/blocklists/{source_id}`: its bans end by themselves.
+pub fn remove(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+    let SourceId(id) = request.parameter()?;
+    if !ctx.store.remove_blocklist_source(id)? {
+        return Err(missing(id));
+    }
+    imports::forget_list(ctx, id);
+    Ok(Response::no_content())
+}
+
+/// `GET /api/v1/blocklists/{source_id}/preview`
+pub fn preview(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let SourceId(id) = request.parameter()?;
+    let url = load(ctx, id)?.url;
+    let task = Task::Preview(preview::Preview { url, allow_private: ctx.config.allow_private_fetch });
+    Ok(Job::new(task, |_, answer| Ok(Response::json(200, &answer))))
+}

@@ -1,0 +1,334 @@
+//! Imports of blocklists: started by a client or by the schedule, watched, logged. One at a time.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use super::{ApiError, Ctx, Job, Request, config};
+use crate::apply::Scope;
+use crate::blocklist::schedule::{Frequency, Schedule};
+use crate::domain::address::IpOrNet;
+use crate::domain::time::{self, rfc3339};
+use crate::jobs::Task;
+use crate::jobs::import::{self, Outcome, SourceOutcome, read::Known};
+use crate::machine;
+use crate::server::response::Response;
+use crate::store::blocklists::{LogEntry, Source, State};
+
+/// After the first failure that may pass, a schedule leaves a server alone for this long, in seconds; each further one doubles it.
+const BACK_OFF: i64 = 600;
+/// At most this long, in seconds.
+const LONGEST_BACK_OFF: i64 = 86_400;
+/// An import that did not end is completed not before this, in seconds: what ended it may be the import itself.
+const COMPLETE_AFTER: i64 = 600;
+
+/// An import under way.
+#[derive(Debug)]
+pub struct Running {
+    started_at: i64,
+    /// What its process told last.
+    progress: Value,
+}
+
+/// `POST /api/v1/blocklists/import`
+pub fn import(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    begin(ctx, Some(request.admitted.client))
+}
+
+/// An import of all enabled sources. `client` is who asks for it; the schedule leaves servers alone that wish it.
+fn begin(ctx: &mut Ctx, client: Option<IpAddr>) -> Result<Job, ApiError> {
+    if ctx.import.is_some() {
+        return Err(ApiError::conflict(
+            "import_running",
+            "An import is running; GET /blocklists/import shows how far it is.",
+        ));
+    }
+    let now = time::now();
+    let sources: Vec<Source> = ctx.store.blocklist_sources()?.into_iter().filter(|source| source.enabled).collect();
+    let ban_seconds = ctx.config.blocklist_ban_seconds;
+    // Bans are to last until the next run, and where runs are rarer than bans last, for half of their time.
+    let half = now + i64::from(ban_seconds) / 2;
+    let horizon = schedule(ctx)?.next_after(now, &zone(ctx)).map_or(now, |next| next.min(half));
+    let task = Task::Import(Box::new(import::Import {
+        apply: config::apply_task(ctx, Vec::new(), Scope::Jails(Vec::new()))?,
+        sources: sources
+            .iter()
+            .map(|source| task_source(source, client.is_none() && source.state.not_before > now))
+            .collect(),
+        lists: lists(ctx),
+        allow_private: ctx.config.allow_private_fetch,
+        ban_seconds,
+        horizon,
+        protected: protected(ctx, client)?,
+    }));
+    ctx.store.begin_import(now)?;
+    ctx.import = Some(Running { started_at: now, progress: Value::Null });
+    Ok(Job::new(task, move |ctx, outcome| finish(ctx, &sources, outcome)).detached())
+}
+
+fn task_source(source: &Source, rests: bool) -> import::Source {
+    let state = source.state.clone();
+    import::Source {
+        id: source.id,
+        url: source.url.clone(),
+        unban_removed: source.unban_removed,
+        known: Known { etag: state.etag, last_modified: state.last_modified },
+        fingerprint: state.fingerprint,
+        bans_until: state.bans_until,
+        rests,
+    }
+}
+
+/// Where the lists are kept: beside the database.
+fn lists(ctx: &Ctx) -> PathBuf {
+    let mut name = ctx.store.path().as_os_str().to_owned();
+    name.push(".lists");
+    name.into()
+}
+
+/// Removes what was kept of a source.
+pub(super) fn forget_list(ctx: &Ctx, id: i64) {
+    // A file that stays is never read again: numbers of sources are not given twice.
+    let _ = std::fs::remove_file(lists(ctx).join(id.to_string()));
+}
+
+/// What is never banned: who asks and who is logged in, this machine, its gateways, the proxies in front.
+fn protected(ctx: &Ctx, client: Option<IpAddr>) -> Result<Vec<IpOrNet>, ApiError> {
+    let mut all: Vec<IpOrNet> = client.map(IpOrNet::from).into_iter().collect();
+    all.extend(ctx.store.session_clients()?.iter().filter_map(|text| text.parse::<IpOrNet>().ok()));
+    all.extend(machine::own_addresses().into_iter().chain(machine::gateways()).map(IpOrNet::from));
+    all.extend(&ctx.config.trusted_proxies);
+    Ok(all)
+}
+
+/// Writes what became of an import, and tells it.
+fn finish(ctx: &mut Ctx, sources: &[Source], outcome: Value) -> Result<Response, ApiError> {
+    ctx.import = None;
+    let outcome: Outcome = serde_json::from_value(outcome).map_err(ApiError::internal)?;
+    let now = time::now();
+    let rows: Vec<(LogEntry, Option<State>)> = outcome
+        .sources
+        .iter()
+        .map(|done| {
+            let before = sources.iter().find(|source| source.id == done.id);
+            (log_entry(done, now), before.map(|source| new_state(done, &source.state, now)))
+        })
+        .collect();
+    let errors_count = outcome.sources.iter().filter(|done| done.error.is_some()).count();
+    ctx.store.finish_import(&rows, Some(errors_count > 0))?;
+    if let Some(stream) = &outcome.loaded {
+        ctx.store.set_settings(&[(config::LAST_GOOD, &json!(stream).to_string())])?;
+    }
+    ctx.snapshot.stale = true;
+    let total = |count: fn(&SourceOutcome) -> u64| outcome.sources.iter().map(count).sum::<u64>();
+    let body = json!({
+        "results": outcome.sources.iter().map(result).collect::<Vec<_>>(),
+        "total_imported": total(|done| done.imported),
+        "total_skipped": total(skipped),
+        "errors_count": errors_count,
+    });
+    log::info!(
+        "import of {} blocklists: {} banned, {} lifted, {errors_count} with errors",
+        outcome.sources.len(),
+        total(|done| done.imported),
+        total(|done| done.unbanned)
+    );
+    Ok(Response::json(200, &body))
+}
+
+fn skipped(done: &SourceOutcome) -> u64 {
+    done.skipped.values().sum()
+}
+
+/// `ImportSourceResult` of the contract.
+fn result(done: &SourceOutcome) -> Value {
+    json!({
+        "source_id": done.id,
+        "source_url": done.url,
+        "ips_imported": done.imported,
+        "ips_skipped": skipped(done),
+        "error": done.error,
+        "unchanged": done.unchanged,
+        "ips_unbanned": done.unbanned,
+        "skipped": done.skipped,
+    })
+}
+
+fn log_entry(done: &SourceOutcome, at: i64) -> LogEntry {
+    LogEntry {
+        id: 0,
+        source_id: Some(done.id),
+        source_url: done.url.clone(),
+        at,
+        imported: done.imported,
+        skipped: skipped(done),
+        error: done.error.clone(),
+    }
+}
+
+fn new_state(done: &SourceOutcome, before: &State, now: i64) -> State {
+    let (failures, not_before) = match done.passing {
+        None => (0, 0),
+        Some(wish) => {
+            let own = BACK_OFF << before.failures.clamp(0, 10);
+            let wait = own.max(i64::try_from(wish).unwrap_or(i64::MAX)).min(LONGEST_BACK_OFF);
+            (before.failures.saturating_add(1), now + wait)
+        }
+    };
+    State {
+        etag: done.known.etag.clone(),
+        last_modified: done.known.last_modified.clone(),
+        fingerprint: done.fingerprint.clone(),
+        bans_until: done.bans_until,
+        failures,
+        not_before,
+    }
+}
+
+/// The process of the import told how far it is.
+pub fn note_progress(ctx: &mut Ctx, progress: Value) {
+    if let Some(running) = &mut ctx.import {
+        running.progress = progress;
+    }
+}
+
+/// There was no place for the import.
+pub fn not_started(ctx: &mut Ctx) {
+    ctx.import = None;
+}
+
+/// The import did not come to its end: a row of the log says so. `again`: it is completed as soon as that can be.
+pub fn ended_early(ctx: &mut Ctx, why: &str, again: bool) {
+    let Some(running) = ctx.import.take() else { return };
+    let progress = &running.progress;
+    let entry = LogEntry {
+        id: 0,
+        source_id: progress["source_id"].as_i64(),
+        source_url: progress["source_url"].as_str().unwrap_or_default().to_owned(),
+        at: time::now(),
+        imported: progress["banned"].as_u64().unwrap_or(0),
+        skipped: 0,
+        error: Some(why.to_owned()),
+    };
+    if let Err(error) = ctx.store.finish_import(&[(entry, None)], (!again).then_some(true)) {
+        log::warn!("{error}");
+    }
+}
+
+/// `GET /api/v1/blocklists/import`
+pub fn progress(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
+    let number = |value: &Value| value.as_u64().unwrap_or(0);
+    let (progress, started_at) = match &ctx.import {
+        Some(running) => (&running.progress, Some(rfc3339(running.started_at))),
+        None => (&Value::Null, None),
+    };
+    let body = json!({
+        "running": started_at.is_some(),
+        "source_url": progress["source_url"],
+        "bytes": number(&progress["bytes"]),
+        "lines": number(&progress["lines"]),
+        "banned": number(&progress["banned"]),
+        "started_at": started_at,
+    });
+    Ok(Response::json(200, &body))
+}
+
+fn schedule(ctx: &Ctx) -> Result<Schedule, ApiError> {
+    let stored = ctx.store.blocklist_schedule()?;
+    Ok(stored.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+}
+
+fn zone(ctx: &Ctx) -> TimeZone {
+    TimeZone::get(ctx.timezone()).unwrap_or(TimeZone::UTC)
+}
+
+/// When the next scheduled run is. One that was missed is in the past.
+fn next_run(ctx: &Ctx, now: i64) -> Result<Option<i64>, ApiError> {
+    let runs = ctx.store.blocklist_runs()?;
+    let schedule = schedule(ctx)?;
+    if let (true, Some(last), None) = (schedule.enabled, runs.last, runs.last_errors)
+        && ctx.import.is_none()
+    {
+        // It did not come to its end: this program was ended meanwhile.
+        return Ok(Some(last.min(now) + COMPLETE_AFTER));
+    }
+    // A time in the future was written before the clock was set back.
+    let base = runs.last.max(runs.since).map_or(now, |base| base.min(now));
+    Ok(schedule.next_after(base, &zone(ctx)))
+}
+
+/// Starts an import when it is due. One that was missed, however often, is made up for once.
+pub fn start_when_due(ctx: &mut Ctx) -> Result<(), ApiError> {
+    if ctx.import.is_some() || ctx.config.read_only || !ctx.is_set_up() {
+        return Ok(());
+    }
+    let now = time::now();
+    let seed = ctx.host_name.bytes().fold(7_u64, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    let is_due = next_run(ctx, now)?.is_some_and(|next| next + Schedule::jitter(seed) <= now);
+    if is_due && ctx.store.blocklist_sources()?.iter().any(|source| source.enabled) {
+        let job = begin(ctx, None)?;
+        ctx.background.push(job);
+    }
+    Ok(())
+}
+
+/// `GET /api/v1/blocklists/schedule`
+pub fn schedule_info(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
+    let runs = ctx.store.blocklist_runs()?;
+    let next = next_run(ctx, time::now())?;
+    let body = json!({
+        "config": schedule(ctx)?,
+        "next_run_at": next.map(rfc3339),
+        "last_run_at": runs.last.map(rfc3339),
+        "last_run_errors": runs.last_errors,
+    });
+    Ok(Response::json(200, &body))
+}
+
+/// `PUT /api/v1/blocklists/schedule`: what is not given stays as it is.
+pub fn change_schedule(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+    let mut fields = request.fields()?;
+    let old = schedule(ctx)?;
+    let frequency: Option<Frequency> = fields.required("frequency");
+    let enabled = fields.optional("enabled").unwrap_or(old.enabled);
+    let mut number = |name: &str, least: u32, most: u32, old: u32| {
+        let value = fields.optional(name).unwrap_or(old);
+        let rule = format!("A number from {least} to {most} is expected.");
+        fields.check((least..=most).contains(&value), name, "range", &rule);
+        value
+    };
+    let interval_hours = number("interval_hours", 1, 168, old.interval_hours);
+    let hour = number("hour", 0, 23, old.hour);
+    let minute = number("minute", 0, 59, old.minute);
+    let day_of_week = number("day_of_week", 0, 6, old.day_of_week);
+    fields.finish()?;
+    let frequency = frequency.unwrap_or(old.frequency);
+    let schedule = Schedule { enabled, frequency, interval_hours, hour, minute, day_of_week };
+    ctx.store.set_blocklist_schedule(&json!(schedule).to_string(), time::now())?;
+    schedule_info(ctx, request)
+}
+
+/// `GET /api/v1/blocklists/log`
+pub fn log(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+    let query = request.query();
+    let page = query.page()?;
+    let source: Option<i64> = query.get("source_id")?;
+    let (entries, total) = ctx.store.blocklist_log(source, page)?;
+    let items: Vec<Value> = entries
+        .iter()
+        .map(|entry| {
+            json!({
+                "id": entry.id,
+                "source_id": entry.source_id,
+                "source_url": entry.source_url,
+                "timestamp": rfc3339(entry.at),
+                "ips_imported": entry.imported,
+                "ips_skipped": entry.skipped,
+                "errors": entry.error,
+            })
+        })
+        .collect();
+    Ok(Response::json(200, &json!({ "items": items, "pagination": page.describe(total) })))
+}

@@ -1,0 +1,466 @@
+//! Reads a blocklist in whatever form it comes, piece by piece and in one pass: plain addresses, networks, ranges,
+//! netmasks, CSV and hosts files with the address first. Lines that are none of these are counted, not guessed at.
+//!
+//! Not read here: lists whose addresses come later in the line, and host names, which nothing here looks up.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use serde::{Deserialize, Serialize};
+
+use super::set::AddressSet;
+use crate::domain::address::IpOrNet;
+
+/// The longest line that is looked at, in bytes; of a longer one nothing is believed.
+const LONGEST_LINE: usize = 4096;
+/// What is looked at before the first line is believed, in bytes: enough to tell a page from a list.
+const HEAD: usize = 512;
+/// Wider IPv4 networks are mistakes or malice, not entries: a /8 is 16 million addresses.
+const WIDEST_V4: u8 = 8;
+/// The same for IPv6: registries hand out /12 to themselves and /19 at most to others.
+const WIDEST_V6: u8 = 19;
+
+/// How much of a list is read at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Lines, comments included.
+    pub lines: u64,
+    /// Entries.
+    pub entries: usize,
+}
+
+impl Limits {
+    /// Two million entries are 8 MB of memory for IPv4 and more than any public list has.
+    pub const DEFAULT: Limits = Limits { lines: 5_000_000, entries: 2_000_000 };
+}
+
+/// Why what came is no list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ParseError {
+    /// A page for people.
+    Html,
+    /// UTF-16 or UTF-32.
+    Utf16,
+    /// Compressed, or not text at all.
+    Binary,
+    /// More lines or entries than are read.
+    TooLong,
+    /// Not one usable address, though so many lines.
+    Empty(u64),
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ParseError::Html => f.write_str("this is a web page, not a list; use the address of the raw text file"),
+            ParseError::Utf16 => f.write_str("the list is UTF-16 or UTF-32; only ASCII and UTF-8 are read"),
+            ParseError::Binary => f.write_str("this is not text; use the address of the unpacked text file"),
+            ParseError::TooLong => {
+                let Limits { lines, entries } = Limits::DEFAULT;
+                write!(f, "the list has more than {lines} lines or {entries} entries; use a smaller one")
+            }
+            ParseError::Empty(lines) => {
+                write!(f, "no usable address is in its {lines} lines; is it the right address?")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+/// What was passed over, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Lines that do not begin with an address, or are too long.
+    pub invalid: u64,
+    /// Private, reserved and documentation addresses.
+    pub not_public: u64,
+    /// Networks so wide that they must be a mistake.
+    pub too_wide: u64,
+    /// Entries that were there before.
+    pub duplicate: u64,
+}
+
+impl Skipped {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.invalid + self.not_public + self.too_wide + self.duplicate
+    }
+}
+
+/// A list, read.
+#[derive(Debug, Default, PartialEq)]
+pub struct Parsed {
+    /// Its public addresses and networks, sealed.
+    pub entries: AddressSet,
+    /// The first of them in the order of the list.
+    pub first: Vec<IpOrNet>,
+    /// All lines.
+    pub lines: u64,
+    /// What was passed over.
+    pub skipped: Skipped,
+}
+
+/// Reads a list piece by piece.
+#[derive(Debug)]
+pub struct Parser {
+    limits: Limits,
+    sample: usize,
+    parsed: Parsed,
+    /// The line that is not whole yet, or before the first line what has come.
+    rest: Vec<u8>,
+    /// The line that is not whole yet is too long to be kept.
+    overlong: bool,
+    started: bool,
+}
+
+impl Parser {
+    /// Keeps the first `sample` entries in the order of the list.
+    pub fn new(limits: Limits, sample: usize) -> Parser {
+        let (parsed, rest) = (Parsed::default(), Vec::new());
+        Parser { limits, sample, parsed, rest, overlong: false, started: false }
+    }
+
+    /// Lines so far.
+    pub fn lines(&self) -> u64 {
+        self.parsed.lines
+    }
+
+    /// Takes the next piece.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<(), ParseError> {
+        if self.started {
+            return self.read(bytes);
+        }
+        self.rest.extend_from_slice(bytes);
+        if self.rest.len() >= HEAD { self.start() } else { Ok(()) }
+    }
+
+    fn start(&mut self) -> Result<(), ParseError> {
+        self.started = true;
+        let head = std::mem::take(&mut self.rest);
+        if head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") || head.starts_with(b"\0\0\xfe\xff") {
+            return Err(ParseError::Utf16);
+        }
+        let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
+        if text.starts_with(b"\x1f\x8b") || text.iter().take(HEAD).any(|byte| *byte == 0) {
+            return Err(ParseError::Binary);
+        }
+        if text.trim_ascii_start().starts_with(b"<") {
+            return Err(ParseError::Html);
+        }
+        self.read(text)
+    }
+
+    fn read(&mut self, mut bytes: &[u8]) -> Result<(), ParseError> {
+        if !self.rest.is_empty() || self.overlong {
+            let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
+                self.keep(bytes);
+                return Ok(());
+            };
+            self.keep(&bytes[..end]);
+            let line = std::mem::take(&mut self.rest);
+            let overlong = std::mem::take(&mut self.overlong);
+            self.line(if overlong { b"?" } else { &line })?;
+            bytes = &bytes[end + 1..];
+        }
+        while !bytes.is_empty() {
+            // Nine lines in ten of a long list are one IPv4 address and nothing else.
+            if let Some((address, length)) = plain_v4_line(bytes) {
+                self.count_line()?;
+                self.v4(address);
+                bytes = &bytes[length..];
+                continue;
+            }
+            let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
+                self.keep(bytes);
+                return Ok(());
+            };
+            self.line(&bytes[..end])?;
+            bytes = &bytes[end + 1..];
+        }
+        Ok(())
+    }
+
+    /// Keeps the beginning of a line whose end has not come yet.
+    fn keep(&mut self, bytes: &[u8]) {
+        if self.rest.len() + bytes.len() > LONGEST_LINE {
+            self.overlong = true;
+            self.rest.clear();
+        }
+        if !self.overlong {
+            self.rest.extend_from_slice(bytes);
+        }
+    }
+
+    fn count_line(&mut self) -> Result<(), ParseError> {
+        self.parsed.lines += 1;
+        if self.parsed.lines > self.limits.lines || self.parsed.entries.len() > self.limits.entries {
+            return Err(ParseError::TooLong);
+        }
+        Ok(())
+    }
+
+    fn v4(&mut self, address: u32) {
+        self.parsed.entries.push_v4(address);
+        if self.parsed.first.len() < self.sample {
+            self.show(IpAddr::from(Ipv4Addr::from_bits(address)).into());
+        }
+    }
+
+    fn push(&mut self, entry: IpOrNet) {
+        self.parsed.entries.push(entry);
+        if self.parsed.first.len() < self.sample {
+            self.show(entry);
+        }
+    }
+
+    fn show(&mut self, entry: IpOrNet) {
+        if entry.is_public() && !self.parsed.first.contains(&entry) {
+            self.parsed.first.push(entry);
+        }
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<(), ParseError> {
+        self.count_line()?;
+        let line = if line.len() > LONGEST_LINE { b"?" } else { line.trim_ascii() };
+        let is_comment = matches!(line.first(), None | Some(b'#' | b';' | b'!')) || line.starts_with(b"//");
+        if is_comment {
+            return Ok(());
+        }
+        match std::str::from_utf8(line).ok().and_then(entry_of) {
+            None => self.parsed.skipped.invalid += 1,
+            Some(Entry::One(entry)) if is_too_wide(&entry) => self.parsed.skipped.too_wide += 1,
+            Some(Entry::One(entry)) => self.push(entry),
+            Some(Entry::Range(first, last)) => match networks_of(first, last) {
+                Some(networks) => networks.into_iter().for_each(|entry| self.push(entry)),
+                None => self.parsed.skipped.too_wide += 1,
+            },
+        }
+        Ok(())
+    }
+
+    /// The whole list.
+    pub fn finish(mut self) -> Result<Parsed, ParseError> {
+        if !self.started {
+            self.start()?;
+        }
+        if !self.rest.is_empty() || self.overlong {
+            self.read(b"\n")?;
+        }
+        let mut parsed = self.parsed;
+        parsed.skipped.duplicate = parsed.entries.seal() as u64;
+        parsed.skipped.not_public = parsed.entries.drop_not_public() as u64;
+        if parsed.entries.is_empty() {
+            return Err(ParseError::Empty(parsed.lines));
+        }
+        Ok(parsed)
+    }
+}
+
+fn is_too_wide(entry: &IpOrNet) -> bool {
+    entry.prefix() < if entry.address().is_ipv4() { WIDEST_V4 } else { WIDEST_V6 }
+}
+
+/// The address of a line that is nothing but one, and the length of that line with its end. Strict as the standard library:
+/// four decimal numbers without leading zeros.
+fn plain_v4_line(bytes: &[u8]) -> Option<(u32, usize)> {
+    let (mut address, mut at) = (0_u32, 0);
+    for part in 0..4 {
+        let start = at;
+        let mut number = 0_u32;
+        while let Some(digit) = bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
+            number = number * 10 + u32::from(digit);
+            at += 1;
+            if at - start > 3 {
+                return None;
+            }
+        }
+        if at == start || number > 255 || (at - start > 1 && bytes[start] == b'0') {
+            return None;
+        }
+        address = address << 8 | number;
+        if part < 3 {
+            if bytes.get(at) != Some(&b'.') {
+                return None;
+            }
+            at += 1;
+        }
+    }
+    if bytes.get(at) == Some(&b'\r') {
+        at += 1;
+    }
+    (bytes.get(at) == Some(&b'\n')).then_some((address, at + 1))
+}
+
+/// What a line says.
+enum Entry {
+    One(IpOrNet),
+    Range(IpAddr, IpAddr),
+}
+
+/// Reads the beginning of a line that is neither empty nor a comment.
+fn entry_of(line: &str) -> Option<Entry> {
+    let ends = |letter: char| letter.is_ascii_whitespace() || matches!(letter, ',' | ';' | '|' | '#' | '"' | '\'');
+    let line = line.trim_start_matches(['"', '\'']);
+    let (word, rest) = line.split_at(line.find(ends).unwrap_or(line.len()));
+    if let Some((first, last)) = word.split_once('-') {
+        return range(first, last);
+    }
+    if let Some((address, mask)) = word.split_once('/').filter(|(_, mask)| mask.contains('.')) {
+        return masked(address, mask);
+    }
+    let one: IpOrNet = word.parse().ok()?;
+    let blank = rest.trim_start();
+    if rest.len() > blank.len() && !one.is_network() {
+        let (next, after) = blank.split_at(blank.find(ends).unwrap_or(blank.len()));
+        if next == "-" {
+            let after = after.trim_start();
+            return range(word, &after[..after.find(ends).unwrap_or(after.len())]);
+        }
+        if let Some(last) = next.strip_prefix('-') {
+            return range(word, last);
+        }
+        // Whatever else follows is a host name or a remark, and the address stands alone.
+        return masked(word, next).or(Some(Entry::One(one)));
+    }
+    Some(Entry::One(one))
+}
+
+fn range(first: &str, last: &str) -> Option<Entry> {
+    let (first, last): (IpAddr, IpAddr) = (first.parse().ok()?, last.parse().ok()?);
+    (first.is_ipv4() == last.is_ipv4() && first <= last).then_some(Entry::Range(first, last))
+}
+
+/// An address and a netmask such as 255.255.255.0.
+fn masked(address: &str, mask: &str) -> Option<Entry> {
+    let mask = mask.parse::<Ipv4Addr>().ok()?.to_bits();
+    let address: Ipv4Addr = address.parse().ok()?;
+    let is_mask = mask.leading_ones() + mask.trailing_zeros().min(32) >= 32 && mask != 0;
+    is_mask.then_some(Entry::One(IpOrNet::new(address.into(), mask.leading_ones() as u8).ok()?))
+}
+
+/// The networks that make up a range, or `None` where it is too wide.
+fn networks_of(first: IpAddr, last: IpAddr) -> Option<Vec<IpOrNet>> {
+    let (bits, widest) = if first.is_ipv4() { (32, WIDEST_V4) } else { (128, WIDEST_V6) };
+    let number = |address| match address {
+        IpAddr::V4(v4) => u128::from(Ipv4Addr::to_bits(v4)),
+        IpAddr::V6(v6) => Ipv6Addr::to_bits(v6),
+    };
+    let (mut at, end) = (number(first), number(last));
+    if end - at >= 1 << (bits - u32::from(widest)) {
+        return None;
+    }
+    let mut networks = Vec::new();
+    while at <= end {
+        let size = at.trailing_zeros().min((end - at + 1).ilog2());
+        let address = match first {
+            IpAddr::V4(_) => IpAddr::from(Ipv4Addr::from_bits(at as u32)),
+            IpAddr::V6(_) => IpAddr::from(Ipv6Addr::from_bits(at)),
+        };
+        networks.push(IpOrNet::new(address, (bits - size) as u8).ok()?);
+        match at.checked_add(1 << size) {
+            Some(next) => at = next,
+            None => break,
+        }
+    }
+    Some(networks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
+        let mut parser = Parser::new(Limits::DEFAULT, 100);
+        parser.feed(bytes)?;
+        let whole = parser.finish()?;
+        // Wherever the pieces are cut, the result is the same.
+        for size in [1, 2, 3, 7, 600] {
+            let mut parser = Parser::new(Limits::DEFAULT, 100);
+            for piece in bytes.chunks(size) {
+                parser.feed(piece)?;
+            }
+            assert_eq!(parser.finish()?, whole, "pieces of {size}");
+        }
+        Ok(whole)
+    }
+
+    fn texts(bytes: &[u8]) -> Vec<String> {
+        parse(bytes).unwrap().first.iter().map(|entry| entry.to_string()).collect()
+    }
+
+    #[test]
+    fn every_form_is_read() {
+        for (line, expected) in [
+            ("8.8.8.8", "8.8.8.8"),
+            ("  8.8.8.8\t\r", "8.8.8.8"),
+            ("8.8.8.8 # remark", "8.8.8.8"),
+            ("8.8.8.8#remark", "8.8.8.8"),
+            ("8.8.8.8;remark", "8.8.8.8"),
+            ("1.10.16.0/20 ; SBL256894", "1.10.16.0/20"),
+            ("\"8.8.8.8\",\"2026-01-01\",5", "8.8.8.8"),
+            ("8.8.8.8,2026-01-01 00:00:00,443,offline", "8.8.8.8"),
+            ("8.8.8.8\thost.example other.example", "8.8.8.8"),
+            ("8.8.8.0 255.255.255.0", "8.8.8.0/24"),
+            ("8.8.8.0/255.255.255.0", "8.8.8.0/24"),
+            ("8.8.8.77/24", "8.8.8.0/24"),
+            ("8.8.8.0-8.8.8.255", "8.8.8.0/24"),
+            ("8.8.8.0 - 8.8.8.127 , remark", "8.8.8.0/25"),
+            ("8.8.8.8-8.8.8.8", "8.8.8.8"),
+            ("8.8.8.8 9.9.9.9", "8.8.8.8"),
+            ("2606:4700::1111", "2606:4700::1111"),
+            ("2606:4700::/32", "2606:4700::/32"),
+            ("2606:4700::-2606:4700::f", "2606:4700::/124"),
+            ("::ffff:8.8.8.8", "8.8.8.8"),
+        ] {
+            assert_eq!(texts(line.as_bytes()), [expected], "{line}");
+            assert_eq!(texts(format!("\u{feff}# x\r\n{line}\r\n").as_bytes()), [expected], "{line}");
+        }
+        assert_eq!(texts(b"8.8.8.7-8.8.8.10"), ["8.8.8.7", "8.8.8.8/31", "8.8.8.10"]);
+        assert_eq!(texts(b"223.255.255.255-223.255.255.255"), ["223.255.255.255"]);
+    }
+
+    #[test]
+    fn what_is_no_entry_is_counted_with_its_reason() {
+        let text = "# comment\n; comment\n// comment\n! comment\n\n8.8.8.8\n8.8.8.8\n10.0.0.1\n0.0.0.0 ads.example\n\
+                    host.example\n1.2.3.04\n999.1.1.1\n1.2.3.4:80\n0.0.0.0/0\n::/0\n1.0.0.0-9.0.0.0\n9.9.9.9-8.8.8.8\n\
+                    8.8.4.4\n\u{ff11}.2.3.4\n";
+        let parsed = parse(text.as_bytes()).unwrap();
+        assert_eq!(parsed.lines, 19);
+        assert_eq!(parsed.entries.len(), 2);
+        let expected = Skipped { invalid: 6, not_public: 2, too_wide: 3, duplicate: 1 };
+        assert_eq!(parsed.skipped, expected);
+    }
+
+    #[test]
+    fn what_is_no_list_is_an_error() {
+        for page in ["<!DOCTYPE html><html>8.8.8.8", "\n  <html>\n8.8.8.8\n", "\u{feff}<?xml?>\n8.8.8.8"] {
+            assert_eq!(parse(page.as_bytes()), Err(ParseError::Html), "{page}");
+        }
+        let utf16: Vec<u8> = "\u{feff}8.8.8.8\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(parse(&utf16), Err(ParseError::Utf16));
+        assert_eq!(parse(&utf16[2..]), Err(ParseError::Binary), "UTF-16 without a mark");
+        assert_eq!(parse(b"\x1f\x8b\x08rest"), Err(ParseError::Binary));
+        assert_eq!(parse(b""), Err(ParseError::Empty(0)));
+        assert_eq!(parse(b"# nothing\n10.0.0.1\n"), Err(ParseError::Empty(2)));
+        assert_eq!(parse(br#"{"error": "not found"}"#), Err(ParseError::Empty(1)));
+    }
+
+    #[test]
+    fn limits_hold() {
+        let limits = Limits { lines: 10, entries: 3 };
+        let mut parser = Parser::new(limits, 0);
+        parser.feed("#\n".repeat(600).as_bytes()).unwrap_err();
+        let mut parser = Parser::new(limits, 0);
+        assert_eq!(parser.feed("8.8.8.8\n".repeat(100).as_bytes()), Err(ParseError::TooLong));
+        // A line without an end takes no memory.
+        let mut parser = Parser::new(Limits::DEFAULT, 0);
+        for _ in 0..1000 {
+            parser.feed(&[b'1'; 4096]).unwrap();
+        }
+        assert!(parser.rest.capacity() <= 4 * LONGEST_LINE);
+        parser.feed(b"\n8.8.8.8").unwrap();
+        let parsed = parser.finish().unwrap();
+        assert_eq!((parsed.lines, parsed.entries.len(), parsed.skipped.invalid), (2, 1, 1));
+    }
+}

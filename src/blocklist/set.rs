@@ -1,0 +1,289 @@
+//! Many addresses and networks in little memory: 4 bytes for an IPv4 address, 16 for IPv6, sorted, without duplicates.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::address::IpOrNet;
+
+/// The first bytes of an encoded set: its form and version.
+const MAGIC: &[u8; 8] = b"bangset1";
+
+/// A set of addresses and networks. `seal` sorts it; what reads it expects it sealed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AddressSet {
+    v4: Vec<u32>,
+    v4_nets: Vec<(u32, u8)>,
+    v6: Vec<u128>,
+    v6_nets: Vec<(u128, u8)>,
+}
+
+impl AddressSet {
+    /// Adds one.
+    pub fn push(&mut self, entry: IpOrNet) {
+        match (entry.address(), entry.is_network()) {
+            (IpAddr::V4(v4), false) => self.v4.push(v4.to_bits()),
+            (IpAddr::V4(v4), true) => self.v4_nets.push((v4.to_bits(), entry.prefix())),
+            (IpAddr::V6(v6), false) => self.v6.push(v6.to_bits()),
+            (IpAddr::V6(v6), true) => self.v6_nets.push((v6.to_bits(), entry.prefix())),
+        }
+    }
+
+    /// Adds an IPv4 address.
+    pub fn push_v4(&mut self, address: u32) {
+        self.v4.push(address);
+    }
+
+    /// Sorts it and drops what is there twice; returns how many were dropped.
+    pub fn seal(&mut self) -> usize {
+        let before = self.len();
+        fn sort<T: Ord + Copy>(list: &mut Vec<T>) {
+            list.sort_unstable();
+            list.dedup();
+        }
+        sort(&mut self.v4);
+        sort(&mut self.v4_nets);
+        sort(&mut self.v6);
+        sort(&mut self.v6_nets);
+        before - self.len()
+    }
+
+    /// How many entries it has.
+    pub fn len(&self) -> usize {
+        self.v4.len() + self.v4_nets.len() + self.v6.len() + self.v6_nets.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many of its entries are networks.
+    pub fn networks(&self) -> usize {
+        self.v4_nets.len() + self.v6_nets.len()
+    }
+
+    /// Drops the networks.
+    pub fn drop_networks(&mut self) {
+        self.v4_nets = Vec::new();
+        self.v6_nets = Vec::new();
+    }
+
+    /// Its entries: addresses before networks, IPv4 before IPv6, in order.
+    pub fn iter(&self) -> impl Iterator<Item = IpOrNet> + '_ {
+        let v4 = self.v4.iter().map(|bits| (IpAddr::from(Ipv4Addr::from_bits(*bits)), 32));
+        let v4_nets = self.v4_nets.iter().map(|(bits, prefix)| (IpAddr::from(Ipv4Addr::from_bits(*bits)), *prefix));
+        let v6 = self.v6.iter().map(|bits| (IpAddr::from(Ipv6Addr::from_bits(*bits)), 128));
+        let v6_nets = self.v6_nets.iter().map(|(bits, prefix)| (IpAddr::from(Ipv6Addr::from_bits(*bits)), *prefix));
+        v4.chain(v6)
+            .chain(v4_nets)
+            .chain(v6_nets)
+            .map(|(address, prefix)| IpOrNet::new(address, prefix).expect("it was one when it was pushed"))
+    }
+
+    /// Whether exactly this is in it.
+    pub fn has(&self, entry: &IpOrNet) -> bool {
+        match (entry.address(), entry.is_network()) {
+            (IpAddr::V4(v4), false) => self.v4.binary_search(&v4.to_bits()).is_ok(),
+            (IpAddr::V4(v4), true) => self.v4_nets.binary_search(&(v4.to_bits(), entry.prefix())).is_ok(),
+            (IpAddr::V6(v6), false) => self.v6.binary_search(&v6.to_bits()).is_ok(),
+            (IpAddr::V6(v6), true) => self.v6_nets.binary_search(&(v6.to_bits(), entry.prefix())).is_ok(),
+        }
+    }
+
+    /// Drops what the other one has, too; returns how many were dropped.
+    pub fn subtract(&mut self, other: &AddressSet) -> usize {
+        fn without<T: Ord + Copy>(list: &mut Vec<T>, other: &[T]) {
+            let mut rest = other;
+            list.retain(|entry| {
+                // Both are sorted, so what lies before is passed over once for all.
+                rest = &rest[rest.partition_point(|passed| passed < entry)..];
+                rest.first() != Some(entry)
+            });
+        }
+        let before = self.len();
+        without(&mut self.v4, &other.v4);
+        without(&mut self.v4_nets, &other.v4_nets);
+        without(&mut self.v6, &other.v6);
+        without(&mut self.v6_nets, &other.v6_nets);
+        before - self.len()
+    }
+
+    /// Adds what the other one has.
+    pub fn merge(&mut self, other: &AddressSet) {
+        self.v4.extend_from_slice(&other.v4);
+        self.v4_nets.extend_from_slice(&other.v4_nets);
+        self.v6.extend_from_slice(&other.v6);
+        self.v6_nets.extend_from_slice(&other.v6_nets);
+        self.seal();
+    }
+
+    /// Drops everything that has an address in common with `net`; returns how many were dropped.
+    pub fn drop_overlapping(&mut self, net: &IpOrNet) -> usize {
+        let before = self.len();
+        match net.address() {
+            IpAddr::V4(first) => {
+                let host_bits = u32::MAX.checked_shr(u32::from(net.prefix())).unwrap_or(0);
+                drop_range(&mut self.v4, first.to_bits(), first.to_bits() | host_bits);
+                self.v4_nets.retain(|(bits, prefix)| {
+                    let entry = IpOrNet::new(Ipv4Addr::from_bits(*bits).into(), *prefix);
+                    entry.is_ok_and(|entry| !entry.overlaps(net))
+                });
+            }
+            IpAddr::V6(first) => {
+                let host_bits = u128::MAX.checked_shr(u32::from(net.prefix())).unwrap_or(0);
+                drop_range(&mut self.v6, first.to_bits(), first.to_bits() | host_bits);
+                self.v6_nets.retain(|(bits, prefix)| {
+                    let entry = IpOrNet::new(Ipv6Addr::from_bits(*bits).into(), *prefix);
+                    entry.is_ok_and(|entry| !entry.overlaps(net))
+                });
+            }
+        }
+        before - self.len()
+    }
+
+    /// Drops what is not on the public Internet; returns how many were dropped.
+    pub fn drop_not_public(&mut self) -> usize {
+        let before = self.len();
+        // Most first bytes hold only public addresses: they are judged once, and the others one by one.
+        let mut all_public = [false; 256];
+        for (octet, public) in all_public.iter_mut().enumerate() {
+            let first = Ipv4Addr::new(octet as u8, 0, 0, 0);
+            *public = IpOrNet::new(first.into(), 8).is_ok_and(|net| net.is_public());
+        }
+        self.v4.retain(|bits| {
+            all_public[(bits >> 24) as usize] || IpOrNet::from(IpAddr::from(Ipv4Addr::from_bits(*bits))).is_public()
+        });
+        let is_public = |address: IpAddr, prefix| IpOrNet::new(address, prefix).is_ok_and(|net| net.is_public());
+        self.v4_nets.retain(|(bits, prefix)| is_public(Ipv4Addr::from_bits(*bits).into(), *prefix));
+        self.v6.retain(|bits| is_public(Ipv6Addr::from_bits(*bits).into(), 128));
+        self.v6_nets.retain(|(bits, prefix)| is_public(Ipv6Addr::from_bits(*bits).into(), *prefix));
+        before - self.len()
+    }
+
+    /// The set as bytes, for a file.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        for count in [self.v4.len(), self.v4_nets.len(), self.v6.len(), self.v6_nets.len()] {
+            bytes.extend_from_slice(&(count as u32).to_be_bytes());
+        }
+        self.v4.iter().for_each(|bits| bytes.extend_from_slice(&bits.to_be_bytes()));
+        for (bits, prefix) in &self.v4_nets {
+            bytes.extend_from_slice(&bits.to_be_bytes());
+            bytes.push(*prefix);
+        }
+        self.v6.iter().for_each(|bits| bytes.extend_from_slice(&bits.to_be_bytes()));
+        for (bits, prefix) in &self.v6_nets {
+            bytes.extend_from_slice(&bits.to_be_bytes());
+            bytes.push(*prefix);
+        }
+        bytes
+    }
+
+    /// The set in such bytes; `None` where they are not whole.
+    pub fn decode(bytes: &[u8]) -> Option<AddressSet> {
+        let mut rest = bytes.strip_prefix(MAGIC)?;
+        let mut counts = [0_usize; 4];
+        for count in &mut counts {
+            *count = u32::from_be_bytes(take(&mut rest)?) as usize;
+        }
+        let mut set = AddressSet::default();
+        for _ in 0..counts[0] {
+            set.v4.push(u32::from_be_bytes(take(&mut rest)?));
+        }
+        for _ in 0..counts[1] {
+            set.v4_nets.push((u32::from_be_bytes(take(&mut rest)?), take::<1>(&mut rest)?[0].min(32)));
+        }
+        for _ in 0..counts[2] {
+            set.v6.push(u128::from_be_bytes(take(&mut rest)?));
+        }
+        for _ in 0..counts[3] {
+            set.v6_nets.push((u128::from_be_bytes(take(&mut rest)?), take::<1>(&mut rest)?[0].min(128)));
+        }
+        set.seal();
+        rest.is_empty().then_some(set)
+    }
+
+    /// The SHA-256 of its content, in hexadecimal: the same for lists that differ in order and comments only.
+    pub fn fingerprint(&self) -> String {
+        Sha256::digest(self.encode()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+fn drop_range<T: Ord + Copy>(list: &mut Vec<T>, first: T, last: T) {
+    let start = list.partition_point(|entry| *entry < first);
+    let end = list.partition_point(|entry| *entry <= last);
+    list.drain(start..end);
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, tail) = rest.split_first_chunk::<N>()?;
+    *rest = tail;
+    Some(*head)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(texts: &[&str]) -> AddressSet {
+        let mut set = AddressSet::default();
+        texts.iter().for_each(|text| set.push(text.parse().unwrap()));
+        set.seal();
+        set
+    }
+
+    fn texts(set: &AddressSet) -> Vec<String> {
+        set.iter().map(|entry| entry.to_string()).collect()
+    }
+
+    #[test]
+    fn sets_are_sorted_and_have_everything_once() {
+        let mut many = AddressSet::default();
+        for text in ["9.9.9.9", "1.1.1.0/24", "2606::1", "8.8.8.8", "9.9.9.9", "2606:1::/32"] {
+            many.push(text.parse().unwrap());
+        }
+        assert_eq!(many.seal(), 1);
+        assert_eq!(texts(&many), ["8.8.8.8", "9.9.9.9", "2606::1", "1.1.1.0/24", "2606:1::/32"]);
+        assert!(many.has(&"8.8.8.8".parse().unwrap()) && many.has(&"1.1.1.0/24".parse().unwrap()));
+        assert!(!many.has(&"1.1.1.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn differences_and_unions() {
+        let mut left = set(&["8.8.8.8", "9.9.9.9", "2606::1", "1.1.1.0/24"]);
+        assert_eq!(left.subtract(&set(&["9.9.9.9", "1.1.1.0/25", "2606::1", "4.4.4.4"])), 2);
+        assert_eq!(texts(&left), ["8.8.8.8", "1.1.1.0/24"]);
+        left.merge(&set(&["4.4.4.4", "8.8.8.8"]));
+        assert_eq!(texts(&left), ["4.4.4.4", "8.8.8.8", "1.1.1.0/24"]);
+    }
+
+    #[test]
+    fn what_touches_a_network_is_dropped() {
+        let mut some = set(&["1.1.1.1", "1.1.2.1", "1.1.0.0/16", "8.0.0.0/9", "2606::1", "2606::/64"]);
+        assert_eq!(some.drop_overlapping(&"1.1.1.0/24".parse().unwrap()), 2);
+        assert_eq!(some.drop_overlapping(&"2606::1".parse().unwrap()), 2);
+        assert_eq!(texts(&some), ["1.1.2.1", "8.0.0.0/9"]);
+        assert_eq!(some.drop_overlapping(&"0.0.0.0/0".parse().unwrap()), 2);
+    }
+
+    #[test]
+    fn what_is_not_public_is_dropped() {
+        let all = ["8.8.8.8", "10.0.0.1", "127.0.0.1", "192.168.1.0/24", "192.1.1.1", "0.0.0.0/1", "::1", "2606::1"];
+        let mut some = set(&all);
+        assert_eq!(some.drop_not_public(), 5);
+        assert_eq!(texts(&some), ["8.8.8.8", "192.1.1.1", "2606::1"]);
+    }
+
+    #[test]
+    fn a_set_comes_back_from_its_bytes_and_broken_bytes_do_not() {
+        let some = set(&["8.8.8.8", "1.1.1.0/24", "2606::1", "2606:1::/32"]);
+        let bytes = some.encode();
+        assert_eq!(AddressSet::decode(&bytes), Some(some.clone()));
+        for length in 0..bytes.len() {
+            assert_eq!(AddressSet::decode(&bytes[..length]), None, "{length}");
+        }
+        assert_eq!(some.fingerprint().len(), 64);
+        assert_ne!(some.fingerprint(), set(&["8.8.8.8"]).fingerprint());
+    }
+}

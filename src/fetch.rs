@@ -1,0 +1,430 @@
+//! The one door to the outside: GET over HTTP or HTTPS, guarded. The address is checked after its name was looked up, and the
+//! connection goes to that very address, at every redirect; time and bytes are limited; no proxy of the environment is used.
+//!
+//! It waits for the network, so it is meant for a child process of ours. What a list says is none of its business.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use ureq::config::Config;
+use ureq::http::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, RETRY_AFTER};
+use ureq::http::{HeaderName, Response, Uri};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::{Agent, Body, Timeout};
+
+use crate::domain::address::IpOrNet;
+
+/// The longest URL, in bytes: the contract's.
+const LONGEST_URL: usize = 2048;
+/// Redirects that are followed.
+const MAX_REDIRECTS: usize = 3;
+/// How long a name or a connection may take.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long a server may think before it answers.
+const ANSWER: Duration = Duration::from_secs(30);
+/// The longest ETag or date that is remembered, in bytes.
+const LONGEST_VALIDATOR: usize = 256;
+
+/// Why nothing came, or not everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FetchError {
+    /// Not an address that is fetched from; the text says why.
+    BadUrl(String),
+    /// It leads to an address that is not on the public Internet.
+    NotPublic {
+        /// The host's name.
+        host: String,
+        /// Where that leads.
+        address: IpAddr,
+    },
+    /// No answer: the name is unknown, nobody listens, the certificate is wrong, the connection broke.
+    Unreachable(String),
+    /// An answer, but not the list.
+    Status {
+        /// The status.
+        status: u16,
+        /// Seconds to wait, where the server says so.
+        retry_after: Option<u64>,
+    },
+    /// Longer than is read, in bytes.
+    TooLarge(u64),
+    /// It did not come in time.
+    TooSlow,
+    /// It leads from address to address without an end.
+    TooManyRedirects,
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FetchError::BadUrl(why) => write!(f, "this URL is not fetched from: {why}"),
+            FetchError::NotPublic { host, address } => write!(
+                f,
+                "{host} is {address}, which is not on the public Internet; BANGUI_ALLOW_PRIVATE_FETCH=1 allows it"
+            ),
+            FetchError::Unreachable(why) => write!(f, "the server cannot be reached: {why}"),
+            FetchError::Status { status: status @ (404 | 410), .. } => {
+                write!(f, "the server answers {status}: the list is not there (any more); correct its URL")
+            }
+            FetchError::Status { status, .. } => write!(f, "the server answers {status} instead of the list"),
+            FetchError::TooLarge(limit) => write!(f, "the list is larger than {limit} bytes; use a smaller one"),
+            FetchError::TooSlow => f.write_str("the server is too slow: the list did not arrive in time"),
+            FetchError::TooManyRedirects => write!(f, "the server redirects more than {MAX_REDIRECTS} times"),
+        }
+    }
+}
+
+impl std::error::Error for FetchError {}
+
+impl FetchError {
+    /// Whether it may be better later by itself: then it is asked less often.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            FetchError::Unreachable(_) | FetchError::TooSlow => true,
+            FetchError::Status { status, .. } => *status == 429 || *status >= 500,
+            _ => false,
+        }
+    }
+}
+
+/// What may be fetched, and how much of it.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Addresses that are not public are fine, on any port.
+    pub allow_private: bool,
+    /// This machine's own addresses, which are not fetched from either.
+    pub own: Vec<IpAddr>,
+    /// Bytes at most, after unpacking.
+    pub bytes: u64,
+    /// How long all of it may take.
+    pub time: Duration,
+}
+
+/// What the server said of the content, for the next time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Validators {
+    /// Its ETag.
+    pub etag: Option<String>,
+    /// Its Last-Modified.
+    pub last_modified: Option<String>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub enum Answer {
+    /// The content is what the validators were given with.
+    NotModified,
+    /// The content, to be read.
+    Content(Download),
+}
+
+/// Checks the text of a URL: http or https, a host that is a name or a proper public address, no user, the default port.
+/// Where names lead is not known before they are looked up.
+pub fn check_url(text: &str, allow_private: bool) -> Result<Uri, FetchError> {
+    let bad = |why: &str| FetchError::BadUrl(why.to_owned());
+    if text.len() > LONGEST_URL || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(bad("it is too long, or has letters that need encoding"));
+    }
+    let uri: Uri = text.parse().map_err(|_| bad("it is no URL"))?;
+    let default_port = match uri.scheme_str() {
+        Some("http") => 80,
+        Some("https") => 443,
+        _ => return Err(bad("it must begin with http:// or https://")),
+    };
+    let authority = uri.authority().ok_or_else(|| bad("it names no host"))?;
+    if authority.as_str().contains('@') {
+        return Err(bad("it carries a user name or password"));
+    }
+    let host = authority.host();
+    let has_port = authority.as_str().len() > host.len();
+    match authority.port_u16() {
+        Some(port) if port != default_port && !allow_private => return Err(bad("its port is not the default one")),
+        None if has_port => return Err(bad("its port is no number")),
+        _ => {}
+    }
+    if let Some(v6) = host.strip_prefix('[') {
+        let address = v6.trim_end_matches(']').parse().map_err(|_| bad("its host is no address"))?;
+        check_address(host, IpAddr::V6(address), allow_private, &[])?;
+    } else if let Ok(address) = host.parse::<IpAddr>() {
+        check_address(host, address, allow_private, &[])?;
+    } else if !is_name(host) {
+        return Err(bad("its host is neither a name nor an address in the usual form"));
+    }
+    Ok(uri)
+}
+
+/// Whether it is a host's name. One whose last part is a number would be taken for an address by some resolvers: 127.1, 0x7f.1, 2130706433.
+fn is_name(host: &str) -> bool {
+    let letters = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+    let is_number = last.starts_with(|first: char| first.is_ascii_digit())
+        && (last.bytes().all(|byte| byte.is_ascii_digit()) || last[1..].starts_with(['x', 'X']));
+    letters && !last.is_empty() && host.len() <= 253 && !is_number
+}
+
+fn check_address(host: &str, address: IpAddr, allow_private: bool, own: &[IpAddr]) -> Result<(), FetchError> {
+    if allow_private || (IpOrNet::from(address).is_public() && !own.contains(&address.to_canonical())) {
+        return Ok(());
+    }
+    Err(FetchError::NotPublic { host: host.to_owned(), address })
+}
+
+/// Looks names up and refuses where any of the answers is not public: the connection goes to what is returned here.
+#[derive(Debug)]
+struct Guard {
+    allow_private: bool,
+    own: Vec<IpAddr>,
+}
+
+/// Carries an error of ours through those of the library.
+#[derive(Debug)]
+struct Refused(FetchError);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl Resolver for Guard {
+    fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let found = DefaultResolver::default().resolve(uri, config, timeout)?;
+        for place in found.iter() {
+            check_address(uri.host().unwrap_or_default(), place.ip(), self.allow_private, &self.own)
+                .map_err(|refused| ureq::Error::Io(io::Error::other(Refused(refused))))?;
+        }
+        Ok(found)
+    }
+}
+
+/// Asks for a URL and follows up to three redirects, each checked like the first.
+pub fn open(url: &str, known: &Validators, rules: &Rules) -> Result<Answer, FetchError> {
+    let until = Instant::now() + rules.time;
+    let mut uri = check_url(url, rules.allow_private)?;
+    for _ in 0..=MAX_REDIRECTS {
+        let left = until.saturating_duration_since(Instant::now());
+        let response = ask(&uri, known, rules, left)?;
+        let status = response.status().as_u16();
+        match status {
+            200 => return Ok(Answer::Content(Download::new(response, rules.bytes))),
+            304 if *known != Validators::default() => return Ok(Answer::NotModified),
+            301 | 302 | 303 | 307 | 308 => uri = redirected(&uri, header(&response, &LOCATION), rules)?,
+            _ => {
+                let retry_after = header(&response, &RETRY_AFTER).and_then(|text| text.trim().parse().ok());
+                return Err(FetchError::Status { status, retry_after });
+            }
+        }
+    }
+    Err(FetchError::TooManyRedirects)
+}
+
+fn ask(uri: &Uri, known: &Validators, rules: &Rules, left: Duration) -> Result<Response<Body>, FetchError> {
+    let config = Agent::config_builder()
+        .proxy(None)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .timeout_global(Some(left.max(Duration::from_millis(1))))
+        .timeout_resolve(Some(CONNECT))
+        .timeout_connect(Some(CONNECT))
+        .timeout_recv_response(Some(ANSWER))
+        .user_agent(concat!("bangui/", env!("CARGO_PKG_VERSION")))
+        .accept("text/plain, */*;q=0.5")
+        .max_idle_connections(0)
+        .build();
+    let guard = Guard { allow_private: rules.allow_private, own: rules.own.clone() };
+    let agent = Agent::with_parts(config, DefaultConnector::default(), guard);
+    let mut request = agent.get(uri.clone());
+    if let Some(etag) = &known.etag {
+        request = request.header(IF_NONE_MATCH, etag);
+    }
+    if let Some(date) = &known.last_modified {
+        request = request.header(IF_MODIFIED_SINCE, date);
+    }
+    request.call().map_err(FetchError::from)
+}
+
+fn header<'r>(response: &'r Response<Body>, name: &HeaderName) -> Option<&'r str> {
+    response.headers().get(name)?.to_str().ok()
+}
+
+/// Where a redirect leads. From https never to http: what is banned must not be anybody's on the way to say.
+fn redirected(from: &Uri, location: Option<&str>, rules: &Rules) -> Result<Uri, FetchError> {
+    let location = location.ok_or_else(|| FetchError::Unreachable("a redirect without a target".to_owned()))?;
+    let location = location.split('#').next().unwrap_or_default();
+    let scheme = from.scheme_str().unwrap_or("https");
+    let host = from.authority().map_or("", |authority| authority.as_str());
+    let text = if location.contains("://") {
+        location.to_owned()
+    } else if let Some(rest) = location.strip_prefix("//") {
+        format!("{scheme}://{rest}")
+    } else if location.starts_with('/') {
+        format!("{scheme}://{host}{location}")
+    } else {
+        let folder = from.path().rsplit_once('/').map_or("", |(folder, _)| folder);
+        format!("{scheme}://{host}{folder}/{location}")
+    };
+    let uri = check_url(&text, rules.allow_private)?;
+    if scheme == "https" && uri.scheme_str() == Some("http") {
+        return Err(FetchError::BadUrl("it leads from https to http".to_owned()));
+    }
+    Ok(uri)
+}
+
+/// Content on its way.
+#[derive(Debug)]
+pub struct Download {
+    validators: Validators,
+    body: Body,
+    limit: u64,
+    read: u64,
+}
+
+impl Download {
+    fn new(response: Response<Body>, limit: u64) -> Download {
+        let keep = |name| header(&response, name).filter(|text| text.len() <= LONGEST_VALIDATOR).map(str::to_owned);
+        let validators = Validators { etag: keep(&ETAG), last_modified: keep(&LAST_MODIFIED) };
+        Download { validators, body: response.into_body(), limit, read: 0 }
+    }
+
+    /// What the server said of it.
+    pub fn validators(&self) -> &Validators {
+        &self.validators
+    }
+
+    /// Bytes read so far, unpacked.
+    pub fn bytes(&self) -> u64 {
+        self.read
+    }
+
+    /// Hands over all of it, piece by piece, as long as `take` goes well.
+    pub fn each<E: From<FetchError>>(&mut self, mut take: impl FnMut(&[u8], u64) -> Result<(), E>) -> Result<(), E> {
+        let mut buffer = vec![0; 64 * 1024];
+        let mut reader = self.body.as_reader();
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(count) => {
+                    self.read += count as u64;
+                    if self.read > self.limit {
+                        return Err(FetchError::TooLarge(self.limit).into());
+                    }
+                    take(&buffer[..count], self.read)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(FetchError::from(ureq::Error::from(error)).into()),
+            }
+        }
+    }
+}
+
+impl From<ureq::Error> for FetchError {
+    fn from(error: ureq::Error) -> FetchError {
+        match error {
+            ureq::Error::Timeout(Timeout::Resolve) => {
+                FetchError::Unreachable("its name cannot be looked up".to_owned())
+            }
+            ureq::Error::Timeout(_) => FetchError::TooSlow,
+            ureq::Error::HostNotFound => FetchError::Unreachable("there is no such host".to_owned()),
+            ureq::Error::Io(error) => {
+                if let Some(Refused(refused)) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+                    return refused.clone();
+                }
+                if error.kind() == io::ErrorKind::TimedOut {
+                    FetchError::TooSlow
+                } else {
+                    FetchError::Unreachable(error.to_string())
+                }
+            }
+            other => FetchError::Unreachable(other.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_that_are_refused() {
+        for url in [
+            "",
+            "x",
+            "/list",
+            "file:///etc/passwd",
+            "gopher://example.org/",
+            "ftp://example.org/list",
+            "http://user@example.org/",
+            "http://user:secret@example.org/",
+            "http://127.0.0.1/",
+            "http://127.1/",
+            "http://2130706433/",
+            "http://0x7f.1/",
+            "http://0x7f000001/",
+            "http://0177.0.0.1/",
+            "http://[::]/",
+            "http://[::1]/",
+            "http://[::ffff:10.0.0.1]/",
+            "http://[64:ff9b::10.0.0.1]/",
+            "http://[2002:a00:1::]/",
+            "http://[2001:0:a00:1::]/",
+            "http://[fe80::1%25eth0]/",
+            "http://[fe80::1]/",
+            "http://169.254.169.254/latest/meta-data",
+            "http://100.64.0.1/",
+            "http://10.0.0.1/",
+            "http://example.org:22/",
+            "https://example.org:80/",
+            "http://example.org:/",
+            "http://exa mple.org/",
+            "http://example.org/\r\nX: y",
+            "http://ex\u{e4}mple.org/",
+            "http:///list",
+        ] {
+            assert!(check_url(url, false).is_err(), "{url}");
+        }
+        assert!(check_url(&format!("https://example.org/{}", "a".repeat(2048)), false).is_err());
+        for url in [
+            "http://example.org/list.txt",
+            "https://example.org:443/a?b=c",
+            "https://8.8.8.8/",
+            "http://[2606:4700::1]/",
+        ] {
+            assert!(check_url(url, false).is_ok(), "{url}");
+        }
+        assert!(check_url("http://127.0.0.1:8080/", true).is_ok());
+        assert!(check_url("file:///etc/passwd", true).is_err());
+    }
+
+    #[test]
+    fn redirects_are_resolved_and_checked() {
+        let rules = Rules { allow_private: false, own: Vec::new(), bytes: 1, time: CONNECT };
+        let from: Uri = "https://example.org/a/list?x=1".parse().unwrap();
+        let to = |location| redirected(&from, Some(location), &rules).map(|uri| uri.to_string());
+        assert_eq!(to("/b").unwrap(), "https://example.org/b");
+        assert_eq!(to("c#d").unwrap(), "https://example.org/a/c");
+        assert_eq!(to("//example.net/b").unwrap(), "https://example.net/b");
+        assert_eq!(to("https://example.net/").unwrap(), "https://example.net/");
+        for bad in [
+            "http://example.org/",
+            "https://127.0.0.1/",
+            "file:///etc/passwd",
+            "https://example.org:8443/",
+            "https://a@b/",
+        ] {
+            assert!(to(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_that_lead_home_are_refused_after_the_lookup() {
+        let rules = Rules { allow_private: false, own: Vec::new(), bytes: 1, time: CONNECT };
+        let error = open("http://localhost/", &Validators::default(), &rules).unwrap_err();
+        assert!(matches!(error, FetchError::NotPublic { .. }), "{error}");
+    }
+}

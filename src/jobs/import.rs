@@ -1,0 +1,376 @@
+//! An import of blocklists, in a child: read each list, ban what is new, lift what left it. The outcome goes back as data;
+//! killed at any moment it leaves bans that the next import finds, and nothing half written.
+
+mod jail;
+pub mod read;
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{fs, io};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use self::jail::ImportJail;
+use self::read::{Known, Read, ReadError};
+use super::Failure;
+use super::frames::FrameWriter;
+use crate::apply::Apply;
+use crate::blocklist::parse::Parsed;
+use crate::blocklist::set::AddressSet;
+use crate::domain::address::IpOrNet;
+use crate::domain::time;
+use crate::fail2ban;
+use crate::fail2ban::stream::Stream;
+use crate::fetch::FetchError;
+
+pub use self::jail::JAIL;
+
+/// Entries the jail holds at most: fail2ban needs about 1 kB of memory for each and minutes for ten thousand.
+const MOST_BANNED: usize = 50_000;
+/// How often progress is told.
+const TELL: Duration = Duration::from_millis(200);
+
+/// Import blocklists.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Import {
+    /// How the jail is made, without its changes; it also says where the daemon is.
+    pub apply: Apply,
+    /// The sources, in order.
+    pub sources: Vec<Source>,
+    /// Where the lists as they were imported last are kept.
+    pub lists: PathBuf,
+    /// Lists may come from addresses that are not public.
+    pub allow_private: bool,
+    /// How long a ban lasts, in seconds.
+    pub ban_seconds: u32,
+    /// Bans that end before this are made again, in Unix seconds.
+    pub horizon: i64,
+    /// What is never banned.
+    pub protected: Vec<IpOrNet>,
+}
+
+/// One source.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Source {
+    /// Its number.
+    pub id: i64,
+    /// Where the list is.
+    pub url: String,
+    /// Whether what left the list is unbanned.
+    pub unban_removed: bool,
+    /// What the server said of the last content.
+    pub known: Known,
+    /// What the last content was, by its SHA-256.
+    pub fingerprint: Option<String>,
+    /// When the first of its bans ends, in Unix seconds.
+    pub bans_until: i64,
+    /// Its server wants to be left alone for now: the list is taken to be as it was.
+    pub rests: bool,
+}
+
+/// What became of one source.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SourceOutcome {
+    /// Its number.
+    pub id: i64,
+    /// Its URL when the import began.
+    pub url: String,
+    /// Addresses and networks that are newly banned.
+    pub imported: u64,
+    /// Bans lifted because they left the list.
+    pub unbanned: u64,
+    /// What was not banned, by reason.
+    pub skipped: BTreeMap<String, u64>,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// What went wrong may pass by itself; the seconds the server wants to be left alone, 0 where it does not say.
+    pub passing: Option<u64>,
+    /// The content is the same as last time and its bans last.
+    pub unchanged: bool,
+    /// What the server said of the content.
+    pub known: Known,
+    /// What the content was; `None` to have it read whole next time.
+    pub fingerprint: Option<String>,
+    /// When the first of its bans ends, in Unix seconds.
+    pub bans_until: i64,
+}
+
+/// The whole outcome.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// One for each source.
+    pub sources: Vec<SourceOutcome>,
+    /// The commands of the files, where they were loaded.
+    pub loaded: Option<Stream>,
+}
+
+/// An import under way.
+struct Run<'a, 'w> {
+    task: &'a Import,
+    out: &'a mut FrameWriter<'w>,
+    jail: Option<ImportJail>,
+    /// What the lists so far name.
+    claimed: AddressSet,
+    /// Whether `claimed` names all that the lists do.
+    knows_all: bool,
+    /// What left each list, until all lists are read.
+    removed: Vec<(usize, AddressSet)>,
+    banned: u64,
+    told: Instant,
+    started: i64,
+}
+
+impl Import {
+    /// The outcome of every source. An error is one of the daemon: without it nothing can be done.
+    pub fn run(self, out: &mut FrameWriter<'_>) -> Result<Value, Failure> {
+        // Without a command: an import that changes nothing asks nothing.
+        UnixStream::connect(&self.apply.place.socket).map_err(|error| fail2ban::Error::Unreachable {
+            path: self.apply.place.socket.clone(),
+            why: error.to_string(),
+        })?;
+        let mut run = Run {
+            task: &self,
+            out,
+            jail: None,
+            claimed: AddressSet::default(),
+            knows_all: true,
+            removed: Vec::new(),
+            banned: 0,
+            told: Instant::now(),
+            started: time::now(),
+        };
+        let mut sources = Vec::new();
+        for (index, source) in self.sources.iter().enumerate() {
+            sources.push(run.import(index, source)?);
+        }
+        run.lift_removed(&mut sources)?;
+        let loaded = run.jail.and_then(|jail| jail.loaded);
+        Ok(json!(Outcome { sources, loaded }))
+    }
+}
+
+impl Run<'_, '_> {
+    fn tell(&mut self, source: &Source, bytes: u64, lines: u64, force: bool) {
+        if force || self.told.elapsed() >= TELL {
+            self.told = Instant::now();
+            let progress = json!({
+                "source_id": source.id, "source_url": source.url, "bytes": bytes, "lines": lines, "banned": self.banned,
+            });
+            // Nobody listens any more only when the parent is gone, and we go with it.
+            let _ = self.out.progress(&progress);
+        }
+    }
+
+    fn import(&mut self, index: usize, source: &Source) -> Result<SourceOutcome, Failure> {
+        self.tell(source, 0, 0, true);
+        let old = load_list(&self.task.lists, source.id);
+        let lasts = source.fingerprint.is_some() && source.bans_until >= self.task.horizon && old.is_some();
+        let known = if lasts { source.known.clone() } else { Known::default() };
+        let mut outcome = SourceOutcome::unchanged(source);
+        if source.rests {
+            self.claim(old.as_ref());
+            return Ok(outcome);
+        }
+        let read = read::read(&source.url, &known, self.task.allow_private, 0, &mut |bytes, lines| {
+            self.tell(source, bytes, lines, false);
+        });
+        match read {
+            Err(error) => {
+                outcome.fail(&error);
+                self.claim(old.as_ref());
+            }
+            Ok(Read::Unchanged) => self.claim(old.as_ref()),
+            Ok(Read::List(parsed, known)) => {
+                let fingerprint = parsed.entries.fingerprint();
+                outcome.known = known;
+                if lasts && source.fingerprint.as_ref() == Some(&fingerprint) {
+                    self.claim(old.as_ref());
+                    return Ok(outcome);
+                }
+                outcome.unchanged = false;
+                outcome.fingerprint = Some(fingerprint);
+                self.ban_list(index, source, *parsed, old, &mut outcome)?;
+            }
+        }
+        Ok(outcome)
+    }
+
+    fn claim(&mut self, list: Option<&AddressSet>) {
+        match list {
+            Some(list) => self.claimed.merge(list),
+            None => self.knows_all = false,
+        }
+    }
+
+    fn ban_list(
+        &mut self,
+        index: usize,
+        source: &Source,
+        parsed: Parsed,
+        old: Option<AddressSet>,
+        outcome: &mut SourceOutcome,
+    ) -> Result<(), Failure> {
+        let Parsed { entries: mut list, lines, skipped, .. } = parsed;
+        outcome.skip("invalid", skipped.invalid);
+        outcome.skip("not_public", skipped.not_public);
+        outcome.skip("too_wide", skipped.too_wide);
+        outcome.skip("duplicate", skipped.duplicate);
+        let jail = match self.jail.take() {
+            Some(jail) => jail,
+            None => ImportJail::open(&self.task.apply, self.task.ban_seconds)?,
+        };
+        let jail = self.jail.insert(jail);
+        if !jail.takes_networks {
+            outcome.skip("network", list.networks() as u64);
+            list.drop_networks();
+        }
+        let protected: usize =
+            self.task.protected.iter().chain(&jail.ignored).map(|net| list.drop_overlapping(net)).sum();
+        outcome.skip("protected", protected as u64);
+        let mut fresh = list.clone();
+        outcome.skip("in_another_list", fresh.subtract(&self.claimed) as u64);
+        // Bans of the last import that end before the next one are made again, which only prolongs them.
+        let renew = source.fingerprint.is_some() && source.bans_until < self.task.horizon;
+        if !renew {
+            outcome.skip("already_banned", fresh.subtract(&jail.banned) as u64);
+        }
+        if jail.banned.len() + fresh.len() > MOST_BANNED {
+            outcome.error = Some(format!(
+                "the list has {} more entries than the {MOST_BANNED} that fail2ban can hold; use a smaller one",
+                jail.banned.len() + fresh.len() - MOST_BANNED
+            ));
+            outcome.forget();
+            self.claim(old.as_ref());
+            return Ok(());
+        }
+        let before = self.banned;
+        let (out, told) = (&mut *self.out, &mut self.told);
+        let banned = jail.ban(&fresh, &mut |count| {
+            if told.elapsed() >= TELL {
+                *told = Instant::now();
+                // As above.
+                let _ = out.progress(&json!({
+                    "source_id": source.id, "source_url": source.url, "lines": lines, "banned": before + count,
+                }));
+            }
+        })?;
+        self.banned += banned;
+        outcome.imported = banned;
+        if renew || source.fingerprint.is_none() {
+            outcome.bans_until = self.started + i64::from(self.task.ban_seconds);
+        }
+        self.keep(index, source, list, old, outcome);
+        Ok(())
+    }
+
+    /// Remembers the list, and until they are lifted the entries that left it.
+    fn keep(
+        &mut self,
+        index: usize,
+        source: &Source,
+        mut list: AddressSet,
+        old: Option<AddressSet>,
+        outcome: &mut SourceOutcome,
+    ) {
+        self.claimed.merge(&list);
+        if let Some(mut removed) = old.filter(|_| source.unban_removed) {
+            removed.subtract(&list);
+            list.merge(&removed);
+            if !removed.is_empty() {
+                self.removed.push((index, removed));
+            }
+        }
+        if let Err(error) = save_list(&self.task.lists, source.id, &list) {
+            outcome.error = Some(format!("the list was imported but cannot be kept for the next time: {error}"));
+            outcome.forget();
+        }
+    }
+
+    /// Unbans what left its list and is in no other, once all lists are known.
+    fn lift_removed(&mut self, outcomes: &mut [SourceOutcome]) -> Result<(), Failure> {
+        for (index, mut removed) in std::mem::take(&mut self.removed) {
+            let (source, outcome) = (&self.task.sources[index], &mut outcomes[index]);
+            if !self.knows_all {
+                // Another list could not be read: what it holds is not known. Next time.
+                outcome.forget();
+                continue;
+            }
+            let left = removed.clone();
+            removed.subtract(&self.claimed);
+            if let Some(jail) = &mut self.jail {
+                outcome.unbanned = jail.unban(&removed)?;
+            }
+            let kept = load_list(&self.task.lists, source.id).map(|mut list| {
+                list.subtract(&left);
+                save_list(&self.task.lists, source.id, &list)
+            });
+            if !matches!(kept, Some(Ok(()))) {
+                outcome.forget();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl SourceOutcome {
+    /// Nothing has changed.
+    fn unchanged(source: &Source) -> SourceOutcome {
+        SourceOutcome {
+            id: source.id,
+            url: source.url.clone(),
+            imported: 0,
+            unbanned: 0,
+            skipped: BTreeMap::new(),
+            error: None,
+            passing: None,
+            unchanged: true,
+            known: source.known.clone(),
+            fingerprint: source.fingerprint.clone(),
+            bans_until: source.bans_until,
+        }
+    }
+
+    fn skip(&mut self, reason: &str, count: u64) {
+        if count > 0 {
+            *self.skipped.entry(reason.to_owned()).or_default() += count;
+        }
+    }
+
+    fn fail(&mut self, error: &ReadError) {
+        self.unchanged = false;
+        self.error = Some(error.to_string());
+        self.passing = match error {
+            ReadError::Fetch(FetchError::Status { retry_after: Some(seconds), .. }) => Some(*seconds),
+            ReadError::Fetch(error) if error.is_passing() => Some(0),
+            _ => None,
+        };
+    }
+
+    /// Has the list read whole next time.
+    fn forget(&mut self) {
+        self.known = Known::default();
+        self.fingerprint = None;
+    }
+}
+
+/// The list of a source as it was imported last.
+fn load_list(lists: &Path, id: i64) -> Option<AddressSet> {
+    AddressSet::decode(&fs::read(lists.join(id.to_string())).ok()?)
+}
+
+/// Replaces it, whole or not at all.
+fn save_list(lists: &Path, id: i64, list: &AddressSet) -> io::Result<()> {
+    match fs::DirBuilder::new().mode(0o700).create(lists) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let temporary = lists.join(format!("{id}.new"));
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    io::Write::write_all(&mut file, &list.encode())?;
+    file.sync_all()?;
+    fs::rename(&temporary, lists.join(id.to_string()))
+}

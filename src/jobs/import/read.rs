@@ -1,0 +1,83 @@
+//! Fetches and reads one blocklist, in a child.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::blocklist::parse::{Limits, ParseError, Parsed, Parser};
+use crate::fetch::{self, Answer, FetchError, Rules, Validators};
+use crate::machine;
+
+/// The longest list, in bytes after unpacking: two million entries of 30 bytes.
+const BYTES: u64 = 64 * 1024 * 1024;
+/// How long all of it may take.
+const TIME: Duration = Duration::from_secs(120);
+
+/// Why there is no list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadError {
+    /// It did not come.
+    Fetch(FetchError),
+    /// What came is no list.
+    Parse(ParseError),
+}
+
+impl std::fmt::Display for ReadError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ReadError::Fetch(error) => error.fmt(f),
+            ReadError::Parse(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<FetchError> for ReadError {
+    fn from(error: FetchError) -> Self {
+        ReadError::Fetch(error)
+    }
+}
+
+impl From<ParseError> for ReadError {
+    fn from(error: ParseError) -> Self {
+        ReadError::Parse(error)
+    }
+}
+
+/// What the server said of the content, as plain data.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// Its ETag.
+    pub etag: Option<String>,
+    /// Its Last-Modified.
+    pub last_modified: Option<String>,
+}
+
+/// A list, or that it is the same as before.
+#[derive(Debug)]
+pub enum Read {
+    /// The server says that nothing has changed.
+    Unchanged,
+    /// The list.
+    List(Box<Parsed>, Known),
+}
+
+/// Fetches a list; `progress` is told bytes and lines so far.
+pub fn read(
+    url: &str,
+    known: &Known,
+    allow_private: bool,
+    sample: usize,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Read, ReadError> {
+    let rules = Rules { allow_private, own: machine::own_addresses(), bytes: BYTES, time: TIME };
+    let known = Validators { etag: known.etag.clone(), last_modified: known.last_modified.clone() };
+    let Answer::Content(mut download) = fetch::open(url, &known, &rules)? else { return Ok(Read::Unchanged) };
+    let mut parser = Parser::new(Limits::DEFAULT, sample);
+    download.each(|bytes, so_far| {
+        parser.feed(bytes)?;
+        progress(so_far, parser.lines());
+        Ok::<(), ReadError>(())
+    })?;
+    let Validators { etag, last_modified } = download.validators().clone();
+    Ok(Read::List(Box::new(parser.finish()?), Known { etag, last_modified }))
+}

@@ -1,0 +1,39 @@
+//! A look at a blocklist without importing it, in a child.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Failure;
+use super::import::read::{self, Known, Read};
+
+/// Entries that are shown: the contract's.
+const SHOWN: usize = 100;
+
+/// Preview a list.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Preview {
+    /// Where it is.
+    pub url: String,
+    /// It may come from an address that is not public.
+    pub allow_private: bool,
+}
+
+impl Preview {
+    /// `PreviewResponse` of the contract.
+    pub fn run(self) -> Result<Value, Failure> {
+        let read = read::read(&self.url, &Known::default(), self.allow_private, SHOWN, &mut |_, _| {});
+        match read.map_err(|error| Failure::Upstream(error.to_string()))? {
+            Read::List(parsed, _) => Ok(json!({
+                "entries": parsed.first.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "total_lines": parsed.lines,
+                "valid_count": parsed.entries.len(),
+                "skipped_count": parsed.skipped.total(),
+                "skipped": parsed.skipped,
+            })),
+            // Nothing was said to be known.
+            Read::Unchanged => {
+                Err(Failure::Upstream("the server says 304 to a question that was not asked".to_owned()))
+            }
+        }
+    }
+}

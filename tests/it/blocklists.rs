@@ -1,0 +1,615 @@
+//! Blocklists: sources kept, lists of every kind and misbehaviour fetched from a server of our own, imports into a real daemon.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::client::Client;
+use crate::harness::contract::demand_seen;
+use crate::harness::real_daemon::RealDaemon;
+use crate::harness::server::{Launch, Server};
+use crate::harness::wait_until;
+use crate::operations::{demand_documented, provoke_general_refusals};
+
+const LISTS: &str = "/api/v1/blocklists";
+const IMPORT: &str = "/api/v1/blocklists/import";
+const JAIL: &str = "blocklist-import";
+
+/// What the server of lists answers to a path.
+#[derive(Clone)]
+enum Reply {
+    /// 200 with this body.
+    List(String),
+    /// These bytes, and the end of the connection.
+    Raw(Vec<u8>),
+    /// 200 with an ETag, 304 to whoever knows it.
+    Tagged(String, &'static str),
+    /// The head of a list, then a line every 50 ms for ever.
+    Drip,
+    /// A list that never ends.
+    Endless,
+    /// The list in this many seconds.
+    Late(u64, String),
+}
+
+type Replies = Arc<Mutex<HashMap<String, Reply>>>;
+
+/// A server of lists on loopback. It ends with the process of the test.
+struct ListServer {
+    port: u16,
+    replies: Replies,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl ListServer {
+    fn start() -> ListServer {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (replies, requests) = (Replies::default(), Arc::<Mutex<Vec<String>>>::default());
+        let (served, seen) = (replies.clone(), requests.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (served, seen) = (served.clone(), seen.clone());
+                // Whoever hangs up early has had enough; that is what some tests are about.
+                std::thread::spawn(move || drop(serve(stream, &served, &seen)));
+            }
+        });
+        ListServer { port, replies, requests }
+    }
+
+    fn set(&self, path: &str, reply: Reply) {
+        self.replies.lock().unwrap().insert(path.to_string(), reply);
+    }
+
+    fn list(&self, path: &str, lines: &[String]) {
+        self.set(path, Reply::List(lines.join("\n") + "\n"));
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    fn take_requests(&self) -> Vec<String> {
+        std::mem::take(&mut self.requests.lock().unwrap())
+    }
+}
+
+fn serve(mut stream: TcpStream, replies: &Replies, requests: &Mutex<Vec<String>>) -> std::io::Result<()> {
+    let mut head = String::new();
+    let mut reader = BufReader::new(stream.try_clone()?);
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head)? == 0 {
+            return Ok(());
+        }
+    }
+    let path = head.split(' ').nth(1).unwrap_or_default().to_string();
+    requests.lock().unwrap().push(head.clone());
+    let reply = replies.lock().unwrap().get(&path).cloned();
+    let ok = |length: usize, more: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n{more}\r\n");
+    match reply {
+        None => stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
+        Some(Reply::List(body)) => write!(stream, "{}{body}", ok(body.len(), "")),
+        Some(Reply::Raw(bytes)) => stream.write_all(&bytes),
+        Some(Reply::Tagged(_, tag)) if head.to_lowercase().contains(&format!("if-none-match: {tag}")) => {
+            stream.write_all(b"HTTP/1.1 304 Not Modified\r\n\r\n")
+        }
+        Some(Reply::Tagged(body, tag)) => write!(stream, "{}{body}", ok(body.len(), &format!("ETag: {tag}\r\n"))),
+        Some(Reply::Late(seconds, body)) => {
+            std::thread::sleep(Duration::from_secs(seconds));
+            write!(stream, "{}{body}", ok(body.len(), ""))
+        }
+        Some(Reply::Drip) => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+            loop {
+                stream.write_all(b"45.1.1.1\n")?;
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+        Some(Reply::Endless) => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+            let piece = b"# nothing but remarks\n".repeat(1000);
+            loop {
+                stream.write_all(&piece)?;
+            }
+        }
+    }
+}
+
+/// Stands between the program and the daemon and records what the program sends.
+struct Tap {
+    socket: PathBuf,
+    sent: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Tap {
+    fn before(daemon: &RealDaemon) -> Tap {
+        let (socket, target) = (daemon.path("tap.sock"), daemon.socket().to_path_buf());
+        let listener = UnixListener::bind(&socket).unwrap();
+        let sent = Arc::<Mutex<Vec<u8>>>::default();
+        let all = sent.clone();
+        std::thread::spawn(move || {
+            for mut ours in listener.incoming().map_while(Result::ok) {
+                let Ok(mut theirs) = UnixStream::connect(&target) else { continue };
+                let (mut back, mut there) = (theirs.try_clone().unwrap(), ours.try_clone().unwrap());
+                std::thread::spawn(move || {
+                    let _ = std::io::copy(&mut back, &mut there);
+                    let _ = there.shutdown(std::net::Shutdown::Both);
+                });
+                let all = all.clone();
+                std::thread::spawn(move || {
+                    let mut buffer = [0; 65536];
+                    while let Ok(count @ 1..) = ours.read(&mut buffer) {
+                        all.lock().unwrap().extend_from_slice(&buffer[..count]);
+                        if theirs.write_all(&buffer[..count]).is_err() {
+                            break;
+                        }
+                    }
+                    let _ = theirs.shutdown(std::net::Shutdown::Both);
+                });
+            }
+        });
+        Tap { socket, sent }
+    }
+
+    /// How often a word was sent since the last call.
+    fn take(&self, words: &[&str]) -> Vec<usize> {
+        let sent = std::mem::take(&mut *self.sent.lock().unwrap());
+        let text = String::from_utf8_lossy(&sent);
+        words.iter().map(|word| text.matches(word).count()).collect()
+    }
+}
+
+/// A daemon whose ban action for all ports is `action`, which runs `command` for each ban.
+fn daemon_with(action: &str, command: &str) -> RealDaemon {
+    let mut daemon = RealDaemon::configured();
+    std::fs::write(daemon.path("jail.local"), format!("[DEFAULT]\nbanaction_allports = {action}\n")).unwrap();
+    let text = format!(
+        "[Definition]\nactionstart = true\nactionstop = true\nactioncheck =\nactionban = {command}\nactionunban = true\n"
+    );
+    std::fs::write(daemon.path(&format!("action.d/{action}.conf")), text).unwrap();
+    daemon.start_again();
+    daemon
+}
+
+fn ready(daemon: &RealDaemon) -> (Server, Client) {
+    Launch::for_real(daemon).env("BANGUI_ALLOW_PRIVATE_FETCH", "1").start().into_ready()
+}
+
+fn add(client: &Client, url: &str, unban_removed: bool) -> i64 {
+    let body = json!({"name": "list", "url": url, "unban_removed": unban_removed});
+    client.post(LISTS, body).expect(201).json()["id"].as_i64().unwrap()
+}
+
+fn import(client: &Client) -> Value {
+    client.post_empty(IMPORT).expect(200).json()
+}
+
+/// So many public addresses.
+fn addresses(count: u32) -> Vec<String> {
+    (0..count).map(|number| std::net::Ipv4Addr::from(0x2d40_0000 + number * 7).to_string()).collect()
+}
+
+#[test]
+fn every_documented_status_of_blocklists() {
+    let daemon = daemon_with("noop", "true");
+    let lists = ListServer::start();
+    lists.list("/list", &addresses(3));
+    let (server, admin) = ready(&daemon);
+    let id = add(&admin, &lists.url("/list"), false);
+    let one = format!("{LISTS}/{id}");
+    for url in ["ftp://example.org/", "x", "http://user@example.org/", "file:///etc/passwd"] {
+        let answer = admin.post(LISTS, json!({"name": "n", "url": url}));
+        answer.expect_error(400, "invalid_input");
+        admin.put(&one, json!({"url": url})).expect_error(400, "invalid_input");
+    }
+    admin.post(LISTS, json!({"name": "", "url": 1, "x": 2})).expect_error(422, "invalid_input");
+    admin.put(&one, json!({})).expect_error(422, "invalid_input");
+    assert_eq!(admin.get(&one).expect(200).json()["enabled"], true);
+    assert_eq!(admin.put(&one, json!({"name": "other"})).expect(200).json()["name"], "other");
+    assert_eq!(admin.get(LISTS).expect(200).json()["total"], 1);
+    let preview = admin.get(&format!("{one}/preview")).expect(200).json();
+    assert_eq!((&preview["valid_count"], &preview["total_lines"]), (&json!(3), &json!(3)));
+    let schedule = admin.get("/api/v1/blocklists/schedule").expect(200).json();
+    assert_eq!(schedule["config"]["hour"], 3);
+    let weekly = json!({"frequency": "weekly", "day_of_week": 6, "hour": 4});
+    let changed = admin.put("/api/v1/blocklists/schedule", weekly).expect(200).json();
+    assert_eq!(changed["config"]["day_of_week"], 6);
+    assert!(changed["next_run_at"].as_str().unwrap().ends_with("T04:00:00Z"));
+    admin
+        .put("/api/v1/blocklists/schedule", json!({"frequency": "daily", "hour": 24}))
+        .expect_error(422, "invalid_input");
+    assert_eq!(admin.get(IMPORT).expect(200).json()["running"], false);
+    assert_eq!(import(&admin)["total_imported"], 3);
+    let log = admin.get("/api/v1/blocklists/log?source_id=1").expect(200).json();
+    assert_eq!(log["items"][0]["ips_imported"], 3);
+    lists.set("/list", Reply::Late(2, "45.1.1.1\n".into()));
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| import(&admin));
+        wait_until("the import", Duration::from_secs(5), || admin.get(IMPORT).json()["running"] == true);
+        admin.post_empty(IMPORT).expect_error(409, "import_running");
+        first.join().unwrap();
+    });
+    lists.set("/list", Reply::Raw(Vec::new()));
+    admin.get(&format!("{one}/preview")).expect_error(502, "upstream_unreachable");
+    for path in [format!("{LISTS}/99"), format!("{LISTS}/99/preview")] {
+        admin.get(&path).expect_error(404, "blocklist_source_not_found");
+    }
+    admin.put(&format!("{LISTS}/99"), json!({"enabled": false})).expect_error(404, "blocklist_source_not_found");
+    admin.get(&format!("{LISTS}/x")).expect_error(400, "invalid_input");
+    admin.delete(&one).expect(204);
+    admin.delete(&one).expect_error(404, "blocklist_source_not_found");
+    let server = server.with_env("BANGUI_RATE_LIMIT_IMPORT", "1");
+    let admin = server.client().with_identity(admin.identity.clone());
+    admin.post_empty(IMPORT).expect(200);
+    admin.post_empty(IMPORT).expect_error(429, "rate_limit_exceeded");
+    provoke_general_refusals(LISTS);
+    demand_documented(LISTS);
+    demand_seen("GET /api/v1/blocklists/{source_id}/preview", &[502]);
+}
+
+#[test]
+fn a_thousand_addresses_are_imported_once_and_followed() {
+    let daemon = daemon_with("noop", "true");
+    let tap = Tap::before(&daemon);
+    let lists = ListServer::start();
+    let mut all = addresses(1000);
+    lists.list("/list", &all);
+    let (_server, admin) =
+        Launch::new(&tap.socket, daemon.config()).env("BANGUI_ALLOW_PRIVATE_FETCH", "1").start().into_ready();
+    let id = add(&admin, &lists.url("/list"), true);
+    let start = Instant::now();
+    let first = import(&admin);
+    println!("1000 addresses with an action that does nothing: {:?}", start.elapsed());
+    assert_eq!((&first["total_imported"], &first["errors_count"]), (&json!(1000), &json!(0)), "{first}");
+    let mut banned = daemon.banned(JAIL);
+    banned.sort();
+    let mut expected = all.clone();
+    expected.sort();
+    assert_eq!(banned, expected);
+    // The same again: not one command.
+    let words = ["banip", "ignoreip", "reload", "add"];
+    tap.take(&words);
+    let again = import(&admin);
+    assert_eq!((&again["total_imported"], &again["results"][0]["unchanged"]), (&json!(0), &json!(true)));
+    // Other order and other remarks are no other list.
+    all.reverse();
+    all.push("# made at another time".into());
+    lists.list("/list", &all);
+    assert_eq!(import(&admin)["results"][0]["unchanged"], true);
+    assert_eq!(tap.take(&words), [0, 0, 0, 0]);
+    // Ten leave, five come.
+    all = addresses(1000).split_off(10);
+    all.extend((0..5).map(|number| format!("46.9.9.{number}")));
+    lists.list("/list", &all);
+    let third = import(&admin);
+    assert_eq!((&third["total_imported"], &third["results"][0]["ips_unbanned"]), (&json!(5), &json!(10)), "{third}");
+    let (mut banned, mut expected) = (daemon.banned(JAIL), all.clone());
+    banned.sort();
+    expected.sort();
+    assert_eq!(banned, expected);
+    // Without the setting what left stays banned.
+    admin.put(&format!("{LISTS}/{id}"), json!({"unban_removed": false})).expect(200);
+    lists.list("/list", &all[10..]);
+    let fourth = import(&admin);
+    assert_eq!(fourth["results"][0]["ips_unbanned"], 0);
+    assert_eq!(daemon.banned(JAIL).len(), 995);
+    // A reload keeps the jail and what is banned.
+    daemon.client(&["reload"]);
+    assert_eq!(daemon.banned(JAIL).len(), 995);
+    let active = admin.get("/api/v1/bans/active?jail=blocklist-import").expect(200).json();
+    assert_eq!(active["total"], 995);
+}
+
+#[test]
+fn a_list_that_its_server_calls_unchanged_costs_nothing() {
+    let daemon = daemon_with("noop", "true");
+    let lists = ListServer::start();
+    lists.set("/list", Reply::Tagged("45.1.1.1\n45.1.1.2\n".into(), "\"one\""));
+    let (_server, admin) = ready(&daemon);
+    add(&admin, &lists.url("/list"), false);
+    assert_eq!(import(&admin)["total_imported"], 2);
+    lists.take_requests();
+    let again = import(&admin);
+    assert_eq!((&again["total_imported"], &again["results"][0]["unchanged"]), (&json!(0), &json!(true)));
+    assert!(lists.take_requests()[0].to_lowercase().contains("if-none-match: \"one\""));
+}
+
+#[test]
+fn what_must_not_be_banned_is_not() {
+    let daemon = daemon_with("noop", "true");
+    let lists = ListServer::start();
+    let (_server, admin) = Launch::for_real(&daemon)
+        .env("BANGUI_ALLOW_PRIVATE_FETCH", "1")
+        .args(&["--trusted-proxies", "127.0.0.1,45.7.7.7"])
+        .start()
+        .into_ready();
+    let admin = admin.with_header("X-Forwarded-For", "45.8.8.8");
+    let text = "45.1.1.1\n45.7.7.7\n45.8.8.8\n10.0.0.1\n127.0.0.1\n192.168.0.0/16\n0.0.0.0/0\n169.254.169.254\n\
+                ::1\n45.9.0.0/24\nnonsense\n45.1.1.1\n";
+    lists.set("/list", Reply::List(text.into()));
+    add(&admin, &lists.url("/list"), false);
+    lists.set("/other", Reply::List("45.1.1.1\n45.1.1.2\n".into()));
+    add(&admin, &lists.url("/other"), false);
+    let done = import(&admin);
+    let skipped = &done["results"][0]["skipped"];
+    let expected = json!({"duplicate": 1, "invalid": 1, "network": 1, "not_public": 5, "protected": 2, "too_wide": 1});
+    assert_eq!(skipped, &expected);
+    assert_eq!(done["results"][1]["skipped"], json!({"in_another_list": 1}));
+    let mut banned = daemon.banned(JAIL);
+    banned.sort();
+    assert_eq!(banned, ["45.1.1.1", "45.1.1.2"]);
+    // What the jail ignores is not banned either.
+    daemon.client(&["set", JAIL, "addignoreip", "45.2.0.0/16"]);
+    lists.set("/list", Reply::List("45.2.3.4\n45.3.3.3\n".into()));
+    let done = import(&admin);
+    assert_eq!(done["results"][0]["skipped"], json!({"protected": 1}));
+    assert_eq!(done["total_imported"], 1);
+}
+
+#[test]
+fn networks_are_banned_where_the_action_takes_them() {
+    let daemon = daemon_with("iptables-lab", "true");
+    let lists = ListServer::start();
+    lists.set("/list", Reply::List("45.9.0.0 255.255.255.0\n45.10.0.0-45.10.0.127\n2606:4700::/48\n".into()));
+    let (_server, admin) = ready(&daemon);
+    add(&admin, &lists.url("/list"), false);
+    assert_eq!(import(&admin)["total_imported"], 3);
+    let mut banned = daemon.banned(JAIL);
+    banned.sort();
+    assert_eq!(banned, ["2606:4700::/48", "45.10.0.0/25", "45.9.0.0/24"]);
+}
+
+#[test]
+fn every_misbehaviour_ends_in_a_clear_error_and_stops_nobody_else() {
+    let daemon = daemon_with("noop", "true");
+    let lists = ListServer::start();
+    let redirect = |to: &str| {
+        Reply::Raw(format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n").into_bytes())
+    };
+    let whole = |body: &[u8], more: &str| {
+        Reply::Raw(
+            [format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n{more}\r\n", body.len()).as_bytes(), body].concat(),
+        )
+    };
+    let utf16: Vec<u8> = "\u{feff}45.1.1.1\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let bomb = gzip(&b"# a remark that says nothing at all, again and again\n".repeat(1_500_000));
+    let cases = [
+        ("/html", whole(b"<!DOCTYPE html><html>45.1.1.1</html>", ""), "web page"),
+        ("/empty", whole(b"", ""), "no usable address"),
+        ("/remarks", whole(b"# nothing\n", ""), "no usable address"),
+        ("/utf16", whole(&utf16, ""), "UTF-16"),
+        ("/packed", whole(&gzip(b"45.1.1.1\n"), ""), "not text"),
+        ("/bomb", whole(&bomb, "Content-Encoding: gzip\r\n"), "larger than"),
+        ("/half-packed", whole(&bomb[..bomb.len() / 200], "Content-Encoding: gzip\r\n"), "reached"),
+        ("/half", Reply::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n45.1.1.1\n".to_vec()), "reached"),
+        (
+            "/half-chunk",
+            Reply::Raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n45.1.1.1\n\r\n".to_vec()),
+            "reached",
+        ),
+        ("/garbage", Reply::Raw(b"\0\x01\x02 what is this?\r\n\r\n".to_vec()), "reached"),
+        ("/endless", Reply::Endless, "larger than"),
+        ("/missing", Reply::Raw(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec()), "404"),
+        ("/busy", Reply::Raw(b"HTTP/1.1 429 Slow\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n".to_vec()), "429"),
+        ("/down", Reply::Raw(b"HTTP/1.1 503 Down\r\nContent-Length: 0\r\n\r\n".to_vec()), "503"),
+        ("/loop", redirect("/loop"), "redirects more than 3 times"),
+        ("/to-file", redirect("file:///etc/passwd"), "not fetched from"),
+        ("/to-user", redirect("http://a:b@127.0.0.1/"), "user name"),
+        ("/to-nowhere", Reply::Raw(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n".to_vec()), "without a target"),
+    ];
+    let (server, admin) = ready(&daemon);
+    for (path, reply, _) in &cases {
+        lists.set(path, reply.clone());
+        add(&admin, &lists.url(path), true);
+    }
+    add(&admin, "http://127.0.0.1:1/", false);
+    lists.set("/to-good", redirect("/good"));
+    lists.list("/good", &addresses(5));
+    add(&admin, &lists.url("/to-good"), false);
+    let before = server.rss_kib();
+    let done = import(&admin);
+    let after = server.rss_kib();
+    let results = done["results"].as_array().unwrap();
+    for ((path, _, expected), result) in cases.iter().zip(results) {
+        let error = result["error"].as_str().unwrap_or_default();
+        assert!(error.contains(expected), "{path}: {result}");
+        assert_eq!(result["ips_imported"], 0, "{path}");
+    }
+    assert_eq!(results.last().unwrap()["ips_imported"], 5);
+    assert_eq!(done["errors_count"], cases.len() + 1);
+    assert_eq!(daemon.banned(JAIL).len(), 5);
+    assert!(after < before + 2048, "{before} KiB before, {after} KiB after");
+    let log = admin.get("/api/v1/blocklists/log").expect(200).json();
+    assert_eq!(log["pagination"]["total"], cases.len() + 2);
+    assert_eq!(admin.get("/api/v1/blocklists/schedule").json()["last_run_errors"], true);
+}
+
+/// Packs bytes with the program of the machine.
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    use std::process::{Command, Stdio};
+    let mut child = Command::new("gzip").arg("-9").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let bytes = bytes.to_vec();
+    let writer = std::thread::spawn(move || stdin.write_all(&bytes));
+    let mut packed = Vec::new();
+    child.stdout.take().unwrap().read_to_end(&mut packed).unwrap();
+    writer.join().unwrap().unwrap();
+    child.wait().unwrap();
+    packed
+}
+
+#[test]
+fn a_list_that_breaks_keeps_what_was_imported() {
+    let daemon = daemon_with("noop", "true");
+    let lists = ListServer::start();
+    lists.list("/list", &addresses(20));
+    let (_server, admin) = ready(&daemon);
+    add(&admin, &lists.url("/list"), true);
+    assert_eq!(import(&admin)["total_imported"], 20);
+    lists.set("/list", Reply::List("<html>we moved</html>".into()));
+    assert_eq!(import(&admin)["errors_count"], 1);
+    lists.set("/list", Reply::List("# empty\n".into()));
+    assert_eq!(import(&admin)["errors_count"], 1);
+    assert_eq!(daemon.banned(JAIL).len(), 20);
+    lists.list("/list", &addresses(20));
+    assert_eq!(import(&admin)["results"][0]["unchanged"], true);
+}
+
+#[test]
+fn addresses_of_ones_own_network_need_permission() {
+    let daemon = daemon_with("noop", "true");
+    let lists = ListServer::start();
+    lists.list("/list", &addresses(2));
+    let (server, admin) = ready(&daemon);
+    add(&admin, &lists.url("/list"), false);
+    // The permission is withdrawn: what was saved before is not fetched either, and no proxy is asked instead.
+    let server = server.with_env("BANGUI_ALLOW_PRIVATE_FETCH", "0").with_env("http_proxy", &lists.url("/"));
+    let admin = server.client().with_identity(admin.identity.clone());
+    let refused = admin.post(LISTS, json!({"name": "n", "url": "http://127.0.0.1/list"}));
+    refused.expect_error(400, "invalid_input");
+    let added = admin.post(LISTS, json!({"name": "n", "url": "http://localhost/list"})).expect(201).json();
+    let path = format!("{LISTS}/{}/preview", added["id"]);
+    admin.get(&path).expect_error(502, "upstream_unreachable");
+    let done = import(&admin);
+    assert_eq!(done["errors_count"], 2, "{done}");
+    assert!(done["results"][1]["error"].as_str().unwrap().contains("public"), "{done}");
+    assert!(lists.take_requests().is_empty());
+}
+
+#[test]
+fn an_import_that_is_killed_is_completed_by_the_next() {
+    let daemon = daemon_with("late", "sleep 0.02");
+    let lists = ListServer::start();
+    lists.list("/list", &addresses(300));
+    let (mut server, admin) = ready(&daemon);
+    add(&admin, &lists.url("/list"), false);
+    std::thread::scope(|scope| {
+        let client = &admin;
+        scope.spawn(move || std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(client.post_empty(IMPORT)))));
+        wait_until("a few bans", Duration::from_secs(20), || banned_in(&admin) >= 20);
+        server.kill();
+    });
+    let some = daemon.banned(JAIL).len();
+    assert!((20..300).contains(&some), "{some}");
+    server.start_again();
+    let admin = server.client().with_identity(admin.identity.clone());
+    let done = import(&admin);
+    let before = done["results"][0]["skipped"]["already_banned"].as_u64().unwrap();
+    assert_eq!(done["total_imported"].as_u64().unwrap() + before, 300, "{done}");
+    assert!(before >= some as u64, "{done}");
+    assert_eq!(daemon.banned(JAIL).len(), 300);
+}
+
+fn banned_in(admin: &Client) -> u64 {
+    admin.get(IMPORT).expect(200).json()["banned"].as_u64().unwrap()
+}
+
+#[test]
+fn an_import_leaves_everybody_free_and_ends_with_the_server() {
+    let daemon = daemon_with("late", "sleep 0.015");
+    let lists = ListServer::start();
+    lists.list("/list", &addresses(1000));
+    let (mut server, admin) = ready(&daemon);
+    add(&admin, &lists.url("/list"), false);
+    let health = server.client();
+    std::thread::scope(|scope| {
+        let stopped = scope.spawn(|| admin.post_empty(IMPORT));
+        wait_until("a few bans", Duration::from_secs(20), || banned_in(&admin) >= 20);
+        let progress = admin.get(IMPORT).json();
+        assert_eq!((&progress["running"], &progress["lines"]), (&json!(true), &json!(1000)));
+        let (mut slowest_ping, mut slowest_health) = (Duration::ZERO, Duration::ZERO);
+        for _ in 0..60 {
+            slowest_ping = slowest_ping.max(ping(daemon.socket()));
+            slowest_health = slowest_health.max(health.get("/api/v1/health").expect(200).elapsed);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        println!("during an import: ping {slowest_ping:?} at most, /health {slowest_health:?} at most");
+        assert!(slowest_ping < Duration::from_millis(500), "{slowest_ping:?}");
+        assert!(slowest_health < Duration::from_millis(400), "{slowest_health:?}");
+        let start = Instant::now();
+        assert_eq!(server.terminate(Duration::from_secs(8)), Some(0));
+        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+        stopped.join().unwrap().expect(503);
+    });
+    server.start_again();
+    let admin = server.client().with_identity(admin.identity.clone());
+    let log = admin.get("/api/v1/blocklists/log").expect(200).json();
+    let entry = &log["items"][0];
+    assert!(entry["errors"].as_str().unwrap().contains("stopped"), "{entry}");
+    assert!(entry["ips_imported"].as_u64().unwrap() >= 20);
+    // What was interrupted is due soon, not tomorrow.
+    let schedule = admin.get("/api/v1/blocklists/schedule").json();
+    let next: jiff::Timestamp = schedule["next_run_at"].as_str().unwrap().parse().unwrap();
+    assert!(next.as_second() <= jiff::Timestamp::now().as_second() + 700, "{schedule}");
+}
+
+/// How long a daemon takes to answer a ping.
+fn ping(socket: &Path) -> Duration {
+    let start = Instant::now();
+    let mut stream = UnixStream::connect(socket).unwrap();
+    stream.write_all(b"\x80\x02]X\x04\0\0\0pinga.<F2B_END_COMMAND>").unwrap();
+    let mut answer = [0; 256];
+    assert!(stream.read(&mut answer).unwrap() > 0);
+    start.elapsed()
+}
+
+#[test]
+fn a_run_that_was_missed_is_made_up_for_once() {
+    let daemon = daemon_with("noop", "true");
+    let lists = ListServer::start();
+    lists.list("/list", &addresses(10));
+    let (mut server, admin) = ready(&daemon);
+    add(&admin, &lists.url("/list"), false);
+    server.kill();
+    let database = rusqlite::Connection::open(server.database()).unwrap();
+    let days_ago = jiff::Timestamp::now().as_second() - 5 * 86_400;
+    let sql = "UPDATE settings SET value = ?1 WHERE key = 'blocklist_since'";
+    assert_eq!(database.execute(sql, [days_ago.to_string()]).unwrap(), 1);
+    drop(database);
+    server.start_again();
+    let admin = server.client().with_identity(admin.identity.clone());
+    wait_until("the import", Duration::from_secs(30), || {
+        admin.get("/api/v1/blocklists/schedule").json()["last_run_errors"] == false
+    });
+    assert_eq!(daemon.banned(JAIL).len(), 10);
+    let schedule = admin.get("/api/v1/blocklists/schedule").expect(200).json();
+    let next: jiff::Timestamp = schedule["next_run_at"].as_str().unwrap().parse().unwrap();
+    assert!(next > jiff::Timestamp::now(), "{schedule}");
+    assert_eq!(admin.get("/api/v1/blocklists/log").json()["pagination"]["total"], 1);
+}
+
+#[test]
+fn a_slow_list_ends_with_the_client_that_only_looks_at_it() {
+    let daemon = daemon_with("noop", "true");
+    let lists = ListServer::start();
+    lists.set("/list", Reply::Drip);
+    let (server, admin) = ready(&daemon);
+    let id = add(&admin, &lists.url("/list"), false);
+    let address = match server.address() {
+        crate::harness::http::Address::Tcp(address) => *address,
+        other => panic!("{other:?}"),
+    };
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "GET {LISTS}/{id}/preview HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n",
+        admin.token()
+    )
+    .unwrap();
+    wait_until("the request", Duration::from_secs(10), || !lists.requests.lock().unwrap().is_empty());
+    let children = || {
+        let path = format!("/proc/{0}/task/{0}/children", server.pid());
+        std::fs::read_to_string(path).unwrap().split_whitespace().count()
+    };
+    wait_until("the end of other children", Duration::from_secs(5), || children() == 1);
+    // A reset: one that only stops sending may still read.
+    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(stream);
+    wait_until("the end of the child", Duration::from_secs(5), || children() == 0);
+}
