@@ -144,9 +144,12 @@ impl Ctx {
         if let Some(path) = self.known_database.as_ref().filter(|_| self.snapshot.online) {
             return Ok(Some(path.clone()));
         }
-        let path = self.daemon.database_path()?;
-        self.known_database = path.clone();
-        Ok(path)
+        match self.daemon.database_path() {
+            // Busy with bans is not away: its database is where it was.
+            Err(fail2ban::Error::Busy { .. }) if self.known_database.is_some() => {}
+            path => self.known_database = path?,
+        }
+        Ok(self.known_database.clone())
     }
 
     /// fail2ban's socket.

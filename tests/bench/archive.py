@@ -118,7 +118,7 @@ def insert(database, rows):
     """As the daemon does, in short transactions."""
     connection = sqlite3.connect(database, timeout=30)
     while True:
-        part = [row for row, _ in zip(rows, range(5000))]
+        part = [row for _, row in zip(range(5000), rows)]
         if not part:
             return connection.close()
         connection.executemany("INSERT INTO bans VALUES(?,?,?,?,?,?)", part)
