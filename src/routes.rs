@@ -112,13 +112,20 @@ impl Route {
         self
     }
 
-    const fn asks_daemon(mut self) -> Self {
-        self.asks_daemon = true;
+    /// A GET that changes something.
+    const fn changes(mut self) -> Self {
+        self.changes = true;
         self
     }
 
-    const fn body(mut self, limit: usize) -> Self {
-        self.body_limit = limit;
+    /// Configuration and log lines may be long.
+    const fn large(mut self) -> Self {
+        self.body_limit = LARGE_BODY;
+        self
+    }
+
+    const fn asks_daemon(mut self) -> Self {
+        self.asks_daemon = true;
         self
     }
 
@@ -193,23 +200,32 @@ pub static ROUTES: &[Route] = &[
     post("/api/v1/config/reload", Later(api::config::reload)),
     post("/api/v1/config/restart", Later(api::config::restart)),
     get("/api/v1/config/service-status", Now(api::config::service_status)).asks_daemon(),
-    post("/api/v1/config/regex-test", Later(api::regex::test)).body(LARGE_BODY),
+    post("/api/v1/config/regex-test", Later(api::regex::test)).large(),
     post("/api/v1/config/preview-log", Later(api::regex::preview)),
     get("/api/v1/config/fail2ban-log", Later(api::logs::fail2ban_log)).asks_daemon(),
     // filters and actions
     get("/api/v1/config/filters", Later(api::filters::list)),
-    post("/api/v1/config/filters", Later(api::filters::create)).body(LARGE_BODY).counted(Limit::Config),
+    post("/api/v1/config/filters", Later(api::filters::create)).large().counted(Limit::Config),
     get("/api/v1/config/filters/{name}", Later(api::filters::detail)),
-    put("/api/v1/config/filters/{name}", Later(api::filters::update)).body(LARGE_BODY).counted(Limit::Config),
+    put("/api/v1/config/filters/{name}", Later(api::filters::update)).large().counted(Limit::Config),
     delete("/api/v1/config/filters/{name}", Later(api::filters::delete)).counted(Limit::Config),
-    post("/api/v1/config/filters/{name}/test", Later(api::filters::test)).body(LARGE_BODY),
+    post("/api/v1/config/filters/{name}/test", Later(api::filters::test)).large(),
     get("/api/v1/config/actions", Later(api::actions::list)),
-    post("/api/v1/config/actions", Later(api::actions::create)).body(LARGE_BODY).counted(Limit::Config),
+    post("/api/v1/config/actions", Later(api::actions::create)).large().counted(Limit::Config),
     get("/api/v1/config/actions/{name}", Later(api::actions::detail)),
-    put("/api/v1/config/actions/{name}", Later(api::actions::update)).body(LARGE_BODY).counted(Limit::Config),
+    put("/api/v1/config/actions/{name}", Later(api::actions::update)).large().counted(Limit::Config),
     delete("/api/v1/config/actions/{name}", Later(api::actions::delete)).counted(Limit::Config),
     get("/api/v1/config/map-color-thresholds", Now(api::map::thresholds)),
     put("/api/v1/config/map-color-thresholds", Now(api::map::change_thresholds)).counted(Limit::Config),
+    // jail_config
+    get("/api/v1/config/jails", Later(api::jail_config::list)).asks_daemon(),
+    post("/api/v1/config/jails", Later(api::jail_config::create)).asks_daemon().counted(Limit::Config).large(),
+    get("/api/v1/config/jails/{name}", Now(api::jail_config::detail)).asks_daemon(),
+    put("/api/v1/config/jails/{name}", Later(api::jail_config::update)).asks_daemon().counted(Limit::Config).large(),
+    delete("/api/v1/config/jails/{name}", Later(api::jail_config::delete)).asks_daemon().counted(Limit::Config),
+    post("/api/v1/config/jails/{name}/commit", Later(api::jail_config::commit)).asks_daemon().counted(Limit::Config),
+    get("/api/v1/config/jails/{name}/rollback", Later(api::jail_config::rollback)).asks_daemon().changes(),
+    get("/api/v1/config/jails/{name}/files", Now(api::jail_config::files)).asks_daemon(),
 ];
 
 /// What a method and a path lead to.

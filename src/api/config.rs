@@ -38,7 +38,7 @@ pub fn apply_job(
     Ok(apply_as_job(apply_task(ctx, changes, scope)?, then))
 }
 
-/// An apply with all that is the same for each.
+/// The task of an apply, to be changed before it becomes a job.
 pub fn apply_task(ctx: &Ctx, changes: Vec<FileChange>, scope: Scope) -> Result<Apply, ApiError> {
     Ok(Apply {
         place: installation(ctx),

@@ -101,7 +101,7 @@ impl Ctx {
     pub fn new(config: Config, store: Store) -> Result<Self, store::Error> {
         let stored = store.stored()?;
         let socket = socket_of(&config, &stored);
-        let geo = Geo::new(config.geoip_database.clone(), store.path().parent().map(Path::to_owned));
+        let geo = Geo::new(config.geoip_database.clone(), config.database.parent().map(Path::to_owned));
         Ok(Self {
             known_database: None,
             resolve_from: None,

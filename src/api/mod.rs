@@ -16,6 +16,8 @@ pub mod health;
 pub mod history;
 pub mod imports;
 pub mod input;
+pub mod jail_config;
+pub mod jail_values;
 pub mod jails;
 pub mod limits;
 pub mod logs;

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod dump_config;
+pub mod geo_update;
 pub mod job;
 pub mod serve;
 pub mod set_password;
@@ -83,6 +84,13 @@ pub const COMMANDS: &[Command] = &[
         options: &[("password-file", true)],
         arguments: false,
         run: set_password::run,
+    },
+    Command {
+        name: "geo",
+        help: "geo update: fetch a country database and put it where the server looks",
+        options: &[],
+        arguments: true,
+        run: geo_update::run,
     },
     Command {
         name: "dump-config",

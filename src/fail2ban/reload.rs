@@ -276,6 +276,11 @@ fn plan(before: &[String], started: &[String], errors: String, scope: &Scope) ->
     match scope {
         Scope::All => {
             let lost = without(before, started);
+            if started.is_empty() && !before.is_empty() {
+                // Nobody means to switch everything off by a reload: a directory is empty, or another one than the daemon's.
+                let why = if errors.is_empty() { "the files enable no jail at all".to_owned() } else { errors };
+                return Err(ReloadError::WouldLose { jails: lost, why });
+            }
             if lost.is_empty() || errors.is_empty() {
                 Ok(started.to_vec())
             } else {

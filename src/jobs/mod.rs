@@ -10,6 +10,7 @@ pub mod edits;
 pub mod frames;
 pub mod history;
 pub mod import;
+pub mod jail_config;
 pub mod logs;
 pub mod password;
 pub mod patterns;
@@ -60,10 +61,12 @@ pub enum Task {
     Apply(Box<crate::apply::Apply>),
     /// Undo an apply that died.
     Recover(apply::Recover),
-    /// Set values in a running jail.
-    SetValues(apply::SetValues),
     /// Ask fail2ban's database about the past.
     AskHistory(history::Ask),
+    /// Set values in a running jail.
+    SetValues(Box<apply::SetValues>),
+    /// What the files say of all jails.
+    JailConfigs(jail_config::JailConfigs),
     /// Restart the daemon.
     Restart(service::Restart),
     /// Stop a jail.
@@ -145,6 +148,7 @@ impl Task {
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::AskHistory(_) => Lane::General,
             Task::Import(_) => Lane::Import,
             Task::Preview(_) => Lane::General,
+            Task::JailConfigs(_) => Lane::General,
             _ => Lane::Daemon,
         }
     }
@@ -152,7 +156,7 @@ impl Task {
     /// How long it may take before it is killed.
     pub fn deadline(&self) -> Duration {
         match self {
-            Task::HashPassword(_) | Task::VerifyPassword(_) => Duration::from_secs(30),
+            Task::HashPassword(_) | Task::VerifyPassword(_) | Task::JailConfigs(_) => Duration::from_secs(30),
             Task::Ban(_) | Task::Unban(_) => Duration::from_secs(70),
             // A load, and another one to undo it.
             Task::Apply(_) | Task::EditDefinition(_) | Task::Recover(_) => Duration::from_secs(400),
@@ -182,6 +186,7 @@ impl Task {
             Task::PageOfBans(task) => task.run(),
             Task::Apply(task) => apply::apply(*task),
             Task::Recover(task) => task.run(),
+            Task::JailConfigs(task) => task.run(),
             Task::SetValues(task) => task.run(),
             Task::AskHistory(task) => task.run(),
             Task::Restart(task) => task.run(),

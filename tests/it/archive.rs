@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use serde_json::Value;
 
+use crate::harness::real_daemon::RealDaemon;
+use crate::harness::server::Launch;
 use crate::harness::wait_until;
 use crate::history::{keeper, made_database, wait_for_archive};
 
@@ -131,4 +133,36 @@ fn a_long_first_copy_leaves_requests_their_turn() {
     eprintln!("20 000 rows in {:?}, {asked} requests beside it, the slowest {slowest:?}", start.elapsed());
     // A debug build on a busy machine; the measured figure is the benchmark's.
     assert!(asked > 100 && slowest < Duration::from_millis(500), "{asked} requests, the slowest {slowest:?}");
+}
+
+#[test]
+fn a_ban_storm_watched_by_every_dashboard_loses_no_record() {
+    let daemon = RealDaemon::start();
+    let server = Launch::for_real(&daemon).env("BANGUI_ARCHIVE_SECONDS", "1").start();
+    let (_server, admin) = server.into_ready();
+    std::thread::scope(|scope| {
+        let storm = scope.spawn(|| {
+            for block in 0..50 {
+                let addresses: Vec<String> = (0..100).map(|host| format!("5.6.{block}.{host}")).collect();
+                let words: Vec<&str> =
+                    ["set", "lab", "banip"].into_iter().chain(addresses.iter().map(String::as_str)).collect();
+                daemon.client(&words);
+            }
+        });
+        wait_until("all bans in both sources", Duration::from_secs(120), || {
+            let totals = ["fail2ban", "archive"].map(|source| {
+                let ask =
+                    |path: &str| admin.get(&format!("/api/v1/dashboard/bans{path}?source={source}")).expect(200).json();
+                ask("");
+                ask("/trend");
+                ask("/by-country");
+                total(&ask("/by-jail"))
+            });
+            // The dashboards are asked once a second, as pages that are open do.
+            std::thread::sleep(Duration::from_secs(1));
+            storm.is_finished() && totals == [5000, 5000]
+        });
+    });
+    let log = daemon.log();
+    assert!(!log.contains("locked") && !log.contains("ERROR"), "{log}");
 }

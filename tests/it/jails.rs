@@ -227,12 +227,13 @@ fn banned_addresses_come_in_pages() {
 }
 
 #[test]
-fn a_reload_needs_a_client_of_the_daemons_own_version() {
+fn files_without_a_jail_are_not_loaded() {
+    // No client has this version, so the commands would be our own; the scripted daemon's directory has no files.
     let daemon = FakeDaemon::start_version("0.11.2");
     let (_server, admin) = Server::ready_fake(&daemon);
     daemon.take_commands();
     let refused = admin.post_empty("/api/v1/jails/reload-all").expect(409);
-    assert!(refused.json()["detail"].as_str().unwrap().contains("0.11.2"), "{refused}");
+    assert!(refused.json()["detail"].as_str().unwrap().contains("no jail"), "{refused}");
     let reloads = daemon.take_commands();
     assert!(reloads.iter().all(|command| command[0] != "reload"), "{reloads:?}");
 }

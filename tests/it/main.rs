@@ -4,6 +4,7 @@
 mod harness;
 mod operations;
 
+mod apply;
 mod archive;
 mod attacks;
 mod auth;
@@ -18,6 +19,7 @@ mod geo;
 mod health;
 mod history;
 mod http;
+mod jail_config;
 mod jails;
 mod r#loop;
 mod server;

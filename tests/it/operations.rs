@@ -83,6 +83,14 @@ pub const PROTECTED: &[Operation] = &[
     op("POST /api/v1/config/reload", "/api/v1/config/reload", "", &[204, 401, 409, 502]),
     op("POST /api/v1/config/restart", "/api/v1/config/restart", "", &[204, 401, 409, 502, 503]),
     op("GET /api/v1/config/service-status", "/api/v1/config/service-status", "", &[200, 401, 502]),
+    op("GET /api/v1/config/jails", "/api/v1/config/jails", "", &[200, 401]),
+    op("POST /api/v1/config/jails", "/api/v1/config/jails", r#"{"name":"new"}"#, &[201, 400, 401, 409]),
+    op("GET /api/v1/config/jails/{name}", "/api/v1/config/jails/lab", "", &[200, 401, 404]),
+    op("PUT /api/v1/config/jails/{name}", "/api/v1/config/jails/lab", r#"{"max_retry":4}"#, &[200, 400, 401, 404, 422]),
+    op("DELETE /api/v1/config/jails/{name}", "/api/v1/config/jails/lab", "", &[204, 401, 404, 409]),
+    op("POST /api/v1/config/jails/{name}/commit", "/api/v1/config/jails/lab/commit", "", &[200, 401, 404, 409]),
+    op("GET /api/v1/config/jails/{name}/rollback", "/api/v1/config/jails/lab/rollback", "", &[200, 401, 404]),
+    op("GET /api/v1/config/jails/{name}/files", "/api/v1/config/jails/lab/files", "", &[200, 401, 404]),
 ];
 
 /// Operations that anybody may call.
@@ -104,7 +112,7 @@ impl Operation {
 
     /// Whether the CSRF header is needed with a cookie.
     pub fn writes(&self) -> bool {
-        self.method() != "GET"
+        self.method() != "GET" || self.target.ends_with("/rollback")
     }
 
     /// Sends it.

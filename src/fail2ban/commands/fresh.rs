@@ -128,11 +128,12 @@ impl Daemon {
     /// Makes an empty jail, asks it, and removes it.
     fn empty_jail(&mut self, backend: &str) -> Result<Vec<(&'static str, Value)>, Error> {
         // One that a killed process of ours has left.
-        match self.client.call(&["stop", EMPTY_JAIL]) {
-            Ok(_) | Err(Error::UnknownJail(_)) => {}
-            Err(error) => return Err(error),
+        if self.jail_names()?.iter().any(|name| name.as_str() == EMPTY_JAIL) {
+            self.client.call(&["stop", EMPTY_JAIL])?;
         }
         self.client.call(&["add", EMPTY_JAIL, backend])?;
+        // One that was never started is stopped with complaints in the daemon's log.
+        self.client.call(&["start", EMPTY_JAIL])?;
         let mut values = Vec::new();
         for word in KEPT {
             if let Some(value) = self.value_of(EMPTY_JAIL, word)? {

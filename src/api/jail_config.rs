@@ -1,0 +1,265 @@
+//! The jails of the files: shown, changed, committed, rolled back, made and deleted. Jails that run are in `jails.rs`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::jail_values::{Rules, taken};
+use super::{ApiError, Ctx, Job, Request, config};
+use crate::apply::values::edited;
+use crate::apply::{Apply, FileChange, Scope};
+use crate::conf::{self, Document, Folder, LocalFile, Tree};
+use crate::domain::jail_values::JailValues;
+use crate::domain::names::JailName;
+use crate::domain::time::rfc3339;
+use crate::fail2ban;
+use crate::jobs::Task;
+use crate::jobs::apply::SetValues;
+use crate::jobs::jail_config::{Effective, JailConfigs, below};
+use crate::server::response::Response;
+
+/// `GET /api/v1/config/jails`
+pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
+    let task = Task::JailConfigs(described(ctx)?);
+    Ok(Job::new(task, |_, answer| Ok(Response::json(200, &answer))))
+}
+
+/// `GET /api/v1/config/jails/{name}`
+pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+    let name: JailName = request.parameter()?;
+    shown(ctx, 200, &name)
+}
+
+/// `PUT /api/v1/config/jails/{name}`
+pub fn update(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let name: JailName = request.parameter()?;
+    let mut fields = request.fields()?.not_empty();
+    let values = taken(&mut fields);
+    fields.finish()?;
+    let configs = described(ctx)?;
+    let tree = Tree::load(&configs.config_dir)?;
+    let view = tree.jail(name.as_str(), &configs.options())?;
+    let pending = pending(ctx, &name)?;
+    let present = Effective { view: &view }.values().merged(&pending);
+    let values = Rules { ctx, tree: &tree, present: &present }.checked(values)?;
+    // The whole is tried on the file now, so that a commit cannot fail for what could be known.
+    let all = pending.merged(&values);
+    let file = LocalFile::jail(name.as_str())?;
+    let text = read(&configs.config_dir, &file)?;
+    edited(name.as_str(), &parsed(text.as_deref(), &file)?, &all)?;
+    let text = serde_json::to_string(&all).map_err(ApiError::internal)?;
+    Ok(set_job(ctx, &name, values, move |ctx, name| {
+        ctx.store.set_pending(name.as_str(), Some(&text))?;
+        shown(ctx, 200, name)
+    }))
+}
+
+/// `POST /api/v1/config/jails/{name}/commit`
+pub fn commit(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let name: JailName = request.parameter()?;
+    let configs = described(ctx)?;
+    let tree = Tree::load(&configs.config_dir)?;
+    tree.jail(name.as_str(), &configs.options())?;
+    let file = LocalFile::jail(name.as_str())?;
+    let text = read(&configs.config_dir, &file)?;
+    let pending = pending(ctx, &name)?;
+    let after = edited(name.as_str(), &parsed(text.as_deref(), &file)?, &pending)?;
+    let is_changed = text.as_deref().unwrap_or_default() != after.text;
+    let change = is_changed.then(|| FileChange::new(&file, text, Some(after.text.clone())));
+    let runs = configs.running.iter().any(|jail| jail == name.as_str());
+    if change.is_none() && (pending.is_empty() || !runs) {
+        // Nothing is pending that the files do not say: nothing is to be loaded either.
+        return Ok(set_job(ctx, &name, JailValues::default(), |ctx, name| {
+            ctx.store.set_pending(name.as_str(), None)?;
+            shown(ctx, 200, name)
+        }));
+    }
+    let task = task_without_pending(ctx, &name, change)?;
+    Ok(config::apply_as_job(task, move |ctx, _| {
+        ctx.store.set_pending(name.as_str(), None)?;
+        shown(ctx, 200, &name)
+    }))
+}
+
+/// `GET /api/v1/config/jails/{name}/rollback`
+pub fn rollback(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let name: JailName = request.parameter()?;
+    let configs = described(ctx)?;
+    Tree::load(&configs.config_dir)?.jail(name.as_str(), &configs.options())?;
+    if !configs.running.iter().any(|jail| jail == name.as_str()) {
+        return Ok(set_job(ctx, &name, JailValues::default(), |ctx, name| {
+            ctx.store.set_pending(name.as_str(), None)?;
+            shown(ctx, 200, name)
+        }));
+    }
+    let task = Apply { stops: false, ..task_without_pending(ctx, &name, None)? };
+    Ok(config::apply_as_job(task, move |ctx, _| {
+        ctx.store.set_pending(name.as_str(), None)?;
+        shown(ctx, 200, &name)
+    }))
+}
+
+/// `DELETE /api/v1/config/jails/{name}`
+pub fn delete(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let name: JailName = request.parameter()?;
+    let file = LocalFile::jail(name.as_str())?;
+    let Some(text) = read(&ctx.config.fail2ban_config, &file)? else {
+        let configs = described(ctx)?;
+        Tree::load(&configs.config_dir)?.jail(name.as_str(), &configs.options())?;
+        let detail =
+            format!("{name} is not one of ours: it comes with files that are not deleted here. Disable it instead.");
+        return Err(ApiError::conflict("conflict", detail));
+    };
+    let change = FileChange::new(&file, Some(text), None);
+    let task = task_without_pending(ctx, &name, Some(change))?;
+    Ok(config::apply_as_job(task, move |ctx, _| {
+        ctx.store.set_pending(name.as_str(), None)?;
+        Ok(Response::no_content())
+    }))
+}
+
+/// `POST /api/v1/config/jails`
+pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let mut fields = request.fields()?;
+    let name: Option<String> = fields.required("name");
+    let mut values = taken(&mut fields);
+    fields.finish()?;
+    let name: JailName = name.unwrap_or_default().parse()?;
+    let file = LocalFile::jail(name.as_str())?;
+    let configs = described(ctx)?;
+    let tree = Tree::load(&configs.config_dir)?;
+    let text = read(&configs.config_dir, &file)?;
+    if text.is_some() || tree.jails().iter().any(|jail| **jail == *name.as_str()) {
+        return Err(ApiError::conflict("conflict", format!("There is a jail {name} already.")));
+    }
+    values.enabled = Some(values.enabled.unwrap_or(false));
+    let values = Rules { ctx, tree: &tree, present: &JailValues::default() }.checked(values)?;
+    let document = edited(name.as_str(), &parsed(None, &file)?, &values)?;
+    let change = FileChange::new(&file, None, Some(document.text));
+    let task = task_without_pending(ctx, &name, Some(change))?;
+    Ok(config::apply_as_job(task, move |ctx, _| {
+        ctx.store.set_pending(name.as_str(), None)?;
+        shown(ctx, 201, &name)
+    }))
+}
+
+/// `GET /api/v1/config/jails/{name}/files`
+pub fn files(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+    let name: JailName = request.parameter()?;
+    let tree = Tree::load(&ctx.config.fail2ban_config)?;
+    let view = tree.jail(name.as_str(), &described(ctx)?.options())?;
+    let named = |file: &str| {
+        view.options.iter().any(|option| option.origin.as_ref().is_some_and(|origin| *origin.file == *file))
+    };
+    let mut paths: Vec<&str> = tree.jail_files().iter().map(|file| &**file).filter(|file| named(file)).collect();
+    paths.extend(view.files.iter().map(|file| &**file));
+    let mut items: Vec<Value> = Vec::new();
+    for path in paths {
+        let item = file_item(&tree.base(), path);
+        items.extend(item.filter(|item| !items.contains(item)));
+    }
+    Ok(Response::json(200, &json!({ "total": items.len(), "items": items })))
+}
+
+/// A file as the contract shows it; `None` for one that has gone meanwhile.
+fn file_item(base: &str, path: &str) -> Option<Value> {
+    let about = std::fs::metadata(path).ok()?;
+    let relative = below(base, path);
+    let kind = match relative.split('/').next() {
+        Some("filter.d") => "filter",
+        Some("action.d") => "action",
+        _ => "jail",
+    };
+    let changed = about.modified().ok()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Some(json!({
+        "filename": Path::new(path).file_name()?.to_string_lossy(),
+        "path": relative,
+        "kind": kind,
+        "is_local": path.ends_with(".local"),
+        "size_bytes": about.len(),
+        "modified_at": rfc3339(i64::try_from(changed.as_secs()).unwrap_or(0)),
+    }))
+}
+
+/// What is needed to describe jails: who runs, and what is pending.
+fn described(ctx: &mut Ctx) -> Result<JailConfigs, ApiError> {
+    let running = match ctx.daemon.jail_names() {
+        Ok(names) => names.iter().map(|name| name.as_str().to_owned()).collect(),
+        // The files are there without it.
+        Err(fail2ban::Error::Unreachable { .. } | fail2ban::Error::ShuttingDown) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let pending = ctx.store.all_pending()?.into_iter();
+    let pending: BTreeMap<String, JailValues> =
+        pending.filter_map(|(jail, text)| Some((jail, serde_json::from_str(&text).ok()?))).collect();
+    let version = ctx.snapshot.version.clone();
+    Ok(JailConfigs { config_dir: ctx.config.fail2ban_config.clone(), version, running, pending })
+}
+
+fn shown(ctx: &mut Ctx, status: u16, name: &JailName) -> Result<Response, ApiError> {
+    let jail = described(ctx)?.one(name.as_str())?;
+    Ok(Response::json(status, &json!({ "jail": jail })))
+}
+
+fn pending(ctx: &Ctx, name: &JailName) -> Result<JailValues, ApiError> {
+    let text = ctx.store.pending(name.as_str())?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+}
+
+/// The text of a file of ours; `None` where there is none.
+fn read(config_dir: &Path, file: &LocalFile) -> Result<Option<String>, ApiError> {
+    if !config_dir.join(file.folder).exists() {
+        return Ok(None);
+    }
+    let saved = Folder::open(config_dir, file.folder)?.read(&file.name)?;
+    let text = saved.map(|saved| String::from_utf8(saved.bytes)).transpose();
+    text.map_err(|_| ApiError::conflict("conflict", format!("{} is not valid UTF-8; correct it first.", file.name)))
+}
+
+fn parsed(text: Option<&str>, file: &LocalFile) -> Result<Document, ApiError> {
+    Document::parse(text.unwrap_or_default()).map_err(|fault| {
+        let detail = format!("{}:{}: {}", file.name, fault.line, fault.message);
+        ApiError::conflict("conflict", detail)
+    })
+}
+
+/// Sets values in the jail, if it runs, and then goes on.
+fn set_job(
+    ctx: &Ctx,
+    name: &JailName,
+    values: JailValues,
+    then: impl FnOnce(&mut Ctx, &JailName) -> Result<Response, ApiError> + 'static,
+) -> Job {
+    let task = SetValues { socket: ctx.fail2ban_socket().to_owned(), jail: name.to_string(), values };
+    let name = name.clone();
+    Job::new(Task::SetValues(Box::new(task)), move |ctx, _| then(ctx, &name)).detached()
+}
+
+/// An apply for one jail whose pending values are not set again.
+fn task_without_pending(ctx: &Ctx, name: &JailName, change: Option<FileChange>) -> Result<Apply, ApiError> {
+    let changes = change.into_iter().collect();
+    let mut task = config::apply_task(ctx, changes, Scope::Jails(vec![name.to_string()]))?;
+    for known in task.run_time.iter_mut().filter(|known| known.jail == name.as_str()) {
+        known.values = JailValues::default();
+    }
+    Ok(task)
+}
+
+impl From<conf::Error> for ApiError {
+    fn from(error: conf::Error) -> Self {
+        let detail = error.to_string();
+        match error {
+            conf::Error::Missing { kind: "jail", .. } => ApiError::not_found("jail_not_found", detail),
+            conf::Error::Missing { kind: "filter", .. } => ApiError::not_found("filter_not_found", detail),
+            conf::Error::Missing { kind: "action", .. } => ApiError::not_found("action_not_found", detail),
+            conf::Error::Missing { .. } => ApiError::not_found("config_file_not_found", detail),
+            conf::Error::Refused { .. } | conf::Error::Limit { .. } => ApiError::invalid_input(detail),
+            conf::Error::Io { .. } => ApiError::internal(detail),
+            // What is in the files already is not the client's mistake.
+            conf::Error::Syntax { .. } | conf::Error::Interpolation { .. } | conf::Error::Definition { .. } => {
+                ApiError::conflict("fail2ban_command_failed", detail)
+            }
+        }
+    }
+}

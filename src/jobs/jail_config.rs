@@ -1,0 +1,194 @@
+//! What the files say of jails, whether these run or not, with the values that are pending laid over it.
+//!
+//! Nothing is changed and the daemon is not asked: who runs is given. A jail with a mistake in it is shown as far as it goes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Failure;
+use crate::conf::{self, JailView, StreamOptions, Tree, Version, time};
+use crate::domain::jail_values::{Growth, JailValues};
+
+/// What the daemon takes where the files say nothing: seconds, seconds, failures.
+const DEFAULT_TIMES: (f64, f64, i64) = (600.0, 600.0, 3);
+
+/// Describe jails.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct JailConfigs {
+    /// The directory with `jail.conf`.
+    pub config_dir: PathBuf,
+    /// The daemon's version, where it is known.
+    pub version: Option<String>,
+    /// The jails that run.
+    pub running: Vec<String>,
+    /// Pending values by jail.
+    pub pending: BTreeMap<String, JailValues>,
+}
+
+impl JailConfigs {
+    /// All jails in the order of the files, as a list of the contract's objects.
+    pub fn run(self) -> Result<Value, Failure> {
+        let all = || -> Result<Vec<Value>, conf::Error> {
+            let tree = Tree::load(&self.config_dir)?;
+            let views = tree.all_jails(&self.options())?;
+            Ok(views.iter().map(|view| self.describe(&tree, view)).collect())
+        };
+        let items = all().map_err(|error| Failure::CommandFailed(error.to_string()))?;
+        Ok(json!({ "total": items.len(), "items": items }))
+    }
+
+    /// One jail; an error of kind `Missing` where the files have none of that name.
+    pub fn one(&self, jail: &str) -> Result<Value, conf::Error> {
+        let tree = Tree::load(&self.config_dir)?;
+        let view = tree.jail(jail, &self.options())?;
+        Ok(self.describe(&tree, &view))
+    }
+
+    /// What a stream is computed for.
+    pub fn options(&self) -> StreamOptions {
+        let version = self.version.as_deref().map(Version::new).unwrap_or_default();
+        StreamOptions { version, ..StreamOptions::default() }
+    }
+
+    fn describe(&self, tree: &Tree, view: &JailView) -> Value {
+        let nothing = JailValues::default();
+        let pending = self.pending.get(&*view.name).unwrap_or(&nothing);
+        let values = Effective { view }.values().merged(pending);
+        let seconds = |text: &Option<String>, default: f64| {
+            let text = text.as_deref().and_then(|text| time::seconds(text).ok());
+            text.map_or(default, time::Seconds::as_f64)
+        };
+        let source = source(tree, view);
+        json!({
+            "name": &*view.name,
+            "active": self.running.iter().any(|name| *name == *view.name),
+            "enabled": values.enabled,
+            "filter": values.filter.filter(|filter| !filter.is_empty()),
+            "ban_time": seconds(&values.ban_time, DEFAULT_TIMES.0),
+            "find_time": seconds(&values.find_time, DEFAULT_TIMES.1),
+            "max_retry": values.max_retry.map_or(DEFAULT_TIMES.2, i64::from),
+            "fail_regex": values.fail_regex.unwrap_or_default(),
+            "ignore_regex": values.ignore_regex.unwrap_or_default(),
+            "log_paths": values.log_paths.unwrap_or_default(),
+            "date_pattern": values.date_pattern.flatten(),
+            "log_encoding": values.log_encoding.unwrap_or_else(|| "auto".to_owned()),
+            "backend": values.backend.unwrap_or_else(|| "auto".to_owned()),
+            "use_dns": values.use_dns.unwrap_or_else(|| "warn".to_owned()),
+            "prefregex": values.prefregex.unwrap_or_default(),
+            "actions": values.actions.unwrap_or_default(),
+            "ignore_ips": values.ignore_ips.unwrap_or_default(),
+            "bantime_escalation": values.bantime_escalation.flatten(),
+            "source_file": source,
+            "has_local_override": is_overridden(view),
+            "pending_changes": pending.names(),
+        })
+    }
+}
+
+/// The file that has the section: the first one that sets an option in it.
+fn source(tree: &Tree, view: &JailView) -> Option<String> {
+    let own = view.options.iter().filter(|option| !option.inherited);
+    let files: Vec<&str> = own.filter_map(|option| Some(&*option.origin.as_ref()?.file)).collect();
+    let first = tree.jail_files().iter().find(|file| files.contains(&&***file))?;
+    Some(below(&tree.base(), first))
+}
+
+fn is_overridden(view: &JailView) -> bool {
+    let mut own = view.options.iter().filter(|option| !option.inherited);
+    own.any(|option| option.origin.as_ref().is_some_and(|origin| origin.file.ends_with(".local")))
+}
+
+/// A path relative to the configuration directory, where it is below it.
+pub fn below(base: &str, path: &str) -> String {
+    let relative = Path::new(path).strip_prefix(base).map(|path| path.to_string_lossy().into_owned());
+    relative.unwrap_or_else(|_| path.to_owned())
+}
+
+/// The values in force by the files.
+pub struct Effective<'v> {
+    /// The jail.
+    pub view: &'v JailView,
+}
+
+impl Effective<'_> {
+    /// An option of the jail as the files have it; `None` for none, or one that cannot be computed.
+    fn text(&self, key: &str) -> Option<String> {
+        if let Some(value) = self.view.effective.get(key) {
+            return (*value != conf::Value::None).then(|| value.to_text().into_owned());
+        }
+        let value = self.view.option(key)?.value.as_ref().ok()?;
+        Some(value.to_text().into_owned())
+    }
+
+    /// The values of a command: what filter and jail together give.
+    fn commands(&self, words: &[&str]) -> Vec<String> {
+        let mut found = Vec::new();
+        for command in &self.view.commands {
+            let Some(word) = command.get(2).and_then(conf::Value::as_str) else { continue };
+            if !words.contains(&word) {
+                continue;
+            }
+            for value in &command[3..] {
+                match value {
+                    conf::Value::List(items) => found.extend(items.iter().map(|item| item.to_text().into_owned())),
+                    other => found.push(other.to_text().into_owned()),
+                }
+            }
+        }
+        found
+    }
+
+    fn lines(&self, key: &str) -> Vec<String> {
+        let text = self.text(key).unwrap_or_default();
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// All of them.
+    pub fn values(&self) -> JailValues {
+        let text = self.text("action").unwrap_or_default();
+        let whole = |text: String| text.trim().parse().ok();
+        JailValues {
+            enabled: Some(self.view.enabled),
+            filter: self.text("filter"),
+            actions: conf::invocations(&text).ok(),
+            backend: self.text("backend"),
+            ban_time: self.text("bantime"),
+            find_time: self.text("findtime"),
+            max_retry: self.text("maxretry").and_then(whole),
+            fail_regex: Some(self.commands(&["failregex", "addfailregex"])),
+            ignore_regex: Some(self.commands(&["ignoreregex", "addignoreregex"])),
+            log_paths: Some(self.lines("logpath")),
+            date_pattern: Some(self.commands(&["datepattern"]).pop()),
+            log_encoding: self.text("logencoding"),
+            use_dns: self.commands(&["usedns"]).pop(),
+            prefregex: self.commands(&["prefregex"]).pop(),
+            ignore_ips: Some(self.ignored()),
+            ignore_self: None,
+            bantime_escalation: Some(self.growth()),
+        }
+    }
+
+    /// The entries of the ignore list, as written.
+    pub fn ignored(&self) -> Vec<String> {
+        conf::words(&self.text("ignoreip").unwrap_or_default()).into_iter().map(str::to_owned).collect()
+    }
+
+    fn growth(&self) -> Option<Growth> {
+        let option = |key: &str| self.text(&format!("bantime.{key}")).filter(|text| !text.is_empty());
+        let length = |key: &str| option(key).and_then(|text| time::seconds(&text).ok()).map(time::Seconds::as_f64);
+        let truth = |key: &str| option(key).is_some_and(|text| text.eq_ignore_ascii_case("true"));
+        let is_named = self.view.options.iter().any(|option| option.key.starts_with("bantime."));
+        is_named.then(|| Growth {
+            increment: truth("increment"),
+            factor: option("factor").and_then(|text| text.trim().parse().ok()),
+            formula: option("formula"),
+            multipliers: option("multipliers"),
+            max_time: length("maxtime"),
+            rnd_time: length("rndtime"),
+            overall_jails: truth("overalljails"),
+        })
+    }
+}
