@@ -146,9 +146,9 @@ impl Task {
             Task::HashPassword(_) | Task::VerifyPassword(_) => Lane::Password,
             Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Lane::General,
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::AskHistory(_) => Lane::General,
+            Task::JailConfigs(_) => Lane::General,
             Task::Import(_) => Lane::Import,
             Task::Preview(_) => Lane::General,
-            Task::JailConfigs(_) => Lane::General,
             _ => Lane::Daemon,
         }
     }

@@ -4,6 +4,7 @@
 mod harness;
 mod operations;
 
+mod actions;
 mod apply;
 mod archive;
 mod attacks;
@@ -15,13 +16,16 @@ mod config;
 mod crash;
 mod dashboard;
 mod faults;
+mod filters;
 mod geo;
 mod health;
 mod history;
 mod http;
 mod jail_config;
 mod jails;
+mod logs;
 mod r#loop;
+mod regex;
 mod server;
 mod setup;
 mod strangers;

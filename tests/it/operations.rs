@@ -28,6 +28,13 @@ const fn op(name: &'static str, target: &'static str, body: &'static str, status
 const IP: &str = r#"{"ip":"203.0.113.7"}"#;
 const BAN: &str = r#"{"ip":"203.0.113.7","jail":"lab"}"#;
 const LIST: &str = r#"{"name":"list","url":"https://example.org/list.txt"}"#;
+const REGEX: &str = r#"{"log_line":"x 203.0.113.7","fail_regex":"^x <HOST>$"}"#;
+const PREVIEW: &str = r#"{"log_path":"/var/log/none.log","fail_regex":"^x <HOST>$"}"#;
+const LINES: &str = r#"{"lines":["lab: bad 203.0.113.7"]}"#;
+const FILTER: &str = r#"{"name":"made","failregex":["^made <HOST>$"]}"#;
+const FAILREGEX: &str = r#"{"failregex":["^other <HOST>$"]}"#;
+const ACTION: &str = r#"{"name":"made","actionban":"true"}"#;
+const COMMAND: &str = r#"{"actionban":"true"}"#;
 const LEVEL: &str = r#"{"log_level":"INFO"}"#;
 
 const MAP: &str = r#"{"threshold_high":3,"threshold_medium":2,"threshold_low":1}"#;
@@ -83,6 +90,26 @@ pub const PROTECTED: &[Operation] = &[
     op("POST /api/v1/config/reload", "/api/v1/config/reload", "", &[204, 401, 409, 502]),
     op("POST /api/v1/config/restart", "/api/v1/config/restart", "", &[204, 401, 409, 502, 503]),
     op("GET /api/v1/config/service-status", "/api/v1/config/service-status", "", &[200, 401, 502]),
+    op("POST /api/v1/config/regex-test", "/api/v1/config/regex-test", REGEX, &[200, 401, 422]),
+    op("POST /api/v1/config/preview-log", "/api/v1/config/preview-log", PREVIEW, &[200, 401, 422]),
+    op("GET /api/v1/config/fail2ban-log", "/api/v1/config/fail2ban-log", "", &[200, 400, 401, 502]),
+    // Files are served and changed without the daemon: the 502 of the reference never comes.
+    op("GET /api/v1/config/filters", "/api/v1/config/filters", "", &[200, 401]),
+    op("POST /api/v1/config/filters", "/api/v1/config/filters", FILTER, &[201, 400, 401, 409, 422, 429, 500]),
+    op("GET /api/v1/config/filters/{name}", "/api/v1/config/filters/lab", "", &[200, 401, 404]),
+    op(
+        "PUT /api/v1/config/filters/{name}",
+        "/api/v1/config/filters/lab",
+        FAILREGEX,
+        &[200, 400, 401, 404, 422, 429, 500],
+    ),
+    op("DELETE /api/v1/config/filters/{name}", "/api/v1/config/filters/lab", "", &[204, 400, 401, 404, 409, 429, 500]),
+    op("POST /api/v1/config/filters/{name}/test", "/api/v1/config/filters/lab/test", LINES, &[200, 400, 401, 404, 422]),
+    op("GET /api/v1/config/actions", "/api/v1/config/actions", "", &[200, 401]),
+    op("POST /api/v1/config/actions", "/api/v1/config/actions", ACTION, &[201, 400, 401, 409, 429, 500]),
+    op("GET /api/v1/config/actions/{name}", "/api/v1/config/actions/noop", "", &[200, 401, 404]),
+    op("PUT /api/v1/config/actions/{name}", "/api/v1/config/actions/noop", COMMAND, &[200, 400, 401, 404, 429, 500]),
+    op("DELETE /api/v1/config/actions/{name}", "/api/v1/config/actions/noop", "", &[204, 400, 401, 404, 409, 429, 500]),
     op("GET /api/v1/config/jails", "/api/v1/config/jails", "", &[200, 401]),
     op("POST /api/v1/config/jails", "/api/v1/config/jails", r#"{"name":"new"}"#, &[201, 400, 401, 409]),
     op("GET /api/v1/config/jails/{name}", "/api/v1/config/jails/lab", "", &[200, 401, 404]),
