@@ -2,6 +2,7 @@
 //! concerns. One thread; whatever may take long is a child process, and its outcome is one more thing that happens.
 
 mod archive;
+mod background;
 pub mod control;
 mod daemon;
 mod mend;
@@ -317,46 +318,6 @@ impl MainLoop {
         }
     }
 
-    /// Starts what timers want done.
-    fn submit_background(&mut self) {
-        for job in std::mem::take(&mut self.ctx.background) {
-            let lane = job.task.lane();
-            let finish = match job.then {
-                Then::Finish(finish) => Some(finish),
-                Then::Stream => None,
-            };
-            match self.children.submit(job.task, job.urgent, Instant::now()) {
-                Ok(id) => drop(self.background.insert(id, (lane, finish))),
-                Err(Full) if lane == Lane::Import => imports::not_started(&mut self.ctx),
-                Err(Full) => log::warn!("a task of a timer found no place; it is tried again when it is due again"),
-            }
-            self.children.start_waiting(self.poll.registry());
-        }
-    }
-
-    fn on_background_end(&mut self, lane: Lane, finish: Option<Finish>, outcome: Result<Value, Failure>) {
-        if lane == Lane::Daemon {
-            self.after_daemon_task(outcome.as_ref().err());
-        }
-        self.note_failed_import(lane, &outcome);
-        let ctx = &mut self.ctx;
-        let done = match (outcome, finish) {
-            (Ok(value), Some(finish)) => dispatch::guarded(|| finish(ctx, value)).map(drop),
-            (Ok(_), None) => Ok(()),
-            (Err(failure), _) => Err(failure.into()),
-        };
-        if let Err(error) = done {
-            log::warn!("a task of a timer failed: {}", error.cause.unwrap_or(error.detail));
-        }
-    }
-
-    fn note_failed_import(&mut self, lane: Lane, outcome: &Result<Value, Failure>) {
-        if let (Lane::Import, Err(failure)) = (lane, outcome) {
-            let error = ApiError::from(failure.clone());
-            imports::ended_early(&mut self.ctx, error.cause.as_deref().unwrap_or(&error.detail), false);
-        }
-    }
-
     fn serve_children(&mut self) {
         loop {
             let (pending, connections) = (&self.pending, &mut self.connections);
@@ -510,17 +471,6 @@ impl MainLoop {
             self.connections.stop();
             self.stopping = Some(Instant::now() + DRAIN);
             self.stop_import();
-        }
-    }
-
-    /// Ends the import under way: what it has banned stays, and the next one completes it.
-    fn stop_import(&mut self) {
-        imports::ended_early(&mut self.ctx, "the server was stopped; the next import completes this one", true);
-        let of_client = self.pending.iter().filter(|(_, pending)| pending.lane == Lane::Import).map(|(id, _)| *id);
-        let of_timer = self.background.iter().filter(|(_, (lane, _))| *lane == Lane::Import).map(|(id, _)| *id);
-        for id in of_client.chain(of_timer).collect::<Vec<_>>() {
-            self.children.cancel(id);
-            self.on_end(id, Err(Failure::Crashed));
         }
     }
 

@@ -14,6 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("pattern", &["domain"]),
     ("conf", &["domain", "pattern"]),
     ("geo", &["domain"]),
+    ("blocklist", &["domain"]),
     ("apply", &["conf", "domain", "fail2ban", "pattern"]),
 ];
 

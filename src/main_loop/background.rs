@@ -1,0 +1,89 @@
+//! Tasks that no client waits for: timers and recovery want them, and their outcome goes to the database and the log. And what an
+//! import needs of the loop, whoever started it.
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::MainLoop;
+use crate::api::dispatch;
+use crate::api::{ApiError, Finish, Then, imports};
+use crate::jobs::children::Full;
+use crate::jobs::{Failure, Lane, Task, apply};
+
+impl MainLoop {
+    /// Starts what timers want done.
+    pub(super) fn submit_background(&mut self) {
+        for job in std::mem::take(&mut self.ctx.background) {
+            let lane = job.task.lane();
+            let finish = match job.then {
+                Then::Finish(finish) => Some(finish),
+                Then::Stream => None,
+            };
+            match self.children.submit(job.task, job.urgent, Instant::now()) {
+                Ok(id) => drop(self.background.insert(id, (lane, finish))),
+                Err(Full) if lane == Lane::Import => imports::not_started(&mut self.ctx),
+                Err(Full) => log::warn!("a task of a timer found no place; it is tried again when it is due again"),
+            }
+            self.children.start_waiting(self.poll.registry());
+        }
+    }
+
+    pub(super) fn on_background_end(&mut self, lane: Lane, finish: Option<Finish>, outcome: Result<Value, Failure>) {
+        if lane == Lane::Daemon {
+            self.after_daemon_task(outcome.as_ref().err());
+        }
+        self.note_failed_import(lane, &outcome);
+        let ctx = &mut self.ctx;
+        let done = match (outcome, finish) {
+            (Ok(value), Some(finish)) => dispatch::guarded(|| finish(ctx, value)).map(drop),
+            (Ok(_), None) => Ok(()),
+            (Err(failure), _) => Err(failure.into()),
+        };
+        if let Err(error) = done {
+            log::warn!("a task of a timer failed: {}", error.cause.unwrap_or(error.detail));
+        }
+    }
+
+    pub(super) fn note_failed_import(&mut self, lane: Lane, outcome: &Result<Value, Failure>) {
+        if let (Lane::Import, Err(failure)) = (lane, outcome) {
+            let error = ApiError::from(failure.clone());
+            imports::ended_early(&mut self.ctx, error.cause.as_deref().unwrap_or(&error.detail), false);
+            // It may have been about to make its jail; a journal beside another apply is that one's.
+            let died = matches!(failure, Failure::Crashed | Failure::TimedOut);
+            if died && self.stopping.is_none() && !self.pending.values().any(|other| other.applies) {
+                self.recover();
+            }
+        }
+    }
+
+    /// Ends the import under way: what it has banned stays, and the next one completes it.
+    pub(super) fn stop_import(&mut self) {
+        imports::ended_early(&mut self.ctx, "the server was stopped; the next import completes this one", true);
+        let of_client = self.pending.iter().filter(|(_, pending)| pending.lane == Lane::Import).map(|(id, _)| *id);
+        let of_timer = self.background.iter().filter(|(_, (lane, _))| *lane == Lane::Import).map(|(id, _)| *id);
+        for id in of_client.chain(of_timer).collect::<Vec<_>>() {
+            self.children.cancel(id);
+            self.on_end(id, Err(Failure::Crashed));
+        }
+    }
+
+    /// Has a child undo the apply that a killed process has left half done, where there is one.
+    pub(super) fn recover(&mut self) {
+        let journal = self.ctx.apply_journal();
+        if self.recovery.is_none() && journal.exists() {
+            log::warn!("an apply was interrupted and is being undone");
+            let task = Task::Recover(apply::Recover { journal });
+            self.recovery = self.children.submit(task, true, Instant::now()).ok();
+            self.children.start_waiting(self.poll.registry());
+        }
+    }
+
+    pub(super) fn after_recovery(&mut self, outcome: &Result<Value, Failure>) {
+        match outcome {
+            Ok(_) => log::info!("the interrupted apply is undone"),
+            Err(failure) => log::error!("the interrupted apply cannot be undone, restart to try again: {failure:?}"),
+        }
+        self.after_daemon_task(outcome.as_ref().err());
+    }
+}
