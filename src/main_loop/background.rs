@@ -9,7 +9,7 @@ use super::MainLoop;
 use crate::api::dispatch;
 use crate::api::{ApiError, Finish, Then, imports};
 use crate::jobs::children::Full;
-use crate::jobs::{Failure, Lane, Task, apply};
+use crate::jobs::{Failure, Lane};
 
 impl MainLoop {
     /// Starts what timers want done.
@@ -66,24 +66,5 @@ impl MainLoop {
             self.children.cancel(id);
             self.on_end(id, Err(Failure::Crashed));
         }
-    }
-
-    /// Has a child undo the apply that a killed process has left half done, where there is one.
-    pub(super) fn recover(&mut self) {
-        let journal = self.ctx.apply_journal();
-        if self.recovery.is_none() && journal.exists() {
-            log::warn!("an apply was interrupted and is being undone");
-            let task = Task::Recover(apply::Recover { journal });
-            self.recovery = self.children.submit(task, true, Instant::now()).ok();
-            self.children.start_waiting(self.poll.registry());
-        }
-    }
-
-    pub(super) fn after_recovery(&mut self, outcome: &Result<Value, Failure>) {
-        match outcome {
-            Ok(_) => log::info!("the interrupted apply is undone"),
-            Err(failure) => log::error!("the interrupted apply cannot be undone, restart to try again: {failure:?}"),
-        }
-        self.after_daemon_task(outcome.as_ref().err());
     }
 }
