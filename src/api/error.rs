@@ -159,6 +159,7 @@ impl From<Problem> for ApiError {
                 (413, "payload_too_large", "The body is larger than this endpoint takes.")
             }
             Problem::Body(BadBody::Malformed) => (400, "invalid_input", "The chunked body is malformed."),
+            Problem::NoRoom => return ApiError::busy("Too many requests are coming in at once."),
             Problem::Late => (408, "invalid_input", "The request took longer than 10 seconds to arrive."),
         };
         ApiError::new(status, code, detail)

@@ -142,12 +142,12 @@ impl<T> Connection<T> {
         !waits_for_owner && now >= self.deadline
     }
 
-    /// If a request is in the making, it is late now, and the owner is to say so. False: there is none.
-    pub fn give_up_request(&mut self) -> bool {
+    /// If a request is in the making, it is given up, and the owner is to say so. False: there is none.
+    pub fn give_up_request(&mut self, problem: Problem) -> bool {
         let begun =
             matches!(self.state, State::Body(..)) || (matches!(self.state, State::Head) && !self.input.is_empty());
         if begun {
-            self.fail(Problem::Late);
+            self.fail(problem);
         }
         begun
     }

@@ -181,8 +181,12 @@ impl<T> Connections<T> {
         let place = &mut self.places[slot.index];
         let Some(connection) = place.connection.as_mut() else { return };
         let before = connection.buffered();
-        let turn = connection.turn(self.now, &mut self.scratch, &mut budget);
+        let mut turn = connection.turn(self.now, &mut self.scratch, &mut budget);
         self.buffered = self.buffered + connection.buffered() - before;
+        // Whoever makes the sum too large pays for it.
+        if self.buffered > MAX_BUFFERED && connection.give_up_request(Problem::NoRoom) {
+            turn = Turn::Yield;
+        }
         match turn {
             Turn::Blocked => {}
             Turn::Yield => self.queue(slot),
@@ -308,7 +312,7 @@ impl<T> Connections<T> {
             if connection.is_streaming() {
                 self.close(slot);
                 self.events.push_back(HttpEvent::Gone(slot));
-            } else if connection.give_up_request() {
+            } else if connection.give_up_request(Problem::Late) {
                 self.queue(slot);
             } else {
                 self.close(slot);

@@ -14,6 +14,8 @@ pub enum Problem {
     Body(BadBody),
     /// It did not come in time.
     Late,
+    /// All requests together take more memory than they may.
+    NoRoom,
 }
 
 /// What a turn ended with.

@@ -291,3 +291,24 @@ fn a_reader_that_does_not_read_costs_little_and_holds_nobody_up() {
     assert_quick(times);
     assert_memory(&server, before_kib);
 }
+
+#[test]
+fn bodies_that_together_take_too_much_memory_are_refused() {
+    let (server, admin) = Launch::without_daemon().start().into_ready();
+    let before_kib = server.rss_kib();
+    let mut wires: Vec<Wire> = (0..110)
+        .map(|_| {
+            let mut wire = Wire::connect(server.address());
+            wire.send(admin.head_of("POST", "/api/v1/bans", Some(64_000)));
+            wire.send("x".repeat(60_000));
+            wire.set_patience(Duration::from_millis(50));
+            wire
+        })
+        .collect();
+    let refused =
+        wires.iter_mut().filter_map(|wire| wire.try_answer("POST").ok()).filter(|answer| answer.status == 503);
+    assert!(refused.count() > 10, "110 bodies of 60 kB are more than 4 MiB");
+    assert!(server.rss_kib() < before_kib + 8 * 1024, "{before_kib} KiB before");
+    drop(wires);
+    wait_until("room again", Duration::from_secs(5), || admin.get("/api/v1/auth/session").status == 200);
+}
