@@ -8,7 +8,7 @@ use super::{ApiError, Ctx, Job, Request, config};
 use crate::apply::Scope;
 use crate::domain::address::IpOrNet;
 use crate::domain::names::JailName;
-use crate::fail2ban::commands::jail::{Escalation, JailSettings};
+use crate::fail2ban::commands::jail::JailSettings;
 use crate::fail2ban::commands::{Counters, JailCounters};
 use crate::jobs::{Task, bans, service};
 use crate::server::response::Response;
@@ -84,7 +84,7 @@ fn jail(name: &JailName, idle: Option<bool>, seen: &JailCounters, settings: &Jai
         "use_dns": settings.use_dns,
         "prefregex": settings.prefregex,
         "actions": settings.actions,
-        "bantime_escalation": settings.escalation.as_ref().map(escalation),
+        "bantime_escalation": settings.escalation,
         "status": status(&seen.counters),
         "journal_match": settings.journal_match,
     });
@@ -95,18 +95,6 @@ fn jail(name: &JailName, idle: Option<bool>, seen: &JailCounters, settings: &Jai
         jail["max_lines"] = count.into();
     }
     jail
-}
-
-fn escalation(escalation: &Escalation) -> Value {
-    json!({
-        "increment": escalation.increment,
-        "factor": escalation.factor,
-        "formula": escalation.formula,
-        "multipliers": escalation.multipliers,
-        "max_time": escalation.max_time,
-        "rnd_time": escalation.rnd_time,
-        "overall_jails": escalation.overall_jails,
-    })
 }
 
 /// `POST /api/v1/jails/reload-all`

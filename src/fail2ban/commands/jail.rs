@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Counters, Daemon, JailCounters, unexpected};
+use crate::domain::jail_values::Growth;
 use crate::domain::names::JailName;
 use crate::fail2ban::error::Error;
 use crate::fail2ban::value::Value;
@@ -35,7 +36,7 @@ pub struct JailSettings {
     /// The names of the actions.
     pub actions: Vec<String>,
     /// How ban times grow; `None` before 0.11.
-    pub escalation: Option<Escalation>,
+    pub escalation: Option<Growth>,
     /// Lines remembered per ban; `None` before 0.10.
     pub max_matches: Option<i64>,
     /// Lines a pattern may span.
@@ -55,25 +56,6 @@ pub struct JailLimits {
     pub ban_time: f64,
     /// Failures that make a ban.
     pub max_retry: i64,
-}
-
-/// How the ban time of those who come back grows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Escalation {
-    /// Whether it grows at all.
-    pub increment: bool,
-    /// What the formula multiplies with.
-    pub factor: Option<f64>,
-    /// A Python expression.
-    pub formula: Option<String>,
-    /// Numbers, one per repetition.
-    pub multipliers: Option<String>,
-    /// Seconds at most.
-    pub max_time: Option<f64>,
-    /// Seconds of random addition at most.
-    pub rnd_time: Option<f64>,
-    /// Whether bans of other jails count.
-    pub overall_jails: bool,
 }
 
 /// A setting of a running jail. Numbers only for times: the daemon evaluates their text as Python.
@@ -229,14 +211,14 @@ impl Daemon {
         })
     }
 
-    fn escalation(&mut self, jail: &JailName) -> Result<Escalation, Error> {
+    fn escalation(&mut self, jail: &JailName) -> Result<Growth, Error> {
         let mut option = |name: &str| self.get(jail, &format!("bantime.{name}"));
         // Numbers set as text are kept as text.
         let number = |value: Value| value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
         let text = |value: Value| {
             if value.is_none() { None } else { Some(value.shown()) }
         };
-        Ok(Escalation {
+        Ok(Growth {
             increment: option("increment")?.as_bool().unwrap_or(false),
             factor: number(option("factor")?),
             formula: text(option("formula")?),
