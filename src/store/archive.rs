@@ -2,7 +2,7 @@
 //!
 //! Beside the rows stand counts of them per stretch of time. Both change in the same transaction, so they always agree.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
@@ -54,12 +54,12 @@ pub struct Bounds {
     pub bytes: u64,
 }
 
-/// Changes of the counts, gathered and written once a transaction.
+/// Changes of the counts, gathered and written once a transaction, in the order of the tables: neighbours share a page.
 #[derive(Default)]
 struct Counts {
-    jails: HashMap<i64, i64>,
-    by_jail: HashMap<(i64, i64, i64), i64>,
-    by_country: HashMap<(i64, i64, i64, bool), i64>,
+    jails: BTreeMap<i64, i64>,
+    by_jail: BTreeMap<(i64, i64, i64), i64>,
+    by_country: BTreeMap<(i64, i64, i64, bool), i64>,
 }
 
 impl Counts {
@@ -152,6 +152,9 @@ impl Store {
         self.lightly(|transaction| {
             let gone = remove_oldest(transaction, before, excess, limit, now)?;
             let mut changed = gone;
+            // Counts of a time with no row left go too: what was purged to save space must not leave its counts behind.
+            let oldest: Option<i64> =
+                transaction.prepare_cached("SELECT min(banned_at) FROM archive")?.query_row([], |row| row.get(0))?;
             for table in ["archive_by_jail_counts", "archive_by_country_counts"] {
                 for (span, kept) in SPANS.iter().filter(|(_, kept)| *kept > 0) {
                     let sql = format!("DELETE FROM {table} WHERE span = ?1 AND start < ?2");
@@ -163,8 +166,10 @@ impl Store {
                     }
                 }
                 if gone > 0 {
-                    let sql = format!("DELETE FROM {table} WHERE span IN (86400, 604800) AND start < ?1 AND count = 0");
-                    transaction.prepare_cached(&sql)?.execute([before])?;
+                    let sql = format!("DELETE FROM {table} WHERE span = ?1 AND start < ?2 AND count = 0");
+                    for (span, _) in SPANS {
+                        transaction.prepare_cached(&sql)?.execute([span, oldest.unwrap_or(i64::MAX)])?;
+                    }
                 }
             }
             Ok((gone, changed > 0))
