@@ -29,6 +29,7 @@ use crate::jobs::children::{Children, Full, TaskId};
 use crate::jobs::frames::Frame;
 use crate::jobs::{Failure, Lane};
 use crate::server::listen::{Address, Listener};
+use crate::server::request::Framing;
 use crate::server::response::Response;
 use crate::server::token::{Slot, Source};
 use crate::server::turn::Problem;
@@ -217,10 +218,12 @@ impl MainLoop {
     }
 
     fn judge(&mut self, slot: Slot) {
-        let has_room = self.connections.has_buffer_room();
+        let is_full = !self.connections.has_buffer_room();
         let ctx = &mut self.ctx;
         let Some((head, peer)) = self.connections.head(slot) else { return };
         let method = head.method.clone();
+        // Whoever brings no body is heard even when those of others fill all there is.
+        let has_room = !is_full || head.framing == Framing::Length(0);
         match dispatch::guarded(|| Ok(dispatch::admit(ctx, head, peer))) {
             Ok((admitted, Ok(limit))) if has_room => self.connections.admit(slot, admitted, limit),
             Ok((admitted, judged)) => {

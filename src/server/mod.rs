@@ -62,6 +62,8 @@ struct Place<T> {
     generation: u16,
     connection: Option<Box<Connection<T>>>,
     queued: bool,
+    /// Its part of `Connections::buffered`, in bytes.
+    counted: usize,
 }
 
 /// All connections. `T` is what the owner remembers of a request between judging and answering it.
@@ -87,7 +89,8 @@ impl<T> Connections<T> {
     /// `headers` are printed in every answer; `trusts` tells a trusted proxy, which has no limit of its own.
     pub fn new(listeners: Vec<Listener>, headers: &[(&str, &str)], trusts: Box<dyn Fn(IpAddr) -> bool>) -> Self {
         let capacity = MAX_CONNECTIONS.min(descriptor_limit().saturating_sub(RESERVED_DESCRIPTORS)).max(4);
-        let places = (0..capacity).map(|_| Place { generation: 0, connection: None, queued: false }).collect();
+        let places =
+            (0..capacity).map(|_| Place { generation: 0, connection: None, queued: false, counted: 0 }).collect();
         let mut fixed_headers = Vec::new();
         for (name, value) in headers {
             fixed_headers.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
@@ -180,11 +183,10 @@ impl<T> Connections<T> {
         let mut budget = TurnBudget::default();
         let place = &mut self.places[slot.index];
         let Some(connection) = place.connection.as_mut() else { return };
-        let before = connection.buffered();
         let mut turn = connection.turn(self.now, &mut self.scratch, &mut budget);
-        self.buffered = self.buffered + connection.buffered() - before;
+        self.recount(slot.index);
         // Whoever makes the sum too large pays for it.
-        if self.buffered > MAX_BUFFERED && connection.give_up_request(Problem::NoRoom) {
+        if self.buffered > MAX_BUFFERED && self.give_up_request(slot.index, Problem::NoRoom) {
             turn = Turn::Yield;
         }
         match turn {
@@ -195,6 +197,22 @@ impl<T> Connections<T> {
             Turn::Broken(problem) => self.events.push_back(HttpEvent::Broken(slot, problem)),
             Turn::Closed => self.close(slot),
         }
+    }
+
+    /// Brings `buffered` up to date after anything that may change what a place holds.
+    fn recount(&mut self, index: usize) {
+        let place = &mut self.places[index];
+        let holds = place.connection.as_deref().map_or(0, Connection::buffered);
+        self.buffered = self.buffered - place.counted + holds;
+        place.counted = holds;
+    }
+
+    /// Gives up the request in the making, if there is one: true.
+    fn give_up_request(&mut self, index: usize, problem: Problem) -> bool {
+        let connection = self.places[index].connection.as_deref_mut();
+        let begun = connection.is_some_and(|connection| connection.give_up_request(problem));
+        self.recount(index);
+        begun
     }
 
     fn queue(&mut self, slot: Slot) {
@@ -220,10 +238,9 @@ impl<T> Connections<T> {
             return None;
         }
         let connection = place.connection.as_deref_mut()?;
-        let before = connection.buffered();
         let fixed = Fixed { headers: &self.fixed_headers, date: &self.date };
         let result = work(connection, self.now, &fixed);
-        self.buffered = self.buffered + connection.buffered() - before;
+        self.recount(slot.index);
         self.queue(slot);
         Some(result)
     }
@@ -291,10 +308,10 @@ impl<T> Connections<T> {
 
     fn close(&mut self, slot: Slot) {
         let place = &mut self.places[slot.index];
-        if let Some(connection) = place.connection.take() {
-            self.buffered -= connection.buffered();
+        if place.connection.take().is_some() {
             place.generation = place.generation.wrapping_add(1);
             place.queued = false;
+            self.recount(slot.index);
             self.free.push(slot.index);
         }
     }
@@ -302,17 +319,15 @@ impl<T> Connections<T> {
     /// Ends what is overdue. Call a few times a second.
     pub fn expire(&mut self) {
         let now = self.now;
+        debug_assert_eq!(self.buffered, self.open().map(|(_, connection)| connection.buffered()).sum::<usize>());
         for index in 0..self.places.len() {
             let place = &mut self.places[index];
             let slot = Slot { index, generation: place.generation };
-            let Some(connection) = place.connection.as_deref_mut() else { continue };
-            if !connection.is_overdue(now) {
-                continue;
-            }
+            let Some(connection) = place.connection.as_deref().filter(|one| one.is_overdue(now)) else { continue };
             if connection.is_streaming() {
                 self.close(slot);
                 self.events.push_back(HttpEvent::Gone(slot));
-            } else if connection.give_up_request(Problem::Late) {
+            } else if self.give_up_request(index, Problem::Late) {
                 self.queue(slot);
             } else {
                 self.close(slot);
