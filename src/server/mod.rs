@@ -9,6 +9,7 @@ pub mod listen;
 pub mod outgoing;
 pub mod request;
 pub mod response;
+mod room;
 pub mod stream;
 pub mod token;
 pub mod turn;
@@ -25,25 +26,19 @@ use self::connection::Connection;
 use self::listen::{Accepted, Listener, descriptor_limit, is_out_of_descriptors};
 use self::request::{Head, Peer};
 use self::response::Response;
+use self::room::ACCEPT_REST;
 use self::stream::Stream;
 use self::token::{Slot, Source};
 use self::turn::{Fixed, Problem, Standing, Turn, TurnBudget};
-use crate::domain::client::ClientKey;
 
 /// Connections at a time, where the descriptors allow it.
 const MAX_CONNECTIONS: usize = 128;
 /// Descriptors kept for the database, children and files.
 const RESERVED_DESCRIPTORS: usize = 32;
-/// Connections of one client address; loopback, unix sockets and trusted proxies excepted.
-const MAX_PER_CLIENT: usize = 16;
 /// All buffers of all connections together, in bytes.
 pub const MAX_BUFFERED: usize = 4 * 1024 * 1024;
 /// Connections accepted in one turn of the loop.
 const ACCEPTS_PER_TURN: usize = 16;
-/// A client that has taken nothing of its answer for this long may be dropped to make room.
-const STALLED_AFTER: Duration = Duration::from_millis(250);
-/// How long accepting rests when there is neither a descriptor nor anybody to drop.
-const ACCEPT_REST: Duration = Duration::from_millis(200);
 
 /// What the owner has to act on.
 #[derive(Debug, PartialEq, Eq)]
@@ -406,81 +401,11 @@ impl<T> Connections<T> {
         true
     }
 
-    /// Whether the address of a new connection has its share already, half-open ones of its own making room first.
-    fn is_over_share(&mut self, peer: Peer) -> bool {
-        let Peer::Tcp(address) = peer else { return false };
-        if address.to_canonical().is_loopback() || (self.trusts)(address) {
-            return false;
-        }
-        let key = ClientKey::of(address);
-        let count = self.open().filter(|(_, connection)| client_of(connection.peer) == Some(key)).count();
-        if count < MAX_PER_CLIENT {
-            return false;
-        }
-        let own = self
-            .open()
-            .filter(|(_, connection)| client_of(connection.peer) == Some(key))
-            .filter(|(_, connection)| matches!(connection.standing().0, Standing::HalfOpen | Standing::Idle))
-            .min_by_key(|(_, connection)| connection.standing().1)
-            .map(|(slot, _)| slot);
-        match own {
-            Some(slot) => {
-                self.close(slot);
-                false
-            }
-            None => true,
-        }
-    }
-
     fn open(&self) -> impl Iterator<Item = (Slot, &Connection<T>)> {
         self.places.iter().enumerate().filter_map(|(index, place)| {
             let slot = Slot { index, generation: place.generation };
             place.connection.as_deref().map(|connection| (slot, connection))
         })
-    }
-
-    /// Drops one connection: the oldest half-open one of the address that holds most of them, else the longest idle
-    /// one, else one whose client takes nothing of its answer. Never one whose request is being answered.
-    fn make_room(&mut self) -> bool {
-        let mut holders: Vec<(Option<ClientKey>, usize)> = Vec::new();
-        for (_, connection) in self.open().filter(|(_, connection)| connection.standing().0 == Standing::HalfOpen) {
-            let key = client_of(connection.peer);
-            match holders.iter_mut().find(|(holder, _)| *holder == key) {
-                Some((_, count)) => *count += 1,
-                None => holders.push((key, 1)),
-            }
-        }
-        let worst = holders.iter().max_by_key(|(_, count)| *count).map(|(key, _)| *key);
-        let now = self.now;
-        let victim = self
-            .open()
-            .filter_map(|(slot, connection)| {
-                let (standing, since) = connection.standing();
-                let rank = match standing {
-                    Standing::HalfOpen if Some(client_of(connection.peer)) == worst => 0,
-                    Standing::Idle => 1,
-                    Standing::Stalled(since) if now.duration_since(since) >= STALLED_AFTER => 2,
-                    _ => return None,
-                };
-                Some((rank, since, slot))
-            })
-            .min_by_key(|(rank, since, _)| (*rank, *since))
-            .map(|(_, _, slot)| slot);
-        if let Some(slot) = victim {
-            self.close(slot);
-        }
-        victim.is_some()
-    }
-
-    /// Out of descriptors: drop one connection; when there is none to drop, take the reserve, turn one client away with it, and rest.
-    fn without_descriptors(&mut self, listener: usize) {
-        if self.make_room() {
-            return;
-        }
-        self.reserve = None;
-        let _ = self.listeners[listener].accept();
-        self.reserve = File::open("/dev/null").ok();
-        self.accept_rest_until = Some(self.now + ACCEPT_REST);
     }
 
     /// Stops accepting and closes what is quiet; what is being answered ends by itself.
@@ -496,13 +421,6 @@ impl<T> Connections<T> {
                 None => {}
             }
         }
-    }
-}
-
-fn client_of(peer: Peer) -> Option<ClientKey> {
-    match peer {
-        Peer::Tcp(address) => Some(ClientKey::of(address)),
-        Peer::Unix => None,
     }
 }
 
