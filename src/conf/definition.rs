@@ -105,7 +105,7 @@ pub fn lowered(options: &Ordered<Value>) -> Given {
 pub fn known_options(config: &Config, section: &str, options: &[Known]) -> Result<Ordered<Value>, Error> {
     let mut values = Ordered::new();
     for option in options {
-        let value = match config.get(section, option.name, &Given::new()) {
+        let value = match config.get_lower(section, option.name, &Given::new()) {
             Err(NoValue::Broken(error)) => return Err(error),
             Err(NoValue::Section) => option.default_value(),
             Err(NoValue::Option) if option.default.is_none() => continue,
@@ -188,7 +188,7 @@ impl Definition {
         self.options = Ordered::new();
         // Whoever gives an option from outside has it already. Types come later, since tags need texts.
         for option in self.known.iter().filter(|option| !given.contains(option.name)) {
-            match config.get("Definition", option.name, &self.given) {
+            match config.get_lower("Definition", option.name, &self.given) {
                 Ok(value) => self.options.insert(option.name, value),
                 Err(NoValue::Section) => self.options.insert(option.name, option.default_value()),
                 Err(NoValue::Option) => {}
@@ -231,12 +231,13 @@ impl Definition {
         // An option with a conditional variant is chosen among its variants at ban time only.
         ignore.extend(together.keys().filter_map(|key| Some(condition(key)?.0.to_owned())));
         let (config, given, found) = (&self.layers.config, &self.given, &mut self.found);
-        let mut options = substitute(&together, &ignore, &mut |tag| {
+        let mut options = substitute(together, &ignore, &mut |tag| {
             if let Some(value) = found.get(tag) {
                 return Ok(value.clone());
             }
             let value: Option<Rc<str>> = match config.get_tag("Definition", tag, given) {
                 Ok(Value::None) | Err(NoValue::Section | NoValue::Option) => None,
+                Ok(Value::Str(text)) => Some(text),
                 Ok(value) => Some(value.to_text().as_ref().into()),
                 Err(NoValue::Broken(error)) => return Err(error),
             };
@@ -256,7 +257,7 @@ impl Definition {
 
 /// The expanded value of an option that is known to stand in the section.
 fn own_value(config: &Config, section: &str, option: &str) -> Result<Value, Error> {
-    match config.get(section, option, &Given::new()) {
+    match config.get_lower(section, option, &Given::new()) {
         Ok(value) => Ok(value),
         Err(NoValue::Broken(error)) => Err(error),
         Err(NoValue::Section | NoValue::Option) => Ok(Value::None),

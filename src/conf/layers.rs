@@ -3,9 +3,10 @@
 //! The order is `X.conf`, `X.d/*.conf`, `X.local`, `X.d/*.local`, each with the files it includes; later files win.
 //! Files are read once per [`Loader`]; pending changes can be laid over them without being written.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -13,7 +14,8 @@ use super::config::{Config, Entry, Given, NoValue, Options, Origin};
 use super::document::Document;
 use super::error::Error;
 use super::glob::{glob, join};
-use super::ordered::Ordered;
+use super::listing::{Listings, Presence};
+use super::ordered::{Index, Ordered};
 use super::value::{Value, is_word};
 
 /// The largest file that is read, in bytes; fail2ban's own largest has 26 KB.
@@ -54,9 +56,10 @@ type Parsed = Option<Rc<Config>>;
 pub struct Loader {
     base: String,
     overlay: Overlay,
-    parsed: HashMap<String, Parsed>,
-    include_lists: HashMap<String, Vec<Rc<str>>>,
-    merged: HashMap<String, Option<Rc<Layers>>>,
+    listings: Listings,
+    parsed: Index<String, Parsed>,
+    include_lists: Index<String, Vec<Rc<str>>>,
+    merged: Index<String, Option<Rc<Layers>>>,
     /// What was passed over so far.
     pub warnings: Vec<Warning>,
 }
@@ -69,7 +72,9 @@ impl Loader {
             Error::refused(format!("the configuration directory {shown} is not UTF-8"))
         })?;
         fs::metadata(base).map_err(|source| Error::io("open directory", name, source))?;
-        Ok(Loader { base: name.trim_end_matches('/').to_owned(), overlay, ..Loader::default() })
+        let base = name.trim_end_matches('/').to_owned();
+        let listings = Listings::new(&base);
+        Ok(Loader { base, overlay, listings, ..Loader::default() })
     }
 
     /// The configuration directory without trailing slashes.
@@ -96,7 +101,7 @@ impl Loader {
     }
 
     /// The files for `name` that exist, in order.
-    fn candidates(&self, name: &str) -> Vec<String> {
+    fn candidates(&mut self, name: &str) -> Vec<String> {
         let path = join(&self.base, name);
         let mut files = vec![format!("{path}.conf")];
         files.extend(self.sorted(&format!("{path}.d"), ".conf"));
@@ -107,30 +112,41 @@ impl Loader {
     }
 
     /// The names of all filters or actions in a folder, sorted: every `X.conf` and `X.local` that is not hidden.
-    pub fn names(&self, folder: &str) -> Vec<String> {
+    pub fn names(&mut self, folder: &str) -> Vec<String> {
         let directory = join(&self.base, folder);
-        let mut names: Vec<String> = [".conf", ".local"]
-            .iter()
-            .flat_map(|ending| self.sorted(&directory, ending))
-            .filter(|path| self.exists(path))
-            .map(|path| without_ending(&path[directory.len() + 1..]).to_owned())
-            .collect();
+        let mut names = self.sorted(&directory, ".conf");
+        names.extend(self.sorted(&directory, ".local"));
+        names.retain(|path| self.exists(path));
+        let mut names: Vec<String> =
+            names.iter().map(|path| without_ending(&path[directory.len() + 1..]).to_owned()).collect();
         names.sort();
         names.dedup();
         names
     }
 
-    fn exists(&self, file: &str) -> bool {
+    fn exists(&mut self, file: &str) -> bool {
+        self.is_there(file, Path::exists)
+    }
+
+    /// Whether the file is there; `ask` puts the question to the system where nothing else knows.
+    fn is_there(&mut self, file: &str, ask: fn(&Path) -> bool) -> bool {
         match self.overlay.get(file) {
             Some(content) => content.is_some(),
-            None => Path::new(file).exists(),
+            None => match self.listings.presence(file) {
+                Presence::Absent => false,
+                Presence::File => true,
+                Presence::Unknown => ask(Path::new(file)),
+            },
         }
     }
 
     /// The visible files of a directory with this ending, sorted by name.
-    fn sorted(&self, directory: &str, ending: &str) -> Vec<String> {
-        let mut found = glob(&format!("{directory}/*{ending}"));
+    fn sorted(&mut self, directory: &str, ending: &str) -> Vec<String> {
         let prefix = format!("{directory}/");
+        let mut found = match self.listings.with_ending(directory, ending) {
+            Some(names) => names.iter().map(|name| format!("{prefix}{name}")).collect(),
+            None => glob(&format!("{prefix}*{ending}")),
+        };
         for path in self.overlay.keys() {
             let name = path.strip_prefix(&prefix).unwrap_or_default();
             let visible = !name.is_empty() && !name.starts_with('.') && !name.contains('/');
@@ -173,16 +189,12 @@ impl Loader {
     }
 
     /// Each file followed by the `.local` file of the same name, if there is one and it is not in the list itself.
-    fn with_companions(&self, files: &[String]) -> Vec<String> {
+    fn with_companions(&mut self, files: &[String]) -> Vec<String> {
         let mut all = Vec::with_capacity(files.len());
         for file in files {
             all.push(file.clone());
             let local = format!("{}.local", without_ending(file));
-            let is_file = match self.overlay.get(&local) {
-                Some(content) => content.is_some(),
-                None => Path::new(&local).is_file(),
-            };
-            if is_file && !files.contains(&local) {
+            if self.is_there(&local, Path::is_file) && !files.contains(&local) {
                 all.push(local);
             }
         }
@@ -255,24 +267,26 @@ impl Loader {
     }
 
     /// The bytes of a file, at most one more than [`MAX_FILE`].
-    fn read(&self, file: &str) -> std::io::Result<Vec<u8>> {
+    fn read(&mut self, file: &str) -> std::io::Result<Vec<u8>> {
         match self.overlay.get(file) {
-            Some(Some(bytes)) => Ok(bytes.clone()),
-            Some(None) => Err(std::io::ErrorKind::NotFound.into()),
-            None => {
-                // Opening a FIFO or a device would hold the reader for ever.
-                let about = fs::metadata(file)?;
-                if !about.is_file() {
-                    return Err(std::io::Error::other("not a regular file"));
-                }
-                // One byte more than the size, so that the end is seen without growing.
-                let size = about.len().min(MAX_FILE) + 1;
-                let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-                let mut limited = fs::File::open(file)?.take(MAX_FILE + 1);
-                limited.read_to_end(&mut bytes)?;
-                Ok(bytes)
+            Some(Some(bytes)) => return Ok(bytes.clone()),
+            Some(None) => return Err(std::io::ErrorKind::NotFound.into()),
+            None if self.listings.presence(file) == Presence::Absent => {
+                return Err(std::io::ErrorKind::NotFound.into());
             }
+            None => {}
         }
+        // Opening a FIFO would hold the reader for ever without this.
+        let opened = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(file)?;
+        let about = opened.metadata()?;
+        if !about.is_file() {
+            return Err(std::io::Error::other("not a regular file"));
+        }
+        let size = usize::try_from(about.len().min(MAX_FILE + 1)).unwrap_or(0);
+        let mut bytes = Vec::with_capacity(size);
+        // As long as it was when it was opened, so that one that grows all the time has an end, too.
+        opened.take(size as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     fn warn(&mut self, subject: &str, message: impl Into<String>) {

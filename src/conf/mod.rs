@@ -14,6 +14,7 @@ mod error;
 mod glob;
 mod jail;
 mod layers;
+mod listing;
 mod ordered;
 mod params;
 mod stream;

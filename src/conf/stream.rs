@@ -137,11 +137,10 @@ pub(super) fn stream(
         }
         None => jail_names(&config),
     };
-    let mut computed = Vec::new();
     for name in &names {
-        computed.extend(jail(loader, &mut config, name, false)?);
-    }
-    for mut jail in computed {
+        let Some(mut jail) = jail(loader, &mut config, name, false)? else {
+            continue;
+        };
         let commands = jail_commands(&mut jail, options, &mut stream.warnings)?;
         stream.commands.extend(commands);
         match jail.skipped {

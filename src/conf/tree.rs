@@ -117,12 +117,12 @@ impl Tree {
 
     /// The names of all filters, those that only others include among them.
     pub fn filters(&self) -> Vec<String> {
-        self.loader.borrow().names("filter.d")
+        self.loader.borrow_mut().names("filter.d")
     }
 
     /// The names of all actions, those that only others include among them.
     pub fn actions(&self) -> Vec<String> {
-        self.loader.borrow().names("action.d")
+        self.loader.borrow_mut().names("action.d")
     }
 
     /// Everything about a filter as called with these parameters. `backend` is the jail's, which decides `logtype`.
