@@ -60,6 +60,8 @@ pub struct Loader {
     parsed: Index<String, Parsed>,
     include_lists: Index<String, Vec<Rc<str>>>,
     merged: Index<String, Option<Rc<Layers>>>,
+    /// The first file that was passed over because it is not UTF-8, with the line.
+    undecodable: Option<(String, u32)>,
     /// What was passed over so far.
     pub warnings: Vec<Warning>,
 }
@@ -80,6 +82,18 @@ impl Loader {
     /// The configuration directory without trailing slashes.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// An error where a file was passed over that is not UTF-8: not every version does so.
+    pub fn demand_utf8(&self) -> Result<(), Error> {
+        match &self.undecodable {
+            None => Ok(()),
+            Some((file, line)) => Err(Error::Syntax {
+                file: file.clone(),
+                line: *line,
+                message: "this is not UTF-8, and this version of fail2ban refuses the file; convert it".to_owned(),
+            }),
+        }
     }
 
     /// Everything that configures `name`, such as `jail` or `filter.d/sshd`; `None` when there is no readable file.
@@ -256,7 +270,11 @@ impl Loader {
                     Some(Rc::new(sections(&document, file)))
                 }
                 Err(error) => {
-                    undecodable(file, error.as_bytes(), error.utf8_error().valid_up_to())?;
+                    let valid = error.utf8_error().valid_up_to();
+                    undecodable(file, error.as_bytes(), valid)?;
+                    let lines = error.as_bytes()[..valid].iter().filter(|&&byte| byte == b'\n').count();
+                    let line = u32::try_from(lines + 1).unwrap_or(u32::MAX);
+                    self.undecodable.get_or_insert((file.to_owned(), line));
                     self.warn(file, "is not UTF-8, so all of it is passed over (fail2ban 1.1.1 refuses it)");
                     None
                 }

@@ -229,8 +229,13 @@ impl<'a> Splitter<'a> {
     }
 }
 
-/// Splits at commas, spaces and newlines, as `ignoreip` is split.
+/// Splits at commas and white space, as `ignoreip` is split.
 pub fn words(text: &str) -> Vec<&str> {
+    text.split(|c| c == ',' || is_space(c)).filter(|word| !word.is_empty()).collect()
+}
+
+/// Splits at commas, blanks and newlines only, as fail2ban did before 1.1.0.
+pub fn words_of_old(text: &str) -> Vec<&str> {
     text.split([' ', ',', '\n']).map(strip).filter(|word| !word.is_empty()).collect()
 }
 
@@ -319,7 +324,8 @@ mod tests {
 
     #[test]
     fn words_and_shell_words() {
-        assert_eq!(words("a, b\nc  ,,d"), ["a", "b", "c", "d"]);
+        assert_eq!(words("a, b\nc\td  ,,e"), ["a", "b", "c", "d", "e"]);
+        assert_eq!(words_of_old("a, b\nc\td  ,,e\t"), ["a", "b", "c\td", "e"]);
         assert_eq!(shell_words(r#"a "b c"'d' \"e "x\y\"" ''"#).unwrap(), ["a", "b cd", "\"e", "x\\y\"", ""]);
         assert!(shell_words("a 'b").is_err());
         assert!(shell_words("a\\").is_err());

@@ -53,6 +53,9 @@ impl Tree {
     pub fn stream(&self, options: &StreamOptions) -> Result<Stream, Error> {
         let mut loader = self.loader.borrow_mut();
         let mut stream = stream(&mut loader, self.main.as_deref(), &self.jails.config, options)?;
+        if options.version.refuses_undecodable_files() {
+            loader.demand_utf8()?;
+        }
         stream.warnings.extend(loader.warnings.iter().cloned());
         Ok(stream)
     }

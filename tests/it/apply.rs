@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::harness::client::Client;
 use crate::harness::real_daemon::RealDaemon;
+use crate::harness::release::Release;
 use crate::harness::server::Server;
 use crate::harness::wait_until;
 use crate::jail_config::{getters, ready};
@@ -140,8 +141,9 @@ impl SlowClient {
         let directory = tempfile::tempdir().unwrap();
         let mark = directory.path().join("reloading");
         let script = format!(
-            "#!/bin/sh\ncase \"$*\" in *' reload'*) touch {mark}; while [ -e {mark}.wait ]; do sleep 0.02; done;; esac\nexec /usr/bin/fail2ban-client \"$@\"\n",
-            mark = mark.display()
+            "#!/bin/sh\ncase \"$*\" in *' reload'*) touch {mark}; while [ -e {mark}.wait ]; do sleep 0.02; done;; esac\nexec {client} \"$@\"\n",
+            mark = mark.display(),
+            client = Release::under_test().program("fail2ban-client").get_program().to_string_lossy()
         );
         let path = directory.path().join("fail2ban-client");
         fs::write(&path, script).unwrap();

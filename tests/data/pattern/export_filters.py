@@ -19,7 +19,7 @@ import time
 import warnings
 
 warnings.simplefilter("ignore")
-sys.path.insert(0, "/usr/lib/python3/dist-packages")
+sys.path.insert(0, os.environ["FAIL2BAN_MODULES"])
 logging.disable(logging.CRITICAL)
 
 import fail2ban.tests  # noqa: E402
@@ -27,7 +27,7 @@ from fail2ban.client.filterreader import FilterReader  # noqa: E402
 
 TESTS = os.path.dirname(fail2ban.tests.__file__)
 LOGS = os.path.join(TESTS, "files", "logs")
-STOCK = "/etc/fail2ban"
+STOCK = os.environ["FAIL2BAN_STOCK"]
 NOTE = re.compile(r"^#+ ?(failJSON|fileOptions|filterOptions|addFILE):(.+)$")
 
 

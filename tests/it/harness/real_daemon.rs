@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-const STOCK: &str = "/etc/fail2ban";
+use super::release::Release;
 
 const JAILS: &str = "[DEFAULT]
 ignoreip =
@@ -99,7 +99,7 @@ impl RealDaemon {
     /// Starts it, after `stop` or `kill`, and waits until it answers.
     #[track_caller]
     pub fn start_again(&mut self) {
-        let mut command = Command::new("fail2ban-server");
+        let mut command = Release::under_test().program("fail2ban-server");
         command
             .args(["-xf", "--logtarget"])
             .arg(self.path("f.log"))
@@ -146,7 +146,8 @@ impl RealDaemon {
 
     /// Runs fail2ban-client against it; whether it went well, and what it printed.
     pub fn try_client(&self, arguments: &[&str]) -> (bool, String) {
-        let output = Command::new("fail2ban-client")
+        let output = Release::under_test()
+            .program("fail2ban-client")
             .args(self.options())
             .args(arguments)
             .output()
@@ -220,7 +221,7 @@ impl RealDaemon {
     fn write_configuration(&self) -> std::io::Result<()> {
         let directory = self.directory.path().display().to_string();
         for kind in ["filter.d", "action.d"] {
-            copy_files(&Path::new(STOCK).join(kind), &self.path(kind))?;
+            copy_files(&Release::under_test().stock().join(kind), &self.path(kind))?;
         }
         for empty in ["jail.d", "fail2ban.d"] {
             fs::create_dir(self.path(empty))?;
@@ -242,8 +243,10 @@ impl RealDaemon {
             );
             fs::write(self.path(&format!("action.d/{name}.conf")), action)?;
         }
+        let server = Release::under_test().program("fail2ban-server");
+        let server = server.get_program().to_string_lossy();
         let start = format!(
-            "#!/bin/sh\nexec fail2ban-server -xb -c {directory} -s {directory}/f.sock -p {directory}/f.pid --logtarget {directory}/f.log start\n"
+            "#!/bin/sh\nexec {server} -xb -c {directory} -s {directory}/f.sock -p {directory}/f.pid --logtarget {directory}/f.log start\n"
         );
         fs::write(self.start_command(), start)?;
         fs::set_permissions(self.start_command(), fs::Permissions::from_mode(0o755))
