@@ -231,7 +231,8 @@ fn filter_commands(
     // These come before everything else, in the order in which they occur.
     let mut first = 0;
     for (key, value) in options.iter() {
-        if *value == Value::None && version.passes_over_no_value() {
+        let is_list = matches!(&**key, "failregex" | "ignoreregex" | "journalmatch");
+        if *value == Value::None && (is_list || version.passes_over_no_value()) {
             continue;
         }
         match &**key {
