@@ -132,10 +132,11 @@ class Samples:
 
 
 def examples(directory):
-    """The example filters, which include `config/filter.d/common.conf` seven directories up, in a tree of that shape."""
+    """The example filters, which include `config/filter.d/common.conf` seven directories up, four in later releases, in a tree of that shape."""
     target = os.path.join(directory, "1", "2", "3", "4", "5", "config", "filter.d")
     shutil.copytree(os.path.join(TESTS, "config", "filter.d"), target)
     os.symlink(STOCK, os.path.join(directory, "config"))
+    os.symlink(STOCK, os.path.join(directory, "1", "2", "3", "config"))
     return os.path.dirname(target)
 
 
