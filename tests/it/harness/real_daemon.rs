@@ -54,6 +54,8 @@ pub struct RealDaemon {
     /// Its process number, and the thread that waits for its end: a daemon that exits must not linger as a zombie, or the program
     /// under test would see a process that an init would long have taken away.
     process: Option<(u32, JoinHandle<()>)>,
+    /// The jails that are enabled.
+    jails: &'static [&'static str],
 }
 
 impl RealDaemon {
@@ -71,8 +73,36 @@ impl RealDaemon {
         let directory = tempfile::tempdir().expect("a temporary directory");
         // The name is short because the path of a socket must fit 108 bytes.
         let socket = directory.path().join("f.sock");
-        let daemon = RealDaemon { directory, socket, process: None };
+        let daemon = RealDaemon { directory, socket, process: None, jails: &["lab", "slow", "sshd"] };
         daemon.write_configuration().expect("fail2ban is installed");
+        daemon
+    }
+
+    /// Starts it on the configuration as the package installs it. Only where things are is different, by the files that are meant for that,
+    /// and its action does nothing.
+    #[track_caller]
+    pub fn packaged() -> RealDaemon {
+        let mut daemon = RealDaemon::configured();
+        let made = fs::read_to_string(daemon.path("fail2ban.conf")).expect("it was just written");
+        fs::remove_dir(daemon.path("jail.d")).expect("it is empty");
+        copy_files(&Release::under_test().stock().join("jail.d"), &daemon.path("jail.d"))
+            .expect("the package has some");
+        for entry in fs::read_dir(Release::under_test().stock()).expect("fail2ban is installed").flatten() {
+            if entry.path().is_file() {
+                fs::copy(entry.path(), daemon.path(&entry.file_name().to_string_lossy())).expect("the disk has room");
+            }
+        }
+        let log = daemon.path("auth.log").display().to_string();
+        let paths = format!("[DEFAULT]\nsyslog_authpriv = {log}\nsshd_backend = polling\n");
+        for (name, text) in [
+            ("fail2ban.local", made.as_str()),
+            ("paths-overrides.local", &paths),
+            ("jail.local", "[DEFAULT]\nbanaction = noop\nbanaction_allports = noop\n[sshd]\nbackend = polling\n"),
+        ] {
+            fs::write(daemon.path(name), text).expect("the disk has room");
+        }
+        daemon.jails = &["sshd"];
+        daemon.start_again();
         daemon
     }
 
@@ -127,7 +157,7 @@ impl RealDaemon {
         // A pong comes before the jails are there.
         super::wait_until("the jails", Duration::from_secs(10), || {
             let (_, text) = self.try_client(&["status"]);
-            ["lab", "slow", "sshd"].iter().all(|jail| text.contains(jail))
+            self.jails.iter().all(|jail| text.contains(jail))
         });
     }
 
