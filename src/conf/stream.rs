@@ -309,7 +309,13 @@ fn log_commands(
         if !options.allow_missing_logs {
             return Err(Error::Definition {
                 subject: format!("jail '{}'", jail.name),
-                message: format!("none of its log files exists: {}", value.replace('\n', ", ")),
+                message: match value.trim() {
+                    "" => "it names no log file; set logpath".to_owned(),
+                    files => format!(
+                        "none of its log files exists: {}; create one, or set logpath to another",
+                        files.replace('\n', ", ")
+                    ),
+                },
             });
         }
         warnings.push(Warning {

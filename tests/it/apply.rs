@@ -62,6 +62,8 @@ fn mistakes_by_hand_cost_no_jail_and_no_value() {
         ("[lab]\nfailregex = ^no host$\n", "No failure-id group"),
         ("[lab]\nfilter = missing\n", "missing"),
         ("[lab]\naction = missing\n", "missing"),
+        // A reload would take it, and the next start of the daemon would not.
+        ("[lab]\naction = noop\n  noop[name=lab]\n", "two actions are called 'noop'"),
         ("[lab]\nbantime = abc\n", "bantime"),
         ("[lab]\nbantime = __import__('os').getpid()\n", "bantime"),
         ("[lab]\nmaxretry = abc\n", "maxretry"),

@@ -97,7 +97,10 @@ impl RealDaemon {
         for (name, text) in [
             ("fail2ban.local", made.as_str()),
             ("paths-overrides.local", &paths),
-            ("jail.local", "[DEFAULT]\nbackend = polling\nbanaction = noop\nbanaction_allports = noop\n[sshd]\nbackend = polling\n"),
+            (
+                "jail.local",
+                "[DEFAULT]\nbackend = polling\nbanaction = noop\nbanaction_allports = noop\n[sshd]\nbackend = polling\n",
+            ),
         ] {
             fs::write(daemon.path(name), text).expect("the disk has room");
         }
