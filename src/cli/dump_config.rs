@@ -52,6 +52,7 @@ pub fn run(config_dir: &Path, version: Option<&str>, out: &mut dyn Write) -> Res
     // The process ends here: taking everything apart would be a tenth of its time.
     std::mem::forget(tree);
     if stream.is_usable() {
+        std::mem::forget(stream);
         return Ok(());
     }
     let reasons = stream.skipped.into_iter();

@@ -96,6 +96,20 @@ impl Config {
         Ok(Value::text(out))
     }
 
+    /// The names behind every `%(`, in lower case: what values may refer to.
+    pub fn references(&self) -> Vec<String> {
+        let all = self.sections.iter().flat_map(|(_, options)| options.iter()).chain(self.defaults.iter());
+        let texts = all.filter_map(|(_, entry)| entry.value.as_str());
+        let mut names: Vec<String> = Vec::new();
+        for part in texts.flat_map(|text| text.split("%(").skip(1)) {
+            let name = lower(part.split(')').next().unwrap_or_default());
+            if !names.iter().any(|known| *known == *name) {
+                names.push(name.into_owned());
+            }
+        }
+        names
+    }
+
     /// Like [`Config::get`], for the `<section/option>` of tags: a section before a slash is looked into first.
     pub fn get_tag(&self, section: &str, option: &str, given: &Given) -> Result<Value, NoValue> {
         if let Some((place, name)) = split_reference(option) {

@@ -3,6 +3,7 @@
 //! The order is `X.conf`, `X.d/*.conf`, `X.local`, `X.d/*.local`, each with the files it includes; later files win.
 //! Files are read once per [`Loader`]; pending changes can be laid over them without being written.
 
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
@@ -11,6 +12,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::config::{Config, Entry, Given, NoValue, Options, Origin};
+use super::definition::found_value;
 use super::document::Document;
 use super::error::Error;
 use super::glob::{glob, join};
@@ -46,6 +48,41 @@ pub struct Layers {
     pub config: Config,
     /// The files that were read, in order; later ones win. A file included several times is listed each time.
     pub files: Vec<Rc<str>>,
+    /// What its values refer to.
+    references: OnceCell<Vec<String>>,
+    /// Expanded values where nothing is given from outside: most jails share an action.
+    definition: RefCell<Index<String, Option<Value>>>,
+    init: RefCell<Index<String, Option<Value>>>,
+}
+
+impl Layers {
+    /// Whether something given from outside may change the expansion of a value.
+    pub fn is_influenced(&self, given: &Given) -> bool {
+        self.references.get_or_init(|| self.config.references()).iter().any(|name| given.contains(name))
+    }
+
+    /// What an option of `[Definition]`, or a tag there, expands to by itself; `None` where there is nothing of that name.
+    pub fn definition(&self, option: &str) -> Result<Option<Value>, Error> {
+        remembered(&self.definition, option, || self.config.get_tag("Definition", option, &Given::new()))
+    }
+
+    /// What an option of `[Init]` expands to; `None` where there is nothing of that name.
+    pub fn init(&self, option: &str) -> Result<Option<Value>, Error> {
+        remembered(&self.init, option, || self.config.get_lower("Init", option, &Given::new()))
+    }
+}
+
+fn remembered(
+    values: &RefCell<Index<String, Option<Value>>>,
+    option: &str,
+    expand: impl FnOnce() -> Result<Value, NoValue>,
+) -> Result<Option<Value>, Error> {
+    if let Some(known) = values.borrow().get(option) {
+        return Ok(known.clone());
+    }
+    let value = found_value(expand())?;
+    values.borrow_mut().insert(option.to_owned(), value.clone());
+    Ok(value)
 }
 
 /// A single parsed file; `None` when it cannot be opened or decoded, which fail2ban passes over.

@@ -46,13 +46,25 @@ impl Hasher for KeyHash {
 #[derive(Clone, Debug)]
 pub struct Ordered<V> {
     items: Vec<(Rc<str>, V)>,
+    /// What tells most keys apart, in the order of the keys: close together, so that looking through them is fast.
+    marks: Vec<u32>,
     /// Where each key is; empty while there are few.
     index: Index<Rc<str>, usize>,
 }
 
+/// Length, first, middle and last byte of a key.
+fn mark(key: &str) -> u32 {
+    let bytes = key.as_bytes();
+    let length = bytes.len();
+    if length == 0 {
+        return 0;
+    }
+    u32::from_le_bytes([length as u8, bytes[0], bytes[length / 2], bytes[length - 1]])
+}
+
 impl<V> Default for Ordered<V> {
     fn default() -> Self {
-        Ordered { items: Vec::new(), index: Index::default() }
+        Ordered { items: Vec::new(), marks: Vec::new(), index: Index::default() }
     }
 }
 
@@ -60,6 +72,11 @@ impl<V> Ordered<V> {
     /// An empty map.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty map with room for so many keys.
+    pub fn with_capacity(count: usize) -> Self {
+        Ordered { items: Vec::with_capacity(count), marks: Vec::with_capacity(count), index: Index::default() }
     }
 
     /// How many keys there are.
@@ -77,9 +94,15 @@ impl<V> Ordered<V> {
         if self.items.len() > LINEAR {
             return self.index.get(key).copied();
         }
-        // Keys of one map often share length and beginning, seldom also the last byte.
-        let last = key.as_bytes().last();
-        self.items.iter().position(|(own, _)| own.len() == key.len() && own.as_bytes().last() == last && **own == *key)
+        let mark = mark(key);
+        let mut from = 0;
+        while let Some(found) = self.marks[from..].iter().position(|own| *own == mark) {
+            if *self.items[from + found].0 == *key {
+                return Some(from + found);
+            }
+            from += found + 1;
+        }
+        None
     }
 
     /// The value of a key.
@@ -117,6 +140,7 @@ impl<V> Ordered<V> {
             self.items[at].1 = value;
             return;
         }
+        self.marks.push(mark(&key));
         self.items.push((key, value));
         let last = self.items.len() - 1;
         if last > LINEAR {
@@ -148,8 +172,10 @@ impl<V: Clone> Ordered<V> {
 
     /// A copy of this map, extended by `other`.
     pub fn merged(&self, other: &Ordered<V>) -> Ordered<V> {
-        let mut both = Ordered { items: Vec::with_capacity(self.len() + other.len()), index: self.index.clone() };
+        let mut both = Ordered::with_capacity(self.len() + other.len());
+        both.index = self.index.clone();
         both.items.extend_from_slice(&self.items);
+        both.marks.extend_from_slice(&self.marks);
         both.extend(other);
         both
     }

@@ -14,7 +14,12 @@ const MAX_LENGTH: usize = 64 << 10;
 pub fn version(client: &Path) -> Option<String> {
     let client = program::find(client)?.canonicalize().ok()?;
     let prefix = client.parent()?.parent()?;
-    let mut modules: Vec<PathBuf> = vec![prefix.join("lib/python3/dist-packages")];
+    // Debian's place first: looking through the whole directory takes longer than to read the file.
+    let usual = read(&prefix.join("lib/python3/dist-packages/fail2ban/version.py"));
+    if usual.is_some() {
+        return usual;
+    }
+    let mut modules: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir(prefix.join("lib")).into_iter().flatten().flatten() {
         if entry.file_name().as_encoded_bytes().starts_with(b"python") {
             modules.extend(["site-packages", "dist-packages"].map(|name| entry.path().join(name)));

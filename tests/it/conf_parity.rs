@@ -22,8 +22,9 @@ struct Verdict {
     usable: bool,
 }
 
-/// Trees that are read otherwise before 1.0: actions are divided at line ends only, and mistakes in their parameters passed over.
-const NOT_BEFORE_1_0: [&str; 2] = ["skipped-jail", "syntax"];
+/// Trees that are something else before 1.0: actions are divided at line ends only, mistakes in their parameters passed over, and the
+/// configuration directory has no name.
+const NOT_BEFORE_1_0: [&str; 3] = ["interpolation-version", "skipped-jail", "syntax"];
 
 /// The releases to compare with.
 fn releases() -> Vec<(Release, Version)> {
