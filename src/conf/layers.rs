@@ -142,7 +142,11 @@ impl Loader {
         let mut layers = Layers::default();
         for file in self.with_includes(&files, &[])? {
             if let Some(config) = self.parse(&file)? {
-                merge(&mut layers.config, &config);
+                // What others include is kept for them; the rest is wanted only here.
+                if files.iter().any(|own| **own == *file) {
+                    self.parsed.remove(&*file);
+                }
+                merge(&mut layers.config, Rc::unwrap_or_clone(config));
                 layers.files.push(file);
             }
         }
@@ -414,30 +418,28 @@ fn sections(document: &Document, file: &str) -> Config {
 }
 
 /// Lays a file over what came before. What it changes in a section stays reachable as `KNOWN/section`.
-fn merge(all: &mut Config, file: &Config) {
+fn merge(all: &mut Config, file: Config) {
     all.defaults.extend(&file.defaults);
-    for (name, options) in file.sections.iter() {
-        let conditional;
-        let (name, options) = match condition(name) {
+    for (name, options) in file.sections {
+        let (name, options) = match condition(&name) {
             Some((name, condition)) => {
-                let mut renamed = Ordered::new();
-                for (key, entry) in options.iter() {
-                    renamed.insert(format!("{key}{condition}"), entry.clone());
+                let mut renamed = Ordered::with_capacity(options.len());
+                for (key, entry) in options {
+                    renamed.insert(format!("{key}{condition}"), entry);
                 }
-                conditional = renamed;
-                (Rc::from(name), &conditional)
+                (Rc::from(name), renamed)
             }
-            None => (name.clone(), options),
+            None => (name, options),
         };
         let Some(before) = all.sections.get_mut(&name) else {
-            all.sections.insert(name, options.clone());
+            all.sections.insert(name, options);
             continue;
         };
         let mut changed = Options::new();
         for (key, entry) in before.iter().filter(|(key, _)| options.contains(key)) {
             changed.insert(key.clone(), entry.clone());
         }
-        before.extend(options);
+        before.extend(&options);
         let known = format!("KNOWN/{name}");
         match all.sections.get_mut(&known) {
             Some(options) => options.extend(&changed),

@@ -162,6 +162,15 @@ impl<V> Ordered<V> {
     }
 }
 
+impl<V> IntoIterator for Ordered<V> {
+    type Item = (Rc<str>, V);
+    type IntoIter = std::vec::IntoIter<(Rc<str>, V)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.into_iter()
+    }
+}
+
 impl<V: Clone> Ordered<V> {
     /// Sets every key of `other`, in its order.
     pub fn extend(&mut self, other: &Ordered<V>) {
