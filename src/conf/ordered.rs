@@ -46,20 +46,21 @@ impl Hasher for KeyHash {
 #[derive(Clone, Debug)]
 pub struct Ordered<V> {
     items: Vec<(Rc<str>, V)>,
-    /// What tells most keys apart, in the order of the keys: close together, so that looking through them is fast.
-    marks: Vec<u32>,
+    /// A byte of each key that tells most apart, in the order of the keys: all can be looked through at once.
+    marks: Vec<u8>,
     /// Where each key is; empty while there are few.
     index: Index<Rc<str>, usize>,
 }
 
-/// Length, first, middle and last byte of a key.
-fn mark(key: &str) -> u32 {
+/// A byte made of length, first, middle and last byte of a key.
+fn mark(key: &str) -> u8 {
     let bytes = key.as_bytes();
     let length = bytes.len();
     if length == 0 {
         return 0;
     }
-    u32::from_le_bytes([length as u8, bytes[0], bytes[length / 2], bytes[length - 1]])
+    let (first, middle, last) = (bytes[0], bytes[length / 2], bytes[length - 1]);
+    (length as u8).wrapping_mul(31) ^ first.wrapping_mul(7) ^ middle.wrapping_mul(13) ^ last
 }
 
 impl<V> Default for Ordered<V> {
@@ -96,7 +97,7 @@ impl<V> Ordered<V> {
         }
         let mark = mark(key);
         let mut from = 0;
-        while let Some(found) = self.marks[from..].iter().position(|own| *own == mark) {
+        while let Some(found) = memchr::memchr(mark, &self.marks[from..]) {
             if *self.items[from + found].0 == *key {
                 return Some(from + found);
             }
