@@ -15,6 +15,7 @@ mod cli;
 mod config;
 mod crash;
 mod dashboard;
+mod debian;
 mod faults;
 mod filters;
 mod geo;
