@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+/// glibc's is as fast as this one, and returns more of what it no longer needs.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() -> ExitCode {
     match bangui::cli::run(std::env::args_os().skip(1)) {
         Ok(()) => ExitCode::SUCCESS,
