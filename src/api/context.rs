@@ -8,7 +8,7 @@ use crate::apply::RunTime;
 use crate::conf::{StreamOptions, Tree};
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET, DEFAULT_SESSION_MINUTES};
 use crate::fail2ban::{self, Client, commands::Daemon};
-use crate::geo::Geo;
+use crate::geo::{Geo, Place};
 use crate::store::{self, Store, settings::Stored};
 
 use super::Job;
@@ -134,6 +134,11 @@ impl Ctx {
             self.known_database = None;
         }
         Ok(())
+    }
+
+    /// What is known of where an address is.
+    pub fn place_of(&self, ip: &str) -> Place {
+        self.geo.look_up_text(ip)
     }
 
     /// Where fail2ban's database is: as configured, else as the daemon says now or has said while it answers. `None` where it keeps none.

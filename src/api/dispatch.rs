@@ -10,7 +10,7 @@ use tiny_http::Method;
 
 use super::error::ApiError;
 use super::limits::Key;
-use super::{Admitted, Ctx, Handler, Job, Request, decode_parameters};
+use super::{Admitted, Ctx, Handler, Job, Request, Steps, decode_parameters};
 use crate::domain::client::ClientKey;
 use crate::domain::time;
 use crate::routes::{self, Access, BODY_WITHOUT_SESSION, Found, Limit, Route};
@@ -29,6 +29,8 @@ pub enum Outcome {
     Answer(Response),
     /// A child works on it.
     Job(Box<Job>),
+    /// The loop works on it, between other things.
+    Steps(Steps),
 }
 
 /// Judges a request by its head: may it go on, and with how long a body? The facts that are known go with the

@@ -2,11 +2,10 @@
 
 use serde_json::json;
 
-use super::history::GeoDetail;
 use super::{ApiError, Ctx, Request};
 use crate::domain::address::IpOrNet;
 use crate::domain::time::{now, rfc3339};
-use crate::geo::Geo;
+use crate::geo::{Geo, GeoDetail};
 use crate::server::response::Response;
 
 /// Rows that one request looks up again; the rest follows by itself, in steps.

@@ -11,6 +11,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use crate::domain::address::IpOrNet;
 use crate::domain::history::Country;
 
@@ -78,6 +80,26 @@ pub struct Place {
 impl Place {
     fn is_known(&self) -> bool {
         *self != Place::default()
+    }
+}
+
+/// `GeoDetail` of the contract.
+#[derive(Debug, Clone, Serialize)]
+pub struct GeoDetail {
+    country_code: Option<String>,
+    country_name: Option<&'static str>,
+    asn: Option<String>,
+    org: Option<String>,
+}
+
+impl From<Place> for GeoDetail {
+    fn from(place: Place) -> Self {
+        GeoDetail {
+            country_code: place.country.map(String::from),
+            country_name: place.country.and_then(countries::name),
+            asn: place.asn,
+            org: place.org,
+        }
     }
 }
 

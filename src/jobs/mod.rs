@@ -191,7 +191,7 @@ impl Task {
             Task::JailConfigs(task) => task.run(),
             Task::SetAgain(task) => task.run(),
             Task::SetValues(task) => task.run(),
-            Task::AskHistory(task) => task.run(),
+            Task::AskHistory(task) => task.run(out),
             Task::Restart(task) => task.run(),
             Task::StopJail(task) => task.run(),
             Task::EditDefinition(task) => task.run(),

@@ -4,6 +4,7 @@
 //! (router flash cannot always map one).
 
 pub mod archive;
+mod archive_counts;
 mod archive_read;
 pub mod blocklists;
 mod counters;
@@ -26,7 +27,8 @@ pub use sessions::{Session, TokenHash};
 
 const SCHEMA: &str = include_str!("../../schema.sql");
 /// What brings an old database to `SCHEMA`: the step at index N makes version N + 2 of version N + 1.
-const MIGRATIONS: &[&str] = &[include_str!("archive.sql"), include_str!("blocklists.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("archive.sql"), include_str!("blocklists.sql"), include_str!("archive_counts.sql")];
 /// The version of `SCHEMA`, kept in `PRAGMA user_version`.
 const VERSION: i64 = 1 + MIGRATIONS.len() as i64;
 /// Marks the file as ours, in `PRAGMA application_id`: the letters BGUI.
@@ -259,12 +261,22 @@ pub(crate) mod tests {
         assert_eq!(loose, 0);
     }
 
+    /// A database as version 3 left it.
+    pub(crate) fn made_by_version_3(path: &Path) -> Connection {
+        let connection = Connection::open(path).unwrap();
+        // The schema of version 1 stands in front of the first comment of the migration.
+        let first = SCHEMA.find(MIGRATIONS[0].lines().next().unwrap()).unwrap();
+        connection.execute_batch(&[&SCHEMA[..first], MIGRATIONS[0], MIGRATIONS[1]].concat()).unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        connection.pragma_update(None, "user_version", 3).unwrap();
+        connection
+    }
+
     #[test]
     fn a_database_made_by_the_old_schema_and_migrated_equals_a_new_one() {
         let directory = tempfile::tempdir().unwrap();
         let old = directory.path().join("old.db");
         let connection = Connection::open(&old).unwrap();
-        // The schema of version 1 stands in front of the first comment of the migration.
         let first = SCHEMA.find(MIGRATIONS[0].lines().next().unwrap()).unwrap();
         connection.execute_batch(&SCHEMA[..first]).unwrap();
         connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
