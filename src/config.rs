@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::address::IpOrNet;
 use crate::domain::history::Keeping;
+use crate::jobs::places;
 use crate::server::listen::Address;
 
 /// Every setting of the program.
@@ -64,6 +65,10 @@ pub struct Config {
     pub archive: Keeping,
     /// Where `bangui geo update` fetches its file.
     pub geoip_update_url: String,
+    /// The server outside that is asked where addresses are, if any is.
+    pub geoip_online: Option<String>,
+    /// Days after which a country database is fetched again; 0 = never by itself.
+    pub geoip_update_days: u32,
     /// How long imported addresses are banned, in seconds.
     pub blocklist_ban_seconds: u32,
 }
@@ -285,10 +290,29 @@ pub const SETTINGS: &[Setting] = &[
         |config, text| number(text, 0, 1 << 20).map(|found| config.archive.mib = found),
     ),
     unlisted("BANGUI_GEOIP_UPDATE_URL", "URL", "where bangui geo update fetches its file", |config, text| {
-        let is_web = text.starts_with("https://") || text.starts_with("http://");
         config.geoip_update_url = text.to_owned();
-        is_web.then_some(()).ok_or_else(|| "expected a URL that begins with https:// or http://".to_owned())
+        is_web(text).then_some(()).ok_or_else(|| "expected a URL that begins with https:// or http://".to_owned())
     }),
+    unlisted(
+        "BANGUI_GEOIP_UPDATE_DAYS",
+        "DAYS",
+        "the server fetches that file again after so many days; 0 is never (0)",
+        |config, text| number(text, 0, 365).map(|found| config.geoip_update_days = found),
+    ),
+    unlisted(
+        "BANGUI_GEOIP_ONLINE",
+        "0|1|URL",
+        "1 asks ip-api.com, or a URL that speaks like it, where banned addresses are that no file knows (0)",
+        |config, text| {
+            config.geoip_online = match text {
+                "1" => Some(places::DEFAULT_URL.to_owned()),
+                url if is_web(url) => Some(url.to_owned()),
+                "0" => None,
+                _ => return Err("expected 0, 1 or a URL that begins with https:// or http://".to_owned()),
+            };
+            Ok(())
+        },
+    ),
     unlisted(
         "BANGUI_BLOCKLIST_BAN_SECONDS",
         "SECONDS",
@@ -296,6 +320,10 @@ pub const SETTINGS: &[Setting] = &[
         |config, text| number(text, 600, 31_536_000).map(|found| config.blocklist_ban_seconds = found),
     ),
 ];
+
+fn is_web(text: &str) -> bool {
+    text.starts_with("https://") || text.starts_with("http://")
+}
 
 /// A country database anybody may use, made of the registries' own records (PDDL), 8 MB.
 pub const DEFAULT_GEOIP_URL: &str =
@@ -345,6 +373,8 @@ impl Config {
             allow_private_fetch: false,
             archive: Keeping::default(),
             geoip_update_url: DEFAULT_GEOIP_URL.to_owned(),
+            geoip_online: None,
+            geoip_update_days: 0,
             blocklist_ban_seconds: 86_400,
         }
     }

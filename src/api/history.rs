@@ -116,7 +116,7 @@ pub fn ask(
 /// A question to fail2ban's database, for a child.
 pub fn ask_fail2ban(ctx: &mut Ctx, filter: Filter, question: Question) -> Result<history::Ask, ApiError> {
     let database = ctx.fail2ban_database()?.ok_or(DatabaseError::NotKept)?;
-    Ok(history::Ask { database, geo: ctx.geo.paths(), filter, question, country: None })
+    Ok(history::Ask { database, geo: ctx.geo_source()?, filter, question, country: None })
 }
 
 /// A page of a list.

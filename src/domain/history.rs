@@ -236,6 +236,17 @@ impl From<Country> for String {
     }
 }
 
+/// What is known of where an address is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The country.
+    pub country: Option<Country>,
+    /// The network, like `AS3320`.
+    pub asn: Option<String>,
+    /// Who runs the network.
+    pub org: Option<String>,
+}
+
 /// Lines that are told of a ban, and bytes of each.
 const MAX_LINES: usize = 10;
 const MAX_LINE: usize = 400;

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use maxminddb::{LookupResult, Mmap, PathElement, Reader};
 
-use super::{GeoError, Place};
-use crate::domain::history::Country;
+use super::GeoError;
+use crate::domain::history::{Country, Place};
 
 /// The largest file that is mapped, in bytes. City databases of the world are below 150 MB.
 pub const MAX_BYTES: u64 = 512 << 20;
@@ -67,6 +67,10 @@ impl GeoFile {
         }
         let file = File::open(path).map_err(unreadable)?;
         let metadata = file.metadata().map_err(unreadable)?;
+        if metadata.mode() & 0o002 != 0 {
+            // Who may cut it while it is mapped may end this process.
+            return Err(GeoError::Unreadable(path.to_owned(), "anybody may write to it".to_owned()));
+        }
         if metadata.len() > MAX_BYTES {
             return Err(GeoError::TooLarge(path.to_owned()));
         }
@@ -144,13 +148,17 @@ fn record(found: &LookupResult<'_, Mmap>) -> Place {
     let org = [&[key("autonomous_system_organization")][..], &[key("as_name")], &[key("org")], &[key("name")]]
         .into_iter()
         .find_map(text)
-        .filter(|org| !org.is_empty() && org.len() <= MAX_ORG)
-        .map(str::to_owned);
+        .and_then(short_org);
     Place { country, asn, org }
 }
 
+/// The name of an operator, unless it is longer than any is.
+pub fn short_org(text: &str) -> Option<String> {
+    (!text.is_empty() && text.len() <= MAX_ORG).then(|| text.to_owned())
+}
+
 /// `AS123` or `123` as `AS123`.
-fn asn_text(text: &str) -> Option<String> {
+pub fn asn_text(text: &str) -> Option<String> {
     let digits = text.strip_prefix("AS").unwrap_or(text);
     digits.parse::<u32>().ok().map(|number| format!("AS{number}"))
 }

@@ -16,7 +16,7 @@ use crate::domain::history::{
 };
 use crate::domain::time::rfc3339;
 use crate::fail2ban::database::{Ban, Database, DatabaseError};
-use crate::geo::{Geo, GeoDetail, countries};
+use crate::geo::{Geo, GeoDetail, GeoSource, countries};
 
 /// How long a page may wait for the daemon's own writing.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -30,8 +30,8 @@ const PART: usize = 200;
 pub struct Ask {
     /// The database.
     pub database: PathBuf,
-    /// Files that know countries.
-    pub geo: Vec<PathBuf>,
+    /// What knows countries.
+    pub geo: GeoSource,
     /// Which bans.
     pub filter: Filter,
     /// What of them.

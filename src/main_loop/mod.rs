@@ -5,6 +5,7 @@ mod archive;
 mod background;
 pub mod control;
 mod daemon;
+mod geography;
 mod mend;
 mod parked;
 mod probe;
@@ -371,7 +372,7 @@ impl MainLoop {
         }
         let ctx = &mut self.ctx;
         let result = match (outcome, pending.then) {
-            (Ok(value), Some(finish)) => dispatch::guarded(|| finish(ctx, value)),
+            (Ok(value), Some(finish)) => dispatch::go_on(ctx, |ctx| finish(ctx, value)),
             (Ok(_), None) => Ok(Response::json_bytes(200, b"".as_slice())),
             (Err(failure), _) => Err(failure.into()),
         };

@@ -52,8 +52,7 @@ impl MainLoop {
     }
 
     fn step(&mut self, mut one: Stepping) {
-        let (ctx, steps) = (&mut self.ctx, &mut one.steps);
-        let result = match dispatch::guarded(|| steps(ctx)) {
+        let result = match dispatch::go_on(&mut self.ctx, |ctx| (one.steps)(ctx)) {
             Ok(Step::More) if Instant::now() < one.until => return self.stepping.push_back(one),
             Ok(Step::More) => Err(ApiError::busy("It took too long and was given up; narrow the search.")),
             Ok(Step::Part(bytes)) => return self.send_part(one, &bytes),

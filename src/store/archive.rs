@@ -190,7 +190,10 @@ fn remove_oldest(
 impl Store {
     /// Does `work` in a transaction, and commits it where that says so: what changes nothing is no write to flash. The transaction may
     /// be lost with the power, though not broken by it: what it stores is still in fail2ban's database, and a sync is spared.
-    fn lightly<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<(T, bool)>) -> Result<T, Error> {
+    pub(super) fn lightly<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<(T, bool)>,
+    ) -> Result<T, Error> {
         self.connection.pragma_update(None, "synchronous", "NORMAL")?;
         let run = || {
             let transaction = self.connection.transaction()?;

@@ -3,6 +3,7 @@
 
 mod harness;
 mod operations;
+mod places;
 
 mod actions;
 mod apply;

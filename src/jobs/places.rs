@@ -1,0 +1,104 @@
+//! Asks ip-api.com, or a server that speaks like it, where addresses are, in a child. It is a stranger who learns who was banned here, so
+//! nobody is asked unless the settings say so; its answers are checked like any input.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::domain::history::{Country, Place};
+use crate::fetch::{self, FetchError, Reply, Rules};
+use crate::geo::file::{asn_text, short_org};
+use crate::machine;
+
+/// Where ip-api.com answers. There is no HTTPS without an account.
+pub const DEFAULT_URL: &str = "http://ip-api.com/batch";
+/// What is asked about each address.
+const FIELDS: &str = "fields=status,countryCode,as,org,isp,query";
+/// The longest answer, in bytes: a hundred addresses of a few hundred bytes each.
+const BYTES: u64 = 256 * 1024;
+/// How long all of it may take.
+const TIME: Duration = Duration::from_secs(15);
+/// How long a server that is asked too often is left alone when it does not say, in seconds.
+const REST: u64 = 60;
+
+/// Ask about some addresses.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AskPlaces {
+    /// The server.
+    pub url: String,
+    /// It may be one that is not public.
+    pub allow_private: bool,
+    /// At most a hundred.
+    pub addresses: Vec<String>,
+}
+
+/// What came of it.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// What was said of each address, in their order; empty where the server did not answer properly.
+    pub places: Vec<Option<Place>>,
+    /// Seconds for which the server wishes not to be asked.
+    pub rest: u64,
+    /// Why it did not answer properly; none where it did, or has merely been asked too often.
+    pub trouble: Option<String>,
+}
+
+/// What is said of one address.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Entry {
+    status: String,
+    #[serde(rename = "countryCode")]
+    country_code: String,
+    #[serde(rename = "as")]
+    network: String,
+    org: String,
+    isp: String,
+    query: String,
+}
+
+impl AskPlaces {
+    /// A `Told`: that the server cannot be reached is one, too.
+    pub fn run(self) -> Value {
+        let told = self.ask().unwrap_or_else(|error| Told { trouble: Some(error.to_string()), ..Told::default() });
+        json!(told)
+    }
+
+    fn ask(&self) -> Result<Told, FetchError> {
+        let mark = if self.url.contains('?') { '&' } else { '?' };
+        let rules =
+            Rules { allow_private: self.allow_private, own: machine::own_addresses(), bytes: BYTES, time: TIME };
+        let body = json!(self.addresses).to_string();
+        let reply = fetch::post(&format!("{}{mark}{FIELDS}", self.url), body.as_bytes(), &rules)?;
+        Ok(read(&reply, &self.addresses))
+    }
+}
+
+fn read(reply: &Reply, addresses: &[String]) -> Told {
+    let window = reply.number("x-ttl");
+    match reply.status {
+        200 => {}
+        429 => return Told { rest: window.unwrap_or(REST), ..Told::default() },
+        status => {
+            let trouble = Some(FetchError::Status { status, retry_after: None }.to_string());
+            return Told { trouble, ..Told::default() };
+        }
+    }
+    let rest = if reply.number("x-rl") == Some(0) { window.unwrap_or(REST) } else { 0 };
+    match serde_json::from_slice::<Vec<Entry>>(&reply.body) {
+        Ok(entries) if entries.len() == addresses.len() => {
+            let places = entries.into_iter().zip(addresses).map(|(entry, asked)| place(entry, asked)).collect();
+            Told { places, rest, trouble: None }
+        }
+        _ => Told { rest, trouble: Some("it answers something else than places".to_owned()), ..Told::default() },
+    }
+}
+
+/// Where an address is; `None` where the server does not know, or speaks of another one.
+fn place(entry: Entry, asked: &str) -> Option<Place> {
+    let country: Country = entry.country_code.parse().ok()?;
+    let asn = entry.network.split(' ').next().and_then(asn_text);
+    let org = [&entry.org, &entry.isp].into_iter().find_map(|text| short_org(text));
+    (entry.status == "success" && entry.query == asked).then_some(Place { country: Some(country), asn, org })
+}
