@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use serde_json::Value;
 
+use crate::harness::client::Client;
 use crate::harness::real_daemon::RealDaemon;
 use crate::harness::server::Launch;
 use crate::harness::wait_until;
 use crate::history::{keeper, made_database, wait_for_archive};
 
 /// Fills a database of fail2ban's with so many bans over the last 20 days.
-fn fill(path: &Path, number: u32) -> Connection {
+pub fn fill(path: &Path, number: u32) -> Connection {
     let connection = made_database(path, &[]);
     let now = jiff::Timestamp::now().as_second();
     let sql = format!(
@@ -27,6 +28,27 @@ fn fill(path: &Path, number: u32) -> Connection {
 
 fn total(answer: &Value) -> u64 {
     answer["total"].as_u64().unwrap()
+}
+
+/// All four dashboards of a source say the same of each range, as do the counts of each. Gives the bans of the last 30 days.
+#[track_caller]
+pub fn assert_all_agree(admin: &Client, source: &str) -> u64 {
+    let mut month = 0;
+    for range in ["24h", "7d", "30d", "365d"] {
+        let ask = |path: &str| {
+            admin.get(&format!("/api/v1/dashboard/bans{path}?range={range}&source={source}")).expect(200).json()
+        };
+        let sum = |list: &Value| list.as_array().unwrap().iter().map(|one| one["count"].as_u64().unwrap()).sum::<u64>();
+        let by_jail = ask("/by-jail");
+        let by_country = ask("/by-country");
+        let listed = ask("")["pagination"]["total"].as_u64().unwrap();
+        let totals = [total(&by_jail), sum(&by_jail["jails"]), sum(&ask("/trend")["buckets"]), total(&by_country)];
+        assert_eq!(totals, [listed; 4], "{range}");
+        if range == "30d" {
+            month = listed;
+        }
+    }
+    month
 }
 
 #[test]
@@ -53,6 +75,7 @@ fn killed_in_the_middle_of_copying_nothing_is_missing_and_nothing_twice() {
     let counts: Vec<u64> =
         by_jail["jails"].as_array().unwrap().iter().map(|jail| jail["count"].as_u64().unwrap()).collect();
     assert_eq!(counts, [1200; 5]);
+    assert_eq!(assert_all_agree(&admin, "archive"), 6000);
     server.kill();
     let store = Connection::open(server.database()).unwrap();
     let distinct = "SELECT count(*) FROM (SELECT DISTINCT jail, ip, banned_at FROM archive)";

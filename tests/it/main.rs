@@ -29,6 +29,7 @@ mod r#loop;
 mod regex;
 mod server;
 mod setup;
+mod storage;
 mod strangers;
 mod tidy;
 
