@@ -27,15 +27,12 @@ pub(super) struct Stepping {
 }
 
 impl MainLoop {
-    /// Does the first step, which often is the last one, too.
+    /// Does the first step, which often is the last one, too. Only what needs another one needs a place.
     pub(super) fn begin_steps(&mut self, slot: Slot, request: Request, steps: Steps) {
         let (method, admitted) = (request.head.method, request.admitted);
-        if self.stepping.len() >= MAX_STEPPING {
-            let busy = ApiError::busy("Too many long questions are being answered; try again shortly.");
-            return self.connections.respond(slot, dispatch::finish(&method, &admitted, Err(busy)));
-        }
         let until = Instant::now() + PATIENCE;
-        self.step(Stepping { slot, method, admitted, steps, streaming: false, until });
+        let has_place = self.stepping.len() < MAX_STEPPING;
+        self.step(Stepping { slot, method, admitted, steps, streaming: false, until }, has_place);
     }
 
     /// The place of the first that can go on: a client that takes nothing of its answer is waited for.
@@ -47,12 +44,15 @@ impl MainLoop {
     /// Does one step.
     pub(super) fn serve_steps(&mut self) {
         if let Some(one) = self.next_step().and_then(|place| self.stepping.remove(place)) {
-            self.step(one);
+            self.step(one, true);
         }
     }
 
-    fn step(&mut self, mut one: Stepping) {
+    fn step(&mut self, mut one: Stepping, may_go_on: bool) {
         let result = match dispatch::go_on(&mut self.ctx, |ctx| (one.steps)(ctx)) {
+            Ok(Step::More | Step::Part(_)) if !may_go_on => {
+                Err(ApiError::busy("Too many long questions are being answered; try again shortly."))
+            }
             Ok(Step::More) if Instant::now() < one.until => return self.stepping.push_back(one),
             Ok(Step::More) => Err(ApiError::busy("It took too long and was given up; narrow the search.")),
             Ok(Step::Part(bytes)) => return self.send_part(one, &bytes),
