@@ -69,7 +69,8 @@ CREATE TABLE archive (
 CREATE UNIQUE INDEX archive_by_ip ON archive (ip, banned_at, jail);
 CREATE INDEX archive_by_time ON archive (banned_at);
 CREATE INDEX archive_by_jail ON archive (jail, banned_at);
-CREATE INDEX archive_by_country ON archive (country, banned_at);
+-- Those whose country is to be found.
+CREATE INDEX archive_unknown ON archive (banned_at, id, country) WHERE country = 0;
 -- The machine's own bans by time: few beside those of imported lists.
 CREATE INDEX archive_own_by_time ON archive (banned_at, id, jail) WHERE jail <> 0;
 

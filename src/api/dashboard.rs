@@ -8,7 +8,7 @@ use serde_json::json;
 use super::dispatch::Outcome;
 use super::history::{self, ListBody};
 use super::{ApiError, Ctx, Job, Request, Step};
-use crate::domain::history::{Country, Cursor, Filter, PastBan, Question, Range, Slice, Source};
+use crate::domain::history::{Country, Cursor, Filter, Origin, PastBan, Question, Range, Slice, Source, Window};
 use crate::domain::time::{now, rfc3339};
 use crate::jobs::Task;
 use crate::jobs::history::{BanItem, push_item, push_map};
@@ -32,8 +32,6 @@ pub fn status(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
 
 /// Bans beside the map where no country is asked for.
 const MAP_BANS: u32 = 200;
-/// Bans of one country that are looked at in one step: about two milliseconds on a PC.
-const COUNTRY_BANS: u32 = 200;
 
 /// What the four have in common: source, range and origin.
 fn asked(request: &Request) -> Result<(Source, Range, Filter), ApiError> {
@@ -59,10 +57,13 @@ pub fn bans(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
 
 /// `GET /api/v1/dashboard/bans/by-country`: the newest bans beside the map, or every ban of one country.
 pub fn by_country(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
-    let (source, _, filter) = asked(request)?;
+    let (source, range, filter) = asked(request)?;
     let slice = Slice { after: None, skip: 0, limit: MAP_BANS };
     match (history::optional(request.query(), "country_code")?, source) {
-        (Some(country), Source::Archive) => Ok(Outcome::Steps(Box::new(of_country(country, filter)))),
+        (Some(country), Source::Archive) => {
+            let window = filter.window.unwrap_or_else(|| range.window(now()));
+            Ok(Outcome::Steps(Box::new(of_country(country, window, filter.origin))))
+        }
         (Some(country), Source::Fail2ban) => {
             let mut ask = history::ask_fail2ban(ctx, filter, Question::ByCountry(slice))?;
             ask.country = Some(country);
@@ -84,16 +85,20 @@ pub fn by_country(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError>
 }
 
 /// Every ban of a country in the archive, a few at a time.
-fn of_country(country: Country, filter: Filter) -> impl FnMut(&mut Ctx) -> Result<Step, ApiError> {
+fn of_country(
+    country: Country,
+    window: Window,
+    origin: Option<Origin>,
+) -> impl FnMut(&mut Ctx) -> Result<Step, ApiError> {
     let mut after: Option<Cursor> = None;
     let (mut is_begun, mut is_first) = (false, true);
     move |ctx| {
         let mut body = Vec::new();
-        if let (false, Some(window)) = (is_begun, filter.window) {
-            let (counts, total) = ctx.store.archive_by_country(window, filter.origin)?;
+        if !is_begun {
+            let (counts, total) = ctx.store.archive_by_country(window, origin)?;
             push_map(&mut body, &counts, total);
         }
-        let (bans, next) = ctx.store.bans_of_country(country, &filter, after, COUNTRY_BANS)?;
+        let (bans, next) = ctx.store.bans_of_country(country, window, origin, after)?;
         for ban in bans {
             push_item(&mut body, std::mem::take(&mut is_first), &item(ctx, ban));
         }

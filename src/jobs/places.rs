@@ -102,3 +102,29 @@ fn place(entry: Entry, asked: &str) -> Option<Place> {
     let org = [&entry.org, &entry.isp].into_iter().find_map(|text| short_org(text));
     (entry.status == "success" && entry.query == asked).then_some(Place { country: Some(country), asn, org })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_an_address_is_checked() {
+        let said = |text: &str| place(serde_json::from_str(text).unwrap(), "5.6.7.8");
+        let whole = r#"{"status":"success","countryCode":"DE","as":"AS3320 Deutsche Telekom AG","org":"","isp":"Telekom","query":"5.6.7.8"}"#;
+        let germany = Place { country: "DE".parse().ok(), asn: Some("AS3320".into()), org: Some("Telekom".into()) };
+        assert_eq!(said(whole), Some(germany.clone()));
+        let long = whole.replace("Telekom\",", &format!("{}\",", "x".repeat(300)));
+        assert_eq!(said(&long), Some(Place { org: None, ..germany.clone() }));
+        assert_eq!(said(&whole.replace("AS3320", "a network")), Some(Place { asn: None, ..germany }));
+        for other in [
+            whole.replace("success", "fail"),
+            whole.replace("DE", "de"),
+            whole.replace("DE", ""),
+            whole.replace("5.6.7.8", "5.6.7.9"),
+            r#"{"status":"fail","message":"private range"}"#.to_owned(),
+            "{}".to_owned(),
+        ] {
+            assert_eq!(said(&other), None, "{other}");
+        }
+    }
+}

@@ -131,25 +131,25 @@ impl Archivist {
                 Err(Problem::Theirs(DatabaseError::Locked)) => AGAIN,
                 Err(_) => period.min(AFTER_TROUBLE),
             };
-        self.note_theirs(ctx, step.as_ref().err(), now);
+        ctx.their_database = self.theirs(ctx.their_database, step.as_ref().err(), now);
         match step {
             Ok(_) => self.complaint.clear(),
             Err(problem) => self.complain(ctx, problem),
         }
     }
 
-    /// Notes how their database is. It is locked for moments all the time; what lasts is trouble.
-    fn note_theirs(&mut self, ctx: &mut Ctx, problem: Option<&Problem>, now: Instant) {
+    /// How their database is now. It is locked for moments all the time; what lasts is trouble.
+    fn theirs(&mut self, before: TheirDatabase, problem: Option<&Problem>, now: Instant) -> TheirDatabase {
         let is_locked = matches!(problem, Some(Problem::Theirs(DatabaseError::Locked)));
         let since = self.locked_since.filter(|_| is_locked).unwrap_or(now);
         self.locked_since = is_locked.then_some(since);
-        ctx.their_database = match problem {
+        match problem {
             None => TheirDatabase::Ok,
             Some(Problem::Theirs(DatabaseError::NotKept)) => TheirDatabase::None,
-            Some(Problem::Theirs(_)) if is_locked && now - since < LOCKED => ctx.their_database,
+            Some(Problem::Theirs(_)) if is_locked && now - since < LOCKED => before,
             Some(Problem::Theirs(_)) => TheirDatabase::Error,
-            Some(Problem::Ours(_)) => ctx.their_database,
-        };
+            Some(Problem::Ours(_)) => before,
+        }
     }
 
     /// Copies a page. True where there is more. Where to begin is found anew each time, for the daemon may have deleted rows.
@@ -259,4 +259,25 @@ fn resolve_some(ctx: &mut Ctx, from: (i64, i64)) -> Result<(), store::Error> {
         ctx.store.set_archive_resolved_with(&ctx.geo.fingerprint())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_stays_locked_is_trouble_and_a_moment_is_not() {
+        let start = Instant::now();
+        let mut archivist = Archivist::new(start);
+        let locked = Problem::Theirs(DatabaseError::Locked);
+        let mut at =
+            |seconds, problem| archivist.theirs(TheirDatabase::Ok, problem, start + Duration::from_secs(seconds));
+        assert_eq!(at(0, Some(&locked)), TheirDatabase::Ok);
+        assert_eq!(at(59, Some(&locked)), TheirDatabase::Ok);
+        assert_eq!(at(60, Some(&locked)), TheirDatabase::Error);
+        assert_eq!(at(61, None), TheirDatabase::Ok);
+        assert_eq!(at(62, Some(&locked)), TheirDatabase::Ok, "it begins anew");
+        assert_eq!(at(63, Some(&Problem::Theirs(DatabaseError::NotKept))), TheirDatabase::None);
+        assert_eq!(at(64, Some(&Problem::Theirs(DatabaseError::Absent("x".into())))), TheirDatabase::Error);
+    }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::api::{ApiError, Ctx, Job, geo};
+use crate::domain::history::Cursor;
 use crate::domain::time;
 use crate::geo::Geo;
 use crate::jobs::Task;
@@ -40,7 +41,7 @@ pub struct Geographer {
     update_at: Instant,
     look_through_at: Instant,
     /// Where looking through the archive goes on, from the newest ban back.
-    looks_from: Option<(i64, i64)>,
+    looks_from: Option<Cursor>,
 }
 
 /// What is remembered of fetching a country database.
@@ -100,7 +101,7 @@ impl Geographer {
             return Ok(false);
         }
         if self.looks_from.is_none() && ctx.asking.take_look_again() {
-            self.looks_from = Some((i64::MAX, i64::MAX));
+            self.looks_from = Some(Cursor { time: i64::MAX, id: i64::MAX });
         }
         let Some(from) = self.looks_from.filter(|_| !ctx.asking.has_batch()) else { return Ok(false) };
         let (addresses, next) = ctx.store.without_country(from, LOOKED_THROUGH)?;

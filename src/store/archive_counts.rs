@@ -192,6 +192,33 @@ impl Store {
         Ok((known.collect(), total))
     }
 
+    /// The newest day with bans of a country that has begun by `newest` and has not ended by `oldest`, both Unix seconds.
+    pub(super) fn newest_day_with(
+        &self,
+        country: Country,
+        origin: Option<Origin>,
+        oldest: i64,
+        newest: i64,
+    ) -> Result<Option<Window>, Error> {
+        let keys = [false, true]
+            .into_iter()
+            .filter(|is_blocklist| is_of(origin, *is_blocklist))
+            .map(|is_blocklist| country_key(country.number(), is_blocklist));
+        let keys: Vec<u64> = keys.collect();
+        let sql = "SELECT start, countries FROM archive_counts WHERE span = ?1 AND start > ?2 AND start <= ?3 ORDER BY start DESC";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([DAY, oldest - DAY, newest])?;
+        while let Some(row) = rows.next()? {
+            let mut numbers = Numbers::new();
+            unpack(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?, &mut numbers);
+            if keys.iter().any(|key| numbers.contains_key(key)) {
+                let start = row.get(0)?;
+                return Ok(Some(Window { start, end: start + DAY, bucket: DAY }));
+            }
+        }
+        Ok(None)
+    }
+
     /// Bans of a range by bucket; buckets without one are left out.
     pub fn archive_trend(&self, window: Window, origin: Option<Origin>) -> Result<Vec<(i64, u64)>, Error> {
         let mut buckets = Vec::new();

@@ -7,6 +7,9 @@ UPDATE archive_by_jail_counts SET jail = 0 WHERE jail = (SELECT id FROM archive_
 DELETE FROM archive_jails WHERE name = 'archive_counts.sql';
 DROP INDEX archive_by_time;
 CREATE INDEX archive_by_time ON archive (banned_at);
+-- Those whose country is to be found. An index of all by country would cost each ban a page to write.
+DROP INDEX archive_by_country;
+CREATE INDEX archive_unknown ON archive (banned_at, id, country) WHERE country = 0;
 -- The machine's own bans by time: few beside those of imported lists.
 CREATE INDEX archive_own_by_time ON archive (banned_at, id, jail) WHERE jail <> 0;
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::domain::history::{BLOCKLIST_JAIL, Filter, Listing, Origin, Question, Range, Slice};
+use crate::domain::history::{BLOCKLIST_JAIL, Cursor, Filter, Listing, Origin, Place, Question, Range, Slice};
 use crate::store::tests::temporary;
 
 /// 2026-11-22T04:05:08Z, a Sunday.
@@ -226,7 +226,8 @@ fn a_page_far_down_is_what_walking_there_finds() {
         // Of one second, the one stored last is the newest; a stable sort keeps that order.
         expected.reverse();
         expected.sort_by_key(|(.., at)| std::cmp::Reverse(*at));
-        for skip in [0, 1, 1000, 3595, 3596, 3597, 3999, 4000, 4001, 4096, 4097, 8100, 8193, 9400, 9499, 9500, 1 << 40]
+        for skip in
+            [0, 1, 1000, 3595, 3596, 3597, 1999, 2000, 2001, 4001, 4096, 4097, 8100, 8193, 9400, 9499, 9500, 1 << 40]
         {
             let found = list(&store, &filter, Slice { after: None, skip, limit: 500 });
             assert_eq!(found.total, expected.len() as u64, "{filter:?}");
@@ -250,23 +251,86 @@ fn every_ban_of_a_country_is_found() {
     let bans: Vec<_> = made.iter().map(|(jail, ip, at, country)| new(jail, ip, *at, country)).collect();
     store_some(&mut store, &bans);
     let germany = "DE".parse().unwrap();
-    for origin in [None, Some(Origin::Blocklist), Some(Origin::Selfblock)] {
-        let filter = Filter { window: Some(Range::Month.window(NOW)), origin, ..Filter::default() };
-        let (counts, _) = store.archive_by_country(filter.window.unwrap(), origin).unwrap();
+    for (range, origin) in [
+        (Range::Month, None),
+        (Range::Month, Some(Origin::Blocklist)),
+        (Range::Week, Some(Origin::Selfblock)),
+        (Range::Year, None),
+        (Range::Day, None),
+    ] {
+        let window = range.window(NOW);
+        let (counts, _) = store.archive_by_country(window, origin).unwrap();
         let (_, expected) = counts.into_iter().find(|(country, _)| *country == germany).unwrap();
-        let (mut found, mut after) = (Vec::new(), None);
+        let (mut found, mut after, mut steps) = (Vec::new(), None, 0);
         loop {
-            let (some, next) = store.bans_of_country(germany, &filter, after, 7).unwrap();
+            let (some, next) = store.bans_of_country(germany, window, origin, after).unwrap();
             found.extend(some);
             after = next;
+            steps += 1;
             if after.is_none() {
                 break;
             }
         }
+        assert!(steps < 100, "days without a ban are passed over: {steps} steps");
         assert_eq!(found.len() as u64, expected);
         assert!(found.iter().all(|ban| ban.country == Some(germany)));
         assert!(found.windows(2).all(|two| (two[0].banned_at, two[0].id) > (two[1].banned_at, two[1].id)));
     }
+}
+
+/// Everything that was learned, stored.
+fn learn(store: &mut Store, places: &[(String, Place)], now: i64) -> usize {
+    let (mut left, mut steps) = (places.to_vec(), 0);
+    while !left.is_empty() {
+        let done = store.learn_places(&left, 50, now).unwrap();
+        left.retain(|(ip, _)| !done.contains(ip));
+        steps += 1;
+        assert!(steps < 1000, "it comes to an end");
+    }
+    steps
+}
+
+#[test]
+fn what_is_learned_of_an_address_reaches_all_of_its_bans() {
+    let (_directory, mut store) = temporary();
+    let bans: Vec<_> =
+        (0..300).map(|at| new(["sshd", BLOCKLIST_JAIL][at as usize % 2], "5.6.7.8", NOW - at * 3000, "")).collect();
+    store_some(&mut store, &bans);
+    store_some(&mut store, &[new("lab", "5.6.7.9", NOW, ""), new("lab", "5.6.7.7", NOW, "FR")]);
+    let place = |code: &str| Place { country: code.parse().ok(), asn: Some("AS1".to_owned()), org: None };
+    let places =
+        [("5.6.7.8", "DE"), ("5.6.7.7", "DE"), ("9.9.9.9", "CH")].map(|(ip, code)| (ip.to_owned(), place(code)));
+    assert!(learn(&mut store, &places, NOW) >= 6, "fifty rows at a time");
+    assert_true(&store);
+    assert_eq!(store.archive_unresolved().unwrap(), 1);
+    let (counts, _) = store.archive_by_country(Range::Month.window(NOW), None).unwrap();
+    let counts: Vec<(String, u64)> = counts.into_iter().map(|(country, count)| (country.into(), count)).collect();
+    assert_eq!(counts, [("DE".to_owned(), 300), ("FR".to_owned(), 1)], "what a row has known it keeps");
+    assert_eq!(store.place("5.6.7.8", NOW).unwrap(), Some(place("DE")));
+    assert_eq!(
+        store.without_country(Cursor { time: i64::MAX, id: i64::MAX }, 10).unwrap(),
+        (vec!["5.6.7.9".to_owned()], None)
+    );
+}
+
+#[test]
+fn what_was_learned_is_kept_for_ninety_days_and_not_without_end() {
+    let (_directory, mut store) = temporary();
+    let place = Place { country: "DE".parse().ok(), ..Place::default() };
+    let many: Vec<(String, Place)> =
+        (0..10_300).map(|number| (format!("5.6.{}.{}", number / 256, number % 256), place.clone())).collect();
+    learn(&mut store, &many[..300], NOW - 100);
+    learn(&mut store, &many[300..], NOW);
+    assert_eq!(store.places().unwrap(), 10_000);
+    assert_eq!(store.place("5.6.0.0", NOW).unwrap(), None, "the oldest made room");
+    let end = NOW + 90 * DAY;
+    assert!(store.place("5.6.40.0", end - 1).unwrap().is_some() && store.place("5.6.40.0", end).unwrap().is_none());
+    assert_eq!(store.countries_of_places(end - 1).unwrap().len(), 10_000);
+    assert_eq!(store.countries_of_places(end).unwrap().len(), 0);
+    store.expire_places(end - 1).unwrap();
+    assert_eq!(store.places().unwrap(), 10_000);
+    store.expire_places(end).unwrap();
+    assert_eq!(store.places().unwrap(), 10_000 - 256, "some at a time");
 }
 
 #[test]
@@ -283,10 +347,7 @@ fn no_list_and_no_chart_is_made_by_looking_through_all_rows() {
             "WHERE jail = 3 AND banned_at >= 1 AND (banned_at, id) < (1, 2) ORDER BY banned_at DESC, id DESC",
             "archive_by_jail",
         ),
-        (
-            "WHERE country = 3 AND banned_at >= 1 AND (banned_at, id) < (1, 2) ORDER BY banned_at DESC, id DESC",
-            "archive_by_country",
-        ),
+        ("WHERE country = 0 AND (banned_at, id) < (1, 2) ORDER BY banned_at DESC, id DESC", "archive_unknown"),
         ("WHERE (ip, banned_at, jail) > ('a', 1, 2) AND ip < 'b' ORDER BY ip, banned_at, jail", "archive_by_ip"),
     ] {
         let sql = format!("EXPLAIN QUERY PLAN SELECT banned_at, id FROM archive {sql}");

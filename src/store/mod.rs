@@ -37,7 +37,7 @@ const VERSION: i64 = 1 + MIGRATIONS.len() as i64;
 /// Pages in the log from which on they are brought into the file, 1 MiB.
 const CHECKPOINT_PAGES: i64 = 256;
 /// Bytes of free space that are little.
-const LITTLE_SPACE: u64 = 64 * 1024;
+const LITTLE_SPACE: f64 = 65_536.0;
 /// Marks the file as ours, in `PRAGMA application_id`: the letters BGUI.
 const APPLICATION_ID: i64 = 0x4247_5549;
 
@@ -200,7 +200,8 @@ impl Store {
         if unsafe { libc::statvfs(path.as_ptr(), &mut found) } != 0 {
             return true;
         }
-        let free = u64::from(found.f_bfree).saturating_mul(u64::from(found.f_frsize));
+        // The fields have other widths on other machines.
+        let free = found.f_bfree as f64 * found.f_frsize as f64;
         found.f_flag & libc::ST_RDONLY != 0 || free < LITTLE_SPACE
     }
 

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::archive_counts::Counts;
 use super::{Error, Store};
-use crate::domain::history::{Country, Place};
+use crate::domain::history::{Country, Cursor, Place};
 
 /// How long an answer is believed, in seconds: networks change hands.
 const LIFE: i64 = 90 * 86_400;
@@ -85,16 +85,16 @@ impl Store {
         })
     }
 
-    /// Some addresses of the archive without a country, newest first, behind the time and number that the last call gave.
-    pub fn without_country(&self, after: (i64, i64), limit: usize) -> Result<(Vec<String>, Option<(i64, i64)>), Error> {
+    /// Some addresses of the archive without a country, newest first, behind a position, and where to go on; `None` at the end.
+    pub fn without_country(&self, after: Cursor, limit: usize) -> Result<(Vec<String>, Option<Cursor>), Error> {
         let mut statement = self.connection.prepare_cached(
             "SELECT banned_at, id, ip FROM archive WHERE country = 0 AND (banned_at, id) < (?1, ?2)
              ORDER BY banned_at DESC, id DESC LIMIT ?3",
         )?;
-        let read = |row: &rusqlite::Row<'_>| Ok(((row.get(0)?, row.get(1)?), row.get(2)?));
-        let found = statement.query_map(params![after.0, after.1, limit as i64], read)?;
-        let rows: Vec<((i64, i64), String)> = found.collect::<Result<_, _>>()?;
-        let next = rows.last().filter(|_| rows.len() == limit).map(|(place, _)| *place);
+        let read = |row: &rusqlite::Row<'_>| Ok((Cursor { time: row.get(0)?, id: row.get(1)? }, row.get(2)?));
+        let found = statement.query_map(params![after.time, after.id, limit as i64], read)?;
+        let rows: Vec<(Cursor, String)> = found.collect::<Result<_, _>>()?;
+        let next = rows.last().filter(|_| rows.len() == limit).map(|(position, _)| *position);
         Ok((rows.into_iter().map(|(_, ip)| ip).collect(), next))
     }
 }
