@@ -9,6 +9,7 @@ use crate::domain::address::IpOrNet;
 use crate::domain::history::Keeping;
 use crate::jobs::places;
 use crate::server::listen::Address;
+use crate::zones;
 
 /// Every setting of the program.
 #[derive(Clone, Debug)]
@@ -495,9 +496,10 @@ fn parse_listen(text: &str) -> Result<Address, String> {
 
 /// An IANA time zone name that this program knows.
 pub fn parse_timezone(text: &str) -> Result<String, String> {
-    jiff::tz::TimeZone::get(text)
-        .map(|_| text.to_owned())
-        .map_err(|_| format!("{text:?} is not a known time zone; expected an IANA name such as Europe/Berlin"))
+    match zones::named(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err(format!("{text:?} is not a known time zone; expected an IANA name such as Europe/Berlin")),
+    }
 }
 
 fn parse_origin(text: &str) -> Result<String, String> {

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::dispatch::Outcome;
-use super::history::{self, ListBody};
+use super::history;
 use super::{ApiError, Ctx, Job, Request, Step};
 use crate::domain::history::{Country, Cursor, Filter, Origin, PastBan, Question, Range, Slice, Source, Window};
 use crate::domain::time::{now, rfc3339};
 use crate::jobs::Task;
-use crate::jobs::history::{BanItem, push_item, push_map};
+use crate::jobs::history::{push_ban, push_map};
 use crate::server::response::Response;
 
 /// `GET /api/v1/dashboard/status`: what was last seen of the daemon, at most 30 s ago.
@@ -42,16 +42,16 @@ fn asked(request: &Request) -> Result<(Source, Range, Filter), ApiError> {
     Ok((history::source(query)?, range, filter))
 }
 
-fn item(ctx: &Ctx, ban: PastBan) -> BanItem {
+fn push(ctx: &Ctx, body: &mut Vec<u8>, ban: PastBan) {
     let geo = history::geo_of(ctx, &ban);
-    BanItem::new(ban, geo)
+    push_ban(body, ban, geo);
 }
 
 /// `GET /api/v1/dashboard/bans`
 pub fn bans(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let (source, _, filter) = asked(request)?;
     let (page, slice) = history::slice(request.query())?;
-    let reply = move |ctx: &Ctx, answer| ListBody::response(ctx, page, answer, item);
+    let reply = move |ctx: &Ctx, answer| history::page_of(ctx, page, answer, push);
     history::ask(ctx, source, filter, Question::List(slice), Box::new(reply))
 }
 
@@ -74,7 +74,10 @@ pub fn by_country(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError>
                 let mut body = Vec::new();
                 push_map(&mut body, &answer.by_country, answer.total);
                 for (number, ban) in answer.listing.bans.into_iter().enumerate() {
-                    push_item(&mut body, number == 0, &item(ctx, ban));
+                    if number > 0 {
+                        body.push(b',');
+                    }
+                    push(ctx, &mut body, ban);
                 }
                 body.extend_from_slice(b"]}");
                 Response::json_bytes(200, body)
@@ -100,7 +103,10 @@ fn of_country(
         }
         let (bans, next) = ctx.store.bans_of_country(country, window, origin, after)?;
         for ban in bans {
-            push_item(&mut body, std::mem::take(&mut is_first), &item(ctx, ban));
+            if !std::mem::take(&mut is_first) {
+                body.push(b',');
+            }
+            push(ctx, &mut body, ban);
         }
         (is_begun, after) = (true, next);
         if next.is_some() {

@@ -10,7 +10,7 @@ use super::{ApiError, Ctx, Job, Request, Step};
 use crate::domain::address::IpOrNet;
 pub use crate::domain::history::Answer;
 use crate::domain::history::{Filter, Origin, PastBan, Question, Range, Slice, Source};
-use crate::domain::page::{Page, Pagination};
+use crate::domain::page::Page;
 use crate::domain::time::{now, rfc3339};
 use crate::fail2ban::database::{Database, DatabaseError};
 use crate::geo::GeoDetail;
@@ -119,21 +119,21 @@ pub fn ask_fail2ban(ctx: &mut Ctx, filter: Filter, question: Question) -> Result
     Ok(history::Ask { database, geo: ctx.geo_source()?, filter, question, country: None })
 }
 
-/// A page of a list.
-#[derive(Serialize)]
-pub struct ListBody<T> {
-    items: Vec<T>,
-    pagination: Pagination,
-}
-
-impl<T: Serialize> ListBody<T> {
-    /// The answer with what `item` makes of each ban.
-    pub fn response(ctx: &Ctx, page: Page, answer: Answer, item: fn(&Ctx, PastBan) -> T) -> Response {
-        let mut pagination = page.describe(answer.listing.total);
-        pagination.next_cursor = answer.listing.next.map(|next| next.to_string());
-        let items = answer.listing.bans.into_iter().map(|ban| item(ctx, ban)).collect();
-        Response::json(200, &ListBody { items, pagination })
+/// A page of a list, written without a tree in between; `push` writes one ban.
+pub fn page_of(ctx: &Ctx, page: Page, answer: Answer, push: fn(&Ctx, &mut Vec<u8>, PastBan)) -> Response {
+    let mut pagination = page.describe(answer.listing.total);
+    pagination.next_cursor = answer.listing.next.map(|next| next.to_string());
+    let mut body = b"{\"items\":[".to_vec();
+    for (number, ban) in answer.listing.bans.into_iter().enumerate() {
+        if number > 0 {
+            body.push(b',');
+        }
+        push(ctx, &mut body, ban);
     }
+    body.extend_from_slice(b"],\"pagination\":");
+    body.extend_from_slice(json!(pagination).to_string().as_bytes());
+    body.push(b'}');
+    Response::json_bytes(200, body)
 }
 
 /// `GET /api/v1/history`
@@ -149,12 +149,12 @@ pub fn archive(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
 fn list_of(ctx: &mut Ctx, request: &Request, source: Source) -> Result<Outcome, ApiError> {
     let (page, slice) = slice(request.query())?;
     let filter = filter(request.query())?;
-    let reply = move |ctx: &Ctx, answer| ListBody::response(ctx, page, answer, item);
+    let reply = move |ctx: &Ctx, answer| page_of(ctx, page, answer, push);
     ask(ctx, source, filter, Question::List(slice), Box::new(reply))
 }
 
-fn item(ctx: &Ctx, ban: PastBan) -> HistoryItem {
-    HistoryItem {
+fn push(ctx: &Ctx, body: &mut Vec<u8>, ban: PastBan) {
+    let item = HistoryItem {
         geo: geo_of(ctx, &ban),
         origin: Origin::of(&ban.jail),
         ip: ban.ip,
@@ -164,7 +164,8 @@ fn item(ctx: &Ctx, ban: PastBan) -> HistoryItem {
         failures: ban.failures.max(0),
         matches: ban.matches,
         ban_time: ban.ban_time,
-    }
+    };
+    serde_json::to_writer(body, &item).expect("texts and numbers are JSON, and a Vec takes them");
 }
 
 /// `GET /api/v1/history/{ip}`: what the archive has, and what the daemon remembers and the archive has not seen yet. An archive

@@ -142,8 +142,10 @@ fn stream(database: &Database, geo: &Geo, mut seen: Seen, out: &mut FrameWriter<
     for positions in seen.listed.chunks(PART) {
         for ban in read(database, positions)? {
             let place = geo.look_up_text(&ban.ip);
-            let item = BanItem::new(past(ban, place.country), place.into());
-            push_item(&mut part, std::mem::take(&mut is_first), &item);
+            if !std::mem::take(&mut is_first) {
+                part.push(b',');
+            }
+            push_ban(&mut part, past(ban, place.country), place.into());
         }
         write(out, &part)?;
         part.clear();
@@ -175,7 +177,7 @@ pub fn past(ban: Ban, country: Option<Country>) -> PastBan {
 
 /// `DashboardBanItem` of the contract.
 #[derive(Debug, Serialize)]
-pub struct BanItem {
+struct BanItem {
     ip: String,
     jail: String,
     banned_at: String,
@@ -186,19 +188,18 @@ pub struct BanItem {
     origin: Origin,
 }
 
-impl BanItem {
-    /// A ban and where it came from.
-    pub fn new(ban: PastBan, geo: GeoDetail) -> Self {
-        Self {
-            geo,
-            origin: Origin::of(&ban.jail),
-            ip: ban.ip,
-            jail: ban.jail,
-            banned_at: rfc3339(ban.banned_at),
-            service: ban.matches.into_iter().next(),
-            ban_count: ban.count.max(1),
-        }
-    }
+/// Writes the contract's `DashboardBanItem` of a ban.
+pub fn push_ban(out: &mut Vec<u8>, ban: PastBan, geo: GeoDetail) {
+    let item = BanItem {
+        geo,
+        origin: Origin::of(&ban.jail),
+        ip: ban.ip,
+        jail: ban.jail,
+        banned_at: rfc3339(ban.banned_at),
+        service: ban.matches.into_iter().next(),
+        ban_count: ban.count.max(1),
+    };
+    serde_json::to_writer(out, &item).expect("texts and numbers are JSON, and a Vec takes them");
 }
 
 /// The beginning of the contract's `BansByCountryResponse`: everything but its bans, whose list is left open.
@@ -209,12 +210,4 @@ pub fn push_map(out: &mut Vec<u8>, counts: &[(Country, u64)], total: u64) {
     let head = json!({ "countries": by_code, "country_names": names, "total": total }).to_string();
     out.extend_from_slice(head.strip_suffix('}').unwrap_or_default().as_bytes());
     out.extend_from_slice(b",\"bans\":[");
-}
-
-/// One ban of that list.
-pub fn push_item(out: &mut Vec<u8>, is_first: bool, item: &BanItem) {
-    if !is_first {
-        out.push(b',');
-    }
-    serde_json::to_writer(out, item).expect("texts and numbers are JSON, and a Vec takes them");
 }

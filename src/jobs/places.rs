@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::domain::history::{Country, Place};
+use crate::domain::json;
 use crate::fetch::{self, FetchError, Reply, Rules};
 use crate::geo::file::{asn_text, short_org};
 use crate::machine;
@@ -44,20 +45,6 @@ pub struct Told {
     pub trouble: Option<String>,
 }
 
-/// What is said of one address.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Entry {
-    status: String,
-    #[serde(rename = "countryCode")]
-    country_code: String,
-    #[serde(rename = "as")]
-    network: String,
-    org: String,
-    isp: String,
-    query: String,
-}
-
 impl AskPlaces {
     /// A `Told`: that the server cannot be reached is one, too.
     pub fn run(self) -> Value {
@@ -86,9 +73,9 @@ fn read(reply: &Reply, addresses: &[String]) -> Told {
         }
     }
     let rest = if reply.number("x-rl") == Some(0) { window.unwrap_or(REST) } else { 0 };
-    match serde_json::from_slice::<Vec<Entry>>(&reply.body) {
-        Ok(entries) if entries.len() == addresses.len() => {
-            let places = entries.into_iter().zip(addresses).map(|(entry, asked)| place(entry, asked)).collect();
+    match json::read(&reply.body) {
+        Ok(Value::Array(entries)) if entries.len() == addresses.len() => {
+            let places = entries.iter().zip(addresses).map(|(entry, asked)| place(entry, asked)).collect();
             Told { places, rest, trouble: None }
         }
         _ => Told { rest, trouble: Some("it answers something else than places".to_owned()), ..Told::default() },
@@ -96,11 +83,12 @@ fn read(reply: &Reply, addresses: &[String]) -> Told {
 }
 
 /// Where an address is; `None` where the server does not know, or speaks of another one.
-fn place(entry: Entry, asked: &str) -> Option<Place> {
-    let country: Country = entry.country_code.parse().ok()?;
-    let asn = entry.network.split(' ').next().and_then(asn_text);
-    let org = [&entry.org, &entry.isp].into_iter().find_map(|text| short_org(text));
-    (entry.status == "success" && entry.query == asked).then_some(Place { country: Some(country), asn, org })
+fn place(entry: &Value, asked: &str) -> Option<Place> {
+    let text = |name: &str| entry[name].as_str().unwrap_or_default();
+    let country: Country = text("countryCode").parse().ok()?;
+    let asn = text("as").split(' ').next().and_then(asn_text);
+    let org = short_org(text("org")).or_else(|| short_org(text("isp")));
+    (text("status") == "success" && text("query") == asked).then_some(Place { country: Some(country), asn, org })
 }
 
 #[cfg(test)]
@@ -109,7 +97,7 @@ mod tests {
 
     #[test]
     fn what_is_said_of_an_address_is_checked() {
-        let said = |text: &str| place(serde_json::from_str(text).unwrap(), "5.6.7.8");
+        let said = |text: &str| place(&json::read(text).unwrap(), "5.6.7.8");
         let whole = r#"{"status":"success","countryCode":"DE","as":"AS3320 Deutsche Telekom AG","org":"","isp":"Telekom","query":"5.6.7.8"}"#;
         let germany = Place { country: "DE".parse().ok(), asn: Some("AS3320".into()), org: Some("Telekom".into()) };
         assert_eq!(said(whole), Some(germany.clone()));

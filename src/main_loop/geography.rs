@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::api::{ApiError, Ctx, Job, geo};
 use crate::domain::history::Cursor;
+use crate::domain::json;
 use crate::domain::time;
 use crate::geo::Geo;
 use crate::jobs::Task;
@@ -145,7 +146,7 @@ fn ask_about_some(ctx: &mut Ctx, now: Instant) {
 fn update_when_due(ctx: &mut Ctx, now: i64) -> Result<(), store::Error> {
     let days = i64::from(ctx.config.geoip_update_days);
     let text = ctx.store.setting(LAST_UPDATE)?.unwrap_or_default();
-    let known: Updates = serde_json::from_str(&text).unwrap_or_default();
+    let known: Updates = json::read(&text).unwrap_or_default();
     if days == 0 || !is_due(&known, days, now) {
         return Ok(());
     }
