@@ -11,6 +11,7 @@ mod fake_replies;
 pub mod http;
 pub mod pickle;
 pub mod real_daemon;
+pub mod release;
 pub mod server;
 pub mod shim;
 
