@@ -253,11 +253,15 @@ def long_questions(server, number, idle):
     works = (("page %d by number" % (number // 100), archive + "&page=%d" % (number // 100)), ("search for 2", archive + "&ip=2"),
              ("all bans of a country", "/api/v1/dashboard/bans/by-country?source=archive&range=365d&country_code=US"))
     for name, target in works:
+        # Another process reads it, for this one measures meanwhile.
+        answer = os.path.join(os.path.dirname(server.database), "answer")
+        url = "http://127.0.0.1:%d%s" % (server.port, target)
         with Beside(server, idle) as beside:
             start = time.perf_counter()
-            answer = server.get(target)
+            subprocess.run(["curl", "-sf", "-o", answer, "-H", "Authorization: Bearer " + server.token, url], check=True)
             taken = time.perf_counter() - start
-        rows = len(answer.get("bans", answer.get("items")))
+        content = json.load(open(answer))
+        rows = len(content.get("bans", content.get("items")))
         print("%-24s %8.0f ms, %d rows; %s" % (name, taken * 1000, rows, beside))
 
 
