@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 use crate::apply::RunTime;
 use crate::conf::{StreamOptions, Tree};
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET, DEFAULT_SESSION_MINUTES};
@@ -14,8 +16,6 @@ use crate::fail2ban::{self, Client, commands::Daemon};
 use crate::geo::asking::Asking;
 use crate::geo::{Geo, GeoSource};
 use crate::store::{self, Store, settings::Stored};
-
-use serde::Serialize;
 
 use super::Job;
 use super::imports::Running;

@@ -12,8 +12,6 @@ use crate::fetch::{self, FetchError, Reply, Rules};
 use crate::geo::file::{asn_text, short_org};
 use crate::machine;
 
-/// Where ip-api.com answers. There is no HTTPS without an account.
-pub const DEFAULT_URL: &str = "http://ip-api.com/batch";
 /// What is asked about each address.
 const FIELDS: &str = "fields=status,countryCode,as,org,isp,query";
 /// The longest answer, in bytes: a hundred addresses of a few hundred bytes each.

@@ -103,14 +103,14 @@ impl Archivist {
         if !self.is_copying && ctx.config.fail2ban_database.is_none() && ctx.snapshot.online && daemon_is_free {
             // It may have moved since the last pass. Where the daemon does not say, the place last known will do.
             if let Ok(path) = ctx.daemon.database_path() {
+                if path.is_none() {
+                    ctx.their_database = TheirDatabase::None;
+                }
                 ctx.known_database = path;
             }
         }
         let path = ctx.config.fail2ban_database.clone().or_else(|| ctx.known_database.clone());
         let Some(path) = path else {
-            if ctx.snapshot.online {
-                ctx.their_database = TheirDatabase::None;
-            }
             self.copy_at = now + AGAIN;
             return;
         };

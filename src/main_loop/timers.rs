@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::archive::Archivist;
 use super::geography::Geographer;
-use crate::api::{ApiError, Ctx, dispatch, imports};
+use crate::api::error::STORAGE;
+use crate::api::{Ctx, dispatch, imports};
 use crate::domain::time;
 use crate::store;
 
@@ -102,13 +103,14 @@ impl Timers {
             watch_storage(ctx);
             self.storage_at = now + if ctx.storage_fails { TRY_AGAIN } else { SCHEDULE };
         }
-        let done = dispatch::guarded(|| self.step(ctx, daemon_is_free, now).map_err(ApiError::from));
+        let done = dispatch::go_on(ctx, |ctx| Ok(self.step(ctx, daemon_is_free, now)?));
         if let Err(error) = done {
+            if error.code != STORAGE {
+                // Whatever panicked, it is not tried again at once.
+                self.archive = Archivist::new(now + EXPIRE);
+                self.geography = Geographer::new(now + EXPIRE);
+            }
             log::warn!("a step of a timer failed: {}", error.cause.unwrap_or(error.detail));
-            // Whatever it was, it is not tried again at once.
-            self.archive = Archivist::new(now + EXPIRE);
-            self.geography = Geographer::new(now + EXPIRE);
-            self.checkpoint_at = now + EXPIRE;
         }
     }
 

@@ -51,9 +51,29 @@ struct Search {
     /// Where in the index it is; the beginning where there is none.
     at: Option<(String, i64, i64)>,
     newest: BinaryHeap<Reverse<(i64, i64)>>,
-    /// Bans found in this pass, and those of them behind the position asked for.
+    /// Bans found, and those of them behind the position asked for.
     found: u64,
     behind: u64,
+}
+
+impl Search {
+    /// The positions that are wanted, and how many bans were found; or the part that another pass has to look for, since what is wanted
+    /// begins among those remembered, or behind them.
+    fn end_of_pass(&mut self, slice: Slice, room: usize) -> Result<(Vec<Cursor>, u64), Slice> {
+        let Search { newest, found, behind, .. } = std::mem::take(self);
+        let newest = newest.into_sorted_vec().into_iter();
+        let mut newest: Vec<Cursor> = newest.map(|Reverse((time, id))| Cursor { time, id }).collect();
+        if slice.skip >= behind {
+            return Ok((Vec::new(), found));
+        }
+        let passed = newest.len().min(slice.skip as usize);
+        let wanted = slice.skip.saturating_add(u64::from(slice.limit));
+        if wanted.min(behind) > room as u64 && passed > 0 {
+            return Err(Slice { after: Some(newest[passed - 1]), skip: slice.skip - passed as u64, ..slice });
+        }
+        newest.drain(..passed);
+        Ok((newest, found))
+    }
 }
 
 impl Asked {
@@ -271,21 +291,13 @@ impl Store {
         if search.at.is_some() {
             return Ok(None);
         }
-        let (total, left) = (std::mem::take(&mut search.found), std::mem::take(&mut search.behind));
-        let newest = std::mem::take(&mut search.newest).into_sorted_vec();
-        let mut newest: Vec<Cursor> = newest.into_iter().map(|Reverse((time, id))| Cursor { time, id }).collect();
-        if slice.skip >= left {
-            return Ok(Some((Vec::new(), total)));
+        match search.end_of_pass(slice, room) {
+            Ok(found) => Ok(Some(found)),
+            Err(rest) => {
+                asked.question = asked.question.with(rest);
+                Ok(None)
+            }
         }
-        let passed = newest.len().min(slice.skip as usize);
-        if wanted.min(left) > room as u64 && passed > 0 {
-            // What is wanted begins among those remembered, or behind them: another pass looks from the last one to skip.
-            let after = Some(newest[passed - 1]);
-            asked.question = asked.question.with(Slice { after, skip: slice.skip - passed as u64, ..slice });
-            return Ok(None);
-        }
-        newest.drain(..passed);
-        Ok(Some((newest, total)))
     }
 
     /// The rows at these positions, in their order.
