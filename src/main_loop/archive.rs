@@ -14,7 +14,7 @@ use crate::store::archive::{Bounds, NewBan};
 use crate::store::{self, Store};
 
 /// What a step should take, reading and writing together; its page grows and shrinks to that.
-const STEP: Duration = Duration::from_millis(6);
+const STEP: Duration = Duration::from_millis(3);
 /// Bounds of a page, in rows.
 const PAGES: (usize, usize) = (16, 512);
 /// How long the daemon's own writing is waited for. Then the step is tried again a little later.
