@@ -52,6 +52,8 @@ CREATE TABLE archive_jails (
     name TEXT NOT NULL UNIQUE,
     bans INTEGER NOT NULL DEFAULT 0 -- rows in archive
 ) STRICT;
+-- The jail of imported lists has the number 0, so that queries and an index can name it.
+INSERT INTO archive_jails (id, name, bans) VALUES (0, 'blocklist-import', 0);
 CREATE TABLE archive (
     id        INTEGER PRIMARY KEY,
     banned_at INTEGER NOT NULL,
@@ -65,27 +67,23 @@ CREATE TABLE archive (
 ) STRICT;
 -- Finds a ban seen before, the bans of an address, and addresses by their beginning.
 CREATE UNIQUE INDEX archive_by_ip ON archive (ip, banned_at, jail);
-CREATE INDEX archive_by_time ON archive (banned_at, jail);
+CREATE INDEX archive_by_time ON archive (banned_at);
 CREATE INDEX archive_by_jail ON archive (jail, banned_at);
-CREATE INDEX archive_by_country ON archive (country, banned_at);
+-- Those whose country is to be found.
+CREATE INDEX archive_unknown ON archive (banned_at, id, country) WHERE country = 0;
+-- The machine's own bans by time: few beside those of imported lists.
+CREATE INDEX archive_own_by_time ON archive (banned_at, id, jail) WHERE jail <> 0;
 
 -- How many rows of archive lie in each stretch of `span` seconds (an hour, six hours, a day, a week from Monday), so that
--- charts add up a few numbers. Short spans are kept only as long as a chart shows them.
-CREATE TABLE archive_by_jail_counts (
-    span  INTEGER NOT NULL,
-    start INTEGER NOT NULL,
-    jail  INTEGER NOT NULL REFERENCES archive_jails (id),
-    count INTEGER NOT NULL,
-    PRIMARY KEY (span, start, jail)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE archive_by_country_counts (
+-- charts add up a few numbers. Short spans are kept only as long as a chart shows them. Each count is eight bytes, big-endian:
+-- its lower 40 bits the number of rows, its upper 24 the number of the jail, or of the country doubled, plus one for imported lists.
+CREATE TABLE archive_counts (
     span      INTEGER NOT NULL,
     start     INTEGER NOT NULL,
-    country   INTEGER NOT NULL,
-    blocklist INTEGER NOT NULL, -- 1 = from an imported list
-    count     INTEGER NOT NULL,
-    PRIMARY KEY (span, start, country, blocklist)
-) STRICT, WITHOUT ROWID;
+    jails     BLOB NOT NULL,
+    countries BLOB NOT NULL,
+    PRIMARY KEY (span, start)
+) STRICT;
 
 -- Blocklists: where they come from, and what is known of the last import of each.
 CREATE TABLE blocklist_sources (
@@ -116,3 +114,13 @@ CREATE TABLE blocklist_log (
     error      TEXT
 ) STRICT;
 CREATE INDEX blocklist_log_by_run ON blocklist_log (run);
+
+-- What a server outside said of addresses that no local file knows. `country` as in archive.
+CREATE TABLE places (
+    ip         TEXT PRIMARY KEY,
+    country    INTEGER NOT NULL,
+    asn        TEXT,
+    org        TEXT,
+    learned_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX places_by_age ON places (learned_at);

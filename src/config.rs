@@ -1,14 +1,18 @@
 //! One struct with every setting: defaults < configuration file < environment < arguments, checked once, at start.
 //! What setup stores in the database ranks below the file and is joined in later (`Stored` in `store/settings.rs`).
 
+mod values;
+
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::domain::address::IpOrNet;
 use crate::domain::history::Keeping;
 use crate::server::listen::Address;
-use crate::zones;
+
+pub use self::values::parse_timezone;
+use self::values::{boolean, list, number, parse_base_path, parse_listen, parse_origin, parse_web, path};
 
 /// Every setting of the program.
 #[derive(Clone, Debug)]
@@ -65,6 +69,10 @@ pub struct Config {
     pub archive: Keeping,
     /// Where `bangui geo update` fetches its file.
     pub geoip_update_url: String,
+    /// The server outside that is asked where addresses are, if any is.
+    pub geoip_online: Option<String>,
+    /// Days after which a country database is fetched again; 0 = never by itself.
+    pub geoip_update_days: u32,
     /// How long imported addresses are banned, in seconds.
     pub blocklist_ban_seconds: u32,
 }
@@ -286,10 +294,27 @@ pub const SETTINGS: &[Setting] = &[
         |config, text| number(text, 0, 1 << 20).map(|found| config.archive.mib = found),
     ),
     unlisted("BANGUI_GEOIP_UPDATE_URL", "URL", "where bangui geo update fetches its file", |config, text| {
-        let is_web = text.starts_with("https://") || text.starts_with("http://");
-        config.geoip_update_url = text.to_owned();
-        is_web.then_some(()).ok_or_else(|| "expected a URL that begins with https:// or http://".to_owned())
+        parse_web(text).map(|found| config.geoip_update_url = found)
     }),
+    unlisted(
+        "BANGUI_GEOIP_UPDATE_DAYS",
+        "DAYS",
+        "the server fetches that file again after so many days; 0 is never (0)",
+        |config, text| number(text, 0, 365).map(|found| config.geoip_update_days = found),
+    ),
+    unlisted(
+        "BANGUI_GEOIP_ONLINE",
+        "0|1|URL",
+        "1 asks ip-api.com, or a URL that speaks like it, where banned addresses are that no file knows (0)",
+        |config, text| {
+            config.geoip_online = match text {
+                "1" => Some(IP_API_URL.to_owned()),
+                "0" => None,
+                url => Some(parse_web(url).map_err(|problem| format!("0 or 1, or {problem}"))?),
+            };
+            Ok(())
+        },
+    ),
     unlisted(
         "BANGUI_BLOCKLIST_BAN_SECONDS",
         "SECONDS",
@@ -301,6 +326,9 @@ pub const SETTINGS: &[Setting] = &[
 /// A country database anybody may use, made of the registries' own records (PDDL), 8 MB.
 pub const DEFAULT_GEOIP_URL: &str =
     "https://cdn.jsdelivr.net/npm/@ip-location-db/geo-whois-asn-country-mmdb/geo-whois-asn-country.mmdb";
+
+/// Where ip-api.com answers. There is no HTTPS without an account.
+const IP_API_URL: &str = "http://ip-api.com/batch";
 
 /// fail2ban's own default.
 pub const DEFAULT_FAIL2BAN_SOCKET: &str = "/var/run/fail2ban/fail2ban.sock";
@@ -346,6 +374,8 @@ impl Config {
             allow_private_fetch: false,
             archive: Keeping::default(),
             geoip_update_url: DEFAULT_GEOIP_URL.to_owned(),
+            geoip_online: None,
+            geoip_update_days: 0,
             blocklist_ban_seconds: 86_400,
         }
     }
@@ -415,86 +445,6 @@ fn join_repeated(pairs: &[(String, String)]) -> Vec<(String, String)> {
         }
     }
     joined
-}
-
-fn list<V, E: ToString>(text: &str, parse: impl Fn(&str) -> Result<V, E>) -> Result<Vec<V>, String> {
-    text.split(',')
-        .map(str::trim)
-        .filter(|item| !item.is_empty())
-        .map(|item| parse(item).map_err(|problem| format!("{item:?}: {}", problem.to_string())))
-        .collect()
-}
-
-fn path(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() || text.contains('\0') {
-        return Err("expected a path".into());
-    }
-    std::path::absolute(text).map_err(|error| error.to_string())
-}
-
-fn number(text: &str, least: u32, most: u32) -> Result<u32, String> {
-    text.parse()
-        .ok()
-        .filter(|number| (least..=most).contains(number))
-        .ok_or_else(|| format!("expected a whole number from {least} to {most}"))
-}
-
-fn boolean(text: &str) -> Result<bool, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "1" | "true" | "yes" | "on" => Ok(true),
-        "0" | "false" | "no" | "off" => Ok(false),
-        _ => Err("expected 1 or 0".into()),
-    }
-}
-
-fn parse_listen(text: &str) -> Result<Address, String> {
-    if let Some(path_text) = text.strip_prefix("unix:") {
-        return path(path_text).map(Address::Unix);
-    }
-    if let Ok(address) = text.parse::<SocketAddr>() {
-        return Ok(Address::Tcp(address));
-    }
-    // A bare address or `localhost:PORT` are what people write; nothing is looked up in DNS.
-    if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return Ok(Address::Tcp(SocketAddr::new(ip, 8000)));
-    }
-    if let Some(port) = text.strip_prefix("localhost:").and_then(|port| port.parse().ok()) {
-        return Ok(Address::Tcp(SocketAddr::from(([127, 0, 0, 1], port))));
-    }
-    Err("expected ADDRESS:PORT, [ADDRESS]:PORT or unix:PATH".into())
-}
-
-/// An IANA time zone name that this program knows.
-pub fn parse_timezone(text: &str) -> Result<String, String> {
-    match zones::named(text) {
-        Some(_) => Ok(text.to_owned()),
-        None => Err(format!("{text:?} is not a known time zone; expected an IANA name such as Europe/Berlin")),
-    }
-}
-
-fn parse_origin(text: &str) -> Result<String, String> {
-    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    match host {
-        Some(host) if !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/') => {
-            Ok(text.to_ascii_lowercase())
-        }
-        _ => Err("expected scheme://host[:port], without a path".into()),
-    }
-}
-
-fn parse_base_path(text: &str) -> Result<String, String> {
-    let trimmed = text.trim_end_matches('/');
-    let segments_fine = trimmed.split('/').skip(1).all(|segment| {
-        !segment.is_empty()
-            && segment != "."
-            && segment != ".."
-            && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
-    });
-    if trimmed.is_empty() || (trimmed.starts_with('/') && segments_fine) {
-        Ok(trimmed.to_owned())
-    } else {
-        Err("expected a path such as /bangui".into())
-    }
 }
 
 #[cfg(test)]

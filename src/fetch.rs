@@ -1,7 +1,7 @@
-//! The one door to the outside: GET over HTTP or HTTPS, guarded. The address is checked after its name was looked up, and the
+//! The one door to the outside: GET and POST over HTTP or HTTPS, guarded. The address is checked after its name was looked up, and the
 //! connection goes to that very address, at every redirect; time and bytes are limited; no proxy of the environment is used.
 //!
-//! It waits for the network, so it is meant for a child process of ours. What a list says is none of its business.
+//! It waits for the network, so it is meant for a child process of ours. What a file says is none of its business.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -9,8 +9,8 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use ureq::config::Config;
-use ureq::http::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, RETRY_AFTER};
-use ureq::http::{HeaderName, Response, Uri};
+use ureq::http::header::{CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, RETRY_AFTER};
+use ureq::http::{HeaderMap, HeaderName, Response, Uri};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body, Timeout};
@@ -42,7 +42,7 @@ pub enum FetchError {
     },
     /// No answer: the name is unknown, nobody listens, the certificate is wrong, the connection broke.
     Unreachable(String),
-    /// An answer, but not the list.
+    /// An answer, but not the file.
     Status {
         /// The status.
         status: u16,
@@ -67,11 +67,11 @@ impl fmt::Display for FetchError {
             ),
             FetchError::Unreachable(why) => write!(f, "the server cannot be reached: {why}"),
             FetchError::Status { status: status @ (404 | 410), .. } => {
-                write!(f, "the server answers {status}: the list is not there (any more); correct its URL")
+                write!(f, "the server answers {status}: it has no such file (any more); correct the URL")
             }
-            FetchError::Status { status, .. } => write!(f, "the server answers {status} instead of the list"),
-            FetchError::TooLarge(limit) => write!(f, "the list is larger than {limit} bytes; use a smaller one"),
-            FetchError::TooSlow => f.write_str("the server is too slow: the list did not arrive in time"),
+            FetchError::Status { status, .. } => write!(f, "the server answers {status} instead of the file"),
+            FetchError::TooLarge(limit) => write!(f, "the file is larger than {limit} bytes; use a smaller one"),
+            FetchError::TooSlow => f.write_str("the server is too slow: the file did not arrive in time"),
             FetchError::TooManyRedirects => write!(f, "the server redirects more than {MAX_REDIRECTS} times"),
         }
     }
@@ -141,7 +141,9 @@ pub fn check_url(text: &str, allow_private: bool) -> Result<Uri, FetchError> {
     let host = authority.host();
     let has_port = authority.as_str().len() > host.len();
     match authority.port_u16() {
-        Some(port) if port != default_port && !allow_private => return Err(bad("its port is not the default one")),
+        Some(port) if port != default_port && !allow_private => {
+            return Err(bad("its port is not the default one; BANGUI_ALLOW_PRIVATE_FETCH=1 allows any"));
+        }
         None if has_port => return Err(bad("its port is no number")),
         _ => {}
     }
@@ -224,6 +226,18 @@ pub fn open(url: &str, known: &Validators, rules: &Rules) -> Result<Answer, Fetc
 }
 
 fn ask(uri: &Uri, known: &Validators, rules: &Rules, left: Duration) -> Result<Response<Body>, FetchError> {
+    let mut request = agent(rules, left).get(uri.clone());
+    if let Some(etag) = &known.etag {
+        request = request.header(IF_NONE_MATCH, etag);
+    }
+    if let Some(date) = &known.last_modified {
+        request = request.header(IF_MODIFIED_SINCE, date);
+    }
+    request.call().map_err(FetchError::from)
+}
+
+/// What can speak to servers under these rules. It follows no redirect by itself.
+fn agent(rules: &Rules, left: Duration) -> Agent {
     let config = Agent::config_builder()
         .proxy(None)
         .max_redirects(0)
@@ -238,15 +252,39 @@ fn ask(uri: &Uri, known: &Validators, rules: &Rules, left: Duration) -> Result<R
         .max_idle_connections(0)
         .build();
     let guard = Guard { allow_private: rules.allow_private, own: rules.own.clone() };
-    let agent = Agent::with_parts(config, DefaultConnector::default(), guard);
-    let mut request = agent.get(uri.clone());
-    if let Some(etag) = &known.etag {
-        request = request.header(IF_NONE_MATCH, etag);
+    Agent::with_parts(config, DefaultConnector::default(), guard)
+}
+
+/// What a server answered to a POST.
+#[derive(Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+    headers: HeaderMap,
+}
+
+impl Reply {
+    /// A header that is a whole number.
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.headers.get(name)?.to_str().ok()?.trim().parse().ok()
     }
-    if let Some(date) = &known.last_modified {
-        request = request.header(IF_MODIFIED_SINCE, date);
-    }
-    request.call().map_err(FetchError::from)
+}
+
+/// Sends JSON to a URL, and reads what is answered, whatever its status. A redirect is an answer like any other: what is sent is meant for
+/// one server.
+pub fn post(url: &str, json: &[u8], rules: &Rules) -> Result<Reply, FetchError> {
+    let uri = check_url(url, rules.allow_private)?;
+    let request = agent(rules, rules.time).post(uri).header(CONTENT_TYPE, "application/json");
+    let response = request.send(json)?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let mut body = Vec::new();
+    Download::new(response, rules.bytes).each(|bytes, _| {
+        body.extend_from_slice(bytes);
+        Ok::<(), FetchError>(())
+    })?;
+    Ok(Reply { status, body, headers })
 }
 
 fn header<'r>(response: &'r Response<Body>, name: &HeaderName) -> Option<&'r str> {

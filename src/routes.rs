@@ -186,10 +186,10 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/blocklists/{source_id}/preview", Later(api::blocklists::preview)),
     // history
     get("/api/v1/history", Either(api::history::list)),
-    get("/api/v1/history/archive", Now(api::history::archive)),
-    get("/api/v1/history/{ip}", Now(api::history::of_ip)),
+    get("/api/v1/history/archive", Either(api::history::archive)),
+    get("/api/v1/history/{ip}", Either(api::history::of_ip)),
     // geo
-    get("/api/v1/geo/lookup/{ip}", Now(api::geo::look_up)).asks_daemon(),
+    get("/api/v1/geo/lookup/{ip}", Either(api::geo::look_up)).asks_daemon(),
     get("/api/v1/geo/stats", Now(api::geo::stats)),
     post("/api/v1/geo/re-resolve", Now(api::geo::re_resolve)),
     // server

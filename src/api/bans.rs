@@ -24,7 +24,7 @@ pub fn active(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
         socket: ctx.fail2ban_socket().to_owned(),
         database: ctx.config.fail2ban_database.clone(),
         jail: jail.map(|jail| jail.to_string()),
-        geo: ctx.geo.paths(),
+        geo: ctx.geo_source()?,
     })))
 }
 

@@ -4,12 +4,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 use crate::apply::RunTime;
 use crate::conf::{StreamOptions, Tree};
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET, DEFAULT_SESSION_MINUTES};
+use crate::domain::history::Place;
 use crate::domain::json;
+use crate::domain::time::now;
 use crate::fail2ban::{self, Client, commands::Daemon};
-use crate::geo::Geo;
+use crate::geo::asking::Asking;
+use crate::geo::{Geo, GeoSource};
 use crate::store::{self, Store, settings::Stored};
 
 use super::Job;
@@ -42,6 +47,20 @@ pub struct Snapshot {
     pub stale: bool,
 }
 
+/// How fail2ban's database was when it was last looked into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TheirDatabase {
+    /// It has not been looked into: where it is is not known.
+    Unknown,
+    /// It can be read.
+    Ok,
+    /// The daemon keeps none.
+    None,
+    /// It cannot be read.
+    Error,
+}
+
 /// Everything a handler works with.
 #[derive(Debug)]
 pub struct Ctx {
@@ -59,8 +78,16 @@ pub struct Ctx {
     pub restarted: bool,
     /// Where fail2ban's database is, as the daemon last said.
     pub known_database: Option<PathBuf>,
+    /// Whether that could be read when it was last looked into.
+    pub their_database: TheirDatabase,
+    /// A write to our own database has failed, and none has gone well since.
+    pub storage_fails: bool,
     /// From addresses to countries.
     pub geo: Geo,
+    /// What a server outside is asked about addresses.
+    pub asking: Asking,
+    /// It has told something that is kept.
+    pub has_places: bool,
     /// Where looking up countries of the archive again goes on: time and number of a row.
     pub resolve_from: Option<(i64, i64)>,
     /// The general rate limits.
@@ -106,7 +133,11 @@ impl Ctx {
         let socket = socket_of(&config, &stored);
         let geo = Geo::new(config.geoip_database.clone(), config.database.parent().map(Path::to_owned));
         Ok(Self {
+            has_places: store.places()? > 0,
+            asking: Asking::default(),
             known_database: None,
+            their_database: TheirDatabase::Unknown,
+            storage_fails: false,
             resolve_from: None,
             geo,
             daemon: quick_daemon(socket),
@@ -135,6 +166,25 @@ impl Ctx {
             self.known_database = None;
         }
         Ok(())
+    }
+
+    /// What is known of where an address is: by the files, else by what a server outside has told.
+    pub fn place_of(&self, ip: &str) -> Place {
+        let mut place = self.geo.look_up_text(ip);
+        if place.country.is_none() && self.has_places {
+            // What cannot be read is not known: whoever writes next says what is wrong with the database.
+            let stored = || self.store.place(ip, now()).ok().flatten();
+            let told = self.asking.learned(ip).cloned().or_else(stored).unwrap_or_default();
+            place = Place { country: told.country, asn: place.asn.or(told.asn), org: place.org.or(told.org) };
+        }
+        self.geo.count(&place);
+        place
+    }
+
+    /// What a child needs to know places.
+    pub fn geo_source(&self) -> Result<GeoSource, store::Error> {
+        let told = if self.has_places { self.store.countries_of_places(now())? } else { Vec::new() };
+        Ok(GeoSource { files: self.geo.paths(), told })
     }
 
     /// Where fail2ban's database is: as configured, else as the daemon says now or has said while it answers. `None` where it keeps none.

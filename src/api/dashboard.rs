@@ -3,15 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
 use serde_json::json;
 
 use super::dispatch::Outcome;
-use super::history::{self, GeoDetail};
-use super::{ApiError, Ctx, Request};
-use crate::domain::history::{Country, Filter, Origin, PastBan, Question, Range, Slice, Source};
+use super::history;
+use super::{ApiError, Ctx, Job, Request, Step};
+use crate::domain::history::{Country, Cursor, Filter, Origin, PastBan, Question, Range, Slice, Source, Window};
 use crate::domain::time::{now, rfc3339};
-use crate::geo::countries;
+use crate::jobs::Task;
+use crate::jobs::history::{push_ban, push_map};
 use crate::server::response::Response;
 
 /// `GET /api/v1/dashboard/status`: what was last seen of the daemon, at most 30 s ago.
@@ -32,21 +32,6 @@ pub fn status(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
 
 /// Bans beside the map where no country is asked for.
 const MAP_BANS: u32 = 200;
-/// Bans of one country at most; `complete` in the answer says whether these are all.
-const COUNTRY_BANS: u32 = 2000;
-
-/// `DashboardBanItem` of the contract.
-#[derive(Debug, Serialize)]
-struct BanItem {
-    ip: String,
-    jail: String,
-    banned_at: String,
-    service: Option<String>,
-    #[serde(flatten)]
-    geo: GeoDetail,
-    ban_count: i64,
-    origin: Origin,
-}
 
 /// What the four have in common: source, range and origin.
 fn asked(request: &Request) -> Result<(Source, Range, Filter), ApiError> {
@@ -57,74 +42,101 @@ fn asked(request: &Request) -> Result<(Source, Range, Filter), ApiError> {
     Ok((history::source(query)?, range, filter))
 }
 
-fn items(ctx: &Ctx, bans: Vec<PastBan>) -> Vec<BanItem> {
-    let item = |ban: PastBan| BanItem {
-        geo: history::geo_of(ctx, &ban),
-        origin: Origin::of(&ban.jail),
-        ip: ban.ip,
-        jail: ban.jail,
-        banned_at: rfc3339(ban.banned_at),
-        service: ban.matches.into_iter().next(),
-        ban_count: ban.count.max(1),
-    };
-    bans.into_iter().map(item).collect()
+fn push(ctx: &Ctx, body: &mut Vec<u8>, ban: PastBan) {
+    let geo = history::geo_of(ctx, &ban);
+    push_ban(body, ban, geo);
 }
 
 /// `GET /api/v1/dashboard/bans`
 pub fn bans(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let (source, _, filter) = asked(request)?;
     let (page, slice) = history::slice(request.query())?;
-    history::ask(ctx, source, filter, Question::List(slice), move |ctx, answer| {
-        let mut pagination = page.describe(answer.listing.total);
-        pagination.next_cursor = answer.listing.next.map(|next| next.to_string());
-        Response::json(200, &json!({ "items": items(ctx, answer.listing.bans), "pagination": pagination }))
-    })
+    let reply = move |ctx: &Ctx, answer| history::page_of(ctx, page, answer, push);
+    history::ask(ctx, source, filter, Question::List(slice), Box::new(reply))
 }
 
-/// `GET /api/v1/dashboard/bans/by-country`
+/// `GET /api/v1/dashboard/bans/by-country`: the newest bans beside the map, or every ban of one country.
 pub fn by_country(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
-    let (source, _, filter) = asked(request)?;
-    let country: Option<Country> = history::optional(request.query(), "country_code")?;
-    let limit = if country.is_some() { COUNTRY_BANS } else { MAP_BANS };
-    let slice = Slice { after: None, skip: 0, limit };
-    let filter = Filter { country, ..filter };
-    history::ask(ctx, source, filter, Question::ByCountry(slice), move |ctx, answer| {
-        let named =
-            |(country, _): &(Country, u64)| countries::name(*country).map(|name| (country.as_str().to_owned(), name));
-        let names: BTreeMap<String, &str> = answer.by_country.iter().filter_map(named).collect();
-        let counts: BTreeMap<String, u64> =
-            answer.by_country.into_iter().map(|(country, count)| (country.into(), count)).collect();
-        let is_complete = country.is_none() || answer.listing.total <= u64::from(limit);
-        let bans = items(ctx, answer.listing.bans);
-        let body = json!({
-            "countries": counts,
-            "country_names": names,
-            "bans": bans,
-            "total": answer.total,
-            "complete": is_complete,
-        });
-        Response::json(200, &body)
-    })
+    let (source, range, filter) = asked(request)?;
+    let slice = Slice { after: None, skip: 0, limit: MAP_BANS };
+    match (history::optional(request.query(), "country_code")?, source) {
+        (Some(country), Source::Archive) => {
+            let window = filter.window.unwrap_or_else(|| range.window(now()));
+            Ok(Outcome::Steps(Box::new(of_country(country, window, filter.origin))))
+        }
+        (Some(country), Source::Fail2ban) => {
+            let mut ask = history::ask_fail2ban(ctx, filter, Question::ByCountry(slice))?;
+            ask.country = Some(country);
+            Ok(Outcome::Job(Box::new(Job::stream(Task::AskHistory(ask)))))
+        }
+        (None, _) => {
+            let reply = |ctx: &Ctx, answer: history::Answer| {
+                let mut body = Vec::new();
+                push_map(&mut body, &answer.by_country, answer.total);
+                for (number, ban) in answer.listing.bans.into_iter().enumerate() {
+                    if number > 0 {
+                        body.push(b',');
+                    }
+                    push(ctx, &mut body, ban);
+                }
+                body.extend_from_slice(b"]}");
+                Response::json_bytes(200, body)
+            };
+            history::ask(ctx, source, filter, Question::ByCountry(slice), Box::new(reply))
+        }
+    }
+}
+
+/// Every ban of a country in the archive, a few at a time.
+fn of_country(
+    country: Country,
+    window: Window,
+    origin: Option<Origin>,
+) -> impl FnMut(&mut Ctx) -> Result<Step, ApiError> {
+    let mut after: Option<Cursor> = None;
+    let (mut is_begun, mut is_first) = (false, true);
+    move |ctx| {
+        let mut body = Vec::new();
+        if !is_begun {
+            let (counts, total) = ctx.store.archive_by_country(window, origin)?;
+            push_map(&mut body, &counts, total);
+        }
+        let (bans, next) = ctx.store.bans_of_country(country, window, origin, after)?;
+        for ban in bans {
+            if !std::mem::take(&mut is_first) {
+                body.push(b',');
+            }
+            push(ctx, &mut body, ban);
+        }
+        (is_begun, after) = (true, next);
+        if next.is_some() {
+            return Ok(Step::Part(body));
+        }
+        body.extend_from_slice(b"]}");
+        Ok(Step::Done(Response::json_bytes(200, body)))
+    }
 }
 
 /// `GET /api/v1/dashboard/bans/trend`
 pub fn trend(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let (source, range, filter) = asked(request)?;
     let window = filter.window.unwrap_or_else(|| range.window(now()));
-    history::ask(ctx, source, filter, Question::Trend, move |_, answer| {
+    let reply = move |_: &Ctx, answer: history::Answer| {
         let counts: BTreeMap<i64, u64> = answer.by_bucket.into_iter().collect();
         let bucket = |start| json!({ "timestamp": rfc3339(start), "count": counts.get(&start).copied().unwrap_or(0) });
         let buckets: Vec<_> = window.starts().map(bucket).collect();
         Response::json(200, &json!({ "buckets": buckets, "bucket_size": range.bucket_name() }))
-    })
+    };
+    history::ask(ctx, source, filter, Question::Trend, Box::new(reply))
 }
 
 /// `GET /api/v1/dashboard/bans/by-jail`
 pub fn by_jail(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let (source, _, filter) = asked(request)?;
-    history::ask(ctx, source, filter, Question::ByJail, |_, answer| {
+    let reply = |_: &Ctx, answer: history::Answer| {
         let jail = |(jail, count): &(String, u64)| json!({ "jail": jail, "count": count });
         let jails: Vec<_> = answer.by_jail.iter().map(jail).collect();
         Response::json(200, &json!({ "jails": jails, "total": answer.total }))
-    })
+    };
+    history::ask(ctx, source, filter, Question::ByJail, Box::new(reply))
 }

@@ -8,9 +8,9 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 use tiny_http::Method;
 
-use super::error::ApiError;
+use super::error::{ApiError, STORAGE};
 use super::limits::Key;
-use super::{Admitted, Ctx, Handler, Job, Request, decode_parameters};
+use super::{Admitted, Ctx, Handler, Job, Request, Steps, decode_parameters};
 use crate::domain::client::ClientKey;
 use crate::domain::time;
 use crate::routes::{self, Access, BODY_WITHOUT_SESSION, Found, Limit, Route};
@@ -29,6 +29,8 @@ pub enum Outcome {
     Answer(Response),
     /// A child works on it.
     Job(Box<Job>),
+    /// The loop works on it, between other things.
+    Steps(Steps),
 }
 
 /// Judges a request by its head: may it go on, and with how long a body? The facts that are known go with the
@@ -272,11 +274,25 @@ fn count_change(ctx: &mut Ctx, limit: Limit, admitted: &Admitted) -> Result<(), 
 /// Runs the handler. A panic in it is a 500 and a line in the log, not the end of the service.
 pub fn handle(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let Some(route) = request.admitted.route else { return Ok(Outcome::Answer(preflight())) };
-    guarded(|| match route.handler {
+    let outcome = guarded(|| match route.handler {
         Handler::Now(handler) => handler(ctx, request).map(Outcome::Answer),
         Handler::Later(handler) => handler(ctx, request).map(|job| Outcome::Job(Box::new(job))),
         Handler::Either(handler) => handler(ctx, request),
-    })
+    });
+    note_storage(ctx, outcome.as_ref().err());
+    outcome
+}
+
+/// Runs what turns the outcome of a task into an answer, or the next step of an answer.
+pub fn go_on<T>(ctx: &mut Ctx, work: impl FnOnce(&mut Ctx) -> Result<T, ApiError>) -> Result<T, ApiError> {
+    let result = guarded(|| work(ctx));
+    note_storage(ctx, result.as_ref().err());
+    result
+}
+
+/// An answer that our database could not give is for the health check, too.
+fn note_storage(ctx: &mut Ctx, error: Option<&ApiError>) {
+    ctx.storage_fails |= error.is_some_and(|error| error.code == STORAGE);
 }
 
 /// Runs code that must not take the service down with it.

@@ -17,6 +17,9 @@ use crate::server::response::Response;
 use crate::server::turn::Problem;
 use crate::store;
 
+/// The code of an answer that our own database could not give.
+pub const STORAGE: &str = "storage_unavailable";
+
 /// An error as the API tells it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApiError {
@@ -263,8 +266,7 @@ impl From<DatabaseError> for ApiError {
 
 impl From<store::Error> for ApiError {
     fn from(error: store::Error) -> Self {
-        let mut unavailable =
-            ApiError::new(503, "storage_unavailable", "The database cannot be used now; the log says why.");
+        let mut unavailable = ApiError::new(503, STORAGE, "The database cannot be used now; the log says why.");
         unavailable.cause = Some(error.to_string());
         unavailable
     }

@@ -1,39 +1,88 @@
 //! Geography: where an address is, how much is known, and looking up again what is not.
 
-use serde_json::json;
+use std::time::{Duration, Instant};
 
-use super::history::GeoDetail;
-use super::{ApiError, Ctx, Request};
+use serde_json::{Value, json};
+
+use super::dispatch::Outcome;
+use super::{ApiError, Ctx, Job, Request};
 use crate::domain::address::IpOrNet;
 use crate::domain::time::{now, rfc3339};
-use crate::geo::Geo;
+use crate::geo::{Geo, GeoDetail};
+use crate::jobs::Task;
+use crate::jobs::places::{AskPlaces, Told};
 use crate::server::response::Response;
 
 /// Rows that one request looks up again; the rest follows by itself, in steps.
 const AT_ONCE: usize = 500;
 
-/// `GET /api/v1/geo/lookup/{ip}`
-pub fn look_up(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+/// `GET /api/v1/geo/lookup/{ip}`: what is known, and where a server outside may be asked, what that says. What is learned so waits in
+/// memory, for a GET writes nothing.
+pub fn look_up(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let ip: IpOrNet = request.parameter()?;
     let jails: Vec<String> = ctx.daemon.jails_banning(&ip.to_string())?.iter().map(ToString::to_string).collect();
-    // Of a private address nothing can be known, which is not the same as not knowing.
-    let geo = Geo::is_eligible(&ip).then(|| GeoDetail::from(ctx.geo.look_up(&ip)));
-    Ok(Response::json(200, &json!({ "ip": ip.to_string(), "currently_banned_in": jails, "geo": geo })))
+    let text = ip.to_string();
+    let is_known = ctx.place_of(&text).country.is_some();
+    if !is_known && ctx.config.geoip_online.is_some() && Geo::is_askable(&text) {
+        let addresses = vec![text];
+        if ctx.asking.begin_one(&addresses[0], Instant::now())
+            && let Some(task) = ask_task(ctx, addresses.clone())
+        {
+            let finish = move |ctx: &mut Ctx, told| {
+                note_told(ctx, &addresses, told)?;
+                Ok(looked_up(ctx, &ip, &jails))
+            };
+            return Ok(Outcome::Job(Box::new(Job::new(task, finish))));
+        }
+    }
+    Ok(Outcome::Answer(looked_up(ctx, &ip, &jails)))
 }
 
-/// `GET /api/v1/geo/stats`: what the archive knows of its rows, and how lookups went since the start. There is no cache beside the
-/// file, so nothing waits to be written and no failure is remembered.
+fn looked_up(ctx: &Ctx, ip: &IpOrNet, jails: &[String]) -> Response {
+    let ip_text = ip.to_string();
+    // Of a private address nothing can be known, which is not the same as not knowing.
+    let geo = Geo::is_eligible(ip).then(|| GeoDetail::from(ctx.place_of(&ip_text)));
+    Response::json(200, &json!({ "ip": ip_text, "currently_banned_in": jails, "geo": geo }))
+}
+
+/// The task that asks the server of the settings, where they name one.
+pub fn ask_task(ctx: &Ctx, addresses: Vec<String>) -> Option<Task> {
+    let url = ctx.config.geoip_online.clone()?;
+    Some(Task::AskPlaces(AskPlaces { url, allow_private: ctx.config.allow_private_fetch, addresses }))
+}
+
+/// Notes what the server said, or that it did not answer properly: then the addresses wait again.
+pub fn note_told(ctx: &mut Ctx, addresses: &[String], told: Value) -> Result<(), ApiError> {
+    let told: Told = serde_json::from_value(told).map_err(ApiError::internal)?;
+    let now = Instant::now();
+    match &told.trouble {
+        Some(trouble) if ctx.asking.failed(now) => log::warn!("asking where addresses are: {trouble}"),
+        Some(_) => {}
+        None => ctx.asking.answered(Duration::from_secs(told.rest), now),
+    }
+    if told.places.is_empty() {
+        addresses.iter().for_each(|ip| ctx.asking.want(ip, now));
+    }
+    for (ip, place) in addresses.iter().zip(told.places) {
+        ctx.has_places |= place.is_some();
+        ctx.asking.note(ip, place, now);
+    }
+    Ok(())
+}
+
+/// `GET /api/v1/geo/stats`: what is kept of a server's answers and what waits to be, whose failure is remembered, what the archive does not
+/// know of its rows, and how lookups went since the start. What files say is never kept: they are asked again in no time.
 pub fn stats(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
     let (hits, misses) = ctx.geo.counts();
-    let (rows, unresolved) = (ctx.store.archive_rows()?, ctx.store.archive_unresolved()?);
+    let (failed, dirty) = ctx.asking.sizes(Instant::now());
     let database = ctx.geo.file().map(
         |file| json!({ "path": file.path().to_string_lossy(), "type": file.kind(), "built_at": rfc3339(file.built_at()) }),
     );
     let body = json!({
-        "cache_size": rows.saturating_sub(unresolved),
-        "unresolved": unresolved,
-        "neg_cache_size": 0,
-        "dirty_size": 0,
+        "cache_size": ctx.store.places()? + dirty as u64,
+        "unresolved": ctx.store.archive_unresolved()?,
+        "neg_cache_size": failed,
+        "dirty_size": dirty,
         "hits": hits,
         "misses": misses,
         "database": database,
@@ -41,14 +90,19 @@ pub fn stats(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
     Ok(Response::json(200, &body))
 }
 
-/// `POST /api/v1/geo/re-resolve`: opens the files again and looks up what has no country. Some of it at once; where there is more,
-/// `pending` says so, and the rest follows in the background.
+/// `POST /api/v1/geo/re-resolve`: forgets which addresses nobody knew, opens the files again and looks up what has no country. Some of it at
+/// once; where there is more, `pending` says so, and the rest follows in the background, as does what is to be asked outside.
 pub fn re_resolve(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
     ctx.geo.refresh();
+    ctx.asking.forget_failures();
     let total = ctx.store.archive_unresolved()?;
     let (geo, store) = (&ctx.geo, &mut ctx.store);
     let country = |ip: &str| geo.look_up_text(ip).country;
     let (resolved, next) = store.resolve_countries((0, 0), AT_ONCE, now(), &country)?;
     ctx.resolve_from = next;
-    Ok(Response::json(200, &json!({ "resolved": resolved, "total": total, "pending": next.is_some() })))
+    let is_asked = ctx.config.geoip_online.is_some() && (resolved as u64) < total;
+    if is_asked {
+        ctx.asking.look_again();
+    }
+    Ok(Response::json(200, &json!({ "resolved": resolved, "total": total, "pending": next.is_some() || is_asked })))
 }

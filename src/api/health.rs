@@ -2,15 +2,22 @@
 
 use serde_json::json;
 
+use super::context::TheirDatabase;
 use super::{ApiError, Ctx, Request};
 use crate::server::response::Response;
 
 /// `GET /api/v1/health`
 pub fn get(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
     let fail2ban = ctx.snapshot.online;
-    let database = ctx.store.is_healthy();
+    let database = ctx.store.is_healthy() && !ctx.storage_fails;
     let cache = ctx.snapshot.taken.is_some();
-    let states = [("fail2ban", fail2ban), ("database", database), ("scheduler", ctx.scheduler_runs), ("cache", cache)];
+    let states = [
+        ("fail2ban", fail2ban),
+        ("fail2ban_database", ctx.their_database != TheirDatabase::Error),
+        ("database", database),
+        ("scheduler", ctx.scheduler_runs),
+        ("cache", cache),
+    ];
     let ailing: Vec<&str> = states.iter().filter(|(_, fine)| !fine).map(|(name, _)| *name).collect();
     let status = match (ailing.is_empty(), fail2ban) {
         (true, _) => "ok",
@@ -20,6 +27,7 @@ pub fn get(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
     let body = json!({
         "status": status,
         "fail2ban": if fail2ban { "online" } else { "offline" },
+        "fail2ban_database": ctx.their_database,
         "database": if database { "ok" } else { "error" },
         "scheduler": if ctx.scheduler_runs { "running" } else { "stopped" },
         "cache": if cache { "initialised" } else { "uninitialised" },

@@ -6,15 +6,17 @@ use serde_json::{Value, json};
 
 use super::dispatch::Outcome;
 use super::input::Query;
-use super::{ApiError, Ctx, Job, Request};
+use super::{ApiError, Ctx, Job, Request, Step};
 use crate::domain::address::IpOrNet;
-use crate::domain::history::{Answer, Filter, Listing, Origin, PastBan, Question, Range, Slice, Source};
+pub use crate::domain::history::Answer;
+use crate::domain::history::{Filter, Origin, PastBan, Question, Range, Slice, Source};
 use crate::domain::page::Page;
 use crate::domain::time::{now, rfc3339};
 use crate::fail2ban::database::{Database, DatabaseError};
-use crate::geo::{Place, countries};
+use crate::geo::GeoDetail;
 use crate::jobs::{Task, history};
 use crate::server::response::Response;
+use crate::store::archive::{Asked, Summary};
 
 /// The longest text that is searched for, in bytes.
 const LONGEST_SEARCH: usize = 256;
@@ -38,29 +40,9 @@ struct HistoryItem {
     origin: Origin,
 }
 
-/// `GeoDetail` of the contract.
-#[derive(Debug, Clone, Serialize)]
-pub struct GeoDetail {
-    country_code: Option<String>,
-    country_name: Option<&'static str>,
-    asn: Option<String>,
-    org: Option<String>,
-}
-
-impl From<Place> for GeoDetail {
-    fn from(place: Place) -> Self {
-        GeoDetail {
-            country_code: place.country.map(String::from),
-            country_name: place.country.and_then(countries::name),
-            asn: place.asn,
-            org: place.org,
-        }
-    }
-}
-
-/// Where a ban came from: the country that was noted, and what the files say besides.
+/// Where a ban came from: the country that was noted, and what is known besides.
 pub fn geo_of(ctx: &Ctx, ban: &PastBan) -> GeoDetail {
-    let mut place = ctx.geo.look_up_text(&ban.ip);
+    let mut place = ctx.place_of(&ban.ip);
     place.country = ban.country.or(place.country);
     place.into()
 }
@@ -103,9 +85,11 @@ fn filter(query: Query<'_>) -> Result<Filter, ApiError> {
         // Addresses are stored in lower case.
         ip_prefix: text(query, "ip")?.map(|ip| ip.to_ascii_lowercase()),
         origin: optional(query, "origin")?,
-        country: None,
     })
 }
+
+/// Makes the answer of what was found.
+pub type Reply = Box<dyn Fn(&Ctx, Answer) -> Response>;
 
 /// Asks whoever is the source, and answers with what `reply` makes of it.
 pub fn ask(
@@ -113,45 +97,64 @@ pub fn ask(
     source: Source,
     filter: Filter,
     question: Question,
-    reply: impl FnOnce(&Ctx, Answer) -> Response + 'static,
+    reply: Reply,
 ) -> Result<Outcome, ApiError> {
     if source == Source::Archive {
-        let answer = ctx.store.past(&filter, question)?;
-        return Ok(Outcome::Answer(reply(ctx, answer)));
+        let mut asked = Asked::new(filter, question);
+        return Ok(Outcome::Steps(Box::new(move |ctx| {
+            let answer = ctx.store.answer_some(&mut asked)?;
+            Ok(answer.map_or(Step::More, |answer| Step::Done(reply(ctx, answer))))
+        })));
     }
-    let database = ctx.fail2ban_database()?.ok_or(DatabaseError::NotKept)?;
-    let task = Task::AskHistory(history::Ask { database, geo: ctx.geo.paths(), filter, question });
-    Ok(Outcome::Job(Box::new(Job::new(task, |ctx, answer: Value| {
+    let task = Task::AskHistory(ask_fail2ban(ctx, filter, question)?);
+    Ok(Outcome::Job(Box::new(Job::new(task, move |ctx, answer: Value| {
         let answer = serde_json::from_value(answer).map_err(ApiError::internal)?;
         Ok(reply(ctx, answer))
     }))))
 }
 
+/// A question to fail2ban's database, for a child.
+pub fn ask_fail2ban(ctx: &mut Ctx, filter: Filter, question: Question) -> Result<history::Ask, ApiError> {
+    let database = ctx.fail2ban_database()?.ok_or(DatabaseError::NotKept)?;
+    Ok(history::Ask { database, geo: ctx.geo_source()?, filter, question, country: None })
+}
+
+/// A page of a list, written without a tree in between; `push` writes one ban.
+pub fn page_of(ctx: &Ctx, page: Page, answer: Answer, push: fn(&Ctx, &mut Vec<u8>, PastBan)) -> Response {
+    let mut pagination = page.describe(answer.listing.total);
+    pagination.next_cursor = answer.listing.next.map(|next| next.to_string());
+    let mut body = b"{\"items\":[".to_vec();
+    for (number, ban) in answer.listing.bans.into_iter().enumerate() {
+        if number > 0 {
+            body.push(b',');
+        }
+        push(ctx, &mut body, ban);
+    }
+    body.extend_from_slice(b"],\"pagination\":");
+    body.extend_from_slice(json!(pagination).to_string().as_bytes());
+    body.push(b'}');
+    Response::json_bytes(200, body)
+}
+
 /// `GET /api/v1/history`
 pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
-    let query = request.query();
-    let (page, slice) = slice(query)?;
-    let (source, filter) = (source(query)?, filter(query)?);
-    ask(ctx, source, filter, Question::List(slice), move |ctx, answer| page_of(ctx, page, answer.listing))
+    list_of(ctx, request, source(request.query())?)
 }
 
 /// `GET /api/v1/history/archive`
-pub fn archive(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
-    let query = request.query();
-    let (page, slice) = slice(query)?;
-    let answer = ctx.store.past(&filter(query)?, Question::List(slice))?;
-    Ok(page_of(ctx, page, answer.listing))
+pub fn archive(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
+    list_of(ctx, request, Source::Archive)
 }
 
-fn page_of(ctx: &Ctx, page: Page, listing: Listing) -> Response {
-    let mut pagination = page.describe(listing.total);
-    pagination.next_cursor = listing.next.map(|next| next.to_string());
-    let items: Vec<HistoryItem> = listing.bans.into_iter().map(|ban| item(ctx, ban)).collect();
-    Response::json(200, &json!({ "items": items, "pagination": pagination }))
+fn list_of(ctx: &mut Ctx, request: &Request, source: Source) -> Result<Outcome, ApiError> {
+    let (page, slice) = slice(request.query())?;
+    let filter = filter(request.query())?;
+    let reply = move |ctx: &Ctx, answer| page_of(ctx, page, answer, push);
+    ask(ctx, source, filter, Question::List(slice), Box::new(reply))
 }
 
-fn item(ctx: &Ctx, ban: PastBan) -> HistoryItem {
-    HistoryItem {
+fn push(ctx: &Ctx, body: &mut Vec<u8>, ban: PastBan) {
+    let item = HistoryItem {
         geo: geo_of(ctx, &ban),
         origin: Origin::of(&ban.jail),
         ip: ban.ip,
@@ -161,20 +164,41 @@ fn item(ctx: &Ctx, ban: PastBan) -> HistoryItem {
         failures: ban.failures.max(0),
         matches: ban.matches,
         ban_time: ban.ban_time,
-    }
+    };
+    serde_json::to_writer(body, &item).expect("texts and numbers are JSON, and a Vec takes them");
 }
 
 /// `GET /api/v1/history/{ip}`: what the archive has, and what the daemon remembers and the archive has not seen yet. An archive
 /// that knows the address is an answer without the daemon, too.
-pub fn of_ip(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
-    let ip: IpOrNet = request.parameter()?;
-    let ip = ip.to_string();
-    let (mut summary, mut bans) = ctx.store.archive_of_ip(&ip, TIMELINE)?;
-    match fresh(ctx, &ip) {
+pub fn of_ip(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
+    let ip = request.parameter::<IpOrNet>()?.to_string();
+    let mut fresh = Some(fresh(ctx, &ip));
+    let (mut summary, mut after) = (Summary::default(), Some(Summary::START));
+    Ok(Outcome::Steps(Box::new(move |ctx| {
+        if let Some(start) = after {
+            after = ctx.store.sum_up_ip(&ip, start, &mut summary)?;
+        }
+        if after.is_some() {
+            return Ok(Step::More);
+        }
+        let fresh = fresh.take().unwrap_or(Ok(Vec::new()));
+        detail(ctx, &ip, std::mem::take(&mut summary), fresh).map(Step::Done)
+    })))
+}
+
+/// What the archive and the daemon know of an address together.
+fn detail(
+    ctx: &Ctx,
+    ip: &str,
+    mut summary: Summary,
+    fresh: Result<Vec<PastBan>, ApiError>,
+) -> Result<Response, ApiError> {
+    let mut bans = ctx.store.archive_of_ip(ip, TIMELINE)?;
+    match fresh {
         Ok(fresh) => {
             for ban in fresh {
-                let is_same = |known: &&PastBan| known.jail == ban.jail && known.banned_at == ban.banned_at;
-                if bans.iter().find(is_same).is_none() && !ctx.store.has_archived(&ban)? {
+                let is_same = |known: &PastBan| known.jail == ban.jail && known.banned_at == ban.banned_at;
+                if !bans.iter().any(is_same) && !ctx.store.has_archived(&ban)? {
                     summary.bans += 1;
                     summary.failures += ban.failures.max(0) as u64;
                     bans.push(ban);
@@ -204,7 +228,7 @@ pub fn of_ip(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
 fn fresh(ctx: &mut Ctx, ip: &str) -> Result<Vec<PastBan>, ApiError> {
     let path = ctx.fail2ban_database()?.ok_or(DatabaseError::NotKept)?;
     let bans = Database::open(&path, PATIENCE)?.history_for_ip(ip, TIMELINE as usize)?;
-    Ok(bans.into_iter().map(|ban| history::past(ban, &ctx.geo)).collect())
+    Ok(bans.into_iter().map(|ban| history::past(ban, None)).collect())
 }
 
 fn event(ban: &PastBan) -> Value {

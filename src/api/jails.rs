@@ -229,7 +229,7 @@ pub fn banned(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
         search: query.text("search")?,
         page: page.number(),
         page_size: page.size(),
-        geo: ctx.geo.paths(),
+        geo: ctx.geo_source()?,
     });
     Ok(Job::new(task, |_, answer| Ok(Response::json(200, &answer))))
 }

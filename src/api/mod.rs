@@ -90,6 +90,20 @@ pub enum Then {
     Stream,
 }
 
+/// What a step of long work on our own database led to.
+#[derive(Debug)]
+pub enum Step {
+    /// There is more to do.
+    More,
+    /// A part of the JSON of the answer; more follows.
+    Part(Vec<u8>),
+    /// The answer, or the last part of its JSON.
+    Done(Response),
+}
+
+/// Work on our own database that may be too long for one turn of the loop: a few milliseconds each time it is called, until it is done.
+pub type Steps = Box<dyn FnMut(&mut Ctx) -> Result<Step, ApiError>>;
+
 impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Job").field("task", &self.task).finish_non_exhaustive()

@@ -236,6 +236,17 @@ impl From<Country> for String {
     }
 }
 
+/// What is known of where an address is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The country.
+    pub country: Option<Country>,
+    /// The network, like `AS3320`.
+    pub asn: Option<String>,
+    /// Who runs the network.
+    pub org: Option<String>,
+}
+
 /// Lines that are told of a ban, and bytes of each.
 const MAX_LINES: usize = 10;
 const MAX_LINE: usize = 400;
@@ -288,12 +299,10 @@ pub struct Filter {
     pub ip_prefix: Option<String>,
     /// Only this origin.
     pub origin: Option<Origin>,
-    /// Only this country.
-    pub country: Option<Country>,
 }
 
 impl Filter {
-    /// Whether a ban is wanted, its country aside.
+    /// Whether a ban is wanted.
     pub fn takes(&self, jail: &str, ip: &str, banned_at: i64) -> bool {
         self.window.is_none_or(|window| window.contains(banned_at))
             && self.jail.as_deref().is_none_or(|wanted| wanted == jail)
@@ -365,6 +374,17 @@ pub enum Question {
     ByJail,
     /// How many in each bucket of the window.
     Trend,
+}
+
+impl Question {
+    /// The same with another part of the list.
+    pub fn with(self, slice: Slice) -> Question {
+        match self {
+            Question::List(_) => Question::List(slice),
+            Question::ByCountry(_) => Question::ByCountry(slice),
+            other => other,
+        }
+    }
 }
 
 /// What was wanted, the rest empty.

@@ -1,20 +1,24 @@
 //! One MMDB file, mapped: country and network operator of an address, in the layouts of MaxMind, DB-IP, IPinfo and sapics.
 //! The file is a stranger's: whatever it holds, the answer is a value, nothing, or an error.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs::File;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use maxminddb::{Mmap, PathElement, Reader};
+use maxminddb::{LookupResult, Mmap, PathElement, Reader};
 
-use super::{GeoError, Place};
-use crate::domain::history::Country;
+use super::GeoError;
+use crate::domain::history::{Country, Place};
 
 /// The largest file that is mapped, in bytes. City databases of the world are below 150 MB.
 pub const MAX_BYTES: u64 = 512 << 20;
 /// The longest name of an operator that is passed on, in bytes.
 const MAX_ORG: usize = 200;
+/// Records that are remembered once they have been read. A country file has about 250 for all addresses.
+const MAX_RECORDS: usize = 512;
 
 /// What a file is known by: another of the same name is another file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +52,8 @@ pub struct GeoFile {
     file: File,
     identity: Identity,
     reader: Reader<Mmap>,
+    /// What some records say, by their place in the file: many networks share one.
+    records: RefCell<HashMap<usize, Place>>,
 }
 
 impl GeoFile {
@@ -61,6 +67,10 @@ impl GeoFile {
         }
         let file = File::open(path).map_err(unreadable)?;
         let metadata = file.metadata().map_err(unreadable)?;
+        if metadata.mode() & 0o002 != 0 {
+            // Who may cut it while it is mapped may end this process.
+            return Err(GeoError::Unreadable(path.to_owned(), "anybody may write to it".to_owned()));
+        }
         if metadata.len() > MAX_BYTES {
             return Err(GeoError::TooLarge(path.to_owned()));
         }
@@ -73,7 +83,7 @@ impl GeoFile {
         let map = unsafe { Mmap::map(&file) }.map_err(unreadable)?;
         let reader = Reader::from_source(map).map_err(|error| damaged(error.to_string()))?;
         let identity = Identity::read(&metadata);
-        Ok(GeoFile { path: path.to_owned(), file, identity, reader })
+        Ok(GeoFile { path: path.to_owned(), file, identity, reader, records: RefCell::default() })
     }
 
     /// Where it lies.
@@ -107,32 +117,48 @@ impl GeoFile {
             return Place::default();
         }
         let Ok(found) = self.reader.lookup(address) else { return Place::default() };
-        if !found.has_data() {
-            return Place::default();
+        let Some(place) = found.offset() else { return Place::default() };
+        let mut records = self.records.borrow_mut();
+        if let Some(known) = records.get(&place) {
+            return known.clone();
         }
-        let text = |path: &[PathElement<'_>]| found.decode_path::<&str>(path).ok().flatten();
-        let key = PathElement::Key;
-        let country = [
-            &[key("country"), key("iso_code")][..],
-            &[key("country_code")],
-            &[key("country")],
-            &[key("registered_country"), key("iso_code")],
-        ]
-        .into_iter()
-        .find_map(|path| text(path)?.to_ascii_uppercase().parse::<Country>().ok());
-        let number = || found.decode_path::<u32>(&[key("autonomous_system_number")]).ok().flatten();
-        let asn = number().map(|number| format!("AS{number}")).or_else(|| asn_text(text(&[key("asn")])?));
-        let org = [&[key("autonomous_system_organization")][..], &[key("as_name")], &[key("org")], &[key("name")]]
-            .into_iter()
-            .find_map(text)
-            .filter(|org| !org.is_empty() && org.len() <= MAX_ORG)
-            .map(str::to_owned);
-        Place { country, asn, org }
+        if records.len() >= MAX_RECORDS {
+            records.clear();
+        }
+        let read = record(&found);
+        records.insert(place, read.clone());
+        read
     }
 }
 
+/// What a record says.
+fn record(found: &LookupResult<'_, Mmap>) -> Place {
+    let text = |path: &[PathElement<'_>]| found.decode_path::<&str>(path).ok().flatten();
+    let key = PathElement::Key;
+    let country = [
+        &[key("country"), key("iso_code")][..],
+        &[key("country_code")],
+        &[key("country")],
+        &[key("registered_country"), key("iso_code")],
+    ]
+    .into_iter()
+    .find_map(|path| text(path)?.to_ascii_uppercase().parse::<Country>().ok());
+    let number = || found.decode_path::<u32>(&[key("autonomous_system_number")]).ok().flatten();
+    let asn = number().map(|number| format!("AS{number}")).or_else(|| asn_text(text(&[key("asn")])?));
+    let org = [&[key("autonomous_system_organization")][..], &[key("as_name")], &[key("org")], &[key("name")]]
+        .into_iter()
+        .find_map(text)
+        .and_then(short_org);
+    Place { country, asn, org }
+}
+
+/// The name of an operator, unless it is longer than any is.
+pub fn short_org(text: &str) -> Option<String> {
+    (!text.is_empty() && text.len() <= MAX_ORG).then(|| text.to_owned())
+}
+
 /// `AS123` or `123` as `AS123`.
-fn asn_text(text: &str) -> Option<String> {
+pub fn asn_text(text: &str) -> Option<String> {
     let digits = text.strip_prefix("AS").unwrap_or(text);
     digits.parse::<u32>().ok().map(|number| format!("AS{number}"))
 }

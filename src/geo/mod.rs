@@ -1,18 +1,22 @@
 //! From an address to a country and a network operator, by local database files. Nobody is asked over the network here, and private
 //! and reserved addresses are never looked up.
 
+pub mod asking;
 pub mod countries;
 pub mod file;
 #[cfg(test)]
 pub(crate) mod writer;
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::address::IpOrNet;
-use crate::domain::history::Country;
+use crate::domain::history::{Country, Place};
 
 use self::file::{GeoFile, Identity, MAX_BYTES};
 
@@ -64,20 +68,23 @@ impl fmt::Display for GeoError {
 
 impl std::error::Error for GeoError {}
 
-/// What is known of where an address is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Place {
-    /// The country.
-    pub country: Option<Country>,
-    /// The network, like `AS3320`.
-    pub asn: Option<String>,
-    /// Who runs the network.
-    pub org: Option<String>,
+/// `GeoDetail` of the contract.
+#[derive(Debug, Clone, Serialize)]
+pub struct GeoDetail {
+    country_code: Option<String>,
+    country_name: Option<&'static str>,
+    asn: Option<String>,
+    org: Option<String>,
 }
 
-impl Place {
-    fn is_known(&self) -> bool {
-        *self != Place::default()
+impl From<Place> for GeoDetail {
+    fn from(place: Place) -> Self {
+        GeoDetail {
+            country_code: place.country.map(String::from),
+            country_name: place.country.and_then(countries::name),
+            asn: place.asn,
+            org: place.org,
+        }
     }
 }
 
@@ -91,8 +98,19 @@ pub struct Geo {
     files: Vec<GeoFile>,
     /// What the last look found, so that a bad file is complained of once.
     seen: Vec<(PathBuf, Identity)>,
+    /// What a server outside has told, for a child.
+    told: HashMap<String, Country>,
     hits: Cell<u64>,
     misses: Cell<u64>,
+}
+
+/// What a child needs to know places.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct GeoSource {
+    /// The files.
+    pub files: Vec<PathBuf>,
+    /// What a server outside has told of addresses.
+    pub told: Vec<(String, Country)>,
 }
 
 impl Geo {
@@ -104,8 +122,9 @@ impl Geo {
     }
 
     /// Opens exactly these; what cannot be opened is left out. For a child process.
-    pub fn open(paths: &[PathBuf]) -> Geo {
-        Geo { files: paths.iter().filter_map(|path| GeoFile::open(path).ok()).collect(), ..Geo::default() }
+    pub fn open(source: &GeoSource) -> Geo {
+        let files = source.files.iter().filter_map(|path| GeoFile::open(path).ok()).collect();
+        Geo { files, told: source.told.iter().cloned().collect(), ..Geo::default() }
     }
 
     /// Looks whether the files have changed, and opens them again if so: true then. Costs a few calls of `stat`.
@@ -162,25 +181,34 @@ impl Geo {
         (self.hits.get(), self.misses.get())
     }
 
+    /// Counts a lookup.
+    pub fn count(&self, place: &Place) {
+        let count = if *place == Place::default() { &self.misses } else { &self.hits };
+        count.set(count.get() + 1);
+    }
+
     /// Whether an address is looked up at all: those of private and reserved networks never are.
     pub fn is_eligible(address: &IpOrNet) -> bool {
         address.is_public()
     }
 
-    /// Where an address is. A network counts as its first address.
-    pub fn look_up(&self, address: &IpOrNet) -> Place {
-        if !Geo::is_eligible(address) {
-            return Place::default();
-        }
-        let place = self.ask_files(address.address());
-        let count = if place.is_known() { &self.hits } else { &self.misses };
-        count.set(count.get() + 1);
-        place
+    /// Whether a server outside may be asked about a text: it is one address, and a public one.
+    pub fn is_askable(text: &str) -> bool {
+        text.parse::<IpAddr>().is_ok_and(|address| Geo::is_eligible(&address.into()))
     }
 
-    /// The same for a text, which may be no address at all.
+    /// Where an address is, by the files. A network counts as its first address.
+    pub fn look_up(&self, address: &IpOrNet) -> Place {
+        if Geo::is_eligible(address) { self.ask_files(address.address()) } else { Place::default() }
+    }
+
+    /// The same for a text, which may be no address at all. In a child, by what was told, too.
     pub fn look_up_text(&self, text: &str) -> Place {
-        text.parse().map_or_else(|_| Place::default(), |address| self.look_up(&address))
+        let mut place = text.parse().map_or_else(|_| Place::default(), |address| self.look_up(&address));
+        if place.country.is_none() && !self.told.is_empty() {
+            place.country = self.told.get(text).copied();
+        }
+        place
     }
 
     fn ask_files(&self, address: IpAddr) -> Place {

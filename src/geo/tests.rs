@@ -38,6 +38,10 @@ fn layouts() -> Vec<u8> {
     )
 }
 
+fn opened(path: &Path) -> Geo {
+    Geo::open(&GeoSource { files: vec![path.to_owned()], told: Vec::new() })
+}
+
 fn written(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("country.mmdb");
@@ -48,7 +52,7 @@ fn written(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
 #[test]
 fn every_layout_is_read() {
     let (_directory, path) = written(&layouts());
-    let geo = Geo::open(&[path]);
+    let geo = opened(&path);
     let country = |text: &str| geo.look_up_text(text).country.map(|country| country.as_str().to_owned());
     for (address, expected) in [
         ("1.0.0.77", Some("AU")),
@@ -95,7 +99,7 @@ fn damaged_files_are_errors_and_never_more() {
             bytes[at] = random() as u8;
         }
         std::fs::write(&path, &bytes).unwrap();
-        let geo = Geo::open(std::slice::from_ref(&path));
+        let geo = opened(&path);
         for address in ["1.0.0.1", "5.0.0.1", "6.0.0.1", "2a00::1", "255.255.255.254"] {
             geo.ask_files(address.parse().unwrap());
         }
@@ -105,10 +109,80 @@ fn damaged_files_are_errors_and_never_more() {
     assert!(matches!(GeoFile::open(Path::new("/dev/zero")), Err(GeoError::Unreadable(..))));
 }
 
+/// A test file of MaxMind's.
+fn maxmind(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/geo").join(name)
+}
+
+#[test]
+fn maxminds_own_test_files_are_read() {
+    let file = |name: &str| opened(&maxmind(name));
+    for name in ["GeoLite2-Country-Test.mmdb", "GeoLite2-City-Test.mmdb"] {
+        let geo = file(name);
+        let country = |text: &str| geo.look_up_text(text).country.map(String::from);
+        for (address, expected) in [
+            ("2.125.160.216", "GB"),
+            ("67.43.156.1", "BT"),
+            ("89.160.20.112", "SE"),
+            ("216.160.83.56", "US"),
+            ("2001:218::1", "JP"),
+        ] {
+            assert_eq!(country(address).as_deref(), Some(expected), "{name} {address}");
+        }
+        assert_eq!(country("1.1.1.1"), None);
+    }
+    let asn = file("GeoLite2-ASN-Test.mmdb").look_up_text("89.160.20.112");
+    assert_eq!((asn.asn.as_deref(), asn.org.as_deref()), (Some("AS29518"), Some("Bredband2 AB")));
+}
+
+#[test]
+fn files_that_readers_stumbled_over_are_errors_or_know_nothing() {
+    let mut seen = 0;
+    for entry in std::fs::read_dir(maxmind("bad")).unwrap() {
+        let geo = opened(&entry.unwrap().path());
+        seen += 1;
+        for number in 0..4096_u32 {
+            geo.ask_files(std::net::Ipv4Addr::from_bits(number << 20 | 0x777).into());
+            geo.ask_files(std::net::Ipv6Addr::from_bits(u128::from(number) << 116 | 0x777).into());
+        }
+        geo.look_up_text("89.160.20.112");
+    }
+    assert!(seen >= 10, "{seen} files");
+}
+
+#[test]
+fn a_file_that_anybody_may_write_to_is_not_mapped() {
+    use std::os::unix::fs::PermissionsExt;
+    let (_directory, path) = written(&layouts());
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+    assert!(matches!(GeoFile::open(&path), Err(GeoError::Unreadable(..))));
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o664)).unwrap();
+    assert!(GeoFile::open(&path).is_ok());
+}
+
+#[test]
+fn a_child_knows_what_was_told_where_no_file_does() {
+    let (_directory, path) = written(&layouts());
+    let told = ["2.3.4.5", "9.9.9.9"].map(|ip| (ip.to_owned(), "CH".parse().unwrap())).to_vec();
+    let geo = Geo::open(&GeoSource { files: vec![path], told });
+    let country = |text: &str| geo.look_up_text(text).country.map(String::from);
+    assert_eq!((country("2.3.4.5").as_deref(), country("9.9.9.9").as_deref()), (Some("FR"), Some("CH")));
+}
+
+#[test]
+fn only_single_public_addresses_are_asked_about() {
+    for yes in ["5.6.7.8", "2a00::1"] {
+        assert!(Geo::is_askable(yes), "{yes}");
+    }
+    for no in ["10.0.0.1", "127.0.0.1", "fe80::1", "5.6.7.0/24", "host.example", "", "::ffff:10.0.0.1", "203.0.113.1"] {
+        assert!(!Geo::is_askable(no), "{no}");
+    }
+}
+
 #[test]
 fn a_file_cut_while_it_is_mapped_is_not_touched() {
     let (_directory, path) = written(&layouts());
-    let geo = Geo::open(std::slice::from_ref(&path));
+    let geo = opened(&path);
     assert!(geo.look_up_text("2.3.4.5").country.is_some());
     std::fs::File::options().write(true).open(&path).unwrap().set_len(10).unwrap();
     assert_eq!(geo.look_up_text("2.3.4.5"), Place::default());

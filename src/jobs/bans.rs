@@ -17,7 +17,7 @@ use crate::domain::page::Page;
 use crate::domain::time::rfc3339;
 use crate::fail2ban::database::{BanTimes, Database};
 use crate::fail2ban::{Client, Daemon, Error};
-use crate::geo::Geo;
+use crate::geo::{Geo, GeoSource};
 
 /// How long a daemon that is free may take to say so.
 const ANSWERS: Duration = Duration::from_secs(2);
@@ -127,7 +127,7 @@ pub struct List {
     /// One jail only.
     pub jail: Option<String>,
     /// Files that know countries.
-    pub geo: Vec<PathBuf>,
+    pub geo: GeoSource,
 }
 
 /// `ActiveBan` of the contract.
@@ -247,7 +247,7 @@ pub struct PageOf {
     /// Its rows at most.
     pub page_size: u32,
     /// Files that know countries.
-    pub geo: Vec<PathBuf>,
+    pub geo: GeoSource,
 }
 
 impl PageOf {

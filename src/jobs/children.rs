@@ -93,7 +93,7 @@ impl Children {
         let same = self.running().filter(|running| running.lane == lane).count();
         let shared = self.running().filter(|running| matches!(running.lane, Lane::General | Lane::Daemon)).count();
         match lane {
-            Lane::Password | Lane::Import => same == 0,
+            Lane::Password | Lane::Import | Lane::Geo => same == 0,
             Lane::Daemon => same == 0 && shared < MAX_SHARED,
             Lane::General => shared < MAX_SHARED,
         }

@@ -1,7 +1,8 @@
 //! The past as fail2ban's own database remembers it, in a child: it has no index by time, so every question reads all of it,
 //! page by page, and keeps only what is asked for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,28 +10,34 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Failure;
+use super::frames::FrameWriter;
 use crate::domain::history::{
-    Answer, Country, Cursor, Filter, Listing, PastBan, Question, Slice, bucket_start, short_lines,
+    Answer, Country, Cursor, Filter, Listing, Origin, PastBan, Question, Slice, bucket_start, short_lines,
 };
+use crate::domain::time::rfc3339;
 use crate::fail2ban::database::{Ban, Database, DatabaseError};
-use crate::geo::Geo;
+use crate::geo::{Geo, GeoDetail, GeoSource, countries};
 
 /// How long a page may wait for the daemon's own writing.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Rows that are read at a time.
 const PAGE: usize = 2000;
+/// Bans of a country that are read and written at a time.
+const PART: usize = 200;
 
 /// A question to fail2ban's database.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Ask {
     /// The database.
     pub database: PathBuf,
-    /// Files that know countries.
-    pub geo: Vec<PathBuf>,
+    /// What knows countries.
+    pub geo: GeoSource,
     /// Which bans.
     pub filter: Filter,
     /// What of them.
     pub question: Question,
+    /// Instead of the part of the list: every ban of this country, streamed as the contract's `BansByCountryResponse`.
+    pub country: Option<Country>,
 }
 
 /// What one pass over the database gathers.
@@ -45,44 +52,41 @@ struct Seen {
 }
 
 impl Ask {
-    /// An `Answer`.
-    pub fn run(self) -> Result<Value, Failure> {
+    /// An `Answer`; where a country is asked for, nothing, for then it is streamed.
+    pub fn run(self, out: &mut FrameWriter<'_>) -> Result<Value, Failure> {
         let database = Database::open(&self.database, PATIENCE)?;
         let geo = Geo::open(&self.geo);
         let mut seen = Seen::default();
-        let mut places = HashMap::new();
         let mut after = Some(0);
         while let Some(start) = after {
-            let page = database.history_page(start, PAGE)?;
+            let page = database.brief_page(start, PAGE)?;
             let wanted = |ban: &&Ban| self.filter.takes(&ban.jail, &ban.ip, ban.times.banned_at);
-            for ban in page.bans.iter().filter(wanted) {
-                self.note(ban, &geo, &mut places, &mut seen);
-            }
+            page.bans.iter().filter(wanted).for_each(|ban| self.note(ban, &geo, &mut seen));
             after = page.next;
         }
+        if self.country.is_some() {
+            return stream(&database, &geo, seen, out);
+        }
         let listing = match self.question {
-            Question::List(slice) | Question::ByCountry(slice) => list(&database, slice, &seen.listed, &geo)?,
+            Question::List(slice) | Question::ByCountry(slice) => list(&database, slice, seen.listed, &geo)?,
             Question::ByJail | Question::Trend => Listing::default(),
         };
         let mut by_jail: Vec<(String, u64)> = seen.by_jail.into_iter().collect();
         by_jail.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        let by_country =
-            seen.by_country.into_iter().filter_map(|(country, count)| country.map(|country| (country, count)));
-        let (by_country, by_bucket) = (by_country.collect(), seen.by_bucket.into_iter().collect());
+        let by_bucket = seen.by_bucket.into_iter().collect();
+        let by_country = known(seen.by_country);
         Ok(json!(Answer { listing, by_country, by_jail, by_bucket, total: seen.total }))
     }
 
-    fn note(&self, ban: &Ban, geo: &Geo, places: &mut HashMap<String, Option<Country>>, seen: &mut Seen) {
+    fn note(&self, ban: &Ban, geo: &Geo, seen: &mut Seen) {
         seen.total += 1;
         let position = Cursor { time: ban.times.banned_at, id: ban.rowid };
         match self.question {
             Question::List(_) => seen.listed.push(position),
             Question::ByCountry(_) => {
-                let place = places.get(&ban.ip).copied();
-                let country = place.unwrap_or_else(|| geo.look_up_text(&ban.ip).country);
-                places.insert(ban.ip.clone(), country);
+                let country = geo.look_up_text(&ban.ip).country;
                 *seen.by_country.entry(country).or_default() += 1;
-                if self.filter.country.is_none_or(|wanted| country == Some(wanted)) {
+                if self.country.is_none() || country == self.country {
                     seen.listed.push(position);
                 }
             }
@@ -95,30 +99,71 @@ impl Ask {
     }
 }
 
+fn known(by_country: HashMap<Option<Country>, u64>) -> Vec<(Country, u64)> {
+    by_country.into_iter().filter_map(|(country, count)| Some((country?, count))).collect()
+}
+
 /// The part of the list that is wanted, read again by the numbers of its rows.
-fn list(database: &Database, slice: Slice, positions: &[Cursor], geo: &Geo) -> Result<Listing, DatabaseError> {
-    let mut order: Vec<(i64, i64)> = positions.iter().map(|position| (position.time, position.id)).collect();
-    order.sort_unstable_by(|a, b| b.cmp(a));
-    let after = slice.after.map(|after| (after.time, after.id));
+fn list(database: &Database, slice: Slice, mut positions: Vec<Cursor>, geo: &Geo) -> Result<Listing, DatabaseError> {
+    newest_first(&mut positions);
     let skip = usize::try_from(slice.skip).unwrap_or(usize::MAX);
-    let behind = order.iter().filter(|position| after.is_none_or(|after| **position < after));
-    let wanted: Vec<&(i64, i64)> = behind.skip(skip).take(slice.limit as usize).collect();
-    let mut bans = Vec::with_capacity(wanted.len());
-    for (time, id) in &wanted {
-        let page = database.history_page(id - 1, 1)?;
-        // A row that is gone was lifted meanwhile.
-        let found = page.bans.into_iter().find(|ban| ban.rowid == *id && ban.times.banned_at == *time);
-        bans.extend(found.map(|ban| past(ban, geo)));
-    }
+    let is_behind =
+        |position: &&Cursor| slice.after.is_none_or(|after| (position.time, position.id) < (after.time, after.id));
+    let wanted: Vec<Cursor> =
+        positions.iter().filter(is_behind).skip(skip).take(slice.limit as usize).copied().collect();
+    let bans = read(database, &wanted)?.into_iter().map(|ban| {
+        let country = geo.look_up_text(&ban.ip).country;
+        past(ban, country)
+    });
     let is_full = wanted.len() == slice.limit as usize;
-    let next = wanted.last().filter(|_| is_full).map(|(time, id)| Cursor { time: *time, id: *id });
-    Ok(Listing { bans, total: order.len() as u64, next })
+    let next = wanted.last().filter(|_| is_full).copied();
+    Ok(Listing { bans: bans.collect(), total: positions.len() as u64, next })
+}
+
+fn newest_first(positions: &mut [Cursor]) {
+    positions.sort_unstable_by_key(|position| std::cmp::Reverse((position.time, position.id)));
+}
+
+/// The bans at these positions; one whose row has another by now was lifted meanwhile, and is left out.
+fn read(database: &Database, positions: &[Cursor]) -> Result<Vec<Ban>, DatabaseError> {
+    let rows: Vec<i64> = positions.iter().map(|position| position.id).collect();
+    let mut bans = database.history_rows(&rows)?;
+    let times: HashMap<i64, i64> = positions.iter().map(|position| (position.id, position.time)).collect();
+    bans.retain(|ban| times.get(&ban.rowid) == Some(&ban.times.banned_at));
+    Ok(bans)
+}
+
+/// The map, and every ban that was listed, newest first.
+fn stream(database: &Database, geo: &Geo, mut seen: Seen, out: &mut FrameWriter<'_>) -> Result<Value, Failure> {
+    let mut part = Vec::new();
+    push_map(&mut part, &known(seen.by_country), seen.total);
+    newest_first(&mut seen.listed);
+    let mut is_first = true;
+    for positions in seen.listed.chunks(PART) {
+        for ban in read(database, positions)? {
+            let place = geo.look_up_text(&ban.ip);
+            if !std::mem::take(&mut is_first) {
+                part.push(b',');
+            }
+            push_ban(&mut part, past(ban, place.country), place.into());
+        }
+        write(out, &part)?;
+        part.clear();
+    }
+    part.extend_from_slice(b"]}");
+    write(out, &part)?;
+    Ok(Value::Null)
+}
+
+fn write(out: &mut FrameWriter<'_>, part: &[u8]) -> Result<(), Failure> {
+    // Nobody listens any more.
+    out.write_all(part).map_err(|_| Failure::Crashed)
 }
 
 /// A ban as history knows it.
-pub fn past(ban: Ban, geo: &Geo) -> PastBan {
+pub fn past(ban: Ban, country: Option<Country>) -> PastBan {
     PastBan {
-        country: geo.look_up_text(&ban.ip).country,
+        country,
         id: ban.rowid,
         jail: ban.jail,
         ip: ban.ip,
@@ -128,4 +173,41 @@ pub fn past(ban: Ban, geo: &Geo) -> PastBan {
         failures: i64::try_from(ban.data.failures).unwrap_or(i64::MAX),
         matches: short_lines(&ban.data.matches),
     }
+}
+
+/// `DashboardBanItem` of the contract.
+#[derive(Debug, Serialize)]
+struct BanItem {
+    ip: String,
+    jail: String,
+    banned_at: String,
+    service: Option<String>,
+    #[serde(flatten)]
+    geo: GeoDetail,
+    ban_count: i64,
+    origin: Origin,
+}
+
+/// Writes the contract's `DashboardBanItem` of a ban.
+pub fn push_ban(out: &mut Vec<u8>, ban: PastBan, geo: GeoDetail) {
+    let item = BanItem {
+        geo,
+        origin: Origin::of(&ban.jail),
+        ip: ban.ip,
+        jail: ban.jail,
+        banned_at: rfc3339(ban.banned_at),
+        service: ban.matches.into_iter().next(),
+        ban_count: ban.count.max(1),
+    };
+    serde_json::to_writer(out, &item).expect("texts and numbers are JSON, and a Vec takes them");
+}
+
+/// The beginning of the contract's `BansByCountryResponse`: everything but its bans, whose list is left open.
+pub fn push_map(out: &mut Vec<u8>, counts: &[(Country, u64)], total: u64) {
+    let by_code: BTreeMap<&str, u64> = counts.iter().map(|(country, count)| (country.as_str(), *count)).collect();
+    let named = |(country, _): &(Country, u64)| Some((country.as_str().to_owned(), countries::name(*country)?));
+    let names: BTreeMap<String, &str> = counts.iter().filter_map(named).collect();
+    let head = json!({ "countries": by_code, "country_names": names, "total": total }).to_string();
+    out.extend_from_slice(head.strip_suffix('}').unwrap_or_default().as_bytes());
+    out.extend_from_slice(b",\"bans\":[");
 }

@@ -8,12 +8,14 @@ pub mod children;
 pub mod definitions;
 pub mod edits;
 pub mod frames;
+pub mod geo_update;
 pub mod history;
 pub mod import;
 pub mod jail_config;
 pub mod logs;
 pub mod password;
 pub mod patterns;
+pub mod places;
 pub mod preview;
 pub mod service;
 pub mod tail;
@@ -41,6 +43,8 @@ pub enum Lane {
     Password,
     /// A blocklist import: one at a time.
     Import,
+    /// Fetching a country database, however slow its server is: one at a time.
+    Geo,
 }
 
 /// What a child is to do.
@@ -90,6 +94,10 @@ pub enum Task {
     Import(Box<import::Import>),
     /// Look at a blocklist.
     Preview(preview::Preview),
+    /// Ask a server outside where addresses are.
+    AskPlaces(places::AskPlaces),
+    /// Fetch a country database.
+    UpdateGeo(geo_update::UpdateGeo),
 }
 
 /// Why a child did not do it.
@@ -151,7 +159,8 @@ impl Task {
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::AskHistory(_) => Lane::General,
             Task::JailConfigs(_) => Lane::General,
             Task::Import(_) => Lane::Import,
-            Task::Preview(_) => Lane::General,
+            Task::Preview(_) | Task::AskPlaces(_) => Lane::General,
+            Task::UpdateGeo(_) => Lane::Geo,
             _ => Lane::Daemon,
         }
     }
@@ -171,6 +180,8 @@ impl Task {
             // A hundred slow servers, and 50 000 bans at 60 a second: then something is wrong.
             Task::Import(_) => Duration::from_secs(4 * 3600),
             Task::Preview(_) => Duration::from_secs(150),
+            Task::AskPlaces(_) => Duration::from_secs(30),
+            Task::UpdateGeo(_) => geo_update::PATIENCE + Duration::from_secs(30),
         }
     }
 
@@ -192,7 +203,7 @@ impl Task {
             Task::JailConfigs(task) => task.run(),
             Task::SetAgain(task) => task.run(),
             Task::SetValues(task) => task.run(),
-            Task::AskHistory(task) => task.run(),
+            Task::AskHistory(task) => task.run(out),
             Task::Restart(task) => task.run(),
             Task::StopJail(task) => task.run(),
             Task::EditDefinition(task) => task.run(),
@@ -203,6 +214,8 @@ impl Task {
             Task::ReadLog(task) => task.run(),
             Task::Import(task) => task.run(out),
             Task::Preview(task) => task.run(),
+            Task::AskPlaces(task) => Ok(task.run()),
+            Task::UpdateGeo(task) => task.run(),
         }
     }
 }

@@ -5,14 +5,16 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::api::Ctx;
+use crate::api::context::TheirDatabase;
 use crate::domain::json;
 use crate::domain::time;
 use crate::fail2ban::database::{Ban, Database, DatabaseError, Mark};
+use crate::geo::Geo;
 use crate::store::archive::{Bounds, NewBan};
 use crate::store::{self, Store};
 
 /// What a step should take, reading and writing together; its page grows and shrinks to that.
-const STEP: Duration = Duration::from_millis(6);
+const STEP: Duration = Duration::from_millis(3);
 /// Bounds of a page, in rows.
 const PAGES: (usize, usize) = (16, 512);
 /// How long the daemon's own writing is waited for. Then the step is tried again a little later.
@@ -21,6 +23,10 @@ const PATIENCE: Duration = Duration::from_millis(2);
 const REST: Duration = Duration::from_millis(5);
 /// When what could not be done is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How long it rests at most after trouble with a database, so that its end is noticed soon.
+const AFTER_TROUBLE: Duration = Duration::from_secs(10);
+/// How long fail2ban's database may be locked without that being trouble.
+const LOCKED: Duration = Duration::from_secs(60);
 /// How often old rows are looked for.
 const PURGE: Duration = Duration::from_secs(600);
 /// How often files that know countries are looked at.
@@ -39,10 +45,10 @@ pub struct Archivist {
     page: usize,
     /// A pass goes on: where the database is has been settled at its beginning.
     is_copying: bool,
+    /// Since when fail2ban's database has been locked whenever it was looked into.
+    locked_since: Option<Instant>,
     /// What was last complained of, so that the log says it once.
     complaint: String,
-    /// Our own database took the last step.
-    pub is_stored: bool,
 }
 
 /// Why a step did not work.
@@ -72,8 +78,8 @@ impl Archivist {
             files_at: now,
             page: PAGES.0 * 4,
             is_copying: false,
+            locked_since: None,
             complaint: String::new(),
-            is_stored: true,
         }
     }
 
@@ -97,6 +103,9 @@ impl Archivist {
         if !self.is_copying && ctx.config.fail2ban_database.is_none() && ctx.snapshot.online && daemon_is_free {
             // It may have moved since the last pass. Where the daemon does not say, the place last known will do.
             if let Ok(path) = ctx.daemon.database_path() {
+                if path.is_none() {
+                    ctx.their_database = TheirDatabase::None;
+                }
                 ctx.known_database = path;
             }
         }
@@ -105,28 +114,42 @@ impl Archivist {
             self.copy_at = now + AGAIN;
             return;
         };
+        let begun = Instant::now();
         let step = self.copy_page(ctx, &path);
-        let took = now.elapsed();
+        let took = begun.elapsed();
         self.page = match took {
             took if took > STEP => self.page / 2,
             took if took < STEP / 2 => self.page * 2,
             _ => self.page,
         };
         self.page = self.page.clamp(PAGES.0, PAGES.1);
+        let period = Duration::from_secs(u64::from(ctx.config.archive.seconds));
+        self.is_copying = matches!(step, Ok(true));
+        self.copy_at = now
+            + match &step {
+                Ok(true) => took + REST.max(took),
+                Ok(false) => period,
+                Err(Problem::Theirs(DatabaseError::Locked)) => AGAIN,
+                Err(_) => period.min(AFTER_TROUBLE),
+            };
+        ctx.their_database = self.theirs(ctx.their_database, step.as_ref().err(), now);
         match step {
-            Ok(goes_on) => {
-                self.is_copying = goes_on;
-                let period = Duration::from_secs(u64::from(ctx.config.archive.seconds));
-                self.copy_at = now + if goes_on { took + REST.max(took) } else { period };
-                self.well();
-            }
-            Err(problem) => {
-                self.is_copying = false;
-                let period = Duration::from_secs(u64::from(ctx.config.archive.seconds));
-                let is_short = matches!(problem, Problem::Theirs(DatabaseError::Locked));
-                self.copy_at = now + if is_short { AGAIN } else { AGAIN.max(period) };
-                self.complain(problem);
-            }
+            Ok(_) => self.complaint.clear(),
+            Err(problem) => self.complain(ctx, problem),
+        }
+    }
+
+    /// How their database is now. It is locked for moments all the time; what lasts is trouble.
+    fn theirs(&mut self, before: TheirDatabase, problem: Option<&Problem>, now: Instant) -> TheirDatabase {
+        let is_locked = matches!(problem, Some(Problem::Theirs(DatabaseError::Locked)));
+        let since = self.locked_since.filter(|_| is_locked).unwrap_or(now);
+        self.locked_since = is_locked.then_some(since);
+        match problem {
+            None => TheirDatabase::Ok,
+            Some(Problem::Theirs(DatabaseError::NotKept)) => TheirDatabase::None,
+            Some(Problem::Theirs(_)) if is_locked && now - since < LOCKED => before,
+            Some(Problem::Theirs(_)) => TheirDatabase::Error,
+            Some(Problem::Ours(_)) => before,
         }
     }
 
@@ -143,6 +166,12 @@ impl Archivist {
         let marks = json::text(&marks).expect("numbers and texts are JSON");
         let bans: Vec<NewBan<'_>> = page.bans.iter().map(|ban| new_ban(ctx, ban)).collect();
         ctx.store.archive_bans(&bans, &marks, time::now())?;
+        if ctx.config.geoip_online.is_some() {
+            let now = Instant::now();
+            for ban in bans.iter().filter(|ban| ban.country.is_none() && Geo::is_askable(ban.ip)) {
+                ctx.asking.want(ban.ip, now);
+            }
+        }
         Ok(page.next.is_some())
     }
 
@@ -158,7 +187,7 @@ impl Archivist {
             }
             Err(error) => {
                 self.purge_at = now + PURGE;
-                self.complain(error.into());
+                self.complain(ctx, error.into());
             }
         }
     }
@@ -174,23 +203,18 @@ impl Archivist {
             Ok(()) => self.files_at = now + LOOK_AT_FILES,
             Err(error) => {
                 self.files_at = now + LOOK_AT_FILES;
-                self.complain(error.into());
+                self.complain(ctx, error.into());
             }
         }
     }
 
-    fn well(&mut self) {
-        self.is_stored = true;
-        self.complaint.clear();
-    }
-
-    fn complain(&mut self, problem: Problem) {
+    fn complain(&mut self, ctx: &mut Ctx, problem: Problem) {
         let line = match problem {
             // It is writing: nothing to tell anybody.
             Problem::Theirs(DatabaseError::Locked) => return,
             Problem::Theirs(error) => error.to_string(),
             Problem::Ours(error) => {
-                self.is_stored = false;
+                ctx.storage_fails = true;
                 error.to_string()
             }
         };
@@ -210,7 +234,7 @@ fn new_ban<'a>(ctx: &Ctx, ban: &'a Ban) -> NewBan<'a> {
         count: ban.times.count,
         failures: ban.data.failures,
         matches: &ban.data.matches,
-        country: ctx.geo.look_up_text(&ban.ip).country,
+        country: ctx.place_of(&ban.ip).country,
     }
 }
 
@@ -236,4 +260,25 @@ fn resolve_some(ctx: &mut Ctx, from: (i64, i64)) -> Result<(), store::Error> {
         ctx.store.set_archive_resolved_with(&ctx.geo.fingerprint())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_stays_locked_is_trouble_and_a_moment_is_not() {
+        let start = Instant::now();
+        let mut archivist = Archivist::new(start);
+        let locked = Problem::Theirs(DatabaseError::Locked);
+        let mut at =
+            |seconds, problem| archivist.theirs(TheirDatabase::Ok, problem, start + Duration::from_secs(seconds));
+        assert_eq!(at(0, Some(&locked)), TheirDatabase::Ok);
+        assert_eq!(at(59, Some(&locked)), TheirDatabase::Ok);
+        assert_eq!(at(60, Some(&locked)), TheirDatabase::Error);
+        assert_eq!(at(61, None), TheirDatabase::Ok);
+        assert_eq!(at(62, Some(&locked)), TheirDatabase::Ok, "it begins anew");
+        assert_eq!(at(63, Some(&Problem::Theirs(DatabaseError::NotKept))), TheirDatabase::None);
+        assert_eq!(at(64, Some(&Problem::Theirs(DatabaseError::Absent("x".into())))), TheirDatabase::Error);
+    }
 }

@@ -36,7 +36,7 @@ impl MainLoop {
         self.note_failed_import(lane, &outcome);
         let ctx = &mut self.ctx;
         let done = match (outcome, finish) {
-            (Ok(value), Some(finish)) => dispatch::guarded(|| finish(ctx, value)).map(drop),
+            (Ok(value), Some(finish)) => dispatch::go_on(ctx, |ctx| finish(ctx, value)).map(drop),
             (Ok(_), None) => Ok(()),
             (Err(failure), _) => Err(failure.into()),
         };

@@ -5,12 +5,15 @@ mod archive;
 mod background;
 pub mod control;
 mod daemon;
+mod geography;
 mod mend;
+mod parked;
 mod probe;
 mod signals;
+mod steps;
 mod timers;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -20,7 +23,9 @@ use tiny_http::Method;
 
 use self::control::Control;
 use self::daemon::DaemonWatch;
+use self::parked::Parked;
 use self::signals::Signals;
+use self::steps::Stepping;
 use self::timers::Timers;
 use crate::api::dispatch::{self, Outcome};
 use crate::api::{Admitted, ApiError, Ctx, Finish, Job, Request, Then, imports};
@@ -43,10 +48,6 @@ const SECURITY_HEADERS: &[(&str, &str)] = &[
     ("referrer-policy", "no-referrer"),
     ("cache-control", "no-store"),
 ];
-/// How long a request waits for the daemon while a child of ours keeps it busy.
-const PARK: Duration = Duration::from_secs(5);
-/// Requests that wait for the daemon at a time.
-const MAX_PARKED: usize = 32;
 /// How long answers under way may take once the program is to stop.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -66,13 +67,6 @@ struct Pending {
     applies: bool,
 }
 
-/// A request that waits until the daemon is free.
-struct Parked {
-    slot: Slot,
-    request: Request,
-    until: Instant,
-}
-
 /// The running program.
 pub struct MainLoop {
     poll: Poll,
@@ -83,6 +77,7 @@ pub struct MainLoop {
     /// Tasks of timers: no client waits for them.
     background: HashMap<TaskId, (Lane, Option<Finish>)>,
     parked: Vec<Parked>,
+    stepping: VecDeque<Stepping>,
     watch: DaemonWatch,
     timers: Timers,
     /// `None` where no socket can be made beside the database; then the other commands need the server stopped.
@@ -119,6 +114,7 @@ impl MainLoop {
             pending: HashMap::new(),
             background: HashMap::new(),
             parked: Vec::new(),
+            stepping: VecDeque::new(),
             watch: DaemonWatch::default(),
             timers: Timers::new(),
             control,
@@ -149,6 +145,7 @@ impl MainLoop {
             self.serve_connections();
             self.serve_children();
             self.serve_parked();
+            self.serve_steps();
             self.serve_timers();
             self.connections.accept(self.poll.registry());
         }
@@ -181,8 +178,8 @@ impl MainLoop {
     }
 
     /// How long nothing can happen by itself.
-    fn timeout(&self, now: Instant) -> Duration {
-        if self.connections.has_ready() || self.connections.wants_accept() {
+    fn timeout(&mut self, now: Instant) -> Duration {
+        if self.connections.has_ready() || self.connections.wants_accept() || self.next_step().is_some() {
             return Duration::ZERO;
         }
         let mut wait = self.timers.next(&self.ctx, now);
@@ -253,21 +250,13 @@ impl MainLoop {
         self.handle(slot, request);
     }
 
-    fn park(&mut self, slot: Slot, request: Request) {
-        if self.parked.len() >= MAX_PARKED {
-            let busy = ApiError::busy("fail2ban is busy with another request; try again shortly.");
-            let response = dispatch::finish(&request.head.method, &request.admitted, Err(busy));
-            return self.connections.respond(slot, response);
-        }
-        self.parked.push(Parked { slot, request, until: Instant::now() + PARK });
-    }
-
     fn handle(&mut self, slot: Slot, request: Request) {
         match dispatch::handle(&mut self.ctx, &request) {
             Ok(Outcome::Answer(response)) => {
                 self.connections.respond(slot, dispatch::finish(&request.head.method, &request.admitted, Ok(response)));
             }
             Ok(Outcome::Job(job)) => self.submit(slot, request, *job),
+            Ok(Outcome::Steps(steps)) => self.begin_steps(slot, request, steps),
             Err(error) => {
                 self.connections.respond(slot, dispatch::finish(&request.head.method, &request.admitted, Err(error)));
             }
@@ -383,7 +372,7 @@ impl MainLoop {
         }
         let ctx = &mut self.ctx;
         let result = match (outcome, pending.then) {
-            (Ok(value), Some(finish)) => dispatch::guarded(|| finish(ctx, value)),
+            (Ok(value), Some(finish)) => dispatch::go_on(ctx, |ctx| finish(ctx, value)),
             (Ok(_), None) => Ok(Response::json_bytes(200, b"".as_slice())),
             (Err(failure), _) => Err(failure.into()),
         };
@@ -407,6 +396,7 @@ impl MainLoop {
     /// The client of a request went away.
     fn abandon(&mut self, slot: Slot) {
         self.parked.retain(|parked| parked.slot != slot);
+        self.stepping.retain(|stepping| stepping.slot != slot);
         let tasks: Vec<TaskId> =
             self.pending.iter().filter(|(_, pending)| pending.slot == slot).map(|(id, _)| *id).collect();
         for id in tasks {
@@ -416,28 +406,6 @@ impl MainLoop {
             } else {
                 self.pending.remove(&id);
                 self.children.cancel(id);
-            }
-        }
-    }
-
-    fn serve_parked(&mut self) {
-        if self.parked.is_empty() {
-            return;
-        }
-        let is_free = !self.children.daemon_is_taken();
-        let now = Instant::now();
-        let mut index = 0;
-        while index < self.parked.len() {
-            if is_free {
-                let parked = self.parked.remove(index);
-                self.handle(parked.slot, parked.request);
-            } else if now >= self.parked[index].until {
-                let parked = self.parked.remove(index);
-                let busy = ApiError::busy("fail2ban is busy with another request; try again shortly.");
-                let response = dispatch::finish(&parked.request.head.method, &parked.request.admitted, Err(busy));
-                self.connections.respond(parked.slot, response);
-            } else {
-                index += 1;
             }
         }
     }

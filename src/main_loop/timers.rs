@@ -3,8 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::archive::Archivist;
+use super::geography::Geographer;
+use crate::api::error::STORAGE;
 use crate::api::{Ctx, dispatch, imports};
 use crate::domain::time;
+use crate::store;
 
 /// How often a daemon that answers is looked at.
 const LOOK: Duration = Duration::from_secs(30);
@@ -14,8 +17,12 @@ const LOOK_WHILE_AWAY: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// How often expired rows are removed.
 const EXPIRE: Duration = Duration::from_secs(600);
-/// How often the schedule of imports is compared with the clock.
+/// How often the schedule of imports is compared with the clock, and the database looked after.
 const SCHEDULE: Duration = Duration::from_secs(20);
+/// How soon a database that took no writes is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+/// How long it rests between a step and bringing what was written into the file.
+const REST: Duration = Duration::from_millis(2);
 /// How often deadlines are compared with the clock.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -27,21 +34,35 @@ pub struct Timers {
     look_after: Instant,
     expire_at: Instant,
     archive: Archivist,
+    geography: Geographer,
     schedule_at: Instant,
+    storage_at: Instant,
+    /// Not before this, what has been written is brought into the file of the database.
+    checkpoint_at: Instant,
 }
 
 impl Timers {
     /// Everything is due at once.
     pub fn new() -> Self {
         let now = Instant::now();
-        let archive = Archivist::new(now);
-        Self { tick_at: now, look_after: now, expire_at: now + EXPIRE, archive, schedule_at: now }
+        let (archive, geography) = (Archivist::new(now), Geographer::new(now));
+        Self {
+            tick_at: now,
+            look_after: now,
+            expire_at: now + EXPIRE,
+            archive,
+            geography,
+            schedule_at: now,
+            storage_at: now,
+            checkpoint_at: now + SCHEDULE,
+        }
     }
 
     /// How long nothing is due, deadlines excepted.
     pub fn next(&self, ctx: &Ctx, now: Instant) -> Duration {
-        let others = self.expire_at.min(self.archive.next()).min(self.schedule_at);
-        self.look_at(ctx, now).min(others).saturating_duration_since(now)
+        let steps = self.checkpoint_at.min(self.archive.next()).min(self.geography.next(ctx)).min(self.expire_at);
+        let others = self.schedule_at.min(self.storage_at);
+        self.look_at(ctx, now).min(steps).min(others).saturating_duration_since(now)
     }
 
     /// When the daemon is to be looked at: at once where nothing is known, soon where it was away, else now and then.
@@ -64,13 +85,12 @@ impl Timers {
         is_due
     }
 
-    /// Does what is due. The daemon is left alone while a child of ours keeps it busy.
+    /// Does what is due: of the longer steps, one at a time. The daemon is left alone while a child of ours keeps it busy.
     pub fn run(&mut self, ctx: &mut Ctx, daemon_is_free: bool, now: Instant) {
         if now >= self.look_at(ctx, now) {
             self.look_after = now + LOOK_AGAIN;
             if daemon_is_free {
-                let step = dispatch::guarded(|| Ok(ctx.take_snapshot().is_ok()));
-                ctx.scheduler_runs = step.is_ok() && self.archive.is_stored;
+                ctx.scheduler_runs = dispatch::guarded(|| Ok(ctx.take_snapshot().is_ok())).is_ok();
             }
         }
         if now >= self.schedule_at {
@@ -79,19 +99,57 @@ impl Timers {
                 log::warn!("the schedule of imports: {}", error.cause.unwrap_or(error.detail));
             }
         }
-        let archive = &mut self.archive;
-        let step = dispatch::guarded(|| {
-            archive.run(ctx, daemon_is_free, now);
-            Ok(())
-        });
-        if step.is_err() {
-            self.archive = Archivist::new(now + EXPIRE);
+        if now >= self.storage_at {
+            watch_storage(ctx);
+            self.storage_at = now + if ctx.storage_fails { TRY_AGAIN } else { SCHEDULE };
         }
-        if now >= self.expire_at {
-            self.expire_at = now + EXPIRE;
-            if let Err(error) = ctx.store.expire(time::now()) {
-                log::warn!("{error}");
+        let done = dispatch::go_on(ctx, |ctx| Ok(self.step(ctx, daemon_is_free, now)?));
+        if let Err(error) = done {
+            if error.code != STORAGE {
+                // Whatever panicked, it is not tried again at once.
+                self.archive = Archivist::new(now + EXPIRE);
+                self.geography = Geographer::new(now + EXPIRE);
             }
+            log::warn!("a step of a timer failed: {}", error.cause.unwrap_or(error.detail));
         }
     }
+
+    /// One of the longer steps.
+    fn step(&mut self, ctx: &mut Ctx, daemon_is_free: bool, now: Instant) -> Result<(), store::Error> {
+        if now >= self.checkpoint_at {
+            self.checkpoint_at = now + SCHEDULE;
+            if ctx.store.is_checkpoint_due()? {
+                return ctx.store.checkpoint();
+            }
+        }
+        if now >= self.archive.next() {
+            self.archive.run(ctx, daemon_is_free, now);
+        } else if now >= self.geography.next(ctx) {
+            self.geography.run(ctx, now);
+        } else if now >= self.expire_at {
+            self.expire_at = now + EXPIRE;
+            ctx.store.expire(time::now())?;
+            ctx.store.expire_places(time::now())?;
+        } else {
+            return Ok(());
+        }
+        if ctx.store.is_checkpoint_due()? {
+            self.checkpoint_at = Instant::now() + REST;
+        }
+        Ok(())
+    }
+}
+
+/// Finds out whether our database takes writes, when there is reason to doubt it: nothing is written merely to know.
+fn watch_storage(ctx: &mut Ctx) {
+    if !ctx.storage_fails && !ctx.store.looks_unwritable() {
+        return;
+    }
+    let tried = ctx.store.try_to_write(time::now());
+    match (&tried, ctx.storage_fails) {
+        (Ok(()), true) => log::info!("the database takes writes again"),
+        (Err(error), false) => log::warn!("{error}"),
+        _ => {}
+    }
+    ctx.storage_fails = tried.is_err();
 }

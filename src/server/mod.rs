@@ -191,7 +191,14 @@ impl<T> Connections<T> {
             Turn::Head => self.events.push_back(HttpEvent::Head(slot)),
             Turn::Request => self.events.push_back(HttpEvent::Request(slot)),
             Turn::Broken(problem) => self.events.push_back(HttpEvent::Broken(slot, problem)),
-            Turn::Closed => self.close(slot),
+            Turn::Closed => {
+                // Whoever still makes parts of its answer is to know.
+                let is_streaming = self.get(slot).is_some_and(|connection| connection.is_streaming());
+                self.close(slot);
+                if is_streaming {
+                    self.events.push_back(HttpEvent::Gone(slot));
+                }
+            }
         }
     }
 

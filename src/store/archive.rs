@@ -1,18 +1,15 @@
 //! Our long-term copy of every ban: written here, in bounded steps of one transaction each; read in `archive_read.rs`.
 //!
-//! Beside the rows stand counts of them per stretch of time. Both change in the same transaction, so they always agree.
-
-use std::collections::BTreeMap;
+//! Beside the rows stand counts of them, see `archive_counts.rs`.
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
+use super::archive_counts::{Counts, remove_stale};
+pub use super::archive_read::{Asked, Summary};
 use super::{Error, Store};
-use crate::domain::history::{BLOCKLIST_JAIL, Country, bucket_start, short_lines};
+use crate::domain::history::{Country, bucket_start, short_lines};
 
 const DAY: i64 = 86_400;
-/// Stretches of time that are counted, in seconds, and how long their counts are kept: longer than a chart shows them, so
-/// that a clock set back by days still finds them. 0 is as long as the rows.
-const SPANS: [(i64, i64); 4] = [(3600, 8 * DAY), (6 * 3600, 16 * DAY), (DAY, 0), (7 * DAY, 0)];
 /// The longest text that is stored as the name of something banned, in bytes.
 const MAX_IP: usize = 256;
 /// Times that are believed, in Unix seconds: 1970 to 9999.
@@ -54,60 +51,6 @@ pub struct Bounds {
     pub bytes: u64,
 }
 
-/// Changes of the counts, gathered and written once a transaction, in the order of the tables: neighbours share a page.
-#[derive(Default)]
-struct Counts {
-    jails: BTreeMap<i64, i64>,
-    by_jail: BTreeMap<(i64, i64, i64), i64>,
-    by_country: BTreeMap<(i64, i64, i64, bool), i64>,
-}
-
-impl Counts {
-    /// Adds `change` rows at a time.
-    fn add(&mut self, at: i64, jail: i64, country: i64, is_blocklist: bool, change: i64) {
-        *self.jails.entry(jail).or_default() += change;
-        for (span, _) in SPANS {
-            *self.by_jail.entry((span, bucket_start(at, span), jail)).or_default() += change;
-        }
-        self.add_country(at, country, is_blocklist, change);
-    }
-
-    fn add_country(&mut self, at: i64, country: i64, is_blocklist: bool, change: i64) {
-        for (span, _) in SPANS {
-            *self.by_country.entry((span, bucket_start(at, span), country, is_blocklist)).or_default() += change;
-        }
-    }
-
-    /// Writes them. Counts of a span that are kept for a while only are not begun anew for times before that.
-    fn write(self, transaction: &Transaction<'_>, now: i64) -> rusqlite::Result<()> {
-        let is_kept =
-            |span: i64, start: i64| SPANS.iter().any(|(one, kept)| *one == span && (*kept == 0 || start >= now - kept));
-        let mut statement = transaction.prepare_cached("UPDATE archive_jails SET bans = bans + ?2 WHERE id = ?1")?;
-        for (jail, change) in self.jails.into_iter().filter(|(_, change)| *change != 0) {
-            statement.execute([jail, change])?;
-        }
-        let mut add = transaction.prepare_cached(
-            "INSERT INTO archive_by_jail_counts (span, start, jail, count) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT DO UPDATE SET count = count + excluded.count",
-        )?;
-        for ((span, start, jail), change) in self.by_jail {
-            if change != 0 && is_kept(span, start) {
-                add.execute([span, start, jail, change])?;
-            }
-        }
-        let mut add = transaction.prepare_cached(
-            "INSERT INTO archive_by_country_counts (span, start, country, blocklist, count) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT DO UPDATE SET count = count + excluded.count",
-        )?;
-        for ((span, start, country, is_blocklist), change) in self.by_country {
-            if change != 0 && is_kept(span, start) {
-                add.execute(params![span, start, country, is_blocklist, change])?;
-            }
-        }
-        Ok(())
-    }
-}
-
 impl Store {
     /// How far fail2ban's database has been read, as `archive_bans` was told.
     pub fn archive_marks(&self) -> Result<Option<String>, Error> {
@@ -130,7 +73,7 @@ impl Store {
                 let failures = i64::try_from(ban.failures).unwrap_or(i64::MAX);
                 let (at, count, lines) = (ban.banned_at, ban.count.max(1), lines(ban.matches));
                 if insert.execute(params![at, jail, ban.ip, country, ban.ban_time, count, failures, lines])? > 0 {
-                    counts.add(at, jail, country, ban.jail == BLOCKLIST_JAIL, 1);
+                    counts.add(at, jail, country, 1);
                     added += 1;
                 }
             }
@@ -151,28 +94,8 @@ impl Store {
         };
         self.lightly(|transaction| {
             let gone = remove_oldest(transaction, before, excess, limit, now)?;
-            let mut changed = gone;
-            // Counts of a time with no row left go too: what was purged to save space must not leave its counts behind.
-            let oldest: Option<i64> =
-                transaction.prepare_cached("SELECT min(banned_at) FROM archive")?.query_row([], |row| row.get(0))?;
-            for table in ["archive_by_jail_counts", "archive_by_country_counts"] {
-                for (span, kept) in SPANS.iter().filter(|(_, kept)| *kept > 0) {
-                    let sql = format!("DELETE FROM {table} WHERE span = ?1 AND start < ?2");
-                    // A day more, so that this is done once a day and not each time.
-                    let mut look =
-                        transaction.prepare_cached(&format!("SELECT 1 FROM {table} WHERE span = ?1 AND start < ?2"))?;
-                    if look.exists([*span, now - kept - DAY])? {
-                        changed += transaction.prepare_cached(&sql)?.execute([*span, now - kept])?;
-                    }
-                }
-                if gone > 0 {
-                    let sql = format!("DELETE FROM {table} WHERE span = ?1 AND start < ?2 AND count = 0");
-                    for (span, _) in SPANS {
-                        transaction.prepare_cached(&sql)?.execute([span, oldest.unwrap_or(i64::MAX)])?;
-                    }
-                }
-            }
-            Ok((gone, changed > 0))
+            let stale = remove_stale(transaction, now)?;
+            Ok((gone, gone + stale > 0))
         })
     }
 
@@ -217,20 +140,19 @@ impl Store {
     ) -> Result<(usize, Option<(i64, i64)>), Error> {
         self.lightly(|transaction| {
             let mut select = transaction.prepare_cached(
-                "SELECT archive.id, banned_at, ip, name = ?4 FROM archive JOIN archive_jails ON archive_jails.id = jail
-                 WHERE country = 0 AND (banned_at, archive.id) > (?1, ?2) ORDER BY banned_at, archive.id LIMIT ?3",
+                "SELECT id, banned_at, jail, ip FROM archive
+                 WHERE country = 0 AND (banned_at, id) > (?1, ?2) ORDER BY banned_at, id LIMIT ?3",
             )?;
             let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
-            let found = select.query_map(params![after.0, after.1, limit as i64, BLOCKLIST_JAIL], read)?;
-            let rows: Vec<(i64, i64, String, bool)> = found.collect::<Result<_, _>>()?;
+            let found = select.query_map(params![after.0, after.1, limit as i64], read)?;
+            let rows: Vec<(i64, i64, i64, String)> = found.collect::<Result<_, _>>()?;
             let next = rows.last().filter(|_| rows.len() == limit).map(|(id, banned_at, ..)| (*banned_at, *id));
             let mut counts = Counts::default();
             let mut resolved = 0;
-            for (id, banned_at, ip, is_blocklist) in rows {
+            for (id, banned_at, jail, ip) in rows {
                 let Some(country) = look_up(&ip).map(Country::number) else { continue };
                 transaction.prepare_cached("UPDATE archive SET country = ?2 WHERE id = ?1")?.execute([id, country])?;
-                counts.add_country(banned_at, 0, is_blocklist, -1);
-                counts.add_country(banned_at, country, is_blocklist, 1);
+                counts.resolve(banned_at, jail, country);
                 resolved += 1;
             }
             counts.write(transaction, now)?;
@@ -247,21 +169,18 @@ fn remove_oldest(
     limit: usize,
     now: i64,
 ) -> rusqlite::Result<usize> {
-    let mut select = transaction.prepare_cached(
-        "SELECT archive.id, banned_at, jail, country, name = ?2 FROM archive JOIN archive_jails ON archive_jails.id = jail
-         ORDER BY banned_at, archive.id LIMIT ?1",
-    )?;
-    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
-    let oldest: Vec<(i64, i64, i64, i64, bool)> =
-        select.query_map(params![limit as i64, BLOCKLIST_JAIL], read)?.collect::<Result<_, _>>()?;
+    let mut select = transaction
+        .prepare_cached("SELECT id, banned_at, jail, country FROM archive ORDER BY banned_at, id LIMIT ?1")?;
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+    let oldest: Vec<(i64, i64, i64, i64)> = select.query_map([limit as i64], read)?.collect::<Result<_, _>>()?;
     let mut counts = Counts::default();
     let mut gone = 0;
-    for (id, banned_at, jail, country, is_blocklist) in oldest {
+    for (id, banned_at, jail, country) in oldest {
         if banned_at >= before && gone as u64 >= excess {
             break;
         }
         transaction.prepare_cached("DELETE FROM archive WHERE id = ?1")?.execute([id])?;
-        counts.add(banned_at, jail, country, is_blocklist, -1);
+        counts.add(banned_at, jail, country, -1);
         gone += 1;
     }
     counts.write(transaction, now)?;
@@ -271,7 +190,10 @@ fn remove_oldest(
 impl Store {
     /// Does `work` in a transaction, and commits it where that says so: what changes nothing is no write to flash. The transaction may
     /// be lost with the power, though not broken by it: what it stores is still in fail2ban's database, and a sync is spared.
-    fn lightly<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<(T, bool)>) -> Result<T, Error> {
+    pub(super) fn lightly<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<(T, bool)>,
+    ) -> Result<T, Error> {
         self.connection.pragma_update(None, "synchronous", "NORMAL")?;
         let run = || {
             let transaction = self.connection.transaction()?;

@@ -1,15 +1,26 @@
 //! The archive as it is asked: lists by page and by position, counts for charts, the bans of one address. Nothing is written.
+//!
+//! What may have to look at many rows goes in steps of a few milliseconds each, between which the caller does other things: a page far
+//! down a list, a search, an address banned very often.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use rusqlite::types::Value;
-use rusqlite::{OptionalExtension, Row, params_from_iter};
+use rusqlite::{OptionalExtension, Row, params, params_from_iter};
 
+use super::archive_counts::BLOCKLIST;
 use super::{Error, Store};
-use crate::domain::history::{
-    Answer, BLOCKLIST_JAIL, Country, Filter, Listing, Origin, PastBan, Question, Slice, Window,
-};
+use crate::domain::history::{Answer, Country, Cursor, Filter, Listing, Origin, PastBan, Question, Slice, Window};
 
-/// The columns of a ban, in the order `ban` reads them.
-const COLUMNS: &str = "archive.id, archive_jails.name, ip, banned_at, ban_time, count, failures, matches, country";
+/// Entries of an index that one step passes over: half a millisecond on a PC, ten on a router.
+const STEP: u64 = 2000;
+/// Positions a search remembers at most, 16 bytes each. A page further down costs another pass.
+const REMEMBERED: usize = 4096;
+/// Bans that are looked at in one step to find those of a country: about a millisecond on a PC.
+const LOOKED_AT: usize = 250;
+/// Rows of one address that one step adds up; each is a page of its own, in the worst case.
+const ROWS: usize = 500;
 
 /// What is known of one address altogether.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -20,7 +31,60 @@ pub struct Summary {
     pub failures: u64,
 }
 
+impl Summary {
+    /// Where adding up begins.
+    pub const START: (i64, i64) = (i64::MIN, i64::MIN);
+}
+
+/// A question that is being answered.
+#[derive(Debug)]
+pub struct Asked {
+    filter: Filter,
+    question: Question,
+    search: Search,
+}
+
+/// How far a search for addresses by their beginning has come. It goes through the index of addresses, and keeps the newest bans behind
+/// the position asked for.
+#[derive(Debug, Default)]
+struct Search {
+    /// Where in the index it is; the beginning where there is none.
+    at: Option<(String, i64, i64)>,
+    newest: BinaryHeap<Reverse<(i64, i64)>>,
+    /// Bans found, and those of them behind the position asked for.
+    found: u64,
+    behind: u64,
+}
+
+impl Search {
+    /// The positions that are wanted, and how many bans were found; or the part that another pass has to look for, since what is wanted
+    /// begins among those remembered, or behind them.
+    fn end_of_pass(&mut self, slice: Slice, room: usize) -> Result<(Vec<Cursor>, u64), Slice> {
+        let Search { newest, found, behind, .. } = std::mem::take(self);
+        let newest = newest.into_sorted_vec().into_iter();
+        let mut newest: Vec<Cursor> = newest.map(|Reverse((time, id))| Cursor { time, id }).collect();
+        if slice.skip >= behind {
+            return Ok((Vec::new(), found));
+        }
+        let passed = newest.len().min(slice.skip as usize);
+        let wanted = slice.skip.saturating_add(u64::from(slice.limit));
+        if wanted.min(behind) > room as u64 && passed > 0 {
+            return Err(Slice { after: Some(newest[passed - 1]), skip: slice.skip - passed as u64, ..slice });
+        }
+        newest.drain(..passed);
+        Ok((newest, found))
+    }
+}
+
+impl Asked {
+    /// Nothing has been done yet.
+    pub fn new(filter: Filter, question: Question) -> Self {
+        Self { filter, question, search: Search::default() }
+    }
+}
+
 /// A condition of SQL, with its values, for the rows a filter takes.
+#[derive(Default)]
 struct Condition {
     sql: String,
     values: Vec<Value>,
@@ -31,6 +95,18 @@ impl Condition {
         self.sql.push_str(if self.sql.is_empty() { " WHERE " } else { " AND " });
         self.sql.push_str(sql);
         self.values.extend(values);
+    }
+
+    /// The rows of a window, behind a position. One upper bound, for an index is entered at one place: of two, it may be the wrong one.
+    fn between(&mut self, window: Option<Window>, after: Option<Cursor>) {
+        if let Some(window) = window {
+            self.and("banned_at >= ?", [window.start.into()]);
+        }
+        let end = window.map(|window| (window.end, i64::MIN));
+        let before = after.map(|after| (after.time, after.id)).into_iter().chain(end).min();
+        if let Some((time, id)) = before {
+            self.and("(banned_at, id) < (?, ?)", [time.into(), id.into()]);
+        }
     }
 }
 
@@ -54,111 +130,106 @@ impl Store {
         Ok(statement.query_row([], |row| row.get::<_, i64>(0))?.max(0) as u64)
     }
 
-    /// Rows without a country.
-    pub fn archive_unresolved(&self) -> Result<u64, Error> {
-        let sql = "SELECT coalesce(sum(count), 0) FROM archive_by_country_counts WHERE span = 604800 AND country = 0";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        Ok(statement.query_row([], |row| row.get::<_, i64>(0))?.max(0) as u64)
-    }
-
-    /// Answers a question. Without a window the counts are empty.
-    pub fn past(&self, filter: &Filter, question: Question) -> Result<Answer, Error> {
+    /// Does one step of answering; `None`: there is more to do. Without a window, the counts stay empty.
+    pub fn answer_some(&self, asked: &mut Asked) -> Result<Option<Answer>, Error> {
         let mut answer = Answer::default();
-        match (question, filter.window) {
+        let origin = asked.filter.origin;
+        match (asked.question, asked.filter.window) {
             (Question::List(slice), _) => {
-                answer.listing = self.archive_list(filter, slice)?;
-                answer.total = answer.listing.total;
+                let Some(listing) = self.list_some(asked, slice)? else { return Ok(None) };
+                answer.total = listing.total;
+                answer.listing = listing;
             }
             (Question::ByCountry(slice), Some(window)) => {
-                (answer.by_country, answer.total) = self.archive_by_country(window, filter.origin)?;
-                answer.listing = self.archive_list(filter, slice)?;
+                let Some(listing) = self.list_some(asked, slice)? else { return Ok(None) };
+                answer.listing = listing;
+                (answer.by_country, answer.total) = self.archive_by_country(window, origin)?;
             }
             (Question::ByJail, Some(window)) => {
-                answer.by_jail = self.archive_by_jail(window, filter.origin)?;
+                answer.by_jail = self.archive_by_jail(window, origin)?;
                 answer.total = answer.by_jail.iter().map(|(_, count)| count).sum();
             }
             (Question::Trend, Some(window)) => {
-                answer.by_bucket = self.archive_trend(window, filter.origin)?;
+                answer.by_bucket = self.archive_trend(window, origin)?;
                 answer.total = answer.by_bucket.iter().map(|(_, count)| count).sum();
             }
             (_, None) => {}
         }
-        Ok(answer)
+        Ok(Some(answer))
     }
 
-    /// A part of the list of bans, newest first.
-    pub fn archive_list(&self, filter: &Filter, slice: Slice) -> Result<Listing, Error> {
-        let Some(condition) = self.condition(filter)? else { return Ok(Listing::default()) };
-        let total = self.archive_total(filter, &condition)?;
-        let mut rows = Condition { sql: condition.sql, values: condition.values };
-        if let Some(after) = slice.after {
-            rows.and("(banned_at, archive.id) < (?, ?)", [after.time.into(), after.id.into()]);
-        }
-        let skip = i64::try_from(slice.skip).unwrap_or(i64::MAX);
-        rows.values.extend([Value::Integer(i64::from(slice.limit)), Value::Integer(skip)]);
-        // The numbers first, from an index alone: rows that are skipped are never read.
-        let sql = format!(
-            "SELECT {COLUMNS} FROM (SELECT id AS found FROM archive{} ORDER BY banned_at DESC, archive.id DESC LIMIT ? OFFSET ?)
-             JOIN archive ON archive.id = found JOIN archive_jails ON archive_jails.id = jail
-             ORDER BY banned_at DESC, archive.id DESC",
-            rows.sql
-        );
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let bans: Vec<PastBan> = statement.query_map(params_from_iter(rows.values), ban)?.collect::<Result<_, _>>()?;
-        let is_full = bans.len() == slice.limit as usize;
-        let next = bans.last().filter(|_| is_full).map(PastBan::cursor);
-        Ok(Listing { bans, total, next })
-    }
-
-    /// The rows a filter takes; `None` where it names a jail nobody knows.
-    fn condition(&self, filter: &Filter) -> Result<Option<Condition>, Error> {
-        let mut condition = Condition { sql: String::new(), values: Vec::new() };
-        if let Some(jail) = &filter.jail {
-            let Some(id) = self.archive_jail(jail)? else { return Ok(None) };
-            condition.and("jail = ?", [id.into()]);
-        }
-        if let Some(origin) = filter.origin {
-            // -1 is no jail's number: without an imported list everything is this machine's own.
-            let id = self.archive_jail(BLOCKLIST_JAIL)?.unwrap_or(-1);
-            // The plus keeps the index of the jails for where one jail is asked for.
-            let sql = if origin == Origin::Blocklist { "jail = ?" } else { "+jail <> ?" };
-            condition.and(sql, [id.into()]);
-        }
-        if let Some(country) = filter.country {
-            condition.and("country = ?", [country.number().into()]);
-        }
-        if let Some(window) = filter.window {
-            condition.and("banned_at >= ? AND banned_at < ?", [window.start.into(), window.end.into()]);
-        }
-        if let Some(prefix) = filter.ip_prefix.as_ref().filter(|prefix| !prefix.is_empty()) {
-            // A comparison knows no wildcards.
-            condition.and("ip >= ?", [prefix.clone().into()]);
-            if let Some(end) = behind(prefix) {
-                condition.and("ip < ?", [end.into()]);
+    /// A step towards a part of the list of bans, newest first.
+    fn list_some(&self, asked: &mut Asked, slice: Slice) -> Result<Option<Listing>, Error> {
+        let Some(jail) = self.wanted_jail(&asked.filter)? else { return Ok(Some(Listing::default())) };
+        let is_search = asked.filter.ip_prefix.as_ref().is_some_and(|prefix| !prefix.is_empty());
+        let (positions, total) = if is_search {
+            let Some(found) = self.search_some(asked, slice, jail)? else { return Ok(None) };
+            found
+        } else {
+            let total = self.archive_total(&asked.filter)?;
+            if slice.after.is_none() && slice.skip >= total {
+                return Ok(Some(Listing { total, ..Listing::default() }));
             }
-        }
-        Ok(Some(condition))
+            let skip = slice.skip.min(STEP);
+            // What is skipped only is one position.
+            let limit = if slice.skip > STEP { 1 } else { slice.limit };
+            let positions = self.positions(&asked.filter, jail, slice.after, skip, limit)?;
+            if let (true, Some(last)) = (slice.skip > STEP, positions.last()) {
+                asked.question =
+                    asked.question.with(Slice { after: Some(*last), skip: slice.skip - STEP - 1, ..slice });
+                return Ok(None);
+            }
+            (positions, total)
+        };
+        let bans = self.bans_at(&positions)?;
+        let next = positions.last().filter(|_| positions.len() == slice.limit as usize).copied();
+        Ok(Some(Listing { bans, total, next }))
     }
 
-    /// How many rows a filter takes: added up from the counts, and counted only where a search asks for what they do not hold.
-    fn archive_total(&self, filter: &Filter, condition: &Condition) -> Result<u64, Error> {
-        if filter.ip_prefix.as_ref().is_none_or(String::is_empty) && filter.country.is_none() {
-            let by_jail = match filter.window {
-                Some(window) => self.archive_by_jail(window, filter.origin)?,
-                None => self.archive_jails(filter.origin)?,
-            };
-            let wanted = |name: &str| filter.jail.as_deref().is_none_or(|jail| jail == name);
-            return Ok(by_jail.iter().filter(|(name, _)| wanted(name)).map(|(_, count)| count).sum());
+    /// The number of the jail a filter names, if it names one; `None` where no ban can be wanted.
+    fn wanted_jail(&self, filter: &Filter) -> Result<Option<Option<i64>>, Error> {
+        let Some(name) = &filter.jail else { return Ok(Some(None)) };
+        if filter.origin.is_some_and(|origin| origin != Origin::of(name)) {
+            return Ok(None);
         }
-        let sql = format!("SELECT count(*) FROM archive{}", condition.sql);
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let count: i64 = statement.query_row(params_from_iter(&condition.values), |row| row.get(0))?;
-        Ok(count.max(0) as u64)
-    }
-
-    fn archive_jail(&self, name: &str) -> Result<Option<i64>, Error> {
         let mut statement = self.connection.prepare_cached("SELECT id FROM archive_jails WHERE name = ?1")?;
-        Ok(statement.query_row([name], |row| row.get(0)).optional()?)
+        Ok(statement.query_row([name], |row| row.get(0)).optional()?.map(Some))
+    }
+
+    /// Positions in the list, newest first, from an index alone: rows that are skipped are never read.
+    fn positions(
+        &self,
+        filter: &Filter,
+        jail: Option<i64>,
+        after: Option<Cursor>,
+        skip: u64,
+        limit: u32,
+    ) -> Result<Vec<Cursor>, Error> {
+        let mut rows = Condition::default();
+        match (jail, filter.origin) {
+            (Some(jail), _) => rows.and("jail = ?", [jail.into()]),
+            (None, Some(Origin::Blocklist)) => rows.and("jail = ?", [BLOCKLIST.into()]),
+            // The very words of the index of the machine's own bans.
+            (None, Some(Origin::Selfblock)) => rows.and("jail <> 0", []),
+            (None, None) => {}
+        }
+        rows.between(filter.window, after);
+        rows.values.extend([Value::Integer(i64::from(limit)), Value::Integer(skip as i64)]);
+        let sql =
+            format!("SELECT banned_at, id FROM archive{} ORDER BY banned_at DESC, id DESC LIMIT ? OFFSET ?", rows.sql);
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let found = statement.query_map(params_from_iter(rows.values), cursor)?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+
+    /// How many rows a filter takes, a search aside: added up from the counts.
+    fn archive_total(&self, filter: &Filter) -> Result<u64, Error> {
+        let by_jail = match filter.window {
+            Some(window) => self.archive_by_jail(window, filter.origin)?,
+            None => self.archive_jails(filter.origin)?,
+        };
+        let wanted = |name: &str| filter.jail.as_deref().is_none_or(|jail| jail == name);
+        Ok(by_jail.iter().filter(|(name, _)| wanted(name)).map(|(_, count)| count).sum())
     }
 
     fn archive_jails(&self, origin: Option<Origin>) -> Result<Vec<(String, u64)>, Error> {
@@ -168,76 +239,150 @@ impl Store {
         Ok(all.into_iter().filter(|(name, _)| origin.is_none_or(|origin| origin == Origin::of(name))).collect())
     }
 
-    /// Bans of a range by jail, most first.
-    pub fn archive_by_jail(&self, window: Window, origin: Option<Origin>) -> Result<Vec<(String, u64)>, Error> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT name, total FROM (SELECT jail, sum(count) AS total FROM archive_by_jail_counts
-                WHERE span = ?1 AND start >= ?2 AND start < ?3 GROUP BY jail) JOIN archive_jails ON archive_jails.id = jail
-             WHERE total > 0 ORDER BY total DESC, name",
-        )?;
-        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.max(0) as u64));
-        let rows = statement.query_map([window.bucket, window.start, window.end], read)?;
-        let all: Vec<(String, u64)> = rows.collect::<Result<_, _>>()?;
-        Ok(all.into_iter().filter(|(name, _)| origin.is_none_or(|origin| origin == Origin::of(name))).collect())
+    /// A step of a search. Gives the positions of the part that is wanted, newest first, and how many there are in all.
+    fn search_some(
+        &self,
+        asked: &mut Asked,
+        slice: Slice,
+        jail: Option<i64>,
+    ) -> Result<Option<(Vec<Cursor>, u64)>, Error> {
+        let prefix = asked.filter.ip_prefix.clone().unwrap_or_default();
+        let Asked { filter, search, .. } = asked;
+        let wanted = slice.skip.saturating_add(u64::from(slice.limit));
+        let room = usize::try_from(wanted).map_or(REMEMBERED, |wanted| wanted.min(REMEMBERED));
+        let (at, window) = (search.at.take(), filter.window);
+        let mut seen = 0;
+        let mut rows = Condition::default();
+        match &at {
+            Some((ip, banned_at, jail)) => {
+                rows.and("(ip, banned_at, jail) > (?, ?, ?)", [ip.clone().into(), (*banned_at).into(), (*jail).into()]);
+            }
+            // A comparison knows no wildcards.
+            None => rows.and("ip >= ?", [prefix.clone().into()]),
+        }
+        if let Some(end) = behind(&prefix) {
+            rows.and("ip < ?", [end.into()]);
+        }
+        let sql = format!(
+            "SELECT banned_at, id, jail, ip FROM archive{} ORDER BY ip, banned_at, jail LIMIT {STEP}",
+            rows.sql
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query(params_from_iter(rows.values))?;
+        while let Some(row) = rows.next()? {
+            let (time, id, of) = (row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?);
+            seen += 1;
+            if seen == STEP {
+                search.at = Some((row.get(3)?, time, of));
+            }
+            let origin = if of == BLOCKLIST { Origin::Blocklist } else { Origin::Selfblock };
+            let fits = window.is_none_or(|window| window.contains(time))
+                && jail.is_none_or(|jail| jail == of)
+                && filter.origin.is_none_or(|wanted| wanted == origin);
+            search.found += u64::from(fits);
+            if fits && slice.after.is_none_or(|after| (time, id) < (after.time, after.id)) {
+                search.behind += 1;
+                search.newest.push(Reverse((time, id)));
+                if search.newest.len() > room {
+                    search.newest.pop();
+                }
+            }
+        }
+        if search.at.is_some() {
+            return Ok(None);
+        }
+        match search.end_of_pass(slice, room) {
+            Ok(found) => Ok(Some(found)),
+            Err(rest) => {
+                asked.question = asked.question.with(rest);
+                Ok(None)
+            }
+        }
     }
 
-    /// Bans of a range by country, and all of them, those without a country included.
-    pub fn archive_by_country(
+    /// The rows at these positions, in their order.
+    fn bans_at(&self, positions: &[Cursor]) -> Result<Vec<PastBan>, Error> {
+        let mut statement = self.connection.prepare_cached(&one_ban("archive.id = ?1"))?;
+        positions.iter().map(|position| Ok(statement.query_row([position.id], ban)?)).collect()
+    }
+
+    /// Some bans of a country in a window, newest first, behind a position, and where to go on; `None` at the end. There may be none among
+    /// those looked at. No index knows countries, for it would cost every ban a page to write: the counts tell which days to look through.
+    pub fn bans_of_country(
         &self,
+        country: Country,
         window: Window,
         origin: Option<Origin>,
-    ) -> Result<(Vec<(Country, u64)>, u64), Error> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT country, sum(count) FROM archive_by_country_counts
-             WHERE span = ?1 AND start >= ?2 AND start < ?3 AND (?4 IS NULL OR blocklist = ?4) GROUP BY country",
-        )?;
-        let blocklist = origin.map(|origin| i64::from(origin == Origin::Blocklist));
-        let values = (window.bucket, window.start, window.end, blocklist);
-        let rows = statement.query_map(values, |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.max(0) as u64)))?;
-        let all: Vec<(i64, u64)> = rows.collect::<Result<_, _>>()?;
-        let total = all.iter().map(|(_, count)| count).sum();
-        let known = all.into_iter().filter_map(|(number, count)| Some((Country::of_number(number)?, count)));
-        Ok((known.filter(|(_, count)| *count > 0).collect(), total))
-    }
-
-    /// Bans of a range by bucket; buckets without one are left out.
-    pub fn archive_trend(&self, window: Window, origin: Option<Origin>) -> Result<Vec<(i64, u64)>, Error> {
-        let id = self.archive_jail(BLOCKLIST_JAIL)?.unwrap_or(-1);
-        let mut statement = self.connection.prepare_cached(
-            "SELECT start, sum(count) FROM archive_by_jail_counts WHERE span = ?1 AND start >= ?2 AND start < ?3
-                AND CASE ?4 WHEN 0 THEN 1 WHEN 1 THEN jail = ?5 ELSE jail <> ?5 END GROUP BY start",
-        )?;
-        let which = match origin {
-            None => 0,
-            Some(Origin::Blocklist) => 1,
-            Some(Origin::Selfblock) => 2,
-        };
-        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.max(0) as u64));
-        let rows = statement.query_map((window.bucket, window.start, window.end, which, id), read)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        after: Option<Cursor>,
+    ) -> Result<(Vec<PastBan>, Option<Cursor>), Error> {
+        let end = Cursor { time: window.end, id: i64::MIN };
+        let after = after.filter(|after| after.time < end.time).unwrap_or(end);
+        // What is behind the smallest number of a second is older than that second.
+        let newest = if after.id == i64::MIN { after.time - 1 } else { after.time };
+        let day = self.newest_day_with(country, origin, window.start, newest)?;
+        // The window may begin within a day, and what is before it is nobody's business.
+        let Some(day) = day.filter(|_| newest >= window.start) else { return Ok((Vec::new(), None)) };
+        let mut rows = Condition::default();
+        let start = day.start.max(window.start);
+        rows.between(Some(Window { start, ..day }), Some(after));
+        let sql = format!(
+            "SELECT banned_at, id, country FROM archive{} ORDER BY banned_at DESC, id DESC LIMIT {LOOKED_AT}",
+            rows.sql
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let read = |row: &Row<'_>| Ok((cursor(row)?, row.get(2)?));
+        let found = statement.query_map(params_from_iter(rows.values), read)?;
+        let found: Vec<(Cursor, i64)> = found.collect::<Result<_, _>>()?;
+        let is_of_country = |(position, number): &(Cursor, i64)| (*number == country.number()).then_some(*position);
+        let positions: Vec<Cursor> = found.iter().filter_map(is_of_country).collect();
+        let mut bans = self.bans_at(&positions)?;
+        bans.retain(|ban| origin.is_none_or(|origin| origin == Origin::of(&ban.jail)));
+        let last = found.last().filter(|_| found.len() == LOOKED_AT);
+        Ok((bans, Some(last.map_or(Cursor { time: start, id: i64::MIN }, |(position, _)| *position))))
     }
 
     /// Whether this very ban is there.
     pub fn has_archived(&self, ban: &PastBan) -> Result<bool, Error> {
-        let Some(jail) = self.archive_jail(&ban.jail)? else { return Ok(false) };
-        let sql = "SELECT 1 FROM archive WHERE ip = ?1 AND banned_at = ?2 AND jail = ?3";
-        Ok(self.connection.prepare_cached(sql)?.exists((&ban.ip, ban.banned_at, jail))?)
+        let sql = "SELECT 1 FROM archive WHERE ip = ?1 AND banned_at = ?2
+            AND jail = (SELECT id FROM archive_jails WHERE name = ?3)";
+        Ok(self.connection.prepare_cached(sql)?.exists((&ban.ip, ban.banned_at, &ban.jail))?)
     }
 
-    /// The newest bans of exactly this address, and what they come to altogether.
-    pub fn archive_of_ip(&self, ip: &str, limit: u32) -> Result<(Summary, Vec<PastBan>), Error> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT count(*), coalesce(sum(failures), 0) FROM archive WHERE ip = ?1")?;
-        let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
-        let (bans, failures) = statement.query_row([ip], read)?;
-        let sql = format!(
-            "SELECT {COLUMNS} FROM archive JOIN archive_jails ON archive_jails.id = jail
-             WHERE ip = ?1 ORDER BY banned_at DESC, archive.id DESC LIMIT ?2"
-        );
+    /// The newest bans of exactly this address.
+    pub fn archive_of_ip(&self, ip: &str, limit: u32) -> Result<Vec<PastBan>, Error> {
+        let sql = one_ban("ip = ?1 ORDER BY banned_at DESC, jail DESC LIMIT ?2");
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let rows = statement.query_map((ip, limit), ban)?.collect::<Result<_, _>>()?;
-        Ok((Summary { bans: bans.max(0) as u64, failures: failures.max(0) as u64 }, rows))
+        Ok(statement.query_map((ip, limit), ban)?.collect::<Result<_, _>>()?)
     }
+
+    /// Adds some bans of exactly this address up, behind the time and jail that the last step gave. `None`: these were the last.
+    pub fn sum_up_ip(&self, ip: &str, after: (i64, i64), summary: &mut Summary) -> Result<Option<(i64, i64)>, Error> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT banned_at, jail, failures FROM archive WHERE ip = ?1 AND (banned_at, jail) > (?2, ?3)
+             ORDER BY banned_at, jail LIMIT {ROWS}"
+        ))?;
+        let mut rows = statement.query(params![ip, after.0, after.1])?;
+        let (mut seen, mut last) = (0, after);
+        while let Some(row) = rows.next()? {
+            last = (row.get(0)?, row.get(1)?);
+            summary.failures += row.get::<_, i64>(2)?.max(0) as u64;
+            seen += 1;
+        }
+        summary.bans += seen as u64;
+        Ok((seen == ROWS).then_some(last))
+    }
+}
+
+/// A query for bans, with the columns in the order `ban` reads them.
+fn one_ban(condition: &str) -> String {
+    format!(
+        "SELECT archive.id, name, ip, banned_at, ban_time, count, failures, matches, country
+         FROM archive JOIN archive_jails ON archive_jails.id = jail WHERE {condition}"
+    )
+}
+
+fn cursor(row: &Row<'_>) -> rusqlite::Result<Cursor> {
+    Ok(Cursor { time: row.get(0)?, id: row.get(1)? })
 }
 
 fn ban(row: &Row<'_>) -> rusqlite::Result<PastBan> {

@@ -4,16 +4,20 @@
 //! (router flash cannot always map one).
 
 pub mod archive;
+mod archive_counts;
 mod archive_read;
 pub mod blocklists;
 mod counters;
 mod logins;
 mod pending;
+mod places;
 mod sessions;
 pub mod settings;
 
+use std::ffi::CString;
 use std::fmt;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,9 +30,14 @@ pub use sessions::{Session, TokenHash};
 
 const SCHEMA: &str = include_str!("../../schema.sql");
 /// What brings an old database to `SCHEMA`: the step at index N makes version N + 2 of version N + 1.
-const MIGRATIONS: &[&str] = &[include_str!("archive.sql"), include_str!("blocklists.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("archive.sql"), include_str!("blocklists.sql"), include_str!("archive_counts.sql")];
 /// The version of `SCHEMA`, kept in `PRAGMA user_version`.
 const VERSION: i64 = 1 + MIGRATIONS.len() as i64;
+/// Pages in the log from which on they are brought into the file, 1 MiB.
+const CHECKPOINT_PAGES: i64 = 256;
+/// Bytes of free space that are little.
+const LITTLE_SPACE: f64 = 65_536.0;
 /// Marks the file as ours, in `PRAGMA application_id`: the letters BGUI.
 const APPLICATION_ID: i64 = 0x4247_5549;
 
@@ -143,8 +152,8 @@ impl Store {
         self.connection.busy_timeout(Duration::from_millis(200))?;
         self.connection.execute_batch(
             "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-             PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 1048576; PRAGMA wal_autocheckpoint = 256;
-             PRAGMA cache_size = -512; PRAGMA temp_store = MEMORY;",
+             PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 1048576; PRAGMA wal_autocheckpoint = 1024;
+             PRAGMA cache_size = -512;",
         )?;
         let transaction = self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Exclusive)?;
         let read = |name: &str| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
@@ -165,7 +174,40 @@ impl Store {
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
         transaction.commit()?;
+        // Only now: what a migration sorts may be much.
+        self.connection.pragma_update(None, "temp_store", "MEMORY")?;
         Ok(())
+    }
+
+    /// Whether so much has been written that it should be brought from the log into the file, in a step of its own. By itself
+    /// that happens at four times as much.
+    pub fn is_checkpoint_due(&self) -> Result<bool, Error> {
+        let read = |row: &rusqlite::Row<'_>| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?);
+        Ok(self.connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?.query_row([], read)? >= CHECKPOINT_PAGES)
+    }
+
+    /// Brings it there.
+    pub fn checkpoint(&self) -> Result<(), Error> {
+        Ok(self.connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |_| Ok(()))?)
+    }
+
+    /// Whether the file system looks as if it took no writes: it is mounted read-only or has no space left.
+    pub fn looks_unwritable(&self) -> bool {
+        let Ok(path) = CString::new(self.path.as_os_str().as_bytes()) else { return false };
+        // SAFETY: all of its fields are numbers, of which 0 is one.
+        let mut found: libc::statvfs = unsafe { std::mem::zeroed() };
+        // SAFETY: the path ends in a zero byte, and the struct is ours.
+        if unsafe { libc::statvfs(path.as_ptr(), &mut found) } != 0 {
+            return true;
+        }
+        // The fields have other widths on other machines.
+        let free = found.f_bfree as f64 * found.f_frsize as f64;
+        found.f_flag & libc::ST_RDONLY != 0 || free < LITTLE_SPACE
+    }
+
+    /// Writes a little, to know whether that is possible.
+    pub fn try_to_write(&mut self, now: i64) -> Result<(), Error> {
+        self.set_settings(&[("tried_to_write_at", &now.to_string())])
     }
 
     /// Where it lies: absolute, links resolved.
@@ -259,12 +301,22 @@ pub(crate) mod tests {
         assert_eq!(loose, 0);
     }
 
+    /// A database as version 3 left it.
+    pub(crate) fn made_by_version_3(path: &Path) -> Connection {
+        let connection = Connection::open(path).unwrap();
+        // The schema of version 1 stands in front of the first comment of the migration.
+        let first = SCHEMA.find(MIGRATIONS[0].lines().next().unwrap()).unwrap();
+        connection.execute_batch(&[&SCHEMA[..first], MIGRATIONS[0], MIGRATIONS[1]].concat()).unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        connection.pragma_update(None, "user_version", 3).unwrap();
+        connection
+    }
+
     #[test]
     fn a_database_made_by_the_old_schema_and_migrated_equals_a_new_one() {
         let directory = tempfile::tempdir().unwrap();
         let old = directory.path().join("old.db");
         let connection = Connection::open(&old).unwrap();
-        // The schema of version 1 stands in front of the first comment of the migration.
         let first = SCHEMA.find(MIGRATIONS[0].lines().next().unwrap()).unwrap();
         connection.execute_batch(&SCHEMA[..first]).unwrap();
         connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();

@@ -1,5 +1,7 @@
-"""Measures the archive: a first copy beside requests, then the charts of a year beside plain GROUP BY over the same rows, lists and
-single addresses, and memory. Seeded, so that every run has the same bans. Prints a table; judges nothing.
+"""Measures the archive: a first copy beside requests, fail2ban's own database as a source, then the charts of a year beside plain GROUP BY
+over the same rows, lists, searches, all bans of a country, single addresses, and memory. Seeded, so that every run has the same bans.
+What others wait for meanwhile stands beside what they wait for on a server that does nothing: the machine may be busy, too.
+Prints a table; judges nothing.
 
     tests/bench/archive.py PROGRAM [COUNTRY.mmdb] [ROWS]
 
@@ -125,30 +127,84 @@ def insert(database, rows):
         connection.commit()
 
 
-def copy_beside_requests(server, number):
-    """Waits until that many are there, asking all the while; the slowest answer in ms, its memory, and how long it took."""
-    done, waits, memory = threading.Event(), [], [0]
+class Beside:
+    """Asks a server for /health all the while, and one that does nothing in turn, and watches the memory of the first."""
 
-    def poll():
-        connection = server.connect()
-        while not done.is_set():
-            start = time.perf_counter()
-            server.get("/api/v1/health", connection)
-            waits.append((time.perf_counter() - start) * 1000)
+    def __init__(self, server, idle):
+        self.server, self.done, self.memory = server, threading.Event(), 0
+        self.waits, self.idle_waits = [], []
+        self.pairs = [(server, self.waits)] + ([(idle, self.idle_waits)] if idle else [])
+
+    def __enter__(self):
+        self.thread = threading.Thread(target=self.poll)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.done.set()
+        self.thread.join()
+        self.waits.sort()
+        self.idle_waits.sort()
+
+    def poll(self):
+        pairs = [(server, server.connect(), waits) for server, waits in self.pairs]
+        while not self.done.is_set():
+            for server, connection, waits in pairs:
+                start = time.perf_counter()
+                server.get("/api/v1/health", connection)
+                waits.append((time.perf_counter() - start) * 1000)
+            if len(self.waits) % 50 == 1:
+                self.memory = max(self.memory, self.server.anonymous_kib())
             time.sleep(0.001)
 
-    thread = threading.Thread(target=poll)
+    def __str__(self):
+        if not self.waits:
+            return "too short for anybody to wait"
+        text = lambda waits: "median %.2f, 99.9 %% %.1f, slowest %.1f ms" % (statistics.median(waits), waits[int(len(waits) * 0.999)], waits[-1])
+        idle = "; on a server that does nothing: " + text(self.idle_waits) if self.idle_waits else ""
+        return "%d requests of others: %s%s; anonymous memory at most %d KiB" % (len(self.waits), text(self.waits), idle, self.memory)
+
+
+def copy_beside_requests(server, number, idle=None):
+    """Waits until that many are there."""
     start = time.perf_counter()
+    with Beside(server, idle) as beside:
+        while server.total() < number:
+            time.sleep(0.1)
+    print("first copy of %d rows: %.1f s; %s" % (number, time.perf_counter() - start, beside))
+
+
+def child_peak_kib(server, work):
+    """The largest anonymous memory of any child meanwhile."""
+    done, peak = threading.Event(), [0]
+
+    def watch():
+        while not done.is_set():
+            for child in open("/proc/%d/task/%d/children" % ((server.process.pid,) * 2)).read().split():
+                try:
+                    text = open("/proc/%s/status" % child).read()
+                    peak[0] = max(peak[0], int(re.search(r"^RssAnon:\s+(\d+)", text, re.M).group(1)))
+                except (OSError, AttributeError):
+                    pass
+            time.sleep(0.002)
+
+    thread = threading.Thread(target=watch)
     thread.start()
-    while server.total() < number:
-        memory[0] = max(memory[0], server.anonymous_kib())
-        time.sleep(0.1)
-    taken = time.perf_counter() - start
+    work()
     done.set()
     thread.join()
-    waits.sort()
-    print("first copy of %d rows: %.1f s; %d requests beside it: median %.2f ms, 99.9 %% %.1f ms, slowest %.1f ms; anonymous memory %d KiB"
-          % (number, taken, len(waits), statistics.median(waits), waits[int(len(waits) * 0.999)], waits[-1], memory[0]))
+    return peak[0]
+
+
+def ask_fail2ban(server, number):
+    """The same questions to fail2ban's own database, which a child reads from end to end."""
+    connection = server.connect()
+    for name, path in (("by-country", "/by-country"), ("trend", "/trend"), ("by-jail", "/by-jail"), ("list, first page", ""),
+                       ("all bans of a country", "/by-country?country_code=US")):
+        target = "/api/v1/dashboard/bans" + path + ("&" if "?" in path else "?") + "source=fail2ban&range=365d"
+        taken = []
+        peak = child_peak_kib(server, lambda: taken.append(median_ms(lambda: server.get(target, connection), 5)))
+        print("source=fail2ban, %d rows, %-22s %6.0f ms, child %d KiB" % (number, name, taken[0], peak))
 
 
 def plain(connection, chart, name):
@@ -175,18 +231,41 @@ def main():
         boundary = now - YEAR + YEAR * first // number
         insert(database, bans(first, now - YEAR, boundary, 1))
         server = Server(program, directory, database, country)
+        aside = os.path.join(directory, "aside")
+        os.mkdir(aside)
+        idle = Server(program, aside, os.path.join(aside, "none.sqlite3"), None)
         try:
-            copy_beside_requests(server, first)
+            copy_beside_requests(server, first, idle)
+            ask_fail2ban(server, first)
             insert(database, bans(number - first, boundary, now - 10, 2))
             while server.total() < number:
                 time.sleep(0.5)
-            measure(server, number)
+            measure(server, number, idle)
         finally:
-            server.process.send_signal(signal.SIGTERM)
-            server.process.wait()
+            for one in (server, idle):
+                one.process.send_signal(signal.SIGTERM)
+                one.process.wait()
 
 
-def measure(server, number):
+def long_questions(server, number, idle):
+    """What looks at many rows goes in steps, so that nobody else waits for it."""
+    archive = "/api/v1/history/archive?page_size=100"
+    works = (("page %d by number" % (number // 100), archive + "&page=%d" % (number // 100)), ("search for 2", archive + "&ip=2"),
+             ("all bans of a country", "/api/v1/dashboard/bans/by-country?source=archive&range=365d&country_code=US"))
+    for name, target in works:
+        # Another process reads it, for this one measures meanwhile.
+        answer = os.path.join(os.path.dirname(server.database), "answer")
+        url = "http://127.0.0.1:%d%s" % (server.port, target)
+        with Beside(server, idle) as beside:
+            start = time.perf_counter()
+            subprocess.run(["curl", "-sf", "-o", answer, "-H", "Authorization: Bearer " + server.token, url], check=True)
+            taken = time.perf_counter() - start
+        content = json.load(open(answer))
+        rows = len(content.get("bans", content.get("items")))
+        print("%-24s %8.0f ms, %d rows; %s" % (name, taken * 1000, rows, beside))
+
+
+def measure(server, number, idle=None):
     connection = server.connect()
     ours = {}
     for name in RANGES:
@@ -196,14 +275,13 @@ def measure(server, number):
     health = median_ms(lambda: server.get("/api/v1/health", connection))
     archive = "/api/v1/history/archive?page_size=100"
     page = median_ms(lambda: server.get(archive, connection))
-    cursor, last = None, server.get(archive + "&page=%d" % (number // 100), connection)
-    before = server.get(archive + "&page=%d" % (number // 100 - 1), connection)
-    cursor = before["pagination"]["next_cursor"]
+    last = server.get(archive + "&page=%d" % (number // 100), connection)
+    cursor = server.get(archive + "&page=%d" % (number // 100 - 1), connection)["pagination"]["next_cursor"]
     by_cursor = median_ms(lambda: server.get(archive + "&cursor=" + cursor, connection))
-    by_page = median_ms(lambda: server.get(archive + "&page=%d" % (number // 100), connection), 5)
     address = last["items"][-1]["ip"]
     one = median_ms(lambda: server.get("/api/v1/history/" + address, connection))
     search = median_ms(lambda: server.get(archive + "&ip=" + address.rsplit(".", 2)[0] + ".", connection), 5)
+    long_questions(server, number, idle)
     anonymous, peak = server.anonymous_kib(), server.peak_kib()
     server.process.send_signal(signal.SIGTERM)
     server.process.wait()
@@ -215,10 +293,10 @@ def measure(server, number):
             grouped = plain(rows, chart, name)
             print("%-6s %-11s %10.2f %14.2f %8.0f" % (name, chart, ours[chart, name], grouped, grouped / ours[chart, name]))
     print("a request that asks nothing (health): %.2f ms, which is in all of ours" % health)
-    print("history, 100 rows: first page %.2f ms, last by cursor %.2f ms, last by number %.2f ms, search by prefix %.2f ms; one address %.2f ms"
-          % (page, by_cursor, by_page, search, one))
-    print("memory: anonymous %d KiB, peak resident with the mapped file %d KiB; archive %d MB for %d rows"
-          % (anonymous, peak, os.path.getsize(server.database) // 1_000_000, number))
+    print("history, 100 rows: first page %.2f ms, last by cursor %.2f ms, search for two numbers %.2f ms; one address %.2f ms"
+          % (page, by_cursor, search, one))
+    print("memory: anonymous %d KiB, peak resident with the mapped file %d KiB; archive %d MB for %d rows; load %.1f"
+          % (anonymous, peak, os.path.getsize(server.database) // 1_000_000, number, os.getloadavg()[0]))
 
 
 if __name__ == "__main__":

@@ -5,15 +5,18 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::geo::country_file;
+use crate::harness::client::Client;
+use crate::harness::http::{Answer, Wire};
 use crate::harness::real_daemon::RealDaemon;
 use crate::harness::server::Launch;
 use crate::harness::wait_until;
 use crate::history::{keeper, made_database, wait_for_archive};
 
 /// Fills a database of fail2ban's with so many bans over the last 20 days.
-fn fill(path: &Path, number: u32) -> Connection {
+pub fn fill(path: &Path, number: u32) -> Connection {
     let connection = made_database(path, &[]);
     let now = jiff::Timestamp::now().as_second();
     let sql = format!(
@@ -27,6 +30,27 @@ fn fill(path: &Path, number: u32) -> Connection {
 
 fn total(answer: &Value) -> u64 {
     answer["total"].as_u64().unwrap()
+}
+
+/// All four dashboards of a source say the same of each range, as do the counts of each. Gives the bans of the last 30 days.
+#[track_caller]
+pub fn assert_all_agree(admin: &Client, source: &str) -> u64 {
+    let mut month = 0;
+    for range in ["24h", "7d", "30d", "365d"] {
+        let ask = |path: &str| {
+            admin.get(&format!("/api/v1/dashboard/bans{path}?range={range}&source={source}")).expect(200).json()
+        };
+        let sum = |list: &Value| list.as_array().unwrap().iter().map(|one| one["count"].as_u64().unwrap()).sum::<u64>();
+        let by_jail = ask("/by-jail");
+        let by_country = ask("/by-country");
+        let listed = ask("")["pagination"]["total"].as_u64().unwrap();
+        let totals = [total(&by_jail), sum(&by_jail["jails"]), sum(&ask("/trend")["buckets"]), total(&by_country)];
+        assert_eq!(totals, [listed; 4], "{range}");
+        if range == "30d" {
+            month = listed;
+        }
+    }
+    month
 }
 
 #[test]
@@ -53,12 +77,11 @@ fn killed_in_the_middle_of_copying_nothing_is_missing_and_nothing_twice() {
     let counts: Vec<u64> =
         by_jail["jails"].as_array().unwrap().iter().map(|jail| jail["count"].as_u64().unwrap()).collect();
     assert_eq!(counts, [1200; 5]);
+    assert_eq!(assert_all_agree(&admin, "archive"), 6000);
     server.kill();
     let store = Connection::open(server.database()).unwrap();
     let distinct = "SELECT count(*) FROM (SELECT DISTINCT jail, ip, banned_at FROM archive)";
     assert_eq!(store.query_row(distinct, [], |row| row.get::<_, i64>(0)), Ok(6000));
-    let weeks = "SELECT sum(count) FROM archive_by_country_counts WHERE span = 604800";
-    assert_eq!(store.query_row(weeks, [], |row| row.get::<_, i64>(0)), Ok(6000));
 }
 
 #[test]
@@ -136,8 +159,79 @@ fn a_long_first_copy_leaves_requests_their_turn() {
 }
 
 #[test]
+fn every_ban_of_a_country_is_listed_however_many() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("f.sqlite3");
+    let _fail2ban = fill(&path, 5000);
+    let (_files, file) = country_file();
+    let (_server, admin) = keeper(&path).env("BANGUI_GEOIP_DB_PATH", file.to_str().unwrap()).start().into_ready();
+    wait_for_archive(&admin, 5000);
+    let target = |source: &str, country: &str| {
+        format!("/api/v1/dashboard/bans/by-country?range=30d&source={source}&country_code={country}")
+    };
+    let [ours, theirs] = ["archive", "fail2ban"].map(|source| admin.get(&target(source, "DE")).expect(200).json());
+    let bans = ours["bans"].as_array().unwrap();
+    assert_eq!((bans.len(), &ours["countries"], &ours["total"]), (5000, &json!({"DE": 5000}), &json!(5000)));
+    assert!(bans.windows(2).all(|two| two[0]["banned_at"].as_str() >= two[1]["banned_at"].as_str()), "newest first");
+    assert!(ours == theirs, "both sources say the same");
+    for source in ["archive", "fail2ban"] {
+        let none = admin.get(&target(source, "NL")).expect(200).json();
+        assert_eq!((&none["bans"], &none["total"]), (&json!([]), &json!(5000)));
+        assert!(admin.head(&target(source, "DE")).expect(200).body.is_empty());
+    }
+    // An HTTP/1.0 client gets all of it, too, up to the end of the connection.
+    let mut wire = Wire::connect(&admin.address);
+    wire.send(admin.head_of("GET", &target("archive", "DE"), None).replace("HTTP/1.1", "HTTP/1.0"));
+    let old = wire.answer("GET", "/api/v1/dashboard/bans/by-country").expect(200);
+    assert_eq!(old.json()["bans"].as_array().unwrap().len(), 5000);
+}
+
+#[test]
+fn clients_that_do_not_read_their_long_answer_disturb_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("f.sqlite3");
+    let _fail2ban = fill(&path, 5000);
+    let (_files, file) = country_file();
+    let (server, admin) = keeper(&path).env("BANGUI_GEOIP_DB_PATH", file.to_str().unwrap()).start().into_ready();
+    wait_for_archive(&admin, 5000);
+    let target = "/api/v1/dashboard/bans/by-country?range=30d&source=archive&country_code=DE";
+    let before = (server.rss_kib(), server.open_descriptors());
+    // All at once, so that none is done before the last one asks.
+    let stuck: Vec<Wire> = (0..40)
+        .map(|_| {
+            let mut wire = Wire::connect(&admin.address);
+            wire.send(admin.head_of("GET", target, None));
+            wire
+        })
+        .collect();
+    for _ in 0..50 {
+        let other = admin.get("/api/v1/dashboard/bans/by-jail?source=archive").expect(200);
+        assert!(other.elapsed < Duration::from_secs(1), "{:?}", other.elapsed);
+    }
+    let grown = server.rss_kib().saturating_sub(before.0);
+    assert!(grown < 6 * 1024, "{grown} KiB more for clients that do not read");
+    // Some go, the others come to their senses.
+    let mut stuck = stuck.into_iter();
+    stuck.by_ref().take(8).for_each(Wire::reset);
+    let answers: Vec<Answer> = stuck.map(|mut wire| wire.answer("GET", "/api/v1/dashboard/bans/by-country")).collect();
+    let (whole, refused): (Vec<Answer>, Vec<Answer>) = answers.into_iter().partition(|answer| answer.status == 200);
+    assert!(whole.len() >= 8 && !refused.is_empty(), "{} whole, {} refused", whole.len(), refused.len());
+    for answer in whole {
+        assert_eq!(answer.json()["bans"].as_array().unwrap().len(), 5000);
+    }
+    for answer in refused {
+        answer.expect_error(503, "busy");
+    }
+    admin.get(target).expect(200);
+    wait_until("all connections closed", Duration::from_secs(10), || server.open_descriptors() <= before.1 + 1);
+}
+
+#[test]
 fn a_ban_storm_watched_by_every_dashboard_loses_no_record() {
-    let daemon = RealDaemon::start();
+    let mut daemon = RealDaemon::configured();
+    // Without an action that forks for each ban, the daemon bans as fast as it can.
+    std::fs::write(daemon.path("jail.local"), "[lab]\naction =\n").unwrap();
+    daemon.start_again();
     let server = Launch::for_real(&daemon).env("BANGUI_ARCHIVE_SECONDS", "1").start();
     let (_server, admin) = server.into_ready();
     std::thread::scope(|scope| {

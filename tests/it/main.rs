@@ -3,6 +3,7 @@
 
 mod harness;
 mod operations;
+mod places;
 
 mod actions;
 mod apply;
@@ -29,6 +30,7 @@ mod r#loop;
 mod regex;
 mod server;
 mod setup;
+mod storage;
 mod strangers;
 mod tidy;
 

@@ -6,9 +6,6 @@ use rusqlite::types::ValueRef;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The longest `data` that is read, in bytes; the daemon's own bound is ten log lines.
-pub(super) const MAX_DATA: usize = 256 << 10;
-
 /// What was noted about a ban.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BanData {

@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Row, Rows, params};
 use serde::{Deserialize, Serialize};
 
-use super::data::{BanData, MAX_DATA};
+use super::data::BanData;
 use super::{Database, DatabaseError, Schema};
 
 /// How long one page is read before it ends early. The daemon waits for readers, and gives records up after five seconds; our own event loop
@@ -16,6 +16,9 @@ const PAGE_TIME: Duration = Duration::from_millis(8);
 const PAGE_BYTES: usize = 1 << 20;
 /// The largest page that may be asked for, in rows.
 const MAX_ROWS: usize = 5000;
+
+/// The column of what was noted: up to 256 KiB, more than the daemon's own bound of ten log lines comes to.
+const DATA: &str = "iif(length(data) <= 262144, data, NULL)";
 
 /// A ban as the daemon remembers it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -124,12 +127,31 @@ impl Database {
 
     /// All bans the daemon remembers, with `data`: rows behind `after`, at most `limit`, and fewer where they are long or reading is slow.
     pub fn history_page(&self, after: i64, limit: usize) -> Result<Page, DatabaseError> {
-        self.page(&self.history_sql("rowid > ?1 ORDER BY rowid LIMIT ?2"), after, limit)
+        self.page(&self.history_sql(DATA, "rowid > ?1 ORDER BY rowid LIMIT ?2"), after, limit)
+    }
+
+    /// The same without `data`, for counting.
+    pub fn brief_page(&self, after: i64, limit: usize) -> Result<Page, DatabaseError> {
+        self.page(&self.history_sql("NULL", "rowid > ?1 ORDER BY rowid LIMIT ?2"), after, limit)
+    }
+
+    /// The bans of these rows, with `data`, in the order asked for; those that are gone are left out.
+    pub fn history_rows(&self, rows: &[i64]) -> Result<Vec<Ban>, DatabaseError> {
+        let read = || {
+            let mut statement = self.connection.prepare(&self.history_sql(DATA, "rowid = ?1"))?;
+            let mut bans = Vec::with_capacity(rows.len());
+            for row in rows {
+                // Each is a transaction of its own, so their number does not matter to the daemon.
+                bans.extend(collect(&mut statement.query([row])?)?.0);
+            }
+            Ok(bans)
+        };
+        self.sorted_out(read())
     }
 
     /// The bans of one address, newest first, at most `limit`.
     pub fn history_for_ip(&self, ip: &str, limit: usize) -> Result<Vec<Ban>, DatabaseError> {
-        let sql = self.history_sql("ip = ?1 ORDER BY timeofban DESC, rowid DESC LIMIT ?2");
+        let sql = self.history_sql(DATA, "ip = ?1 ORDER BY timeofban DESC, rowid DESC LIMIT ?2");
         let read = || {
             let mut statement = self.connection.prepare(&sql)?;
             let limit = limit.min(MAX_ROWS) as i64;
@@ -155,14 +177,12 @@ impl Database {
         self.sorted_out(search())
     }
 
-    fn history_sql(&self, condition: &str) -> String {
+    fn history_sql(&self, data: &str, condition: &str) -> String {
         let times = match self.schema {
             Schema::Timed => "bantime, bancount",
             Schema::Bare => "-2, 1",
         };
-        format!(
-            "SELECT rowid, jail, ip, timeofban, {times}, iif(length(data) <= {MAX_DATA}, data, NULL) FROM bans WHERE {condition}"
-        )
+        format!("SELECT rowid, jail, ip, timeofban, {times}, {data} FROM bans WHERE {condition}")
     }
 
     fn page(&self, sql: &str, after: i64, limit: usize) -> Result<Page, DatabaseError> {

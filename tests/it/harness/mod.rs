@@ -1,6 +1,6 @@
 //! What the integration tests stand on: the real program, a client, the contract, and two daemons.
 //!
-//! `server` starts the program, `http` and `client` talk to it, `contract` holds every answer against `openapi.json`,
+//! `server` starts the program, `shim` takes its clock and its disk away, `http` and `client` talk to it, `contract` holds every answer against `openapi.json`,
 //! `fake_daemon` is a scripted fail2ban that can misbehave, `real_daemon` is the installed one in a private directory.
 //! Nothing here knows what a single endpoint means; that is said in the test files, one per router.
 
@@ -13,6 +13,7 @@ pub mod pickle;
 pub mod real_daemon;
 pub mod release;
 pub mod server;
+pub mod shim;
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;

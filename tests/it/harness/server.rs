@@ -27,6 +27,7 @@ pub struct Launch {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     descriptors: Option<u64>,
+    disk: Option<&'static str>,
 }
 
 impl Launch {
@@ -47,6 +48,7 @@ impl Launch {
                 .chain([("BANGUI_FAIL2BAN_START_COMMAND".into(), "/bin/true".into())])
                 .collect(),
             descriptors: None,
+            disk: None,
         }
     }
 
@@ -87,6 +89,12 @@ impl Launch {
     /// The most file descriptors the server may have (`RLIMIT_NOFILE`).
     pub fn descriptors(mut self, most: u64) -> Launch {
         self.descriptors = Some(most);
+        self
+    }
+
+    /// Has its database on a disk of its own, of this size as `mount` takes it, which nobody else sees: only `Server::disk` leads there.
+    pub fn on_disk(mut self, size: &'static str) -> Launch {
+        self.disk = Some(size);
         self
     }
 
@@ -136,7 +144,17 @@ impl Launch {
     }
 
     fn command(&self, directory: &Path) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bangui"));
+        let program = env!("CARGO_BIN_EXE_bangui");
+        let mut command = match self.disk {
+            None => Command::new(program),
+            Some(size) => {
+                let mut command = Command::new("unshare");
+                let script = format!("mount -t tmpfs -o size={size} tmpfs \"$0\" && exec \"$@\"");
+                // Whoever is not root becomes it in a name space of his own.
+                command.args(["--map-root-user", "--mount", "sh", "-c", &script]).arg(directory).arg(program);
+                command
+            }
+        };
         command.arg("serve");
         for address in &self.listen {
             command.args(["--listen", address]);
@@ -246,6 +264,12 @@ impl Server {
     /// Where its database is.
     pub fn database(&self) -> PathBuf {
         self.directory.path().join("bangui.db")
+    }
+
+    /// Where its database lies, as seen from here, when it has a disk of its own.
+    pub fn disk(&self) -> PathBuf {
+        let directory = self.directory.path().strip_prefix("/").expect("directories for tests are absolute");
+        Path::new("/proc").join(self.pid().to_string()).join("root").join(directory)
     }
 
     /// Everything it has logged so far.

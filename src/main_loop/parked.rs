@@ -1,0 +1,52 @@
+//! Requests that need the daemon while a child of ours keeps it busy: they wait for their turn, and not for long.
+
+use std::time::{Duration, Instant};
+
+use super::MainLoop;
+use crate::api::{ApiError, Request, dispatch};
+use crate::server::token::Slot;
+
+/// How long a request waits for the daemon while a child of ours keeps it busy.
+const PARK: Duration = Duration::from_secs(5);
+/// Requests that wait for the daemon at a time.
+const MAX_PARKED: usize = 32;
+
+/// A request that waits until the daemon is free.
+pub(super) struct Parked {
+    pub(super) slot: Slot,
+    request: Request,
+    until: Instant,
+}
+
+impl MainLoop {
+    pub(super) fn park(&mut self, slot: Slot, request: Request) {
+        if self.parked.len() >= MAX_PARKED {
+            let busy = ApiError::busy("fail2ban is busy with another request; try again shortly.");
+            let response = dispatch::finish(&request.head.method, &request.admitted, Err(busy));
+            return self.connections.respond(slot, response);
+        }
+        self.parked.push(Parked { slot, request, until: Instant::now() + PARK });
+    }
+
+    pub(super) fn serve_parked(&mut self) {
+        if self.parked.is_empty() {
+            return;
+        }
+        let is_free = !self.children.daemon_is_taken();
+        let now = Instant::now();
+        let mut index = 0;
+        while index < self.parked.len() {
+            if is_free {
+                let parked = self.parked.remove(index);
+                self.handle(parked.slot, parked.request);
+            } else if now >= self.parked[index].until {
+                let parked = self.parked.remove(index);
+                let busy = ApiError::busy("fail2ban is busy with another request; try again shortly.");
+                let response = dispatch::finish(&parked.request.head.method, &parked.request.admitted, Err(busy));
+                self.connections.respond(parked.slot, response);
+            } else {
+                index += 1;
+            }
+        }
+    }
+}
