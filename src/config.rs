@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::address::IpOrNet;
 use crate::domain::history::Keeping;
+use crate::firewall::Way;
 use crate::server::listen::Address;
 
 /// Every setting of the program.
@@ -66,6 +67,8 @@ pub struct Config {
     pub geoip_update_url: String,
     /// How long imported addresses are banned, in seconds.
     pub blocklist_ban_seconds: u32,
+    /// How imported addresses are dropped by a set of our own; `None` has fail2ban ban them.
+    pub blocklist_way: Option<Way>,
 }
 
 /// One setting: its names, and how its text becomes a value.
@@ -295,6 +298,20 @@ pub const SETTINGS: &[Setting] = &[
         "how long imported addresses are banned, 600 to 31536000 (86400)",
         |config, text| number(text, 600, 31_536_000).map(|found| config.blocklist_ban_seconds = found),
     ),
+    unlisted(
+        "BANGUI_BLOCKLIST_MODE",
+        "MODE",
+        "fail2ban bans imported addresses; nft or ipset drop them by a set of our own (fail2ban)",
+        |config, text| {
+            config.blocklist_way = match text {
+                "fail2ban" => None,
+                "nft" => Some(Way::Nft),
+                "ipset" => Some(Way::Ipset),
+                _ => return Err("expected fail2ban, nft or ipset".to_owned()),
+            };
+            Ok(())
+        },
+    ),
 ];
 
 /// A country database anybody may use, made of the registries' own records (PDDL), 8 MB.
@@ -346,6 +363,7 @@ impl Config {
             archive: Keeping::default(),
             geoip_update_url: DEFAULT_GEOIP_URL.to_owned(),
             blocklist_ban_seconds: 86_400,
+            blocklist_way: None,
         }
     }
 
@@ -544,6 +562,7 @@ mod tests {
         assert!(load("colour = red", &[], &[]).is_err());
         assert!(load("just words", &[], &[]).is_err());
         assert!(load("", &[("BANGUI_RATE_LIMIT_BAN", "-1")], &[]).is_err());
+        assert!(load("", &[("BANGUI_BLOCKLIST_MODE", "pf")], &[]).unwrap_err().contains("ipset"));
     }
 
     #[test]

@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::apply::RunTime;
+use crate::blocklist::held::HeldFile;
 use crate::conf::{StreamOptions, Tree};
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET, DEFAULT_SESSION_MINUTES};
+use crate::domain::time;
 use crate::fail2ban::{self, Client, commands::Daemon};
 use crate::geo::Geo;
+use crate::jobs::held_set::SetPlace;
 use crate::store::{self, Store, settings::Stored};
 
 use super::Job;
-use super::imports::Running;
+use super::imports::{Running, Tending};
 use super::limits::Limits;
 
 /// How long a quick command may hold the loop.
@@ -66,6 +69,8 @@ pub struct Ctx {
     pub limits: Limits,
     /// The import of blocklists under way.
     pub import: Option<Running>,
+    /// The set of imported addresses.
+    pub tending: Tending,
     /// Jobs of timers, which no client waits for; the loop starts them.
     pub background: Vec<Job>,
     /// The backends of jails as the files name them, for daemons that do not tell; read again when the snapshot is stale.
@@ -116,6 +121,7 @@ impl Ctx {
             restarted: false,
             limits: Limits::default(),
             import: None,
+            tending: Tending::default(),
             background: Vec::new(),
             backends: None,
             scheduler_runs: true,
@@ -181,6 +187,18 @@ impl Ctx {
         path.into()
     }
 
+    /// Where lists and the set of imported addresses are kept: beside the database.
+    pub fn set_place(&self) -> SetPlace {
+        let mut lists = self.store.path().as_os_str().to_owned();
+        lists.push(".lists");
+        SetPlace { lists: lists.into(), way: self.config.blocklist_way }
+    }
+
+    /// What the set of imported addresses holds; `None` where there is none, or where its file is damaged and the next import makes it anew.
+    pub fn held(&self) -> Option<HeldFile> {
+        HeldFile::open(&self.set_place().file()?).ok().flatten()
+    }
+
     /// The time zone of schedules.
     pub fn timezone(&self) -> &str {
         self.config.timezone.as_deref().or(self.stored.timezone.as_deref()).unwrap_or("UTC")
@@ -244,6 +262,7 @@ impl Ctx {
             seen.bans += jail.counters.currently_banned;
             seen.failures += jail.counters.currently_failed;
         }
+        seen.bans += self.held().and_then(|held| held.count_at(time::now()).ok()).unwrap_or(0) as u64;
         Ok(seen)
     }
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::history::GeoDetail;
 use super::{ApiError, Ctx, Request};
 use crate::domain::address::IpOrNet;
+use crate::domain::history::BLOCKLIST_JAIL;
 use crate::domain::time::{now, rfc3339};
 use crate::geo::Geo;
 use crate::server::response::Response;
@@ -15,7 +16,11 @@ const AT_ONCE: usize = 500;
 /// `GET /api/v1/geo/lookup/{ip}`
 pub fn look_up(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let ip: IpOrNet = request.parameter()?;
-    let jails: Vec<String> = ctx.daemon.jails_banning(&ip.to_string())?.iter().map(ToString::to_string).collect();
+    let mut jails: Vec<String> = ctx.daemon.jails_banning(&ip.to_string())?.iter().map(ToString::to_string).collect();
+    let is_held = ctx.held().is_some_and(|held| held.covers(&ip, now()).unwrap_or(false));
+    if is_held && !jails.iter().any(|jail| jail == BLOCKLIST_JAIL) {
+        jails.push(BLOCKLIST_JAIL.to_owned());
+    }
     // Of a private address nothing can be known, which is not the same as not knowing.
     let geo = Geo::is_eligible(&ip).then(|| GeoDetail::from(ctx.geo.look_up(&ip)));
     Ok(Response::json(200, &json!({ "ip": ip.to_string(), "currently_banned_in": jails, "geo": geo })))

@@ -120,7 +120,13 @@ pub fn ask(
         return Ok(Outcome::Answer(reply(ctx, answer)));
     }
     let database = ctx.fail2ban_database()?.ok_or(DatabaseError::NotKept)?;
-    let task = Task::AskHistory(history::Ask { database, geo: ctx.geo.paths(), filter, question });
+    let task = Task::AskHistory(history::Ask {
+        database,
+        set: ctx.set_place().file(),
+        geo: ctx.geo.paths(),
+        filter,
+        question,
+    });
     Ok(Outcome::Job(Box::new(Job::new(task, |ctx, answer: Value| {
         let answer = serde_json::from_value(answer).map_err(ApiError::internal)?;
         Ok(reply(ctx, answer))
@@ -167,10 +173,10 @@ fn item(ctx: &Ctx, ban: PastBan) -> HistoryItem {
 /// `GET /api/v1/history/{ip}`: what the archive has, and what the daemon remembers and the archive has not seen yet. An archive
 /// that knows the address is an answer without the daemon, too.
 pub fn of_ip(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
-    let ip: IpOrNet = request.parameter()?;
-    let ip = ip.to_string();
+    let net: IpOrNet = request.parameter()?;
+    let ip = net.to_string();
     let (mut summary, mut bans) = ctx.store.archive_of_ip(&ip, TIMELINE)?;
-    match fresh(ctx, &ip) {
+    match fresh(ctx, &net) {
         Ok(fresh) => {
             for ban in fresh {
                 let is_same = |known: &&PastBan| known.jail == ban.jail && known.banned_at == ban.banned_at;
@@ -200,8 +206,22 @@ pub fn of_ip(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     Ok(Response::json(200, &body))
 }
 
+/// What the archive may not have yet of an address. What the set of imported addresses holds is known without the daemon.
+fn fresh(ctx: &mut Ctx, net: &IpOrNet) -> Result<Vec<PastBan>, ApiError> {
+    let held = ctx.held().and_then(|held| held.find(net).ok().flatten());
+    let held = held.map(|entry| history::past_held(&entry, &ctx.geo));
+    match (remembered(ctx, &net.to_string()), held) {
+        (Ok(mut bans), held) => {
+            bans.extend(held);
+            Ok(bans)
+        }
+        (Err(_), Some(held)) => Ok(vec![held]),
+        (Err(error), None) => Err(error),
+    }
+}
+
 /// What the daemon's database has of an address.
-fn fresh(ctx: &mut Ctx, ip: &str) -> Result<Vec<PastBan>, ApiError> {
+fn remembered(ctx: &mut Ctx, ip: &str) -> Result<Vec<PastBan>, ApiError> {
     let path = ctx.fail2ban_database()?.ok_or(DatabaseError::NotKept)?;
     let bans = Database::open(&path, PATIENCE)?.history_for_ip(ip, TIMELINE as usize)?;
     Ok(bans.into_iter().map(|ban| history::past(ban, &ctx.geo)).collect())

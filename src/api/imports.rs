@@ -1,7 +1,7 @@
 //! Imports of blocklists: started by a client or by the schedule, watched, logged. One at a time.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -11,8 +11,8 @@ use crate::apply::Scope;
 use crate::blocklist::schedule::{Frequency, Schedule};
 use crate::domain::address::IpOrNet;
 use crate::domain::time::{self, rfc3339};
-use crate::jobs::Task;
 use crate::jobs::import::{self, Outcome, SourceOutcome, read::Known};
+use crate::jobs::{Task, held_set};
 use crate::machine;
 use crate::server::response::Response;
 use crate::store::blocklists::{LogEntry, Source, State};
@@ -23,6 +23,9 @@ const BACK_OFF: i64 = 600;
 const LONGEST_BACK_OFF: i64 = 86_400;
 /// An import that did not end is completed not before this, in seconds: what ended it may be the import itself.
 const COMPLETE_AFTER: i64 = 600;
+
+/// How often the set of imported addresses is looked after.
+const TEND: Duration = Duration::from_secs(600);
 
 /// An import under way.
 #[derive(Debug)]
@@ -57,7 +60,7 @@ fn begin(ctx: &mut Ctx, client: Option<IpAddr>) -> Result<Job, ApiError> {
             .iter()
             .map(|source| task_source(source, client.is_none() && source.state.not_before > now))
             .collect(),
-        lists: lists(ctx),
+        set: ctx.set_place(),
         allow_private: ctx.config.allow_private_fetch,
         ban_seconds,
         horizon,
@@ -81,17 +84,10 @@ fn task_source(source: &Source, rests: bool) -> import::Source {
     }
 }
 
-/// Where the lists are kept: beside the database.
-fn lists(ctx: &Ctx) -> PathBuf {
-    let mut name = ctx.store.path().as_os_str().to_owned();
-    name.push(".lists");
-    name.into()
-}
-
 /// Removes what was kept of a source.
 pub(super) fn forget_list(ctx: &Ctx, id: i64) {
     // A file that stays is never read again: numbers of sources are not given twice.
-    let _ = std::fs::remove_file(lists(ctx).join(id.to_string()));
+    let _ = std::fs::remove_file(ctx.set_place().lists.join(id.to_string()));
 }
 
 /// What is never banned: who asks and who is logged in, this machine, its gateways, the proxies in front.
@@ -187,6 +183,36 @@ fn new_state(done: &SourceOutcome, before: &State, now: i64) -> State {
     }
 }
 
+/// What is known of the set of imported addresses, where it is one of our own.
+#[derive(Debug, Default)]
+pub struct Tending {
+    /// When it is looked after next; `None` before the first time.
+    due: Option<Instant>,
+    /// Why it is not in force, in one sentence.
+    problem: Option<String>,
+}
+
+/// Looks after the set now and then: others may empty the packet filter. At the start it is put in force as it is kept, and what another
+/// mode has left is taken away.
+pub fn tend_when_due(ctx: &mut Ctx, now: Instant) -> Result<(), ApiError> {
+    let first = ctx.tending.due.is_none();
+    if ctx.tending.due.is_some_and(|due| now < due) || (!first && ctx.config.blocklist_way.is_none()) {
+        return Ok(());
+    }
+    ctx.tending.due = Some(now + TEND);
+    let task = held_set::Tend { place: ctx.set_place(), anew: first, never: protected(ctx, None)? };
+    ctx.background.push(Job::new(Task::TendSet(task), |ctx, problem| {
+        let problem = problem.as_str().map(str::to_owned);
+        if let Some(problem) = problem.as_ref().filter(|_| problem != ctx.tending.problem) {
+            log::warn!("the set of imported addresses: {problem}");
+        }
+        ctx.tending.problem = problem;
+        ctx.snapshot.stale = true;
+        Ok(Response::no_content())
+    }));
+    Ok(())
+}
+
 /// The process of the import told how far it is.
 pub fn note_progress(ctx: &mut Ctx, progress: Value) {
     if let Some(running) = &mut ctx.import {
@@ -231,8 +257,15 @@ pub fn progress(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError>
         "lines": number(&progress["lines"]),
         "banned": number(&progress["banned"]),
         "started_at": started_at,
+        "mode": mode(ctx),
+        "problem": ctx.tending.problem,
     });
     Ok(Response::json(200, &body))
+}
+
+/// How imported addresses are banned, as the setting names it.
+fn mode(ctx: &Ctx) -> Value {
+    ctx.config.blocklist_way.map_or_else(|| json!("fail2ban"), |way| json!(way))
 }
 
 fn schedule(ctx: &Ctx) -> Result<Schedule, ApiError> {

@@ -7,11 +7,11 @@ pub mod encode;
 mod error;
 mod literal;
 pub mod pickle;
-mod program;
 #[cfg(test)]
 pub(crate) mod real_daemon;
 pub mod reload;
 pub mod restart;
+mod said;
 pub mod stream;
 pub mod value;
 

@@ -1,5 +1,5 @@
 //! The past as fail2ban's own database remembers it, in a child: it has no index by time, so every question reads all of it,
-//! page by page, and keeps only what is asked for.
+//! page by page, and keeps only what is asked for. A set of imported addresses is asked along: it stands for a jail.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Failure;
+use crate::blocklist::held::{Entry, HeldFile};
 use crate::domain::history::{
-    Answer, Country, Cursor, Filter, Listing, PastBan, Question, Slice, bucket_start, short_lines,
+    Answer, BLOCKLIST_JAIL, Country, Cursor, Filter, Listing, PastBan, Question, Slice, bucket_start, short_lines,
 };
 use crate::fail2ban::database::{Ban, Database, DatabaseError};
 use crate::geo::Geo;
@@ -19,12 +20,16 @@ use crate::geo::Geo;
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Rows that are read at a time.
 const PAGE: usize = 2000;
+/// Numbers of rows from here on are positions in the set: no table has as many.
+const HELD: i64 = 1 << 62;
 
 /// A question to fail2ban's database.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Ask {
     /// The database.
     pub database: PathBuf,
+    /// What the set of imported addresses holds, where there is one.
+    pub set: Option<PathBuf>,
     /// Files that know countries.
     pub geo: Vec<PathBuf>,
     /// Which bans.
@@ -56,12 +61,25 @@ impl Ask {
             let page = database.history_page(start, PAGE)?;
             let wanted = |ban: &&Ban| self.filter.takes(&ban.jail, &ban.ip, ban.times.banned_at);
             for ban in page.bans.iter().filter(wanted) {
-                self.note(ban, &geo, &mut places, &mut seen);
+                let position = Cursor { time: ban.times.banned_at, id: ban.rowid };
+                let mut country = || {
+                    let known = places.get(&ban.ip).copied();
+                    let country = known.unwrap_or_else(|| geo.look_up_text(&ban.ip).country);
+                    places.insert(ban.ip.clone(), country);
+                    country
+                };
+                self.note(&ban.jail, position, &mut country, &mut seen);
             }
             after = page.next;
         }
+        let held = self.set.as_ref().and_then(|file| HeldFile::open(file).ok().flatten());
+        if let Some(held) = &held {
+            self.note_held(held, &geo, &mut seen)?;
+        }
         let listing = match self.question {
-            Question::List(slice) | Question::ByCountry(slice) => list(&database, slice, &seen.listed, &geo)?,
+            Question::List(slice) | Question::ByCountry(slice) => {
+                list(&database, held.as_ref(), slice, &seen.listed, &geo)?
+            }
             Question::ByJail | Question::Trend => Listing::default(),
         };
         let mut by_jail: Vec<(String, u64)> = seen.by_jail.into_iter().collect();
@@ -72,31 +90,47 @@ impl Ask {
         Ok(json!(Answer { listing, by_country, by_jail, by_bucket, total: seen.total }))
     }
 
-    fn note(&self, ban: &Ban, geo: &Geo, places: &mut HashMap<String, Option<Country>>, seen: &mut Seen) {
+    fn note_held(&self, held: &HeldFile, geo: &Geo, seen: &mut Seen) -> Result<(), Failure> {
+        let visit = &mut |index: usize, entry: Entry| {
+            let (ip, banned_at) = (entry.net.to_string(), i64::from(entry.since));
+            if self.filter.takes(BLOCKLIST_JAIL, &ip, banned_at) {
+                let position = Cursor { time: banned_at, id: HELD + index as i64 };
+                self.note(BLOCKLIST_JAIL, position, &mut || geo.look_up_text(&ip).country, seen);
+            }
+            true
+        };
+        held.each(0, visit).map_err(|error| Failure::Files(error.to_string()))
+    }
+
+    /// Counts a ban in; `country` is asked only where it matters.
+    fn note(&self, jail: &str, position: Cursor, country: &mut dyn FnMut() -> Option<Country>, seen: &mut Seen) {
         seen.total += 1;
-        let position = Cursor { time: ban.times.banned_at, id: ban.rowid };
         match self.question {
             Question::List(_) => seen.listed.push(position),
             Question::ByCountry(_) => {
-                let place = places.get(&ban.ip).copied();
-                let country = place.unwrap_or_else(|| geo.look_up_text(&ban.ip).country);
-                places.insert(ban.ip.clone(), country);
+                let country = country();
                 *seen.by_country.entry(country).or_default() += 1;
                 if self.filter.country.is_none_or(|wanted| country == Some(wanted)) {
                     seen.listed.push(position);
                 }
             }
-            Question::ByJail => *seen.by_jail.entry(ban.jail.clone()).or_default() += 1,
+            Question::ByJail => *seen.by_jail.entry(jail.to_owned()).or_default() += 1,
             Question::Trend => {
                 let seconds = self.filter.window.map_or(1, |window| window.bucket);
-                *seen.by_bucket.entry(bucket_start(ban.times.banned_at, seconds)).or_default() += 1;
+                *seen.by_bucket.entry(bucket_start(position.time, seconds)).or_default() += 1;
             }
         }
     }
 }
 
 /// The part of the list that is wanted, read again by the numbers of its rows.
-fn list(database: &Database, slice: Slice, positions: &[Cursor], geo: &Geo) -> Result<Listing, DatabaseError> {
+fn list(
+    database: &Database,
+    held: Option<&HeldFile>,
+    slice: Slice,
+    positions: &[Cursor],
+    geo: &Geo,
+) -> Result<Listing, DatabaseError> {
     let mut order: Vec<(i64, i64)> = positions.iter().map(|position| (position.time, position.id)).collect();
     order.sort_unstable_by(|a, b| b.cmp(a));
     let after = slice.after.map(|after| (after.time, after.id));
@@ -105,6 +139,10 @@ fn list(database: &Database, slice: Slice, positions: &[Cursor], geo: &Geo) -> R
     let wanted: Vec<&(i64, i64)> = behind.skip(skip).take(slice.limit as usize).collect();
     let mut bans = Vec::with_capacity(wanted.len());
     for (time, id) in &wanted {
+        if let (Some(held), Ok(index)) = (held, usize::try_from(id - HELD)) {
+            bans.extend(held.at(index).ok().map(|entry| PastBan { id: *id, ..past_held(&entry, geo) }));
+            continue;
+        }
         let page = database.history_page(id - 1, 1)?;
         // A row that is gone was lifted meanwhile.
         let found = page.bans.into_iter().find(|ban| ban.rowid == *id && ban.times.banned_at == *time);
@@ -113,6 +151,21 @@ fn list(database: &Database, slice: Slice, positions: &[Cursor], geo: &Geo) -> R
     let is_full = wanted.len() == slice.limit as usize;
     let next = wanted.last().filter(|_| is_full).map(|(time, id)| Cursor { time: *time, id: *id });
     Ok(Listing { bans, total: order.len() as u64, next })
+}
+
+/// An entry of the set as history knows it.
+pub fn past_held(entry: &Entry, geo: &Geo) -> PastBan {
+    PastBan {
+        country: geo.look_up(&entry.net).country,
+        id: HELD,
+        jail: BLOCKLIST_JAIL.to_owned(),
+        ip: entry.net.to_string(),
+        banned_at: i64::from(entry.since),
+        ban_time: Some(f64::from(entry.until) - f64::from(entry.since)),
+        count: 1,
+        failures: 0,
+        matches: Vec::new(),
+    }
 }
 
 /// A ban as history knows it.

@@ -2,22 +2,24 @@
 //! killed at any moment it leaves bans that the next import finds, and nothing half written.
 
 mod jail;
+mod lists;
+mod never;
 pub mod read;
+mod target;
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use self::jail::ImportJail;
+use self::lists::Lists;
 use self::read::{Known, Read, ReadError};
+use self::target::Target;
 use super::Failure;
 use super::frames::FrameWriter;
+use super::held_set::SetPlace;
 use crate::apply::Apply;
 use crate::blocklist::parse::Parsed;
 use crate::blocklist::set::AddressSet;
@@ -29,8 +31,6 @@ use crate::fetch::FetchError;
 
 pub use self::jail::JAIL;
 
-/// Entries the jail holds at most: fail2ban needs about 1 kB of memory for each and minutes for ten thousand.
-const MOST_BANNED: usize = 50_000;
 /// How often progress is told.
 const TELL: Duration = Duration::from_millis(200);
 
@@ -41,8 +41,8 @@ pub struct Import {
     pub apply: Apply,
     /// The sources, in order.
     pub sources: Vec<Source>,
-    /// Where the lists as they were imported last are kept.
-    pub lists: PathBuf,
+    /// Where the lists as they were imported last are kept, and the set that they are imported into, where it is one of our own.
+    pub set: SetPlace,
     /// Lists may come from addresses that are not public.
     pub allow_private: bool,
     /// How long a ban lasts, in seconds.
@@ -112,7 +112,8 @@ pub struct Outcome {
 struct Run<'a, 'w> {
     task: &'a Import,
     out: &'a mut FrameWriter<'w>,
-    jail: Option<ImportJail>,
+    target: Option<Target>,
+    lists: Lists<'a>,
     /// What the lists so far name.
     claimed: AddressSet,
     /// Whether `claimed` names all that the lists do.
@@ -125,17 +126,22 @@ struct Run<'a, 'w> {
 }
 
 impl Import {
-    /// The outcome of every source. An error is one of the daemon: without it nothing can be done.
+    /// The outcome of every source. An error is one of the daemon: where it bans, nothing can be done without it.
     pub fn run(self, out: &mut FrameWriter<'_>) -> Result<Value, Failure> {
-        // Without a command: an import that changes nothing asks nothing.
-        UnixStream::connect(&self.apply.place.socket).map_err(|error| fail2ban::Error::Unreachable {
-            path: self.apply.place.socket.clone(),
-            why: error.to_string(),
-        })?;
+        if self.set.way.is_none() {
+            // What another way has left is to be gone before lists are taken for banned; that it stays is told when the set is tended.
+            let _ = self.commit(None);
+            // Without a command: an import that changes nothing asks nothing.
+            UnixStream::connect(&self.apply.place.socket).map_err(|error| fail2ban::Error::Unreachable {
+                path: self.apply.place.socket.clone(),
+                why: error.to_string(),
+            })?;
+        }
         let mut run = Run {
             task: &self,
             out,
-            jail: None,
+            target: None,
+            lists: Lists::new(&self.set),
             claimed: AddressSet::default(),
             knows_all: true,
             removed: Vec::new(),
@@ -148,7 +154,11 @@ impl Import {
             sources.push(run.import(index, source)?);
         }
         run.lift_removed(&mut sources)?;
-        let loaded = run.jail.and_then(|jail| jail.loaded);
+        run.commit(&mut sources);
+        let loaded = match run.target {
+            Some(Target::Jail(jail)) => jail.loaded,
+            _ => None,
+        };
         Ok(json!(Outcome { sources, loaded }))
     }
 }
@@ -167,8 +177,11 @@ impl Run<'_, '_> {
 
     fn import(&mut self, index: usize, source: &Source) -> Result<SourceOutcome, Failure> {
         self.tell(source, 0, 0, true);
-        let old = load_list(&self.task.lists, source.id);
-        let lasts = source.fingerprint.is_some() && source.bans_until >= self.task.horizon && old.is_some();
+        let old = self.lists.load(source.id);
+        let lasts = source.fingerprint.is_some()
+            && source.bans_until >= self.task.horizon
+            && old.is_some()
+            && self.lists.are_banned();
         let known = if lasts { source.known.clone() } else { Known::default() };
         let mut outcome = SourceOutcome::unchanged(source);
         if source.rests {
@@ -219,29 +232,30 @@ impl Run<'_, '_> {
         outcome.skip("not_public", skipped.not_public);
         outcome.skip("too_wide", skipped.too_wide);
         outcome.skip("duplicate", skipped.duplicate);
-        let jail = match self.jail.take() {
-            Some(jail) => jail,
-            None => ImportJail::open(&self.task.apply, self.task.ban_seconds)?,
+        let target = match self.target.take() {
+            Some(target) => target,
+            None => Target::open(self.task, self.started)?,
         };
-        let jail = self.jail.insert(jail);
-        if !jail.takes_networks {
+        let target = self.target.insert(target);
+        if !target.takes_networks() {
             outcome.skip("network", list.networks() as u64);
             list.drop_networks();
         }
         let protected: usize =
-            self.task.protected.iter().chain(&jail.ignored).map(|net| list.drop_overlapping(net)).sum();
+            self.task.protected.iter().chain(target.ignored()).map(|net| list.drop_overlapping(net)).sum();
         outcome.skip("protected", protected as u64);
         let mut fresh = list.clone();
         outcome.skip("in_another_list", fresh.subtract(&self.claimed) as u64);
         // Bans of the last import that end before the next one are made again, which only prolongs them.
         let renew = source.fingerprint.is_some() && source.bans_until < self.task.horizon;
         if !renew {
-            outcome.skip("already_banned", fresh.subtract(&jail.banned) as u64);
+            outcome.skip("already_banned", fresh.subtract(target.banned()) as u64);
         }
-        if jail.banned.len() + fresh.len() > MOST_BANNED {
+        let (there, most) = (target.banned().len(), target.most());
+        if there + fresh.len() > most {
             outcome.error = Some(format!(
-                "the list has {} more entries than the {MOST_BANNED} that fail2ban can hold; use a smaller one",
-                jail.banned.len() + fresh.len() - MOST_BANNED
+                "the list has {} entries more than there is room for ({most}); use a smaller one",
+                there + fresh.len() - most
             ));
             outcome.forget();
             self.claim(old.as_ref());
@@ -249,7 +263,7 @@ impl Run<'_, '_> {
         }
         let before = self.banned;
         let (out, told) = (&mut *self.out, &mut self.told);
-        let banned = jail.ban(&fresh, &mut |count| {
+        let banned = target.ban(&fresh, &mut |count| {
             if told.elapsed() >= TELL {
                 *told = Instant::now();
                 // As above.
@@ -284,7 +298,7 @@ impl Run<'_, '_> {
                 self.removed.push((index, removed));
             }
         }
-        if let Err(error) = save_list(&self.task.lists, source.id, &list) {
+        if let Err(error) = self.lists.save(source.id, &list) {
             outcome.error = Some(format!("the list was imported but cannot be kept for the next time: {error}"));
             outcome.forget();
         }
@@ -301,18 +315,33 @@ impl Run<'_, '_> {
             }
             let left = removed.clone();
             removed.subtract(&self.claimed);
-            if let Some(jail) = &mut self.jail {
-                outcome.unbanned = jail.unban(&removed)?;
+            if let Some(target) = &mut self.target {
+                outcome.unbanned = target.unban(&removed)?;
             }
-            let kept = load_list(&self.task.lists, source.id).map(|mut list| {
+            let kept = self.lists.load(source.id).map(|mut list| {
                 list.subtract(&left);
-                save_list(&self.task.lists, source.id, &list)
+                self.lists.save(source.id, &list)
             });
             if !matches!(kept, Some(Ok(()))) {
                 outcome.forget();
             }
         }
         Ok(())
+    }
+
+    /// Puts a set of our own in force as the lists want it, all at once. Where that fails, everything is as before, and is tried again whole.
+    fn commit(&mut self, outcomes: &mut [SourceOutcome]) {
+        if self.task.set.way.is_none() {
+            return;
+        }
+        let done = self.task.commit(self.target.as_ref()).map_err(|error| error.to_string());
+        let done = done.and_then(|()| self.lists.put_in_place().map_err(|error| error.to_string()));
+        let Err(why) = done else { return };
+        for outcome in outcomes.iter_mut().filter(|outcome| outcome.error.is_none()) {
+            outcome.error = Some(format!("the addresses are not in force: {why}"));
+            (outcome.imported, outcome.unbanned, outcome.unchanged) = (0, 0, false);
+            outcome.forget();
+        }
     }
 }
 
@@ -355,22 +384,4 @@ impl SourceOutcome {
         self.known = Known::default();
         self.fingerprint = None;
     }
-}
-
-/// The list of a source as it was imported last.
-fn load_list(lists: &Path, id: i64) -> Option<AddressSet> {
-    AddressSet::decode(&fs::read(lists.join(id.to_string())).ok()?)
-}
-
-/// Replaces it, whole or not at all.
-fn save_list(lists: &Path, id: i64, list: &AddressSet) -> io::Result<()> {
-    match fs::DirBuilder::new().mode(0o700).create(lists) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    let temporary = lists.join(format!("{id}.new"));
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    io::Write::write_all(&mut file, &list.encode())?;
-    file.sync_all()?;
-    fs::rename(&temporary, lists.join(id.to_string()))
 }

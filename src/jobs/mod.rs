@@ -8,6 +8,7 @@ pub mod children;
 pub mod definitions;
 pub mod edits;
 pub mod frames;
+pub mod held_set;
 pub mod history;
 pub mod import;
 pub mod jail_config;
@@ -89,6 +90,8 @@ pub enum Task {
     Import(Box<import::Import>),
     /// Look at a blocklist.
     Preview(preview::Preview),
+    /// Look after the set of imported addresses.
+    TendSet(held_set::Tend),
 }
 
 /// Why a child did not do it.
@@ -150,7 +153,7 @@ impl Task {
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::AskHistory(_) => Lane::General,
             Task::JailConfigs(_) => Lane::General,
             Task::Import(_) => Lane::Import,
-            Task::Preview(_) => Lane::General,
+            Task::Preview(_) | Task::TendSet(_) => Lane::General,
             _ => Lane::Daemon,
         }
     }
@@ -169,6 +172,8 @@ impl Task {
             Task::Restart(_) | Task::StopJail(_) => Duration::from_secs(180),
             // A hundred slow servers, and 50 000 bans at 60 a second: then something is wrong.
             Task::Import(_) => Duration::from_secs(4 * 3600),
+            // Many calls of other programs, each with a limit of its own.
+            Task::TendSet(_) => Duration::from_secs(300),
             Task::Preview(_) => Duration::from_secs(150),
         }
     }
@@ -202,6 +207,7 @@ impl Task {
             Task::ReadLog(task) => task.run(),
             Task::Import(task) => task.run(out),
             Task::Preview(task) => task.run(),
+            Task::TendSet(task) => task.run(),
         }
     }
 }

@@ -5,6 +5,7 @@ mod archive;
 mod background;
 pub mod control;
 mod daemon;
+mod held;
 mod mend;
 mod probe;
 mod signals;

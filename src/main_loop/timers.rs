@@ -79,6 +79,9 @@ impl Timers {
                 log::warn!("the schedule of imports: {}", error.cause.unwrap_or(error.detail));
             }
         }
+        if let Err(error) = dispatch::guarded(|| imports::tend_when_due(ctx, now)) {
+            log::warn!("the set of imported addresses: {}", error.cause.unwrap_or(error.detail));
+        }
         let archive = &mut self.archive;
         let step = dispatch::guarded(|| {
             archive.run(ctx, daemon_is_free, now);
