@@ -196,10 +196,13 @@ pub struct Tending {
 /// mode has left is taken away.
 pub fn tend_when_due(ctx: &mut Ctx, now: Instant) -> Result<(), ApiError> {
     let first = ctx.tending.due.is_none();
-    if ctx.tending.due.is_some_and(|due| now < due) || (!first && ctx.config.blocklist_way.is_none()) {
+    if ctx.tending.due.is_some_and(|due| now < due) {
         return Ok(());
     }
     ctx.tending.due = Some(now + TEND);
+    if !ctx.set_place().has_any() {
+        return Ok(());
+    }
     let task = held_set::Tend { place: ctx.set_place(), anew: first, never: protected(ctx, None)? };
     ctx.background.push(Job::new(Task::TendSet(task), |ctx, problem| {
         let problem = problem.as_str().map(str::to_owned);

@@ -80,6 +80,11 @@ impl SetPlace {
         self.file().is_some_and(|path| path.exists() && Held::load(&path).is_ok())
     }
 
+    /// Whether there is a set to look after, or one that another way has left.
+    pub fn has_any(&self) -> bool {
+        self.way.is_some() || FILES.iter().any(|(_, name)| self.lists.join(name).exists())
+    }
+
     /// Keeps others from changing the set until what is returned is dropped.
     fn lock(&self) -> Result<File, SetError> {
         make_directory(&self.lists).map_err(at(&self.lists))?;

@@ -1,125 +1,21 @@
 //! Blocklists: sources kept, lists of every kind and misbehaviour fetched from a server of our own, imports into a real daemon.
 
-use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::harness::client::Client;
 use crate::harness::contract::demand_seen;
+use crate::harness::list_server::{IMPORT, JAIL, LISTS, ListServer, Reply, add, addresses, import};
 use crate::harness::real_daemon::RealDaemon;
 use crate::harness::server::{Launch, Server};
 use crate::harness::wait_until;
 use crate::operations::{demand_documented, provoke_general_refusals};
-
-const LISTS: &str = "/api/v1/blocklists";
-const IMPORT: &str = "/api/v1/blocklists/import";
-const JAIL: &str = "blocklist-import";
-
-/// What the server of lists answers to a path.
-#[derive(Clone)]
-enum Reply {
-    /// 200 with this body.
-    List(String),
-    /// These bytes, and the end of the connection.
-    Raw(Vec<u8>),
-    /// 200 with an ETag, 304 to whoever knows it.
-    Tagged(String, &'static str),
-    /// The head of a list, then a line every 50 ms for ever.
-    Drip,
-    /// A list that never ends.
-    Endless,
-    /// The list in this many seconds.
-    Late(u64, String),
-}
-
-type Replies = Arc<Mutex<HashMap<String, Reply>>>;
-
-/// A server of lists on loopback. It ends with the process of the test.
-struct ListServer {
-    port: u16,
-    replies: Replies,
-    requests: Arc<Mutex<Vec<String>>>,
-}
-
-impl ListServer {
-    fn start() -> ListServer {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (replies, requests) = (Replies::default(), Arc::<Mutex<Vec<String>>>::default());
-        let (served, seen) = (replies.clone(), requests.clone());
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let (served, seen) = (served.clone(), seen.clone());
-                // Whoever hangs up early has had enough; that is what some tests are about.
-                std::thread::spawn(move || drop(serve(stream, &served, &seen)));
-            }
-        });
-        ListServer { port, replies, requests }
-    }
-
-    fn set(&self, path: &str, reply: Reply) {
-        self.replies.lock().unwrap().insert(path.to_string(), reply);
-    }
-
-    fn list(&self, path: &str, lines: &[String]) {
-        self.set(path, Reply::List(lines.join("\n") + "\n"));
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
-    }
-
-    fn take_requests(&self) -> Vec<String> {
-        std::mem::take(&mut self.requests.lock().unwrap())
-    }
-}
-
-fn serve(mut stream: TcpStream, replies: &Replies, requests: &Mutex<Vec<String>>) -> std::io::Result<()> {
-    let mut head = String::new();
-    let mut reader = BufReader::new(stream.try_clone()?);
-    while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head)? == 0 {
-            return Ok(());
-        }
-    }
-    let path = head.split(' ').nth(1).unwrap_or_default().to_string();
-    requests.lock().unwrap().push(head.clone());
-    let reply = replies.lock().unwrap().get(&path).cloned();
-    let ok = |length: usize, more: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n{more}\r\n");
-    match reply {
-        None => stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
-        Some(Reply::List(body)) => write!(stream, "{}{body}", ok(body.len(), "")),
-        Some(Reply::Raw(bytes)) => stream.write_all(&bytes),
-        Some(Reply::Tagged(_, tag)) if head.to_lowercase().contains(&format!("if-none-match: {tag}")) => {
-            stream.write_all(b"HTTP/1.1 304 Not Modified\r\n\r\n")
-        }
-        Some(Reply::Tagged(body, tag)) => write!(stream, "{}{body}", ok(body.len(), &format!("ETag: {tag}\r\n"))),
-        Some(Reply::Late(seconds, body)) => {
-            std::thread::sleep(Duration::from_secs(seconds));
-            write!(stream, "{}{body}", ok(body.len(), ""))
-        }
-        Some(Reply::Drip) => {
-            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
-            loop {
-                stream.write_all(b"45.1.1.1\n")?;
-                std::thread::sleep(Duration::from_millis(50));
-            }
-        }
-        Some(Reply::Endless) => {
-            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
-            let piece = b"# nothing but remarks\n".repeat(1000);
-            loop {
-                stream.write_all(&piece)?;
-            }
-        }
-    }
-}
 
 /// Stands between the program and the daemon and records what the program sends.
 struct Tap {
@@ -165,39 +61,13 @@ impl Tap {
     }
 }
 
-/// A daemon whose ban action for all ports is `action`, which runs `command` for each ban.
-fn daemon_with(action: &str, command: &str) -> RealDaemon {
-    let mut daemon = RealDaemon::configured();
-    std::fs::write(daemon.path("jail.local"), format!("[DEFAULT]\nbanaction_allports = {action}\n")).unwrap();
-    let text = format!(
-        "[Definition]\nactionstart = true\nactionstop = true\nactioncheck =\nactionban = {command}\nactionunban = true\n"
-    );
-    std::fs::write(daemon.path(&format!("action.d/{action}.conf")), text).unwrap();
-    daemon.start_again();
-    daemon
-}
-
 fn ready(daemon: &RealDaemon) -> (Server, Client) {
     Launch::for_real(daemon).env("BANGUI_ALLOW_PRIVATE_FETCH", "1").start().into_ready()
 }
 
-fn add(client: &Client, url: &str, unban_removed: bool) -> i64 {
-    let body = json!({"name": "list", "url": url, "unban_removed": unban_removed});
-    client.post(LISTS, body).expect(201).json()["id"].as_i64().unwrap()
-}
-
-fn import(client: &Client) -> Value {
-    client.post_empty(IMPORT).expect(200).json()
-}
-
-/// So many public addresses.
-fn addresses(count: u32) -> Vec<String> {
-    (0..count).map(|number| std::net::Ipv4Addr::from(0x2d40_0000 + number * 7).to_string()).collect()
-}
-
 #[test]
 fn every_documented_status_of_blocklists() {
-    let daemon = daemon_with("noop", "true");
+    let daemon = RealDaemon::with_action("noop", "true");
     let lists = ListServer::start();
     lists.list("/list", &addresses(3));
     let (server, admin) = ready(&daemon);
@@ -255,7 +125,7 @@ fn every_documented_status_of_blocklists() {
 
 #[test]
 fn a_thousand_addresses_are_imported_once_and_followed() {
-    let daemon = daemon_with("noop", "true");
+    let daemon = RealDaemon::with_action("noop", "true");
     let tap = Tap::before(&daemon);
     let lists = ListServer::start();
     let mut all = addresses(1000);
@@ -308,7 +178,7 @@ fn a_thousand_addresses_are_imported_once_and_followed() {
 
 #[test]
 fn a_list_that_its_server_calls_unchanged_costs_nothing() {
-    let daemon = daemon_with("noop", "true");
+    let daemon = RealDaemon::with_action("noop", "true");
     let lists = ListServer::start();
     lists.set("/list", Reply::Tagged("45.1.1.1\n45.1.1.2\n".into(), "\"one\""));
     let (_server, admin) = ready(&daemon);
@@ -322,7 +192,7 @@ fn a_list_that_its_server_calls_unchanged_costs_nothing() {
 
 #[test]
 fn what_must_not_be_banned_is_not() {
-    let daemon = daemon_with("noop", "true");
+    let daemon = RealDaemon::with_action("noop", "true");
     let lists = ListServer::start();
     let (_server, admin) = Launch::for_real(&daemon)
         .env("BANGUI_ALLOW_PRIVATE_FETCH", "1")
@@ -354,7 +224,7 @@ fn what_must_not_be_banned_is_not() {
 
 #[test]
 fn networks_are_banned_where_the_action_takes_them() {
-    let daemon = daemon_with("iptables-lab", "true");
+    let daemon = RealDaemon::with_action("iptables-lab", "true");
     let lists = ListServer::start();
     lists.set("/list", Reply::List("45.9.0.0 255.255.255.0\n45.10.0.0-45.10.0.127\n2606:4700::/48\n".into()));
     let (_server, admin) = ready(&daemon);
@@ -367,7 +237,7 @@ fn networks_are_banned_where_the_action_takes_them() {
 
 #[test]
 fn every_misbehaviour_ends_in_a_clear_error_and_stops_nobody_else() {
-    let daemon = daemon_with("noop", "true");
+    let daemon = RealDaemon::with_action("noop", "true");
     let lists = ListServer::start();
     let redirect = |to: &str| {
         Reply::Raw(format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n").into_bytes())
@@ -446,7 +316,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_list_that_breaks_keeps_what_was_imported() {
-    let daemon = daemon_with("noop", "true");
+    let daemon = RealDaemon::with_action("noop", "true");
     let lists = ListServer::start();
     lists.list("/list", &addresses(20));
     let (_server, admin) = ready(&daemon);
@@ -463,7 +333,7 @@ fn a_list_that_breaks_keeps_what_was_imported() {
 
 #[test]
 fn addresses_of_ones_own_network_need_permission() {
-    let daemon = daemon_with("noop", "true");
+    let daemon = RealDaemon::with_action("noop", "true");
     let lists = ListServer::start();
     lists.list("/list", &addresses(2));
     let (server, admin) = ready(&daemon);
@@ -484,7 +354,7 @@ fn addresses_of_ones_own_network_need_permission() {
 
 #[test]
 fn an_import_that_is_killed_is_completed_by_the_next() {
-    let daemon = daemon_with("late", "sleep 0.02");
+    let daemon = RealDaemon::with_action("late", "sleep 0.02");
     let lists = ListServer::start();
     lists.list("/list", &addresses(300));
     let (mut server, admin) = ready(&daemon);
@@ -512,7 +382,7 @@ fn banned_in(admin: &Client) -> u64 {
 
 #[test]
 fn an_import_leaves_everybody_free_and_ends_with_the_server() {
-    let daemon = daemon_with("late", "sleep 0.015");
+    let daemon = RealDaemon::with_action("late", "sleep 0.015");
     let lists = ListServer::start();
     lists.list("/list", &addresses(1000));
     let (mut server, admin) = ready(&daemon);
@@ -561,7 +431,7 @@ fn ping(socket: &Path) -> Duration {
 
 #[test]
 fn a_run_that_was_missed_is_made_up_for_once() {
-    let daemon = daemon_with("noop", "true");
+    let daemon = RealDaemon::with_action("noop", "true");
     let lists = ListServer::start();
     lists.list("/list", &addresses(10));
     let (mut server, admin) = ready(&daemon);
@@ -586,7 +456,7 @@ fn a_run_that_was_missed_is_made_up_for_once() {
 
 #[test]
 fn a_slow_list_ends_with_the_client_that_only_looks_at_it() {
-    let daemon = daemon_with("noop", "true");
+    let daemon = RealDaemon::with_action("noop", "true");
     let lists = ListServer::start();
     lists.set("/list", Reply::Drip);
     let (server, admin) = ready(&daemon);
@@ -602,7 +472,7 @@ fn a_slow_list_ends_with_the_client_that_only_looks_at_it() {
         admin.token()
     )
     .unwrap();
-    wait_until("the request", Duration::from_secs(10), || !lists.requests.lock().unwrap().is_empty());
+    wait_until("the request", Duration::from_secs(10), || !lists.has_no_request());
     let children = || {
         let path = format!("/proc/{0}/task/{0}/children", server.pid());
         std::fs::read_to_string(path).unwrap().split_whitespace().count()

@@ -10,6 +10,7 @@ mod archive;
 mod attacks;
 mod auth;
 mod bans;
+mod blocklist_set;
 mod blocklists;
 mod cli;
 mod config;

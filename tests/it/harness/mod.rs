@@ -1,7 +1,8 @@
 //! What the integration tests stand on: the real program, a client, the contract, and two daemons.
 //!
 //! `server` starts the program, `http` and `client` talk to it, `contract` holds every answer against `openapi.json`,
-//! `fake_daemon` is a scripted fail2ban that can misbehave, `real_daemon` is the installed one in a private directory.
+//! `fake_daemon` is a scripted fail2ban that can misbehave, `real_daemon` is the installed one in a private directory; `list_server` serves
+//! blocklists, and `network` is a network of a test's own.
 //! Nothing here knows what a single endpoint means; that is said in the test files, one per router.
 
 pub mod client;
@@ -9,6 +10,8 @@ pub mod contract;
 pub mod fake_daemon;
 mod fake_replies;
 pub mod http;
+pub mod list_server;
+pub mod network;
 pub mod pickle;
 pub mod real_daemon;
 pub mod server;

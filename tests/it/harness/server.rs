@@ -3,6 +3,7 @@
 //! It learns the address from the line the program prints when it listens. It does no request of its own except through `client`.
 
 use std::io::{BufRead, BufReader};
+use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
@@ -13,6 +14,7 @@ use tempfile::TempDir;
 use super::client::Client;
 use super::fake_daemon::FakeDaemon;
 use super::http::Address;
+use super::network::{Network, live_in};
 use super::real_daemon::RealDaemon;
 
 /// The line a server prints for each address.
@@ -26,6 +28,9 @@ pub struct Launch {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     descriptors: Option<u64>,
+    network: Option<RawFd>,
+    /// A capability that it is not to have.
+    without: Option<u64>,
 }
 
 impl Launch {
@@ -46,6 +51,8 @@ impl Launch {
                 .chain([("BANGUI_FAIL2BAN_START_COMMAND".into(), "/bin/true".into())])
                 .collect(),
             descriptors: None,
+            network: None,
+            without: None,
         }
     }
 
@@ -89,6 +96,12 @@ impl Launch {
         self
     }
 
+    /// Lives in a network of the test's own, which must outlive it, and listens on a unix socket beside its database.
+    pub fn in_network(mut self, network: &Network) -> Launch {
+        self.network = Some(network.descriptor());
+        self
+    }
+
     /// Starts the server with a database of its own and waits until it listens.
     #[track_caller]
     pub fn start(self) -> Server {
@@ -103,6 +116,12 @@ impl Launch {
         super::die_with_us(&mut command);
         if let Some(most) = self.descriptors {
             limit_descriptors(&mut command, most);
+        }
+        if let Some(network) = self.network {
+            live_in(&mut command, network);
+        }
+        if let Some(number) = self.without {
+            drop_capability(&mut command, number);
         }
         let mut child = command.spawn().expect("the program of this project starts");
         let log = Log::default();
@@ -137,7 +156,8 @@ impl Launch {
     fn command(&self, directory: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bangui"));
         command.arg("serve");
-        for address in &self.listen {
+        let unix = [format!("unix:{}", directory.join("b.sock").display())];
+        for address in if self.network.is_some() { &unix[..] } else { &self.listen[..] } {
             command.args(["--listen", address]);
         }
         command
@@ -164,6 +184,17 @@ fn limit_descriptors(command: &mut Command, most: u64) {
     // SAFETY: setrlimit is async-signal-safe and reads one struct that the closure owns.
     unsafe {
         command.pre_exec(move || match libc::setrlimit(libc::RLIMIT_NOFILE, &limit) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        });
+    }
+}
+
+fn drop_capability(command: &mut Command, number: u64) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: prctl is async-signal-safe and takes numbers only.
+    unsafe {
+        command.pre_exec(move || match libc::prctl(libc::PR_CAPBSET_DROP, number, 0, 0, 0) {
             0 => Ok(()),
             _ => Err(std::io::Error::last_os_error()),
         });
@@ -308,6 +339,24 @@ impl Server {
     pub fn with_env(mut self, name: &str, value: &str) -> Server {
         self.kill();
         self.launch.environment.push((name.into(), value.into()));
+        self.start_again();
+        self
+    }
+
+    /// The same server without a capability, by its number, though it is root.
+    #[track_caller]
+    pub fn without_capability(mut self, number: u64) -> Server {
+        self.kill();
+        self.launch.without = Some(number);
+        self.start_again();
+        self
+    }
+
+    /// The same server with every capability again.
+    #[track_caller]
+    pub fn with_capabilities(mut self) -> Server {
+        self.kill();
+        self.launch.without = None;
         self.start_again();
         self
     }
