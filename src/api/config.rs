@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{ApiError, Ctx, Job, Request, jail_config, server};
 use crate::apply::{Applied, Apply, FileChange, Scope};
 use crate::conf::{LocalFile, NewValue};
+use crate::domain::json;
 use crate::fail2ban::reload::Installation;
 use crate::jobs::{Task, service};
 use crate::server::response::Response;
@@ -47,7 +48,7 @@ pub fn apply_task(ctx: &Ctx, changes: Vec<FileChange>, scope: Scope) -> Result<A
         changes,
         scope,
         stops: true,
-        last_good: ctx.store.setting(LAST_GOOD)?.and_then(|text| serde_json::from_str(&text).ok()),
+        last_good: ctx.store.setting(LAST_GOOD)?.and_then(|text| json::read(&text).ok()),
         run_time: ctx.run_time()?,
     })
 }
@@ -68,7 +69,7 @@ pub fn applied(ctx: &mut Ctx, outcome: Value) -> Result<Applied, ApiError> {
         log::warn!("{warning}");
     }
     if let Some(stream) = &applied.stream {
-        ctx.store.set_settings(&[(LAST_GOOD, &serde_json::to_string(stream).map_err(ApiError::internal)?)])?;
+        ctx.store.set_settings(&[(LAST_GOOD, &json::text(stream).map_err(ApiError::internal)?)])?;
     }
     Ok(applied)
 }

@@ -8,7 +8,7 @@ use crate::apply::RunTime;
 use crate::blocklist::held::HeldFile;
 use crate::conf::{StreamOptions, Tree};
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET, DEFAULT_SESSION_MINUTES};
-use crate::domain::time;
+use crate::domain::{json, time};
 use crate::fail2ban::{self, Client, commands::Daemon};
 use crate::geo::Geo;
 use crate::jobs::held_set::SetPlace;
@@ -168,7 +168,7 @@ impl Ctx {
         let mut all: Vec<RunTime> = Vec::new();
         for (jail, changes) in self.store.all_pending()? {
             // What this program wrote it can read; a value it no longer knows is passed over.
-            let values = serde_json::from_str(&changes).unwrap_or_default();
+            let values = json::read(&changes).unwrap_or_default();
             all.push(RunTime { jail, idle: None, values });
         }
         for (jail, idle) in self.store.all_idle()? {

@@ -10,12 +10,14 @@ use super::{ApiError, Ctx, Job, Request, config};
 use crate::apply::Scope;
 use crate::blocklist::schedule::{Frequency, Schedule};
 use crate::domain::address::IpOrNet;
+use crate::domain::json;
 use crate::domain::time::{self, rfc3339};
 use crate::jobs::import::{self, Outcome, SourceOutcome, read::Known};
 use crate::jobs::{Task, held_set};
 use crate::machine;
 use crate::server::response::Response;
 use crate::store::blocklists::{LogEntry, Source, State};
+use crate::zones;
 
 /// After the first failure that may pass, a schedule leaves a server alone for this long, in seconds; each further one doubles it.
 const BACK_OFF: i64 = 600;
@@ -273,11 +275,11 @@ fn mode(ctx: &Ctx) -> Value {
 
 fn schedule(ctx: &Ctx) -> Result<Schedule, ApiError> {
     let stored = ctx.store.blocklist_schedule()?;
-    Ok(stored.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+    Ok(stored.and_then(|text| json::read(&text).ok()).unwrap_or_default())
 }
 
 fn zone(ctx: &Ctx) -> TimeZone {
-    TimeZone::get(ctx.timezone()).unwrap_or(TimeZone::UTC)
+    zones::named(ctx.timezone()).unwrap_or(TimeZone::UTC)
 }
 
 /// When the next scheduled run is. One that was missed is in the past.

@@ -12,6 +12,7 @@ use crate::apply::{Apply, FileChange, Scope};
 use crate::conf::{self, Document, Folder, LocalFile, Tree};
 use crate::domain::address::IpOrNet;
 use crate::domain::jail_values::JailValues;
+use crate::domain::json;
 use crate::domain::names::JailName;
 use crate::domain::time::rfc3339;
 use crate::fail2ban;
@@ -49,7 +50,7 @@ pub fn update(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let file = LocalFile::jail(name.as_str())?;
     let text = read(&configs.config_dir, &file)?;
     edited(name.as_str(), &parsed(text.as_deref(), &file)?, &all)?;
-    let text = serde_json::to_string(&all).map_err(ApiError::internal)?;
+    let text = json::text(&all).map_err(ApiError::internal)?;
     Ok(set_job(ctx, &name, values, move |ctx, name| {
         ctx.store.set_pending(name.as_str(), Some(&text))?;
         shown(ctx, 200, name)
@@ -204,7 +205,7 @@ pub fn keep_ignored(ctx: &mut Ctx, name: &JailName, change: &Ignored, answer: Re
     let mut waiting = pending(ctx, name)?;
     if let (Some(list), false) = (waiting.ignore_ips.take(), matches!(change, Ignored::Own(_))) {
         waiting.ignore_ips = Some(changed(list));
-        let text = serde_json::to_string(&waiting).map_err(ApiError::internal)?;
+        let text = json::text(&waiting).map_err(ApiError::internal)?;
         ctx.store.set_pending(name.as_str(), Some(&text))?;
     }
     let configs = described(ctx)?;
@@ -244,7 +245,7 @@ fn described(ctx: &mut Ctx) -> Result<JailConfigs, ApiError> {
     };
     let pending = ctx.store.all_pending()?.into_iter();
     let pending: BTreeMap<String, JailValues> =
-        pending.filter_map(|(jail, text)| Some((jail, serde_json::from_str(&text).ok()?))).collect();
+        pending.filter_map(|(jail, text)| Some((jail, json::read(&text).ok()?))).collect();
     let version = ctx.snapshot.version.clone();
     Ok(JailConfigs { config_dir: ctx.config.fail2ban_config.clone(), version, running, pending })
 }
@@ -256,7 +257,7 @@ fn shown(ctx: &mut Ctx, status: u16, name: &JailName) -> Result<Response, ApiErr
 
 fn pending(ctx: &Ctx, name: &JailName) -> Result<JailValues, ApiError> {
     let text = ctx.store.pending(name.as_str())?;
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+    Ok(text.and_then(|text| json::read(&text).ok()).unwrap_or_default())
 }
 
 /// The text of a file of ours; `None` where there is none.

@@ -274,7 +274,7 @@ impl Rules<'_> {
             FailRegex::new(text, use_dns, false).map_err(|error| refused("ignore_regex", text, &error))?;
         }
         if let Some(Some(text)) = &values.date_pattern {
-            let dates = DateDetector::new(Some(text), None, Clock::system());
+            let dates = DateDetector::new(Some(text), None, Clock::utc());
             dates.map_err(|error| refused("date_pattern", text, &error))?;
         }
         Ok(())

@@ -7,6 +7,7 @@ use super::jail_config::{Ignored, keep_ignored};
 use super::{ApiError, Ctx, Job, Request, config};
 use crate::apply::Scope;
 use crate::domain::address::IpOrNet;
+use crate::domain::json;
 use crate::domain::names::JailName;
 use crate::fail2ban::commands::jail::JailSettings;
 use crate::fail2ban::commands::{Counters, JailCounters};
@@ -152,7 +153,7 @@ pub fn ignore_self(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 
 /// `true`, or `{"on": true}`.
 fn switch(request: &Request) -> Result<bool, ApiError> {
-    if let Ok(on) = serde_json::from_slice::<bool>(request.json_body()?) {
+    if let Ok(on) = json::read::<bool>(request.json_body()?) {
         return Ok(on);
     }
     let mut fields = request.fields()?;

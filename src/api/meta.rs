@@ -4,14 +4,27 @@ use serde_json::json;
 
 use super::dispatch::CSRF_HEADER;
 use super::{ApiError, Ctx, Request};
+use crate::packed;
 use crate::server::response::Response;
 
-/// The specification, as it lies at the top of the project.
-const OPENAPI: &[u8] = include_bytes!("../../openapi.json");
+/// `GET /api/v1/openapi.json`: packed, as it is carried, for a client that takes it so.
+pub fn openapi(_ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+    let accepted = request.head.header("accept-encoding").unwrap_or_default();
+    let response = if accepts_gzip(accepted) {
+        Response::json_bytes(200, packed::OPENAPI).with("content-encoding", "gzip")
+    } else {
+        Response::json_bytes(200, packed::unpack(packed::OPENAPI))
+    };
+    Ok(response.with("vary", "accept-encoding"))
+}
 
-/// `GET /api/v1/openapi.json`
-pub fn openapi(_ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
-    Ok(Response::json_bytes(200, OPENAPI))
+/// Whether gzip is in the list, and not with the weight 0.
+fn accepts_gzip(list: &str) -> bool {
+    list.split(',').any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
+        let weight = weight.trim().strip_prefix("q=").and_then(|number| number.parse::<f32>().ok());
+        name.trim().eq_ignore_ascii_case("gzip") && weight.is_some_and(|weight| weight > 0.0)
+    })
 }
 
 /// `GET /api/v1/config/security-headers`

@@ -214,7 +214,7 @@ impl<'s> Commands<'s> {
             refused(regex).map_err(|reason| ("ignoreregex", format!("'{text}': {reason}")))?;
         }
         let (dates, zone) = (self.text("datepattern"), self.text("logtimezone"));
-        let dates = DateDetector::new(dates.as_deref(), zone.as_deref(), Clock::system());
+        let dates = DateDetector::new(dates.as_deref(), zone.as_deref(), Clock::utc());
         refused(dates).map_err(|reason| ("datepattern", reason))?;
         Ok(())
     }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::steps::load;
 use super::{Apply, ApplyError, FileChange, Scope};
 use crate::conf::{Folder, Saved};
+use crate::domain::json;
 
 /// A file as it was.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -58,7 +59,7 @@ fn failed(path: &Path) -> impl Fn(std::io::Error) -> ApplyError {
 pub(super) fn write(apply: &Apply, files: &[Was]) -> Result<(), ApplyError> {
     let path = &apply.journal;
     let journal = Journal { apply: apply.clone(), files: files.to_vec() };
-    let bytes = serde_json::to_vec(&journal).map_err(|error| ApplyError::Journal(error.to_string()))?;
+    let text = json::text(&journal).map_err(|error| ApplyError::Journal(error.to_string()))?;
     let temporary = temporary(path);
     let mut file = OpenOptions::new()
         .write(true)
@@ -68,7 +69,7 @@ pub(super) fn write(apply: &Apply, files: &[Was]) -> Result<(), ApplyError> {
         .custom_flags(libc::O_NOFOLLOW)
         .open(&temporary)
         .map_err(failed(&temporary))?;
-    let written = file.write_all(&bytes).and_then(|()| file.sync_all());
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
     if let Err(error) = written.and_then(|()| fs::rename(&temporary, path)) {
         // A full disk is a likely reason; what was written of it must not stay there.
         let _ = fs::remove_file(&temporary);
@@ -106,7 +107,7 @@ pub fn recover(path: &Path) -> Result<bool, ApplyError> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         other => other.map_err(failed(path))?,
     };
-    let journal: Journal = serde_json::from_slice(&bytes).map_err(|error| failed(path)(error.into()))?;
+    let journal: Journal = json::read(&bytes).map_err(|error| failed(path)(error.into()))?;
     let apply = Apply { journal: path.to_owned(), stops: true, ..journal.apply };
     for was in &journal.files {
         was.put_back(&apply.place.config_dir)?;

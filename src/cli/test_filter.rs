@@ -13,6 +13,7 @@ use crate::conf::{self, Tree};
 use crate::domain::names::ConfName;
 use crate::pattern::date::Clock;
 use crate::pattern::{Filter, FilterDefinition, FilterError, LineReport, MAX_TEXT_BYTES, Outcome, Warning, warnings};
+use crate::zones;
 
 /// Lines without a match that the summary shows.
 const SHOWN_MISSED: usize = 20;
@@ -68,11 +69,13 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
     let definition = definition(&invocation.config()?.fail2ban_config, called)?;
     let json = invocation.option("json").is_some();
     let mut output = io::stdout().lock();
+    // Logs are written in the machine's own zone.
+    let clock = Clock::of(zones::local());
     let done = if file == "-" {
-        run(&definition, Clock::system(), json, &mut io::stdin().lock(), &mut output)
+        run(&definition, clock, json, &mut io::stdin().lock(), &mut output)
     } else {
         let log = File::open(file).map_err(|error| super::cannot_read(Path::new(file), &error))?;
-        run(&definition, Clock::system(), json, &mut BufReader::new(log), &mut output)
+        run(&definition, clock, json, &mut BufReader::new(log), &mut output)
     };
     match done {
         // A reader that left early, such as `head`, has seen enough.

@@ -4,6 +4,7 @@ pub mod address;
 pub mod client;
 pub mod history;
 pub mod jail_values;
+pub mod json;
 pub mod names;
 pub mod page;
 pub mod time;

@@ -126,8 +126,7 @@ pub(super) fn replace(entries: &mut dyn Iterator<Item = Timed>) -> Result<(), Fi
     };
     let mut filling = Filling { tool: &tool, generation, waiting: Default::default(), last: [None; 4] };
     let filled = (&mut *entries)
-        .map(|entry| filling.add(entry))
-        .collect::<Result<(), _>>()
+        .try_for_each(|entry| filling.add(entry))
         .and_then(|()| (0..KINDS.len()).try_for_each(|kind| filling.send(kind)))
         .and_then(|()| load(&tool, &switch(generation)));
     if filled.is_err() {

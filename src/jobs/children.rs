@@ -11,6 +11,7 @@ use mio::{Interest, Registry};
 
 use super::frames::{self, Frame};
 use super::{Failure, Lane, Task};
+use crate::domain::json;
 use crate::server::token::{Slot, Source};
 
 /// Tasks of one lane that may wait for a place: strangers at the login leave the others their queue.
@@ -151,7 +152,7 @@ impl Children {
         let slot = Slot { index, generation: self.places[index].0 };
         registry.register(&mut receiver, Source::ChildOutput(slot).token(), Interest::READABLE)?;
         registry.register(&mut sender, Source::ChildInput(slot).token(), Interest::WRITABLE)?;
-        let bytes = serde_json::to_vec(&waiting.task)?;
+        let bytes = json::text(&waiting.task)?.into_bytes();
         self.places[index].1 = Some(Running {
             id: waiting.id,
             lane: waiting.task.lane(),

@@ -263,7 +263,7 @@ pub fn filter_warnings(filter: &Filter) -> Vec<String> {
 /// only compiled as far as it goes.
 pub fn check_filter(view: &DefinitionView) -> Result<Vec<String>, Refusal> {
     let definition = view.filter_definition().map_err(Refusal::Configuration)?;
-    let filter = Filter::new(&definition, Clock::system())
+    let filter = Filter::new(&definition, Clock::utc())
         .map_err(|error| Refusal::Expression { field: error.option.to_owned(), detail: error.to_string() })?;
     Ok(filter_warnings(&filter))
 }

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use super::Failure;
+use crate::domain::json;
 
 /// The longest payload, in bytes: more is a child gone wrong.
 const MAX_PAYLOAD: usize = 8 * 1024 * 1024;
@@ -77,7 +78,7 @@ impl<'a> FrameWriter<'a> {
     /// The end: failed.
     pub fn failed(mut self, failure: &Failure) -> io::Result<()> {
         self.flush_part()?;
-        self.frame(FAILED, &serde_json::to_vec(failure)?)
+        self.frame(FAILED, json::text(failure)?.as_bytes())
     }
 }
 
@@ -108,7 +109,7 @@ pub fn take(buffer: &mut Vec<u8>) -> Result<Option<Frame>, Failure> {
         PART => Frame::Part(payload.to_vec()),
         PROGRESS => Frame::Progress(serde_json::from_slice(payload).map_err(|_| Failure::Crashed)?),
         DONE => Frame::Done(serde_json::from_slice(payload).map_err(|_| Failure::Crashed)?),
-        FAILED => Frame::Failed(serde_json::from_slice(payload).map_err(|_| Failure::Crashed)?),
+        FAILED => Frame::Failed(json::read(payload).map_err(|_| Failure::Crashed)?),
         _ => return Err(Failure::Crashed),
     };
     buffer.drain(..5 + length);

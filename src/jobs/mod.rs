@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::frames::FrameWriter;
+use crate::domain::json;
 use crate::fail2ban;
 use crate::fail2ban::database::DatabaseError;
 use crate::fail2ban::restart::RestartError;
@@ -214,7 +215,9 @@ impl Task {
 
 /// The whole life of a child: one task in, frames out. Errors are those of its pipes; then nobody listens any more.
 pub fn child_main(input: &mut dyn Read, output: &mut dyn Write) -> std::io::Result<()> {
-    let task: Task = serde_json::from_reader(input)?;
+    let mut text = Vec::new();
+    input.read_to_end(&mut text)?;
+    let task: Task = json::read(text)?;
     let mut frames = FrameWriter::new(output);
     match task.run(&mut frames) {
         Ok(value) => frames.done(&value),

@@ -16,6 +16,7 @@ use crate::conf::{self, Tree};
 use crate::domain::time::rfc3339;
 use crate::pattern::date::{Clock, DateDetector};
 use crate::pattern::{FailRegex, Filter, LineReport, PatternError, UseDns};
+use crate::zones;
 
 /// How long lines are worked on, in seconds; the rest is left out. Less than the child's own deadline.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -163,7 +164,7 @@ fn expression(regex: &str) -> Result<FailRegex, Refusal> {
 }
 
 fn detector(pattern: Option<&str>) -> Result<DateDetector, Refusal> {
-    DateDetector::new(pattern, None, Clock::system())
+    DateDetector::new(pattern, None, Clock::of(zones::local()))
         .map_err(|error| Refusal::Expression { field: "date_pattern".into(), detail: error.to_string() })
 }
 
@@ -270,7 +271,7 @@ impl TestFilter {
             conf::invocation(&self.called).map_err(|detail| Refusal::Expression { field: "options".into(), detail })?;
         let view = tree.filter(&called, "auto")?;
         let definition = view.filter_definition().map_err(Refusal::Configuration)?;
-        let mut filter = Filter::new(&definition, Clock::system())
+        let mut filter = Filter::new(&definition, Clock::of(zones::local()))
             .map_err(|error| Refusal::Expression { field: error.option.to_owned(), detail: error.to_string() })?;
         let lines = match self.source {
             Source::Lines(lines) => lines,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::held::HeldCopy;
 use crate::api::Ctx;
+use crate::domain::json;
 use crate::domain::time;
 use crate::fail2ban::database::{Ban, Database, DatabaseError, Mark};
 use crate::store::archive::{Bounds, FAIL2BAN_MARK, NewBan};
@@ -134,14 +135,14 @@ impl Archivist {
     /// Copies a page. True where there is more. Where to begin is found anew each time, for the daemon may have deleted rows.
     fn copy_page(&self, ctx: &mut Ctx, path: &Path) -> Result<bool, Problem> {
         let text = ctx.store.archive_mark(FAIL2BAN_MARK)?.unwrap_or_default();
-        let mut marks: Vec<Mark> = serde_json::from_str(&text).unwrap_or_default();
+        let mut marks: Vec<Mark> = json::read(&text).unwrap_or_default();
         let database = Database::open(path, PATIENCE)?;
         let page = database.history_page(database.start_after(&marks)?, self.page)?;
         drop(database);
         let Some(newest) = page.bans.last() else { return Ok(false) };
         marks.insert(0, Mark::from(newest));
         marks.truncate(MARKS);
-        let marks = serde_json::to_string(&marks).expect("numbers and texts are JSON");
+        let marks = json::text(&marks).expect("numbers and texts are JSON");
         let bans: Vec<NewBan<'_>> = page.bans.iter().map(|ban| new_ban(ctx, ban)).collect();
         ctx.store.archive_bans(&bans, Some((FAIL2BAN_MARK, &marks)), time::now())?;
         Ok(page.next.is_some())

