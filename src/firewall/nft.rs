@@ -105,6 +105,13 @@ impl Filling<'_> {
         if *count == CHUNK && !entry.is_network() { self.send(kind) } else { Ok(()) }
     }
 
+    fn fill(&mut self, entries: &mut dyn Iterator<Item = Timed>) -> Result<(), FirewallError> {
+        for entry in entries {
+            self.add(entry)?;
+        }
+        (0..KINDS.len()).try_for_each(|kind| self.send(kind))
+    }
+
     fn send(&mut self, kind: usize) -> Result<(), FirewallError> {
         let (elements, count) = std::mem::take(&mut self.waiting[kind]);
         if count == 0 {
@@ -125,10 +132,7 @@ pub(super) fn replace(entries: &mut dyn Iterator<Item = Timed>) -> Result<(), Fi
         Err(error) => return Err(error),
     };
     let mut filling = Filling { tool: &tool, generation, waiting: Default::default(), last: [None; 4] };
-    let filled = (&mut *entries)
-        .try_for_each(|entry| filling.add(entry))
-        .and_then(|()| (0..KINDS.len()).try_for_each(|kind| filling.send(kind)))
-        .and_then(|()| load(&tool, &switch(generation)));
+    let filled = filling.fill(entries).and_then(|()| load(&tool, &switch(generation)));
     if filled.is_err() {
         // What was filled in vain need not take memory; where even that fails, the next fill begins with it.
         let _ = load(&tool, &fresh(generation));
