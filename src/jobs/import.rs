@@ -4,17 +4,18 @@
 mod jail;
 mod lists;
 mod never;
+mod progress;
 pub mod read;
 mod target;
 
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::lists::Lists;
+use self::progress::Progress;
 use self::read::{Known, Read, ReadError};
 use self::target::Target;
 use super::Failure;
@@ -30,9 +31,6 @@ use crate::fail2ban::stream::Stream;
 use crate::fetch::FetchError;
 
 pub use self::jail::JAIL;
-
-/// How often progress is told.
-const TELL: Duration = Duration::from_millis(200);
 
 /// Import blocklists.
 #[derive(Debug, Serialize, Deserialize)]
@@ -111,7 +109,7 @@ pub struct Outcome {
 /// An import under way.
 struct Run<'a, 'w> {
     task: &'a Import,
-    out: &'a mut FrameWriter<'w>,
+    progress: Progress<'a, 'w>,
     target: Option<Target>,
     lists: Lists<'a>,
     /// What the lists so far name.
@@ -120,8 +118,6 @@ struct Run<'a, 'w> {
     knows_all: bool,
     /// What left each list, until all lists are read.
     removed: Vec<(usize, AddressSet)>,
-    banned: u64,
-    told: Instant,
     started: i64,
 }
 
@@ -139,14 +135,12 @@ impl Import {
         }
         let mut run = Run {
             task: &self,
-            out,
+            progress: Progress::new(out),
             target: None,
             lists: Lists::new(&self.set),
             claimed: AddressSet::default(),
             knows_all: true,
             removed: Vec::new(),
-            banned: 0,
-            told: Instant::now(),
             started: time::now(),
         };
         let mut sources = Vec::new();
@@ -164,19 +158,8 @@ impl Import {
 }
 
 impl Run<'_, '_> {
-    fn tell(&mut self, source: &Source, bytes: u64, lines: u64, force: bool) {
-        if force || self.told.elapsed() >= TELL {
-            self.told = Instant::now();
-            let progress = json!({
-                "source_id": source.id, "source_url": source.url, "bytes": bytes, "lines": lines, "banned": self.banned,
-            });
-            // Nobody listens any more only when the parent is gone, and we go with it.
-            let _ = self.out.progress(&progress);
-        }
-    }
-
     fn import(&mut self, index: usize, source: &Source) -> Result<SourceOutcome, Failure> {
-        self.tell(source, 0, 0, true);
+        self.progress.begin(source);
         let old = self.lists.load(source.id);
         let lasts = source.fingerprint.is_some()
             && source.bans_until >= self.task.horizon
@@ -189,7 +172,7 @@ impl Run<'_, '_> {
             return Ok(outcome);
         }
         let read = read::read(&source.url, &known, self.task.allow_private, 0, &mut |bytes, lines| {
-            self.tell(source, bytes, lines, false);
+            self.progress.read(bytes, lines);
         });
         match read {
             Err(error) => {
@@ -198,6 +181,7 @@ impl Run<'_, '_> {
             }
             Ok(Read::Unchanged) => self.claim(old.as_ref()),
             Ok(Read::List(parsed, known)) => {
+                self.progress.has_read(parsed.lines);
                 let fingerprint = parsed.entries.fingerprint();
                 outcome.known = known;
                 if lasts && source.fingerprint.as_ref() == Some(&fingerprint) {
@@ -227,7 +211,7 @@ impl Run<'_, '_> {
         old: Option<AddressSet>,
         outcome: &mut SourceOutcome,
     ) -> Result<(), Failure> {
-        let Parsed { entries: mut list, lines, skipped, .. } = parsed;
+        let Parsed { entries: mut list, skipped, .. } = parsed;
         outcome.skip("invalid", skipped.invalid);
         outcome.skip("not_public", skipped.not_public);
         outcome.skip("too_wide", skipped.too_wide);
@@ -261,18 +245,9 @@ impl Run<'_, '_> {
             self.claim(old.as_ref());
             return Ok(());
         }
-        let before = self.banned;
-        let (out, told) = (&mut *self.out, &mut self.told);
-        let banned = target.ban(&fresh, &mut |count| {
-            if told.elapsed() >= TELL {
-                *told = Instant::now();
-                // As above.
-                let _ = out.progress(&json!({
-                    "source_id": source.id, "source_url": source.url, "lines": lines, "banned": before + count,
-                }));
-            }
-        })?;
-        self.banned += banned;
+        let progress = &mut self.progress;
+        let banned = target.ban(&fresh, &mut |count| progress.banned(count))?;
+        progress.banned(banned);
         outcome.imported = banned;
         if renew || source.fingerprint.is_none() {
             outcome.bans_until = self.started + i64::from(self.task.ban_seconds);

@@ -102,6 +102,8 @@ pub enum Failure {
     Fail2ban(fail2ban::Error),
     /// The request contradicts the state of things: the text says how.
     Conflict(String),
+    /// Another change of the configuration is being applied.
+    InProgress(String),
     /// fail2ban's database cannot be read.
     Database(DatabaseError),
     /// It took longer than it may.

@@ -18,6 +18,8 @@ pub const JAIL: &str = "blocklist-import";
 const CHANGES: Duration = Duration::from_secs(60);
 /// How long one command should keep the daemon from others. Measured: an nftables ban takes 16 ms.
 const HOLD: Duration = Duration::from_millis(40);
+/// How long another change of the configuration is waited for: nobody is kept from anything meanwhile.
+const TURN: Duration = Duration::from_secs(300);
 /// Addresses in the first command, and at most in one.
 const FIRST: usize = 2;
 const MOST: usize = 50;
@@ -118,14 +120,9 @@ fn make(apply: &Apply, ban_seconds: u32, runs: bool) -> Result<Option<Stream>, F
     if runs && is_written {
         return Ok(None);
     }
-    if apply.journal.exists() {
-        // The loop knows of its own changes only, and two at a time would undo each other.
-        let text = "The configuration is being changed; import again in a moment.";
-        return Err(Failure::Conflict(text.to_owned()));
-    }
     let changes = if is_written { Vec::new() } else { vec![FileChange::new(&file, before, Some(wanted))] };
     let scope = Scope::Jails(vec![JAIL.to_owned()]);
-    Ok(Apply { changes, scope, stops: false, ..apply.clone() }.run()?.stream)
+    Ok(Apply { changes, scope, stops: false, ..apply.clone() }.run(TURN)?.stream)
 }
 
 fn files(error: conf::Error) -> Failure {
