@@ -2,6 +2,7 @@
 //! reads a file.
 
 pub mod held;
+mod line;
 pub mod parse;
 pub mod schedule;
 pub mod set;

@@ -34,6 +34,11 @@ impl AddressSet {
         self.v4.push(address);
     }
 
+    /// Adds an IPv4 network by its first address.
+    pub fn push_v4_net(&mut self, first: u32, prefix: u8) {
+        self.v4_nets.push((first, prefix));
+    }
+
     /// Sorts it and drops what is there twice; returns how many were dropped.
     pub fn seal(&mut self) -> usize {
         let before = self.len();
@@ -145,19 +150,21 @@ impl AddressSet {
     /// Drops what is not on the public Internet; returns how many were dropped.
     pub fn drop_not_public(&mut self) -> usize {
         let before = self.len();
-        // Most first bytes hold only public addresses: they are judged once, and the others one by one.
-        let mut all_public = [false; 256];
-        for (octet, public) in all_public.iter_mut().enumerate() {
-            let first = Ipv4Addr::new(octet as u8, 0, 0, 0);
-            *public = IpOrNet::new(first.into(), 8).is_ok_and(|net| net.is_public());
-        }
-        self.v4.retain(|bits| {
-            all_public[(bits >> 24) as usize] || IpOrNet::from(IpAddr::from(Ipv4Addr::from_bits(*bits))).is_public()
-        });
-        let is_public = |address: IpAddr, prefix| IpOrNet::new(address, prefix).is_ok_and(|net| net.is_public());
-        self.v4_nets.retain(|(bits, prefix)| is_public(Ipv4Addr::from_bits(*bits).into(), *prefix));
-        self.v6.retain(|bits| is_public(Ipv6Addr::from_bits(*bits).into(), 128));
-        self.v6_nets.retain(|(bits, prefix)| is_public(Ipv6Addr::from_bits(*bits).into(), *prefix));
+        let v4 = |bits: u32| IpAddr::from(Ipv4Addr::from_bits(bits));
+        let v6 = |bits: u128| IpAddr::from(Ipv6Addr::from_bits(bits));
+        // Most of the first 8 bits of IPv4, and of the first 16 of IPv6, hold only public addresses. In order, each is judged once.
+        let mut octets = AllPublic::default();
+        let mut four = |bits: u32, prefix: u8| {
+            (prefix >= 8 && octets.are(v4(bits), 8, u128::from(bits >> 24))) || is_public(v4(bits), prefix)
+        };
+        self.v4.retain(|bits| four(*bits, 32));
+        self.v4_nets.retain(|(bits, prefix)| four(*bits, *prefix));
+        let mut segments = AllPublic::default();
+        let mut six = |bits: u128, prefix: u8| {
+            (prefix >= 16 && segments.are(v6(bits), 16, bits >> 112)) || is_public(v6(bits), prefix)
+        };
+        self.v6.retain(|bits| six(*bits, 128));
+        self.v6_nets.retain(|(bits, prefix)| six(*bits, *prefix));
         before - self.len()
     }
 
@@ -207,6 +214,29 @@ impl AddressSet {
     /// The SHA-256 of its content, in hexadecimal: the same for lists that differ in order and comments only.
     pub fn fingerprint(&self) -> String {
         Sha256::digest(self.encode()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+fn is_public(address: IpAddr, prefix: u8) -> bool {
+    IpOrNet::new(address, prefix).is_ok_and(|net| net.is_public())
+}
+
+/// Whether all addresses that begin with the same bits are public, for the bits last asked for.
+#[derive(Default)]
+struct AllPublic {
+    last: Option<(u128, bool)>,
+}
+
+impl AllPublic {
+    fn are(&mut self, address: IpAddr, prefix: u8, bits: u128) -> bool {
+        match self.last {
+            Some((last, are)) if last == bits => are,
+            _ => {
+                let are = is_public(address, prefix);
+                self.last = Some((bits, are));
+                are
+            }
+        }
     }
 }
 
