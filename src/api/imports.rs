@@ -35,6 +35,8 @@ pub struct Running {
     started_at: i64,
     /// What its process told last.
     progress: Value,
+    /// Bans there were before.
+    bans_before: u64,
 }
 
 /// `POST /api/v1/blocklists/import`
@@ -69,7 +71,7 @@ fn begin(ctx: &mut Ctx, client: Option<IpAddr>) -> Result<Job, ApiError> {
         protected: protected(ctx, client)?,
     }));
     ctx.store.begin_import(now)?;
-    ctx.import = Some(Running { started_at: now, progress: Value::Null });
+    ctx.import = Some(Running { started_at: now, progress: Value::Null, bans_before: ctx.snapshot.bans });
     Ok(Job::new(task, move |ctx, outcome| finish(ctx, &sources, outcome)).detached())
 }
 
@@ -220,9 +222,19 @@ pub fn tend_when_due(ctx: &mut Ctx, now: Instant) -> Result<(), ApiError> {
 
 /// The process of the import told how far it is.
 pub fn note_progress(ctx: &mut Ctx, progress: Value) {
+    let is_daemons = keeps_daemon_busy(ctx);
     if let Some(running) = &mut ctx.import {
+        // The daemon is not asked meanwhile.
+        if is_daemons {
+            ctx.snapshot.bans = running.bans_before + progress["banned"].as_u64().unwrap_or(0);
+        }
         running.progress = progress;
     }
+}
+
+/// Whether an import has the daemon ban: then the daemon answers, though later than the loop may wait.
+pub fn keeps_daemon_busy(ctx: &Ctx) -> bool {
+    ctx.import.is_some() && ctx.config.blocklist_way.is_none()
 }
 
 /// There was no place for the import.
