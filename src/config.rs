@@ -74,6 +74,8 @@ pub struct Config {
     pub blocklist_ban_seconds: u32,
     /// How imported addresses are dropped by a set of our own; `None` has fail2ban ban them.
     pub blocklist_way: Option<Way>,
+    /// The file of the authorities that are trusted instead of those that are built in, where it was given.
+    pub blocklist_ca_file: Option<PathBuf>,
 }
 
 /// One setting: its names, and how its text becomes a value.
@@ -309,6 +311,12 @@ pub const SETTINGS: &[Setting] = &[
         "fail2ban bans imported addresses; nft or ipset drop them by a set of our own (fail2ban)",
         |config, text| parse_blocklist_mode(text).map(|found| config.blocklist_way = found),
     ),
+    unlisted(
+        "BANGUI_BLOCKLIST_CA_FILE",
+        "FILE",
+        "authorities that are trusted for lists over https, in PEM form, instead of those built in",
+        |config, text| path(text).map(|found| config.blocklist_ca_file = Some(found)),
+    ),
 ];
 
 /// A country database anybody may use, made of the registries' own records (PDDL), 8 MB.
@@ -361,6 +369,7 @@ impl Config {
             geoip_update_url: DEFAULT_GEOIP_URL.to_owned(),
             blocklist_ban_seconds: 86_400,
             blocklist_way: None,
+            blocklist_ca_file: None,
         }
     }
 

@@ -117,6 +117,6 @@ pub fn remove(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
 pub fn preview(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let SourceId(id) = request.parameter()?;
     let url = load(ctx, id)?.url;
-    let task = Task::Preview(preview::Preview { url, allow_private: ctx.config.allow_private_fetch });
+    let task = Task::Preview(preview::Preview { url, door: imports::door(ctx) });
     Ok(Job::new(task, |_, answer| Ok(Response::json(200, &answer))))
 }

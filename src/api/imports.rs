@@ -12,7 +12,10 @@ use crate::blocklist::schedule::{Frequency, Schedule};
 use crate::domain::address::IpOrNet;
 use crate::domain::json;
 use crate::domain::time::{self, rfc3339};
-use crate::jobs::import::{self, Outcome, SourceOutcome, read::Known};
+use crate::jobs::import::{
+    self, Outcome, SourceOutcome,
+    read::{Door, Known},
+};
 use crate::jobs::{Task, held_set};
 use crate::machine;
 use crate::server::response::Response;
@@ -65,7 +68,7 @@ fn begin(ctx: &mut Ctx, client: Option<IpAddr>) -> Result<Job, ApiError> {
             .map(|source| task_source(source, client.is_none() && source.state.not_before > now))
             .collect(),
         set: ctx.set_place(),
-        allow_private: ctx.config.allow_private_fetch,
+        door: door(ctx),
         ban_seconds,
         horizon,
         protected: protected(ctx, client)?,
@@ -86,6 +89,11 @@ fn task_source(source: &Source, rests: bool) -> import::Source {
         bans_until: state.bans_until,
         rests,
     }
+}
+
+/// What lists may be fetched from.
+pub(super) fn door(ctx: &Ctx) -> Door {
+    Door { allow_private: ctx.config.allow_private_fetch, authorities: ctx.config.blocklist_ca_file.clone() }
 }
 
 /// Removes what was kept of a source.

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use self::lists::Lists;
 use self::progress::Progress;
-use self::read::{Known, Read, ReadError};
+use self::read::{Door, Known, Read, ReadError};
 use self::target::Target;
 use super::Failure;
 use super::frames::FrameWriter;
@@ -41,8 +41,8 @@ pub struct Import {
     pub sources: Vec<Source>,
     /// Where the lists as they were imported last are kept, and the set that they are imported into, where it is one of our own.
     pub set: SetPlace,
-    /// Lists may come from addresses that are not public.
-    pub allow_private: bool,
+    /// What lists may be fetched from.
+    pub door: Door,
     /// How long a ban lasts, in seconds.
     pub ban_seconds: u32,
     /// Bans that end before this are made again, in Unix seconds.
@@ -171,7 +171,7 @@ impl Run<'_, '_> {
             self.claim(old.as_ref());
             return Ok(outcome);
         }
-        let read = read::read(&source.url, &known, self.task.allow_private, 0, &mut |bytes, lines| {
+        let read = read::read(&source.url, &known, &self.task.door, 0, &mut |bytes, lines| {
             self.progress.read(bytes, lines);
         });
         match read {

@@ -17,6 +17,7 @@ mod config;
 mod crash;
 mod dashboard;
 mod faults;
+mod fetch;
 mod filters;
 mod geo;
 mod health;

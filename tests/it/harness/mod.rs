@@ -2,7 +2,7 @@
 //!
 //! `server` starts the program, `http` and `client` talk to it, `contract` holds every answer against `openapi.json`,
 //! `fake_daemon` is a scripted fail2ban that can misbehave, `real_daemon` is the installed one in a private directory; `list_server` serves
-//! blocklists, and `network` is a network of a test's own.
+//! blocklists, `name_server` answers for names, and `network` is a network of a test's own.
 //! Nothing here knows what a single endpoint means; that is said in the test files, one per router.
 
 pub mod client;
@@ -11,6 +11,7 @@ pub mod fake_daemon;
 mod fake_replies;
 pub mod http;
 pub mod list_server;
+pub mod name_server;
 pub mod network;
 pub mod pickle;
 pub mod real_daemon;

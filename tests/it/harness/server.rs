@@ -2,6 +2,7 @@
 //!
 //! It learns the address from the line the program prints when it listens. It does no request of its own except through `client`.
 
+use std::ffi::CString;
 use std::io::{BufRead, BufReader};
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,8 @@ pub struct Launch {
     environment: Vec<(String, String)>,
     descriptors: Option<u64>,
     network: Option<RawFd>,
+    /// Files it sees in the place of others: what, and where.
+    files: Vec<(CString, CString)>,
     /// A capability that it is not to have.
     without: Option<u64>,
 }
@@ -52,6 +55,7 @@ impl Launch {
                 .collect(),
             descriptors: None,
             network: None,
+            files: Vec::new(),
             without: None,
         }
     }
@@ -102,6 +106,13 @@ impl Launch {
         self
     }
 
+    /// Sees a file in the place of another, which only root can arrange.
+    pub fn seeing(mut self, file: &Path, place: &Path) -> Launch {
+        let text = |path: &Path| CString::new(path.as_os_str().as_encoded_bytes()).expect("a path has no zero in it");
+        self.files.push((text(file), text(place)));
+        self
+    }
+
     /// Starts the server with a database of its own and waits until it listens.
     #[track_caller]
     pub fn start(self) -> Server {
@@ -119,6 +130,9 @@ impl Launch {
         }
         if let Some(network) = self.network {
             live_in(&mut command, network);
+        }
+        if !self.files.is_empty() {
+            mount_files(&mut command, self.files.clone());
         }
         if let Some(number) = self.without {
             drop_capability(&mut command, number);
@@ -186,6 +200,28 @@ fn limit_descriptors(command: &mut Command, most: u64) {
         command.pre_exec(move || match libc::setrlimit(libc::RLIMIT_NOFILE, &limit) {
             0 => Ok(()),
             _ => Err(std::io::Error::last_os_error()),
+        });
+    }
+}
+
+/// Mounts files over others in a name space of the child's own.
+fn mount_files(command: &mut Command, files: Vec<(CString, CString)>) {
+    use std::os::unix::process::CommandExt;
+    let mount = |from: *const libc::c_char, to: *const libc::c_char, flags| {
+        // SAFETY: both texts end in zero and live as long as the call; type and data are not used with these flags.
+        match unsafe { libc::mount(from, to, std::ptr::null(), flags, std::ptr::null()) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    };
+    // SAFETY: unshare and mount are system calls, and nothing is allocated between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            if libc::unshare(libc::CLONE_NEWNS) != 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+            mount(c"none".as_ptr(), c"/".as_ptr(), libc::MS_REC | libc::MS_PRIVATE)?;
+            files.iter().try_for_each(|(from, to)| mount(from.as_ptr(), to.as_ptr(), libc::MS_BIND))
         });
     }
 }
