@@ -475,6 +475,29 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_only_drips_is_given_up_in_time() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut said = io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\n\r\n");
+                while said.is_ok() {
+                    std::thread::sleep(Duration::from_millis(20));
+                    said = io::Write::write_all(&mut stream, b"x");
+                }
+            }
+        });
+        let time = Duration::from_millis(400);
+        let rules = Rules { allow_private: true, own: Vec::new(), bytes: 1 << 20, time, authorities: None };
+        let start = Instant::now();
+        let Ok(Answer::Content(mut download)) = open(&url, &Validators::default(), &rules) else { panic!("no answer") };
+        let error = download.each(|_, _| Ok::<(), FetchError>(())).unwrap_err();
+        assert_eq!(error, FetchError::TooSlow);
+        assert!(error.is_passing());
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    }
+
+    #[test]
     fn names_that_lead_home_are_refused_after_the_lookup() {
         let rules = Rules { allow_private: false, own: Vec::new(), bytes: 1, time: CONNECT, authorities: None };
         let error = open("http://localhost/", &Validators::default(), &rules).unwrap_err();

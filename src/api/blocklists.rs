@@ -49,12 +49,13 @@ fn shown(source: &Source) -> Value {
 /// `POST /api/v1/blocklists`
 pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let mut fields = request.fields()?;
-    let name: String = fields.required("name").unwrap_or_default();
+    let name: Option<String> = fields.required("name");
     let url: String = fields.required("url").unwrap_or_default();
     let enabled = fields.optional("enabled").unwrap_or(true);
     let unban_removed = fields.optional("unban_removed").unwrap_or(false);
-    fields.check(is_name(&name), "name", "length", NAME_RULE);
+    fields.check(name.as_deref().is_none_or(is_name), "name", "length", NAME_RULE);
     fields.finish()?;
+    let name = name.unwrap_or_default();
     fetch::check_url(&url, ctx.config.allow_private_fetch)?;
     let added = ctx.store.add_blocklist_source((&name, &url), (enabled, unban_removed), time::now())?;
     let id = added.ok_or_else(|| ApiError::conflict("conflict", "There are 100 sources already; remove one first."))?;

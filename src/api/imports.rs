@@ -390,3 +390,38 @@ pub fn log(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
         .collect();
     Ok(Response::json(200, &json!({ "items": items, "pagination": page.describe(total) })))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_in_trouble_is_left_alone_ever_longer() {
+        let failed = |passing| SourceOutcome {
+            id: 1,
+            url: "u".into(),
+            imported: 0,
+            unbanned: 0,
+            skipped: Default::default(),
+            error: Some("e".into()),
+            passing,
+            unchanged: false,
+            known: Known::default(),
+            fingerprint: None,
+            bans_until: 0,
+        };
+        let mut state = State::default();
+        let mut waits = Vec::new();
+        for _ in 0..12 {
+            state = new_state(&failed(Some(0)), &state, 1000);
+            waits.push(state.not_before - 1000);
+        }
+        assert_eq!(waits[..4], [600, 1200, 2400, 4800]);
+        assert_eq!(waits[11], LONGEST_BACK_OFF);
+        // What the server wishes counts where it is longer, up to a day; any other end of an import forgets it all.
+        assert_eq!(new_state(&failed(Some(7200)), &State::default(), 1000).not_before, 8200);
+        assert_eq!(new_state(&failed(Some(u64::MAX)), &State::default(), 1000).not_before, 1000 + LONGEST_BACK_OFF);
+        let healed = new_state(&failed(None), &state, 1000);
+        assert_eq!((healed.failures, healed.not_before), (0, 0));
+    }
+}

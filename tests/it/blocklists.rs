@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::harness::client::Client;
 use crate::harness::contract::demand_seen;
+use crate::harness::http::Wire;
 use crate::harness::list_server::{IMPORT, JAIL, LISTS, ListServer, Reply, add, addresses, import};
 use crate::harness::real_daemon::RealDaemon;
 use crate::harness::server::{Launch, Server};
@@ -79,6 +80,8 @@ fn every_documented_status_of_blocklists() {
         admin.put(&one, json!({"url": url})).expect_error(400, "invalid_input");
     }
     admin.post(LISTS, json!({"name": "", "url": 1, "x": 2})).expect_error(422, "invalid_input");
+    let nameless = admin.post(LISTS, json!({"url": "https://example.org/"})).expect_error(422, "invalid_input").json();
+    assert_eq!(nameless["metadata"]["errors"].as_array().unwrap().len(), 1, "{nameless}");
     admin.put(&one, json!({})).expect_error(422, "invalid_input");
     assert_eq!(admin.get(&one).expect(200).json()["enabled"], true);
     assert_eq!(admin.put(&one, json!({"name": "other"})).expect(200).json()["name"], "other");
@@ -180,14 +183,20 @@ fn a_thousand_addresses_are_imported_once_and_followed() {
 fn a_list_that_its_server_calls_unchanged_costs_nothing() {
     let daemon = RealDaemon::with_action("noop", "true");
     let lists = ListServer::start();
-    lists.set("/list", Reply::Tagged("45.1.1.1\n45.1.1.2\n".into(), "\"one\""));
+    let date = "Sun, 22 Nov 2026 04:05:08 GMT";
+    lists.set("/tagged", Reply::Tagged("45.1.1.1\n45.1.1.2\n".into(), "\"one\""));
+    lists.set("/dated", Reply::Dated("45.1.1.3\n".into(), date));
     let (_server, admin) = ready(&daemon);
-    add(&admin, &lists.url("/list"), false);
-    assert_eq!(import(&admin)["total_imported"], 2);
+    add(&admin, &lists.url("/tagged"), false);
+    add(&admin, &lists.url("/dated"), false);
+    assert_eq!(import(&admin)["total_imported"], 3);
     lists.take_requests();
     let again = import(&admin);
-    assert_eq!((&again["total_imported"], &again["results"][0]["unchanged"]), (&json!(0), &json!(true)));
-    assert!(lists.take_requests()[0].to_lowercase().contains("if-none-match: \"one\""));
+    assert_eq!(again["total_imported"], 0);
+    assert!(again["results"].as_array().unwrap().iter().all(|result| result["unchanged"] == true), "{again}");
+    let requests = lists.take_requests();
+    assert!(requests[0].to_lowercase().contains("if-none-match: \"one\""), "{requests:?}");
+    assert!(requests[1].contains(date), "{requests:?}");
 }
 
 #[test]
@@ -430,19 +439,83 @@ fn ping(socket: &Path) -> Duration {
 }
 
 #[test]
+fn an_import_goes_on_when_the_client_leaves() {
+    let daemon = RealDaemon::with_action("noop", "true");
+    let lists = ListServer::start();
+    lists.set("/list", Reply::Late(1, "45.1.1.1\n45.1.1.2\n".into()));
+    let (server, admin) = ready(&daemon);
+    add(&admin, &lists.url("/list"), false);
+    let mut wire = Wire::connect(server.address());
+    wire.send(admin.head_of("POST", IMPORT, None));
+    wait_until("the import", Duration::from_secs(10), || admin.get(IMPORT).json()["running"] == true);
+    wire.reset();
+    wait_until("its end", Duration::from_secs(20), || admin.get(IMPORT).json()["running"] == false);
+    let log = admin.get("/api/v1/blocklists/log").expect(200).json();
+    assert_eq!((&log["items"][0]["ips_imported"], &log["items"][0]["errors"]), (&json!(2), &json!(null)), "{log}");
+    assert_eq!(daemon.banned(JAIL).len(), 2);
+}
+
+#[test]
+fn a_jail_that_cannot_be_made_says_what_to_do() {
+    // Without any action for all ports.
+    let daemon = RealDaemon::start();
+    let lists = ListServer::start();
+    lists.list("/list", &addresses(2));
+    let (_server, admin) = ready(&daemon);
+    add(&admin, &lists.url("/list"), false);
+    let refused = admin.post_empty(IMPORT).expect_error(409, "fail2ban_command_failed").json();
+    let detail = refused["detail"].as_str().unwrap();
+    assert!(detail.contains("banaction_allports = "), "{detail}");
+    assert_eq!(detail.matches("zz-bangui-blocklist-import.local").count(), 1, "{detail}");
+    assert!(!daemon.path("jail.d/zz-bangui-blocklist-import.local").exists());
+    assert_eq!(admin.get("/api/v1/blocklists/log").json()["items"][0]["errors"], *detail);
+}
+
+/// Lets the server wake up days later, for its schedule.
+fn sleep_for_days(server: &mut Server, days: i64) {
+    server.kill();
+    let database = rusqlite::Connection::open(server.database()).unwrap();
+    let sql = "UPDATE settings SET value = CAST(value AS INTEGER) - ?1 WHERE key IN ('blocklist_since', 'blocklist_last_run')";
+    database.execute(sql, [days * 86_400]).unwrap();
+    drop(database);
+    server.start_again();
+}
+
+#[test]
+fn a_schedule_leaves_a_server_alone_that_is_in_trouble_and_a_person_does_not() {
+    let daemon = RealDaemon::with_action("noop", "true");
+    let lists = ListServer::start();
+    lists.set("/busy", Reply::Raw(b"HTTP/1.1 429 Slow\r\nRetry-After: 7200\r\nContent-Length: 0\r\n\r\n".to_vec()));
+    lists.set("/down", Reply::Raw(b"HTTP/1.1 503 Down\r\nContent-Length: 0\r\n\r\n".to_vec()));
+    lists.set("/gone", Reply::Raw(b"HTTP/1.1 404 Gone\r\nContent-Length: 0\r\n\r\n".to_vec()));
+    let (mut server, admin) = ready(&daemon);
+    for path in ["/busy", "/down", "/gone"] {
+        add(&admin, &lists.url(path), false);
+    }
+    assert_eq!(import(&admin)["errors_count"], 3);
+    lists.take_requests();
+    sleep_for_days(&mut server, 5);
+    let admin = server.client().with_identity(admin.identity.clone());
+    let log = || admin.get("/api/v1/blocklists/log").expect(200).json();
+    wait_until("the scheduled import", Duration::from_secs(30), || log()["pagination"]["total"] == 6);
+    // What is missing is no trouble that passes, so it is asked for again.
+    let asked = lists.take_requests();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert!(asked[0].starts_with("GET /gone "), "{asked:?}");
+    // Whoever asks for it by hand gets it.
+    lists.list("/busy", &addresses(2));
+    assert_eq!(import(&admin)["total_imported"], 2);
+    assert_eq!(lists.take_requests().len(), 3);
+}
+
+#[test]
 fn a_run_that_was_missed_is_made_up_for_once() {
     let daemon = RealDaemon::with_action("noop", "true");
     let lists = ListServer::start();
     lists.list("/list", &addresses(10));
     let (mut server, admin) = ready(&daemon);
     add(&admin, &lists.url("/list"), false);
-    server.kill();
-    let database = rusqlite::Connection::open(server.database()).unwrap();
-    let days_ago = jiff::Timestamp::now().as_second() - 5 * 86_400;
-    let sql = "UPDATE settings SET value = ?1 WHERE key = 'blocklist_since'";
-    assert_eq!(database.execute(sql, [days_ago.to_string()]).unwrap(), 1);
-    drop(database);
-    server.start_again();
+    sleep_for_days(&mut server, 5);
     let admin = server.client().with_identity(admin.identity.clone());
     wait_until("the import", Duration::from_secs(30), || {
         admin.get("/api/v1/blocklists/schedule").json()["last_run_errors"] == false

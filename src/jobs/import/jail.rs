@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::apply::{Apply, FileChange, Scope};
+use crate::apply::{Apply, ApplyError, FileChange, Scope};
 use crate::blocklist::set::AddressSet;
 use crate::conf::{self, Folder, LocalFile};
 use crate::domain::address::IpOrNet;
@@ -149,7 +149,19 @@ fn make(apply: &Apply, ban_seconds: u32, runs: bool) -> Result<Option<Stream>, F
     }
     let changes = if is_written { Vec::new() } else { vec![FileChange::new(&file, before, Some(wanted))] };
     let scope = Scope::Jails(vec![JAIL.to_owned()]);
-    Ok(Apply { changes, scope, stops: false, ..apply.clone() }.run(TURN)?.stream)
+    Ok(Apply { changes, scope, stops: false, ..apply.clone() }.run(TURN).map_err(not_made)?.stream)
+}
+
+/// Why the jail cannot be made. That its file would be wrong is nothing that whoever asked for the import has sent.
+fn not_made(error: ApplyError) -> Failure {
+    let ApplyError::Invalid(problem) = error else { return error.into() };
+    let hint = match problem.reason.contains("banaction_allports") {
+        true => {
+            "; name an action in [DEFAULT] of jail.local: banaction_allports = nftables[type=allports], for example"
+        }
+        false => "",
+    };
+    Failure::CommandFailed(format!("The jail {JAIL} cannot be made: {problem}{hint}"))
 }
 
 fn files(error: conf::Error) -> Failure {

@@ -26,6 +26,8 @@ pub enum Reply {
     Raw(Vec<u8>),
     /// 200 with an ETag, 304 to whoever knows it.
     Tagged(String, &'static str),
+    /// 200 with a Last-Modified, 304 to whoever knows it.
+    Dated(String, &'static str),
     /// The head of a list, then a line every 50 ms for ever.
     Drip,
     /// A list that never ends.
@@ -108,6 +110,10 @@ fn serve(mut stream: TcpStream, replies: &Replies, requests: &Mutex<Vec<String>>
         Some(Reply::Raw(bytes)) => stream.write_all(&bytes),
         Some(Reply::Tagged(_, tag)) if head.to_lowercase().contains(&format!("if-none-match: {tag}")) => {
             stream.write_all(b"HTTP/1.1 304 Not Modified\r\n\r\n")
+        }
+        Some(Reply::Dated(_, date)) if head.contains(date) => stream.write_all(b"HTTP/1.1 304 Not Modified\r\n\r\n"),
+        Some(Reply::Dated(body, date)) => {
+            write!(stream, "{}{body}", ok(body.len(), &format!("Last-Modified: {date}\r\n")))
         }
         Some(Reply::Tagged(body, tag)) => write!(stream, "{}{body}", ok(body.len(), &format!("ETag: {tag}\r\n"))),
         Some(Reply::Late(seconds, body)) => {
