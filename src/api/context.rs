@@ -189,9 +189,7 @@ impl Ctx {
 
     /// Where lists and the set of imported addresses are kept: beside the database.
     pub fn set_place(&self) -> SetPlace {
-        let mut lists = self.store.path().as_os_str().to_owned();
-        lists.push(".lists");
-        SetPlace { lists: lists.into(), way: self.config.blocklist_way }
+        SetPlace::beside(self.store.path(), self.config.blocklist_way)
     }
 
     /// What the set of imported addresses holds; `None` where there is none, or where its file is damaged and the next import makes it anew.

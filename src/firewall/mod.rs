@@ -54,7 +54,10 @@ impl fmt::Display for FirewallError {
                 write!(f, "{name} is not installed; install it, or set BANGUI_BLOCKLIST_MODE to another way")
             }
             FirewallError::Refused(name, why) if is_forbidden(why) => {
-                write!(f, "{name} may not change the packet filter ({why}); run as root with CAP_NET_ADMIN")
+                write!(
+                    f,
+                    "{name} may not change the packet filter ({why}); run as root with CAP_NET_ADMIN and, for ipset, CAP_NET_RAW"
+                )
             }
             FirewallError::Refused(name, why) => write!(f, "{name} failed: {why}"),
             FirewallError::TooLong(name) => write!(f, "{name} did not end within {} s", LIMIT.as_secs()),
@@ -65,7 +68,8 @@ impl fmt::Display for FirewallError {
 impl std::error::Error for FirewallError {}
 
 fn is_forbidden(why: &str) -> bool {
-    why.contains("not permitted") || why.contains("ermission denied")
+    // The last is what iptables says of a set without CAP_NET_RAW.
+    why.contains("not permitted") || why.contains("ermission denied") || why.contains("open socket to ipset")
 }
 
 /// An address or a network and for how many seconds more it is dropped; at least one.

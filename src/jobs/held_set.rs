@@ -65,6 +65,13 @@ fn file_of(way: Way) -> &'static str {
 }
 
 impl SetPlace {
+    /// The place beside a database.
+    pub fn beside(database: &Path, way: Option<Way>) -> SetPlace {
+        let mut lists = database.as_os_str().to_owned();
+        lists.push(".lists");
+        SetPlace { lists: lists.into(), way }
+    }
+
     /// The file of what the set holds; `None` where there is no set.
     pub fn file(&self) -> Option<PathBuf> {
         self.way.map(|way| self.lists.join(file_of(way)))
@@ -139,6 +146,29 @@ impl SetPlace {
             return Ok(());
         }
         self.put(&held)
+    }
+
+    /// Takes everything away that any way has made, and forgets what it held; whether there was something.
+    pub fn remove(&self) -> Result<bool, SetError> {
+        if !self.lists.exists() {
+            return Ok(false);
+        }
+        let _lock = self.lock()?;
+        let mut any = false;
+        for (way, name) in &FILES {
+            let path = self.lists.join(name);
+            match way.remove() {
+                // Where its program is not, nothing of it can be, unless it was there before.
+                Err(FirewallError::Missing(_)) if !path.exists() => continue,
+                other => other?,
+            }
+            if path.exists() {
+                any = true;
+                forget_lists(&self.lists).map_err(at(&self.lists))?;
+                fs::remove_file(&path).map_err(at(&path))?;
+            }
+        }
+        Ok(any)
     }
 
     /// Drops one entry no longer, or with `None` nothing at all; returns how many there were. The next import that finds the list changed, or

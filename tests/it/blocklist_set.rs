@@ -247,6 +247,15 @@ fn the_set_outlives_a_restart_and_goes_when_it_is_switched_off() {
             });
             lab.demand(&["45.1.1.1", "45.2.3.4", "2606:4700::5"], &["45.1.1.2"]);
         }
+        // Without the server a command takes it away, and the next import puts it back.
+        let database = server.database();
+        let remove = [env!("CARGO_BIN_EXE_bangui"), "remove-set", "--database", database.to_str().unwrap()];
+        assert_eq!(lab.here.run(&remove), "The set of imported addresses is removed.\n");
+        assert_eq!(lab.here.run(&remove), "There is no set of imported addresses.\n");
+        assert_eq!(lab.traces(), "");
+        let admin = server.client().with_identity(admin.identity.clone());
+        assert_eq!(import(&admin)["total_imported"], 3);
+        lab.demand(&["45.1.1.1", "45.2.3.4", "2606:4700::5"], &["45.1.1.2"]);
         // Switched off, nothing is left of it, and the next import has fail2ban ban what the lists hold.
         server = server.with_env("BANGUI_BLOCKLIST_MODE", "fail2ban");
         let admin = server.client().with_identity(admin.identity.clone());
