@@ -254,14 +254,8 @@ impl HeldFile {
 
 #[cfg(test)]
 mod tests {
+    use super::super::set::tests::set;
     use super::*;
-
-    fn set(texts: &[&str]) -> AddressSet {
-        let mut set = AddressSet::default();
-        texts.iter().for_each(|text| set.push(text.parse().unwrap()));
-        set.seal();
-        set
-    }
 
     fn nets(held: &Held) -> Vec<String> {
         held.entries().iter().map(|entry| entry.net.to_string()).collect()

@@ -253,10 +253,11 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn set(texts: &[&str]) -> AddressSet {
+    /// A set of these.
+    pub fn set(texts: &[&str]) -> AddressSet {
         let mut set = AddressSet::default();
         texts.iter().for_each(|text| set.push(text.parse().unwrap()));
         set.seal();

@@ -230,26 +230,29 @@ impl Run<'_, '_> {
         outcome.skip("protected", protected as u64);
         let mut fresh = list.clone();
         outcome.skip("in_another_list", fresh.subtract(&self.claimed) as u64);
+        let mut new = fresh.clone();
+        let already = new.subtract(target.banned());
         // Bans of the last import that end before the next one are made again, which only prolongs them.
-        let renew = source.fingerprint.is_some() && source.bans_until < self.task.horizon;
-        if !renew {
-            outcome.skip("already_banned", fresh.subtract(target.banned()) as u64);
+        let is_due = source.bans_until > 0 && source.bans_until < self.task.horizon;
+        if !is_due {
+            outcome.skip("already_banned", already as u64);
         }
-        let (there, most) = (target.banned().len(), target.most());
-        if there + fresh.len() > most {
+        let (needed, most) = (target.banned().len() + new.len(), target.most());
+        if needed > most {
             outcome.error = Some(format!(
                 "the list has {} entries more than there is room for ({most}); use a smaller one",
-                there + fresh.len() - most
+                needed - most
             ));
             outcome.forget();
             self.claim(old.as_ref());
             return Ok(());
         }
+        let renews = is_due || target.renews_at_no_cost();
         let progress = &mut self.progress;
-        let banned = target.ban(&fresh, &mut |count| progress.banned(count))?;
+        let banned = target.ban(if renews { &fresh } else { &new }, &mut |count| progress.banned(count))?;
         progress.banned(banned);
         outcome.imported = banned;
-        if renew || source.fingerprint.is_none() {
+        if renews || source.bans_until == 0 {
             outcome.bans_until = self.started + i64::from(self.task.ban_seconds);
         }
         self.keep(index, source, list, old, outcome);

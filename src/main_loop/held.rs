@@ -35,8 +35,9 @@ impl HeldCopy {
         let texts: Vec<String> = some.iter().map(|entry| entry.net.to_string()).collect();
         let bans: Vec<NewBan<'_>> = some.iter().zip(&texts).map(|(entry, ip)| new_ban(ctx, entry, ip)).collect();
         // Entries of the mark's own second are looked at again next time, for there may be more of them then.
-        let newest = self.newest.to_string();
-        let is_news = next.is_none() && mark != Some(self.newest) && held.count() > 0;
+        let newest = self.newest.max(mark.unwrap_or(0));
+        let is_news = next.is_none() && mark.unwrap_or(0) != newest;
+        let newest = newest.to_string();
         ctx.store.archive_bans(&bans, is_news.then_some((HELD_MARK, newest.as_str())), time::now())?;
         self.next = next;
         Ok(next.is_some())

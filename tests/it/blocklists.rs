@@ -471,6 +471,38 @@ fn a_jail_that_cannot_be_made_says_what_to_do() {
     assert_eq!(admin.get("/api/v1/blocklists/log").json()["items"][0]["errors"], *detail);
 }
 
+#[test]
+fn bans_about_to_end_are_renewed_also_when_the_import_before_failed() {
+    let daemon = RealDaemon::with_action("noop", "true");
+    let tap = Tap::before(&daemon);
+    let lists = ListServer::start();
+    lists.list("/list", &addresses(20));
+    let (mut server, admin) =
+        Launch::new(&tap.socket, daemon.config()).env("BANGUI_ALLOW_PRIVATE_FETCH", "1").start().into_ready();
+    add(&admin, &lists.url("/list"), false);
+    assert_eq!(import(&admin)["total_imported"], 20);
+    let mut again = |change: &str| {
+        server.kill();
+        let database = rusqlite::Connection::open(server.database()).unwrap();
+        assert_eq!(database.execute(&format!("UPDATE blocklist_sources SET {change}"), []).unwrap(), 1);
+        drop(database);
+        server.start_again();
+        let admin = server.client().with_identity(admin.identity.clone());
+        tap.take(&[]);
+        let done = import(&admin);
+        (tap.take(&["banip"])[0], done["results"][0]["skipped"]["already_banned"].clone())
+    };
+    // What could not be remembered of the list is read again, and nothing of it is banned again while the bans last.
+    let (sent, already) = again("fingerprint = NULL, etag = NULL");
+    assert_eq!((sent <= 1, already), (true, json!(20)));
+    // They end in a minute: they are made again, whether or not the list is remembered.
+    for change in ["bans_until = unixepoch() + 60, fingerprint = NULL", "bans_until = unixepoch() + 60"] {
+        let (sent, already) = again(change);
+        assert!(sent > 1 && already.is_null(), "{change}: {sent} {already}");
+    }
+    assert_eq!(daemon.banned(JAIL).len(), 20);
+}
+
 /// Lets the server wake up days later, for its schedule.
 fn sleep_for_days(server: &mut Server, days: i64) {
     server.kill();

@@ -73,6 +73,11 @@ impl Target {
         }
     }
 
+    /// Whether bans that are there can be prolonged without sending them one by one.
+    pub fn renews_at_no_cost(&self) -> bool {
+        matches!(self, Target::Set(_))
+    }
+
     /// Bans them all and returns how many were not banned before; `told` hears the number so far.
     pub fn ban(&mut self, addresses: &AddressSet, told: &mut dyn FnMut(u64)) -> Result<u64, Error> {
         match self {
