@@ -221,6 +221,10 @@ impl Run<'_, '_> {
             None => Target::open(self.task, self.started)?,
         };
         let target = self.target.insert(target);
+        let most = target.most();
+        if list.len() > most {
+            return self.leave_out(list.len() - most, most, old, outcome);
+        }
         if !target.takes_networks() {
             outcome.skip("network", list.networks() as u64);
             list.drop_networks();
@@ -237,15 +241,9 @@ impl Run<'_, '_> {
         if !is_due {
             outcome.skip("already_banned", already as u64);
         }
-        let (needed, most) = (target.banned().len() + new.len(), target.most());
+        let needed = target.banned().len() + new.len();
         if needed > most {
-            outcome.error = Some(format!(
-                "the list has {} entries more than there is room for ({most}); use a smaller one",
-                needed - most
-            ));
-            outcome.forget();
-            self.claim(old.as_ref());
-            return Ok(());
+            return self.leave_out(needed - most, most, old, outcome);
         }
         let renews = is_due || target.renews_at_no_cost();
         let progress = &mut self.progress;
@@ -256,6 +254,21 @@ impl Run<'_, '_> {
             outcome.bans_until = self.started + i64::from(self.task.ban_seconds);
         }
         self.keep(index, source, list, old, outcome);
+        Ok(())
+    }
+
+    /// There is no room for the list: it stays as it was.
+    fn leave_out(
+        &mut self,
+        over: usize,
+        most: usize,
+        old: Option<AddressSet>,
+        outcome: &mut SourceOutcome,
+    ) -> Result<(), Failure> {
+        let text = format!("the list has {over} entries more than there is room for ({most}); use a smaller one");
+        outcome.error = Some(text);
+        outcome.forget();
+        self.claim(old.as_ref());
         Ok(())
     }
 

@@ -341,6 +341,22 @@ fn a_list_that_breaks_keeps_what_was_imported() {
 }
 
 #[test]
+fn a_list_for_which_there_is_no_room_is_left_out_and_others_are_not() {
+    let daemon = RealDaemon::with_action("noop", "true");
+    let lists = ListServer::start();
+    lists.list("/large", &addresses(50_001));
+    lists.list("/small", &addresses(3));
+    let (_server, admin) = ready(&daemon);
+    add(&admin, &lists.url("/large"), true);
+    add(&admin, &lists.url("/small"), false);
+    let done = import(&admin);
+    let error = done["results"][0]["error"].as_str().unwrap();
+    assert!(error.contains("1 entries more than there is room for (50000)"), "{done}");
+    assert_eq!((&done["results"][1]["ips_imported"], &done["errors_count"]), (&json!(3), &json!(1)), "{done}");
+    assert_eq!(daemon.banned(JAIL).len(), 3);
+}
+
+#[test]
 fn addresses_of_ones_own_network_need_permission() {
     let daemon = RealDaemon::with_action("noop", "true");
     let lists = ListServer::start();
