@@ -1,15 +1,21 @@
 //! What the program carries in packed form, because it is seldom asked for: `build.rs` packs it.
 
 use std::io::Read;
+use std::sync::OnceLock;
 
 use flate2::read::GzDecoder;
 
 /// The API's specification, `openapi.json` at the top of the project, in gzip form.
 pub const OPENAPI: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.json.gz"));
+static OPENAPI_PLAIN: OnceLock<Vec<u8>> = OnceLock::new();
 const ZONES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/zones.gz"));
 
-/// What was packed.
-pub fn unpack(packed: &[u8]) -> Vec<u8> {
+/// The specification as it is: unpacked once, when the first client asks for it so, and shared by all after that.
+pub fn openapi() -> &'static [u8] {
+    OPENAPI_PLAIN.get_or_init(|| unpack(OPENAPI))
+}
+
+fn unpack(packed: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     GzDecoder::new(packed).read_to_end(&mut bytes).expect("the build has packed it, and reading a slice cannot fail");
     bytes

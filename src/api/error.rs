@@ -166,6 +166,10 @@ impl From<Problem> for ApiError {
     }
 }
 
+/// Which file and why is in the log: the reason of the system names paths.
+const NO_FILE: &str = "A file of the configuration cannot be read or written, so nothing was changed; the log says which and why. \
+                       A full disk or missing rights are the usual reasons.";
+
 impl From<Failure> for ApiError {
     fn from(failure: Failure) -> Self {
         match failure {
@@ -184,7 +188,7 @@ impl From<Failure> for ApiError {
                 error.metadata.extend(problem.line.map(|line| ("line".to_owned(), Value::from(line))));
                 error
             }
-            Failure::Files(cause) => ApiError::internal(cause),
+            Failure::Files(cause) => ApiError { detail: NO_FILE.to_owned(), ..ApiError::internal(cause) },
             Failure::NotBack(detail) => ApiError::new(503, "fail2ban_not_back", detail),
             Failure::Database(error) => error.into(),
             Failure::Upstream(detail) => ApiError::new(502, "upstream_unreachable", detail),

@@ -13,7 +13,7 @@ pub fn openapi(_ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> 
     let response = if accepts_gzip(accepted) {
         Response::json_bytes(200, packed::OPENAPI).with("content-encoding", "gzip")
     } else {
-        Response::json_bytes(200, packed::unpack(packed::OPENAPI))
+        Response::json_bytes(200, packed::openapi())
     };
     Ok(response.with("vary", "accept-encoding"))
 }

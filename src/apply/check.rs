@@ -54,6 +54,15 @@ impl From<conf::Error> for Problem {
                 return Problem { jail: None, file: Some(file.to_owned()), line: line.parse().ok(), reason };
             }
             conf::Error::Io { path, .. } => (Some(path.clone()), None),
+            conf::Error::Definition { subject, message } => {
+                let named = subject.strip_prefix("jail '").and_then(|rest| rest.split_once('\''));
+                let Some((jail, part)) = named else {
+                    return Problem { jail: None, file: None, line: None, reason };
+                };
+                let part = part.trim_start_matches(", ");
+                let reason = if part.is_empty() { message.clone() } else { format!("{part}: {message}") };
+                return Problem { jail: Some(jail.to_owned()), file: None, line: None, reason };
+            }
             _ => (None, None),
         };
         Problem { jail: None, file, line, reason }
@@ -165,7 +174,22 @@ impl<'s> Commands<'s> {
 
     fn check(&self) -> Result<(), Wrong> {
         self.numbers()?;
+        self.actions()?;
         self.patterns()
+    }
+
+    /// A reload takes the second of two actions for the first one; a start refuses it, and with it everything else.
+    fn actions(&self) -> Result<(), Wrong> {
+        let names = self.0.iter().filter(|(word, _)| *word == "addaction");
+        let names: Vec<&&Value> = names.filter_map(|(_, values)| values.first()).collect();
+        let again = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name));
+        again.map_or(Ok(()), |(_, name)| {
+            let name = name.to_text();
+            let reason = format!(
+                "two actions are called '{name}', and fail2ban would not start; name one of them otherwise by [actname=...]"
+            );
+            Err(("action", reason))
+        })
     }
 
     fn numbers(&self) -> Result<(), Wrong> {

@@ -103,11 +103,11 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "dump-config",
         help: "print the commands fail2ban's files come to, one a line as JSON",
-        options: &[],
+        options: &[("as-version", true)],
         arguments: false,
         run: |invocation| {
             let directory = invocation.config()?.fail2ban_config;
-            dump_config::run(&directory, &mut std::io::stdout().lock())
+            dump_config::run(&directory, invocation.option("as-version"), &mut std::io::stdout().lock())
                 .map_err(|error| Failure::failed(error.to_string()))
         },
     },
@@ -288,6 +288,7 @@ fn help() -> String {
     }
     out += "  --config FILE                 settings from a file: key = value lines\n";
     out += "  --password-file FILE          setup and set-password: the password is its first line (standard input)\n";
+    out += "  --as-version VERSION          dump-config: as this fail2ban would, such as 1.1.0 (the installed one)\n";
     out += "  --json                        test-filter: an object per line instead of a summary\n";
     out += "  --version, --help\n\nEnvironment (arguments win; in a file the key is the name in lower case without BANGUI_):\n";
     for setting in SETTINGS {

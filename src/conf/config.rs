@@ -74,13 +74,17 @@ impl Config {
 
     /// The expanded value of an option: of `given`, else of the section, else of `[DEFAULT]`.
     pub fn get(&self, section: &str, option: &str, given: &Given) -> Result<Value, NoValue> {
-        let option = lower(option);
+        self.get_lower(section, &lower(option), given)
+    }
+
+    /// Like [`Config::get`], for an option that is in lower case already.
+    pub fn get_lower(&self, section: &str, option: &str, given: &Given) -> Result<Value, NoValue> {
         let own = self.section(section);
         if own.is_none() && section != "DEFAULT" {
             return Err(NoValue::Section);
         }
-        let scope = Scope { config: self, own, given, section, option: &option };
-        let value = scope.lookup(&option, &[]).ok_or(NoValue::Option)?;
+        let scope = Scope { config: self, own, given, section, option };
+        let value = scope.lookup(option, &[]).ok_or(NoValue::Option)?;
         let Value::Str(text) = value.as_ref() else {
             return Ok(value.into_owned());
         };
@@ -90,6 +94,20 @@ impl Config {
         let mut out = String::new();
         scope.expand(text, &mut Vec::new(), 1, &mut out).map_err(NoValue::Broken)?;
         Ok(Value::text(out))
+    }
+
+    /// The names behind every `%(`, in lower case: what values may refer to.
+    pub fn references(&self) -> Vec<String> {
+        let all = self.sections.iter().flat_map(|(_, options)| options.iter()).chain(self.defaults.iter());
+        let texts = all.filter_map(|(_, entry)| entry.value.as_str());
+        let mut names: Vec<String> = Vec::new();
+        for part in texts.flat_map(|text| text.split("%(").skip(1)) {
+            let name = lower(part.split(')').next().unwrap_or_default());
+            if !names.iter().any(|known| *known == *name) {
+                names.push(name.into_owned());
+            }
+        }
+        names
     }
 
     /// Like [`Config::get`], for the `<section/option>` of tags: a section before a slash is looked into first.
@@ -174,7 +192,7 @@ impl<'a> Scope<'a> {
         let before = met.len();
         self.meet_references(text, met);
         let mut rest = text;
-        while let Some(at) = rest.find('%') {
+        while let Some(at) = memchr::memchr(b'%', rest.as_bytes()) {
             out.push_str(&rest[..at]);
             rest = &rest[at..];
             if let Some(behind) = rest.strip_prefix("%%") {
@@ -221,7 +239,7 @@ impl<'a> Scope<'a> {
     /// Looks up the references with a slash in `text`. Their section and option are case-sensitive here but looked up
     /// in lower case afterwards, so one with a capital letter is never found; fail2ban has it so.
     fn meet_references(&self, text: &str, met: &mut Met<'a>) {
-        if !text.contains('/') {
+        if memchr::memchr(b'/', text.as_bytes()).is_none() {
             return;
         }
         let mut rest = text;

@@ -91,7 +91,7 @@ pub fn convert(kind: Type, value: Value) -> Option<Value> {
 
 /// Values from outside with their keys in lower case, as a lookup wants them.
 pub fn lowered(options: &Ordered<Value>) -> Given {
-    let mut given = Given::new();
+    let mut given = Given::with_capacity(options.len());
     for (key, value) in options.iter() {
         match lower(key) {
             Cow::Borrowed(_) => given.insert(key.clone(), value.clone()),
@@ -103,9 +103,9 @@ pub fn lowered(options: &Ordered<Value>) -> Given {
 
 /// The known options of a section, in their types.
 pub fn known_options(config: &Config, section: &str, options: &[Known]) -> Result<Ordered<Value>, Error> {
-    let mut values = Ordered::new();
+    let mut values = Ordered::with_capacity(options.len());
     for option in options {
-        let value = match config.get(section, option.name, &Given::new()) {
+        let value = match config.get_lower(section, option.name, &Given::new()) {
             Err(NoValue::Broken(error)) => return Err(error),
             Err(NoValue::Section) => option.default_value(),
             Err(NoValue::Option) if option.default.is_none() => continue,
@@ -127,6 +127,8 @@ pub struct Definition {
     pub parameters: Ordered<Value>,
     options: Ordered<Value>,
     given: Given,
+    /// Whether nothing given from outside changes what its values expand to.
+    is_alone: bool,
     /// Options that tags asked for. They are kept from the first pass on, as fail2ban does, even where a second pass
     /// would find something else.
     found: Ordered<Option<Rc<str>>>,
@@ -158,6 +160,7 @@ impl Definition {
             parameters,
             options: Ordered::new(),
             given: Given::new(),
+            is_alone: false,
             found: Ordered::new(),
         }))
     }
@@ -185,10 +188,17 @@ impl Definition {
         let config = &self.layers.config;
         let given = jail.merged(&self.parameters);
         self.given = lowered(&given);
-        self.options = Ordered::new();
+        self.is_alone = config.sections.contains("Definition") && !self.layers.is_influenced(&self.given);
+        self.options = Ordered::with_capacity(self.known.len());
         // Whoever gives an option from outside has it already. Types come later, since tags need texts.
         for option in self.known.iter().filter(|option| !given.contains(option.name)) {
-            match config.get("Definition", option.name, &self.given) {
+            if self.is_alone {
+                if let Some(value) = self.layers.definition(option.name)? {
+                    self.options.insert(option.name, value);
+                }
+                continue;
+            }
+            match config.get_lower("Definition", option.name, &self.given) {
                 Ok(value) => self.options.insert(option.name, value),
                 Err(NoValue::Section) => self.options.insert(option.name, option.default_value()),
                 Err(NoValue::Option) => {}
@@ -201,7 +211,7 @@ impl Definition {
                 if is_known && self.parameters.contains(key) {
                     continue;
                 }
-                let value = own_value(config, "Init", key)?;
+                let value = self.layers.init(key)?.unwrap_or(Value::None);
                 if !is_known {
                     self.parameters.insert(format!("known/{key}"), value.clone());
                 }
@@ -230,15 +240,19 @@ impl Definition {
         let mut ignore: Vec<String> = ignore.iter().map(|&name| name.to_owned()).collect();
         // An option with a conditional variant is chosen among its variants at ban time only.
         ignore.extend(together.keys().filter_map(|key| Some(condition(key)?.0.to_owned())));
-        let (config, given, found) = (&self.layers.config, &self.given, &mut self.found);
-        let mut options = substitute(&together, &ignore, &mut |tag| {
+        let (layers, given, is_alone, found) = (&self.layers, &self.given, self.is_alone, &mut self.found);
+        let mut options = substitute(together, &ignore, &mut |tag| {
             if let Some(value) = found.get(tag) {
                 return Ok(value.clone());
             }
-            let value: Option<Rc<str>> = match config.get_tag("Definition", tag, given) {
-                Ok(Value::None) | Err(NoValue::Section | NoValue::Option) => None,
-                Ok(value) => Some(value.to_text().as_ref().into()),
-                Err(NoValue::Broken(error)) => return Err(error),
+            let value = match is_alone && !given.contains(&lower(tag)) {
+                true => layers.definition(tag)?,
+                false => found_value(layers.config.get_tag("Definition", tag, given))?,
+            };
+            let value: Option<Rc<str>> = match value {
+                None | Some(Value::None) => None,
+                Some(Value::Str(text)) => Some(text),
+                Some(value) => Some(value.to_text().as_ref().into()),
             };
             found.insert(tag, value.clone());
             Ok(value)
@@ -254,11 +268,16 @@ impl Definition {
     }
 }
 
+/// A value, if there is one.
+pub(crate) fn found_value(result: Result<Value, NoValue>) -> Result<Option<Value>, Error> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(NoValue::Section | NoValue::Option) => Ok(None),
+        Err(NoValue::Broken(error)) => Err(error),
+    }
+}
+
 /// The expanded value of an option that is known to stand in the section.
 fn own_value(config: &Config, section: &str, option: &str) -> Result<Value, Error> {
-    match config.get(section, option, &Given::new()) {
-        Ok(value) => Ok(value),
-        Err(NoValue::Broken(error)) => Err(error),
-        Err(NoValue::Section | NoValue::Option) => Ok(Value::None),
-    }
+    Ok(found_value(config.get_lower(section, option, &Given::new()))?.unwrap_or(Value::None))
 }

@@ -4,9 +4,10 @@
 //! lines inside values, duplicates refused) and keeps every byte, so that an edit can change one option and nothing
 //! else. It knows nothing of other files and expands nothing.
 
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+use super::config::lower;
+use super::ordered::Index;
 use super::value::{is_space, strip};
 
 /// What a line is for.
@@ -120,7 +121,7 @@ impl Document {
 /// Offsets of the end of the line that begins at `start`, without and with its line end: `\n`, `\r\n` or a lone `\r`.
 fn line_end(text: &str, start: usize) -> (usize, usize) {
     let bytes = text.as_bytes();
-    let length = bytes[start..].iter().position(|&byte| byte == b'\n' || byte == b'\r');
+    let length = memchr::memchr2(b'\n', b'\r', &bytes[start..]);
     match length {
         None => (bytes.len(), bytes.len()),
         Some(length) => {
@@ -136,6 +137,7 @@ pub(crate) fn comment_start(line: &str) -> Option<usize> {
     if line.trim_start_matches(is_space).starts_with(['#', ';']) {
         return Some(0);
     }
+    memchr::memchr(b';', line.as_bytes())?;
     line.match_indices(';').map(|(at, _)| at).find(|&at| line[..at].chars().next_back().is_some_and(is_space))
 }
 
@@ -147,10 +149,11 @@ struct Parser {
     settings: Vec<Setting>,
     /// The text of each value while it is collected, parallel to `settings`.
     values: Vec<String>,
-    seen_sections: HashSet<Rc<str>>,
     /// For each section name a number; `[DEFAULT]` may be opened again and keeps its number.
-    numbers: HashMap<Rc<str>, usize>,
-    seen_keys: HashSet<(usize, Rc<str>)>,
+    numbers: Index<Rc<str>, usize>,
+    /// The number of the section that is open.
+    number: usize,
+    seen_keys: Index<(usize, Rc<str>), ()>,
     /// Whether the last header or option line was an option whose value may go on.
     open: bool,
     indent: usize,
@@ -160,6 +163,10 @@ struct Parser {
 impl Parser {
     /// Takes one line; `ended` says whether it has a line end.
     fn line(&mut self, line: &str, ended: bool) -> Result<Kind, Fault> {
+        // Most lines of a shipped file are these.
+        if line.starts_with(['#', ';']) {
+            return Ok(Kind::Comment);
+        }
         let comment = comment_start(line);
         let value = strip(&line[..comment.unwrap_or(line.len())]);
         if value.is_empty() {
@@ -198,11 +205,11 @@ impl Parser {
 
     fn section(&mut self, name: &str) -> Result<Kind, Fault> {
         let name: Rc<str> = name.into();
-        if &*name != "DEFAULT" && !self.seen_sections.insert(name.clone()) {
+        let new = self.numbers.len();
+        self.number = *self.numbers.entry(name.clone()).or_insert(new);
+        if &*name != "DEFAULT" && self.number != new {
             return Err(self.fault(true, format!("section [{name}] stands twice in this file; merge the two")));
         }
-        let number = self.numbers.len();
-        self.numbers.entry(name.clone()).or_insert(number);
         self.sections.push(Section { name, line: self.lines.len() });
         self.open = false;
         Ok(Kind::Section)
@@ -217,18 +224,17 @@ impl Parser {
             };
             return Err(self.fault(true, hint.to_owned()));
         };
-        let number = self.numbers[&section];
-        let Some(at) = line.find(['=', ':']) else {
+        let Some(at) = memchr::memchr2(b'=', b':', line.as_bytes()) else {
             let message = "neither a [section], an option = value, nor an indented continuation of a value";
             self.remember(message);
             return Ok(Kind::Option);
         };
-        let key: Rc<str> = line[..at].trim_end_matches(is_space).to_lowercase().into();
+        let key: Rc<str> = lower(line[..at].trim_end_matches(is_space)).into();
         let value = strip(&line[at + 1..]).to_owned();
         if key.is_empty() {
             self.remember("a value without an option name before it");
         }
-        if !self.seen_keys.insert((number, key.clone())) {
+        if self.seen_keys.insert((self.number, key.clone()), ()).is_some() {
             return Err(
                 self.fault(true, format!("option '{key}' stands twice in [{section}] of this file; remove one"))
             );

@@ -46,14 +46,7 @@ impl Document {
             return Ok(self.clone());
         };
         let mut text = String::with_capacity(self.text.len());
-        for (at, line) in self.lines.iter().enumerate() {
-            if !self.belongs(index, at) {
-                text.push_str(&self.text[line.start..line.next]);
-            } else if let Some(comment) = self.inline_comment(at) {
-                text.push_str(comment);
-                text.push_str(&self.text[line.end..line.next]);
-            }
-        }
+        self.push_others(&mut text, index, 0);
         self.checked(text, section, key, None)
     }
 
@@ -77,10 +70,31 @@ impl Document {
         comment_start(text).map(|at| &text[at..])
     }
 
-    /// The line end this file uses.
-    fn line_end(&self) -> &str {
-        let first = self.lines.first().map(|line| &self.text[line.end..line.next]);
-        first.filter(|end| !end.is_empty()).unwrap_or("\n")
+    /// The line end this file uses. A lone `\r` is not written: with a `\n` behind it, it would be one line end.
+    fn line_end(&self) -> &'static str {
+        let is_windows = self.lines.first().is_some_and(|line| &self.text[line.end..line.next] == "\r\n");
+        if is_windows { "\r\n" } else { "\n" }
+    }
+
+    /// Appends the lines from `first` on but for those of a setting, of which the comments stay.
+    fn push_others(&self, text: &mut String, index: usize, first: usize) {
+        for at in first..self.lines.len() {
+            let line = self.lines[at];
+            let kept = match self.belongs(index, at) {
+                false => &self.text[line.start..line.end],
+                true => match self.inline_comment(at) {
+                    Some(comment) => comment,
+                    None => continue,
+                },
+            };
+            let end = &self.text[line.end..line.next];
+            if text.ends_with('\r') && kept.is_empty() && end.starts_with('\n') {
+                // The two would be one line end, and the blank line between them lost.
+                text.push('\n');
+            }
+            text.push_str(kept);
+            text.push_str(end);
+        }
     }
 
     /// The text with another value for a setting. Comments inside the old value stay behind the new one.
@@ -100,15 +114,7 @@ impl Document {
         text.push_str(&old[value_end.max(delimiter)..]);
         self.push_continuations(&mut text, indent(old), &lines[1..]);
         text.push_str(&self.text[first.end..first.next]);
-        for at in setting.line + 1..self.lines.len() {
-            let line = self.lines[at];
-            if !self.belongs(index, at) {
-                text.push_str(&self.text[line.start..line.next]);
-            } else if let Some(comment) = self.inline_comment(at) {
-                text.push_str(comment);
-                text.push_str(&self.text[line.end..line.next]);
-            }
-        }
+        self.push_others(&mut text, index, setting.line + 1);
         text
     }
 

@@ -309,3 +309,11 @@ fn a_file_that_is_no_configuration_is_not_edited() {
         assert!(error.to_string().contains(&format!("x.local:{line}: ")), "{error}");
     }
 }
+
+#[test]
+fn no_blank_line_is_lost_in_a_file_of_lone_carriage_returns() {
+    assert_eq!(set("\r[a]\ry = 1\n\n", "a", "x", "2"), "\r[a]\ry = 1\nx = 2\n\n");
+    assert_eq!(set("[a]\rx = 1\r  2\n\nz = 3\n", "a", "x", "4"), "[a]\rx = 4\r\n\nz = 3\n");
+    let removed = document("[a]\ry = 1\rx = 2\n\nz = 3\n").remove("a", "x").unwrap();
+    assert_eq!(removed.text, "[a]\ry = 1\r\n\nz = 3\n");
+}

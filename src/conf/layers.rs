@@ -3,17 +3,21 @@
 //! The order is `X.conf`, `X.d/*.conf`, `X.local`, `X.d/*.local`, each with the files it includes; later files win.
 //! Files are read once per [`Loader`]; pending changes can be laid over them without being written.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::rc::Rc;
 
 use super::config::{Config, Entry, Given, NoValue, Options, Origin};
+use super::definition::found_value;
 use super::document::Document;
 use super::error::Error;
 use super::glob::{glob, join};
-use super::ordered::Ordered;
+use super::listing::{Listings, Presence};
+use super::ordered::{Index, Ordered};
 use super::value::{Value, is_word};
 
 /// The largest file that is read, in bytes; fail2ban's own largest has 26 KB.
@@ -44,6 +48,41 @@ pub struct Layers {
     pub config: Config,
     /// The files that were read, in order; later ones win. A file included several times is listed each time.
     pub files: Vec<Rc<str>>,
+    /// What its values refer to.
+    references: OnceCell<Vec<String>>,
+    /// Expanded values where nothing is given from outside: most jails share an action.
+    definition: RefCell<Index<String, Option<Value>>>,
+    init: RefCell<Index<String, Option<Value>>>,
+}
+
+impl Layers {
+    /// Whether something given from outside may change the expansion of a value.
+    pub fn is_influenced(&self, given: &Given) -> bool {
+        self.references.get_or_init(|| self.config.references()).iter().any(|name| given.contains(name))
+    }
+
+    /// What an option of `[Definition]`, or a tag there, expands to by itself; `None` where there is nothing of that name.
+    pub fn definition(&self, option: &str) -> Result<Option<Value>, Error> {
+        remembered(&self.definition, option, || self.config.get_tag("Definition", option, &Given::new()))
+    }
+
+    /// What an option of `[Init]` expands to; `None` where there is nothing of that name.
+    pub fn init(&self, option: &str) -> Result<Option<Value>, Error> {
+        remembered(&self.init, option, || self.config.get_lower("Init", option, &Given::new()))
+    }
+}
+
+fn remembered(
+    values: &RefCell<Index<String, Option<Value>>>,
+    option: &str,
+    expand: impl FnOnce() -> Result<Value, NoValue>,
+) -> Result<Option<Value>, Error> {
+    if let Some(known) = values.borrow().get(option) {
+        return Ok(known.clone());
+    }
+    let value = found_value(expand())?;
+    values.borrow_mut().insert(option.to_owned(), value.clone());
+    Ok(value)
 }
 
 /// A single parsed file; `None` when it cannot be opened or decoded, which fail2ban passes over.
@@ -54,9 +93,12 @@ type Parsed = Option<Rc<Config>>;
 pub struct Loader {
     base: String,
     overlay: Overlay,
-    parsed: HashMap<String, Parsed>,
-    include_lists: HashMap<String, Vec<Rc<str>>>,
-    merged: HashMap<String, Option<Rc<Layers>>>,
+    listings: Listings,
+    parsed: Index<String, Parsed>,
+    include_lists: Index<String, Vec<Rc<str>>>,
+    merged: Index<String, Option<Rc<Layers>>>,
+    /// The first file that was passed over because it is not UTF-8, with the line.
+    undecodable: Option<(String, u32)>,
     /// What was passed over so far.
     pub warnings: Vec<Warning>,
 }
@@ -69,12 +111,26 @@ impl Loader {
             Error::refused(format!("the configuration directory {shown} is not UTF-8"))
         })?;
         fs::metadata(base).map_err(|source| Error::io("open directory", name, source))?;
-        Ok(Loader { base: name.trim_end_matches('/').to_owned(), overlay, ..Loader::default() })
+        let base = name.trim_end_matches('/').to_owned();
+        let listings = Listings::new(&base);
+        Ok(Loader { base, overlay, listings, ..Loader::default() })
     }
 
     /// The configuration directory without trailing slashes.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// An error where a file was passed over that is not UTF-8: not every version does so.
+    pub fn demand_utf8(&self) -> Result<(), Error> {
+        match &self.undecodable {
+            None => Ok(()),
+            Some((file, line)) => Err(Error::Syntax {
+                file: file.clone(),
+                line: *line,
+                message: "this is not UTF-8, and this version of fail2ban refuses the file; convert it".to_owned(),
+            }),
+        }
     }
 
     /// Everything that configures `name`, such as `jail` or `filter.d/sshd`; `None` when there is no readable file.
@@ -86,7 +142,11 @@ impl Loader {
         let mut layers = Layers::default();
         for file in self.with_includes(&files, &[])? {
             if let Some(config) = self.parse(&file)? {
-                merge(&mut layers.config, &config);
+                // What others include is kept for them; the rest is wanted only here.
+                if files.iter().any(|own| **own == *file) {
+                    self.parsed.remove(&*file);
+                }
+                merge(&mut layers.config, Rc::unwrap_or_clone(config));
                 layers.files.push(file);
             }
         }
@@ -96,7 +156,7 @@ impl Loader {
     }
 
     /// The files for `name` that exist, in order.
-    fn candidates(&self, name: &str) -> Vec<String> {
+    fn candidates(&mut self, name: &str) -> Vec<String> {
         let path = join(&self.base, name);
         let mut files = vec![format!("{path}.conf")];
         files.extend(self.sorted(&format!("{path}.d"), ".conf"));
@@ -107,30 +167,41 @@ impl Loader {
     }
 
     /// The names of all filters or actions in a folder, sorted: every `X.conf` and `X.local` that is not hidden.
-    pub fn names(&self, folder: &str) -> Vec<String> {
+    pub fn names(&mut self, folder: &str) -> Vec<String> {
         let directory = join(&self.base, folder);
-        let mut names: Vec<String> = [".conf", ".local"]
-            .iter()
-            .flat_map(|ending| self.sorted(&directory, ending))
-            .filter(|path| self.exists(path))
-            .map(|path| without_ending(&path[directory.len() + 1..]).to_owned())
-            .collect();
+        let mut names = self.sorted(&directory, ".conf");
+        names.extend(self.sorted(&directory, ".local"));
+        names.retain(|path| self.exists(path));
+        let mut names: Vec<String> =
+            names.iter().map(|path| without_ending(&path[directory.len() + 1..]).to_owned()).collect();
         names.sort();
         names.dedup();
         names
     }
 
-    fn exists(&self, file: &str) -> bool {
+    fn exists(&mut self, file: &str) -> bool {
+        self.is_there(file, Path::exists)
+    }
+
+    /// Whether the file is there; `ask` puts the question to the system where nothing else knows.
+    fn is_there(&mut self, file: &str, ask: fn(&Path) -> bool) -> bool {
         match self.overlay.get(file) {
             Some(content) => content.is_some(),
-            None => Path::new(file).exists(),
+            None => match self.listings.presence(file) {
+                Presence::Absent => false,
+                Presence::File => true,
+                Presence::Unknown => ask(Path::new(file)),
+            },
         }
     }
 
     /// The visible files of a directory with this ending, sorted by name.
-    fn sorted(&self, directory: &str, ending: &str) -> Vec<String> {
-        let mut found = glob(&format!("{directory}/*{ending}"));
+    fn sorted(&mut self, directory: &str, ending: &str) -> Vec<String> {
         let prefix = format!("{directory}/");
+        let mut found = match self.listings.with_ending(directory, ending) {
+            Some(names) => names.iter().map(|name| format!("{prefix}{name}")).collect(),
+            None => glob(&format!("{prefix}*{ending}")),
+        };
         for path in self.overlay.keys() {
             let name = path.strip_prefix(&prefix).unwrap_or_default();
             let visible = !name.is_empty() && !name.starts_with('.') && !name.contains('/');
@@ -173,16 +244,12 @@ impl Loader {
     }
 
     /// Each file followed by the `.local` file of the same name, if there is one and it is not in the list itself.
-    fn with_companions(&self, files: &[String]) -> Vec<String> {
+    fn with_companions(&mut self, files: &[String]) -> Vec<String> {
         let mut all = Vec::with_capacity(files.len());
         for file in files {
             all.push(file.clone());
             let local = format!("{}.local", without_ending(file));
-            let is_file = match self.overlay.get(&local) {
-                Some(content) => content.is_some(),
-                None => Path::new(&local).is_file(),
-            };
-            if is_file && !files.contains(&local) {
+            if self.is_there(&local, Path::is_file) && !files.contains(&local) {
                 all.push(local);
             }
         }
@@ -244,7 +311,11 @@ impl Loader {
                     Some(Rc::new(sections(&document, file)))
                 }
                 Err(error) => {
-                    undecodable(file, error.as_bytes(), error.utf8_error().valid_up_to())?;
+                    let valid = error.utf8_error().valid_up_to();
+                    undecodable(file, error.as_bytes(), valid)?;
+                    let lines = error.as_bytes()[..valid].iter().filter(|&&byte| byte == b'\n').count();
+                    let line = u32::try_from(lines + 1).unwrap_or(u32::MAX);
+                    self.undecodable.get_or_insert((file.to_owned(), line));
                     self.warn(file, "is not UTF-8, so all of it is passed over (fail2ban 1.1.1 refuses it)");
                     None
                 }
@@ -255,24 +326,26 @@ impl Loader {
     }
 
     /// The bytes of a file, at most one more than [`MAX_FILE`].
-    fn read(&self, file: &str) -> std::io::Result<Vec<u8>> {
+    fn read(&mut self, file: &str) -> std::io::Result<Vec<u8>> {
         match self.overlay.get(file) {
-            Some(Some(bytes)) => Ok(bytes.clone()),
-            Some(None) => Err(std::io::ErrorKind::NotFound.into()),
-            None => {
-                // Opening a FIFO or a device would hold the reader for ever.
-                let about = fs::metadata(file)?;
-                if !about.is_file() {
-                    return Err(std::io::Error::other("not a regular file"));
-                }
-                // One byte more than the size, so that the end is seen without growing.
-                let size = about.len().min(MAX_FILE) + 1;
-                let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-                let mut limited = fs::File::open(file)?.take(MAX_FILE + 1);
-                limited.read_to_end(&mut bytes)?;
-                Ok(bytes)
+            Some(Some(bytes)) => return Ok(bytes.clone()),
+            Some(None) => return Err(std::io::ErrorKind::NotFound.into()),
+            None if self.listings.presence(file) == Presence::Absent => {
+                return Err(std::io::ErrorKind::NotFound.into());
             }
+            None => {}
         }
+        // Opening a FIFO would hold the reader for ever without this.
+        let opened = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(file)?;
+        let about = opened.metadata()?;
+        if !about.is_file() {
+            return Err(std::io::Error::other("not a regular file"));
+        }
+        let size = usize::try_from(about.len().min(MAX_FILE + 1)).unwrap_or(0);
+        let mut bytes = Vec::with_capacity(size);
+        // As long as it was when it was opened, so that one that grows all the time has an end, too.
+        opened.take(size as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     fn warn(&mut self, subject: &str, message: impl Into<String>) {
@@ -345,30 +418,28 @@ fn sections(document: &Document, file: &str) -> Config {
 }
 
 /// Lays a file over what came before. What it changes in a section stays reachable as `KNOWN/section`.
-fn merge(all: &mut Config, file: &Config) {
+fn merge(all: &mut Config, file: Config) {
     all.defaults.extend(&file.defaults);
-    for (name, options) in file.sections.iter() {
-        let conditional;
-        let (name, options) = match condition(name) {
+    for (name, options) in file.sections {
+        let (name, options) = match condition(&name) {
             Some((name, condition)) => {
-                let mut renamed = Ordered::new();
-                for (key, entry) in options.iter() {
-                    renamed.insert(format!("{key}{condition}"), entry.clone());
+                let mut renamed = Ordered::with_capacity(options.len());
+                for (key, entry) in options {
+                    renamed.insert(format!("{key}{condition}"), entry);
                 }
-                conditional = renamed;
-                (Rc::from(name), &conditional)
+                (Rc::from(name), renamed)
             }
-            None => (name.clone(), options),
+            None => (name, options),
         };
         let Some(before) = all.sections.get_mut(&name) else {
-            all.sections.insert(name, options.clone());
+            all.sections.insert(name, options);
             continue;
         };
         let mut changed = Options::new();
         for (key, entry) in before.iter().filter(|(key, _)| options.contains(key)) {
             changed.insert(key.clone(), entry.clone());
         }
-        before.extend(options);
+        before.extend(&options);
         let known = format!("KNOWN/{name}");
         match all.sections.get_mut(&known) {
             Some(options) => options.extend(&changed),

@@ -4,23 +4,68 @@
 //! and not offered.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
 /// Up to this many keys are searched one by one, which is faster than hashing and needs no index. Nearly all maps of a
 /// configuration are that small.
-const LINEAR: usize = 48;
+const LINEAR: usize = 96;
+
+/// A hash map for short keys.
+pub type Index<K, V> = HashMap<K, V, BuildHasherDefault<KeyHash>>;
+
+/// FNV-1a, which costs a fifth of the standard hash for keys of ten bytes. Who could choose keys that collide is the
+/// administrator, whose files take the time they take.
+#[derive(Clone, Debug)]
+pub struct KeyHash(u64);
+
+impl Default for KeyHash {
+    fn default() -> Self {
+        KeyHash(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for KeyHash {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+        }
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.0 = (self.0 ^ number as u64).wrapping_mul(0x100_0000_01b3);
+    }
+
+    fn finish(&self) -> u64 {
+        // The map takes its control bits from the top, where a short key has not come by multiplying.
+        self.0 ^ self.0.rotate_left(32)
+    }
+}
 
 /// Keys with values, in the order of their first insertion.
 #[derive(Clone, Debug)]
 pub struct Ordered<V> {
     items: Vec<(Rc<str>, V)>,
+    /// A byte of each key that tells most apart, in the order of the keys: all can be looked through at once.
+    marks: Vec<u8>,
     /// Where each key is; empty while there are few.
-    index: HashMap<Rc<str>, usize>,
+    index: Index<Rc<str>, usize>,
+}
+
+/// A byte made of length, first, middle and last byte of a key.
+fn mark(key: &str) -> u8 {
+    let bytes = key.as_bytes();
+    let length = bytes.len();
+    if length == 0 {
+        return 0;
+    }
+    let (first, middle, last) = (bytes[0], bytes[length / 2], bytes[length - 1]);
+    (length as u8).wrapping_mul(31) ^ first.wrapping_mul(7) ^ middle.wrapping_mul(13) ^ last
 }
 
 impl<V> Default for Ordered<V> {
     fn default() -> Self {
-        Ordered { items: Vec::new(), index: HashMap::new() }
+        Ordered { items: Vec::new(), marks: Vec::new(), index: Index::default() }
     }
 }
 
@@ -28,6 +73,11 @@ impl<V> Ordered<V> {
     /// An empty map.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty map with room for so many keys.
+    pub fn with_capacity(count: usize) -> Self {
+        Ordered { items: Vec::with_capacity(count), marks: Vec::with_capacity(count), index: Index::default() }
     }
 
     /// How many keys there are.
@@ -40,18 +90,35 @@ impl<V> Ordered<V> {
         self.items.is_empty()
     }
 
-    fn position(&self, key: &str) -> Option<usize> {
+    /// The place of a key in the order, from 0.
+    pub fn position(&self, key: &str) -> Option<usize> {
         if self.items.len() > LINEAR {
             return self.index.get(key).copied();
         }
-        // Keys of one map often share length and beginning, seldom also the last byte.
-        let last = key.as_bytes().last();
-        self.items.iter().position(|(own, _)| own.len() == key.len() && own.as_bytes().last() == last && **own == *key)
+        let mark = mark(key);
+        let mut from = 0;
+        while let Some(found) = memchr::memchr(mark, &self.marks[from..]) {
+            if *self.items[from + found].0 == *key {
+                return Some(from + found);
+            }
+            from += found + 1;
+        }
+        None
     }
 
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&V> {
         self.position(key).map(|at| &self.items[at].1)
+    }
+
+    /// The value at a place that [`Ordered::position`] gave.
+    pub fn at(&self, place: usize) -> &V {
+        &self.items[place].1
+    }
+
+    /// The value at a place, to be changed.
+    pub fn at_mut(&mut self, place: usize) -> &mut V {
+        &mut self.items[place].1
     }
 
     /// The value of a key, to be changed.
@@ -74,6 +141,7 @@ impl<V> Ordered<V> {
             self.items[at].1 = value;
             return;
         }
+        self.marks.push(mark(&key));
         self.items.push((key, value));
         let last = self.items.len() - 1;
         if last > LINEAR {
@@ -95,6 +163,15 @@ impl<V> Ordered<V> {
     }
 }
 
+impl<V> IntoIterator for Ordered<V> {
+    type Item = (Rc<str>, V);
+    type IntoIter = std::vec::IntoIter<(Rc<str>, V)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.into_iter()
+    }
+}
+
 impl<V: Clone> Ordered<V> {
     /// Sets every key of `other`, in its order.
     pub fn extend(&mut self, other: &Ordered<V>) {
@@ -105,8 +182,10 @@ impl<V: Clone> Ordered<V> {
 
     /// A copy of this map, extended by `other`.
     pub fn merged(&self, other: &Ordered<V>) -> Ordered<V> {
-        let mut both = Ordered { items: Vec::with_capacity(self.len() + other.len()), index: self.index.clone() };
+        let mut both = Ordered::with_capacity(self.len() + other.len());
+        both.index = self.index.clone();
         both.items.extend_from_slice(&self.items);
+        both.marks.extend_from_slice(&self.marks);
         both.extend(other);
         both
     }

@@ -131,7 +131,7 @@ struct Splitter<'a> {
 
 impl<'a> Splitter<'a> {
     fn new(text: &'a [char]) -> Self {
-        Splitter { text, dead: vec![false; text.len() + 1], steps: 0 }
+        Splitter { text, dead: Vec::new(), steps: 0 }
     }
 
     /// The end of the invocation that begins at `at`, which is not white space.
@@ -157,6 +157,10 @@ impl<'a> Splitter<'a> {
     /// Reads parameters from `first` on up to a closing bracket; a work list stands for the backtracking of a regular
     /// expression, the most promising reading on top.
     fn body(&mut self, first: usize) -> Result<Option<usize>, Error> {
+        if let Some(end) = self.plain_body(first) {
+            return Ok(Some(end));
+        }
+        self.dead.resize(self.text.len() + 1, false);
         let mut work = vec![first];
         while let Some(at) = work.pop() {
             if self.dead[at] {
@@ -172,6 +176,22 @@ impl<'a> Splitter<'a> {
             work.extend(readings.into_iter().rev());
         }
         Ok(None)
+    }
+
+    /// What [`Splitter::body`] finds where the preferred reading of each parameter leads to the end, as it mostly does.
+    fn plain_body(&self, first: usize) -> Option<usize> {
+        let mut at = first;
+        while self.text.get(at) != Some(&']') || !self.closes(at + 1) {
+            let key_end = at + count(&self.text[at..], is_key_char);
+            if key_end == at || self.text.get(key_end) != Some(&'=') {
+                return None;
+            }
+            let (_, end) = parameter_value(self.text, key_end + 1);
+            let gap = end + count(&self.text[end..], is_space);
+            let next = separator(self.text, gap).filter(|&next| next > gap);
+            at = next.map_or(gap, |next| next + count(&self.text[next..], is_space));
+        }
+        Some(at + 1)
     }
 
     /// Where reading one parameter at `at` may lead, the preferred place first.
@@ -209,8 +229,13 @@ impl<'a> Splitter<'a> {
     }
 }
 
-/// Splits at commas, spaces and newlines, as `ignoreip` is split.
+/// Splits at commas and white space, as `ignoreip` is split.
 pub fn words(text: &str) -> Vec<&str> {
+    text.split(|c| c == ',' || is_space(c)).filter(|word| !word.is_empty()).collect()
+}
+
+/// Splits at commas, blanks and newlines only, as fail2ban did before 1.1.0.
+pub fn words_of_old(text: &str) -> Vec<&str> {
     text.split([' ', ',', '\n']).map(strip).filter(|word| !word.is_empty()).collect()
 }
 
@@ -299,7 +324,8 @@ mod tests {
 
     #[test]
     fn words_and_shell_words() {
-        assert_eq!(words("a, b\nc  ,,d"), ["a", "b", "c", "d"]);
+        assert_eq!(words("a, b\nc\td  ,,e"), ["a", "b", "c", "d", "e"]);
+        assert_eq!(words_of_old("a, b\nc\td  ,,e\t"), ["a", "b", "c\td", "e"]);
         assert_eq!(shell_words(r#"a "b c"'d' \"e "x\y\"" ''"#).unwrap(), ["a", "b cd", "\"e", "x\\y\"", ""]);
         assert!(shell_words("a 'b").is_err());
         assert!(shell_words("a\\").is_err());

@@ -12,7 +12,7 @@ use super::glob::{glob, is_pattern};
 use super::jail::{Action, JAIL_OPTIONS, Jail, jail};
 use super::layers::{Layers, Loader, Warning};
 use super::ordered::Ordered;
-use super::params::{shell_words, words};
+use super::params::{shell_words, words, words_of_old};
 use super::value::{Command, Value};
 use super::version::Version;
 
@@ -137,11 +137,10 @@ pub(super) fn stream(
         }
         None => jail_names(&config),
     };
-    let mut computed = Vec::new();
     for name in &names {
-        computed.extend(jail(loader, &mut config, name, false)?);
-    }
-    for mut jail in computed {
+        let Some(mut jail) = jail(loader, &mut config, name, false)? else {
+            continue;
+        };
         let commands = jail_commands(&mut jail, options, &mut stream.warnings)?;
         stream.commands.extend(commands);
         match jail.skipped {
@@ -165,7 +164,8 @@ pub(super) fn jail_names(config: &Config) -> Vec<Rc<str>> {
 
 /// Adds the two defaults that fail2ban itself supplies to jails.
 pub(super) fn add_defaults(config: &mut Config, base: &str, version: &Version) {
-    for (key, value) in [("fail2ban_version", version.text()), ("fail2ban_confpath", base)] {
+    let known = [("fail2ban_version", version.text()), ("fail2ban_confpath", base)];
+    for (key, value) in known.into_iter().take(if version.knows_its_directory() { 2 } else { 1 }) {
         let value = Value::from(value);
         let origin = None;
         config.defaults.insert(key, super::config::Entry { value, origin });
@@ -186,9 +186,9 @@ pub(super) fn jail_commands(
     let mut commands = Vec::new();
     if let Some(filter) = &mut jail.filter {
         let combined = filter.combined(&[])?;
-        filter_commands(&mut commands, &name, &combined)?;
+        filter_commands(&mut commands, &name, &combined, &options.version)?;
     }
-    filter_commands(&mut commands, &name, &jail.options)?;
+    filter_commands(&mut commands, &name, &jail.options, &options.version)?;
     let mut paths = Vec::new();
     for option in JAIL_OPTIONS.iter().take(OWN_OPTIONS) {
         let Some(value) = jail.options.get(option.name) else {
@@ -199,7 +199,8 @@ pub(super) fn jail_commands(
             "ignoreip" => {
                 let text = value.to_text();
                 let mut command = vec!["set".into(), name.clone(), "addignoreip".into()];
-                command.extend(words(&text).into_iter().map(Value::from));
+                let entries = if options.version.divides_at_any_space() { words(&text) } else { words_of_old(&text) };
+                command.extend(entries.into_iter().map(Value::from));
                 commands.push(command);
             }
             "enabled" | "backend" | "filter" | "action" => {}
@@ -220,12 +221,18 @@ const OWN_OPTIONS: usize = 22;
 
 /// Adds the commands for the options of a filter. A jail that overrides some of them goes through this a second time,
 /// with its own options.
-fn filter_commands(commands: &mut Vec<Command>, jail: &Value, options: &Ordered<Value>) -> Result<(), Error> {
+fn filter_commands(
+    commands: &mut Vec<Command>,
+    jail: &Value,
+    options: &Ordered<Value>,
+    version: &Version,
+) -> Result<(), Error> {
     let set = |key: &str, value: Value| vec!["set".into(), jail.clone(), key.into(), value];
     // These come before everything else, in the order in which they occur.
     let mut first = 0;
     for (key, value) in options.iter() {
-        if *value == Value::None {
+        let is_list = matches!(&**key, "failregex" | "ignoreregex" | "journalmatch");
+        if *value == Value::None && (is_list || version.passes_over_no_value()) {
             continue;
         }
         match &**key {
@@ -302,7 +309,13 @@ fn log_commands(
         if !options.allow_missing_logs {
             return Err(Error::Definition {
                 subject: format!("jail '{}'", jail.name),
-                message: format!("none of its log files exists: {}", value.replace('\n', ", ")),
+                message: match value.trim() {
+                    "" => "it names no log file; set logpath".to_owned(),
+                    files => format!(
+                        "none of its log files exists: {}; create one, or set logpath to another",
+                        files.replace('\n', ", ")
+                    ),
+                },
             });
         }
         warnings.push(Warning {

@@ -55,6 +55,7 @@ mod tests {
         fs::write(base.path().join("jail.conf"), "").unwrap();
         let text = "[Definition]\nfailregex = ^a <x> <HOST>$\n\n            ^b <HOST>$\nignoreregex =\nprefregex = <mode>\n[Init]\nmode = ^m\nx = 1\nmaxlines = 3\n";
         fs::write(base.path().join("filter.d/f.conf"), text).unwrap();
+        fs::write(base.path().join("filter.d/g.conf"), "[Definition]\nfailregex = %(nothing)s\n").unwrap();
         let tree = Tree::load(base.path()).unwrap();
         let view = |called: &str| tree.filter(&invocation(called).unwrap(), "auto").unwrap();
         let plain = view("f").filter_definition().unwrap();
@@ -63,7 +64,6 @@ mod tests {
         let called = view("f[x=2, mode=\"\"]").filter_definition().unwrap();
         assert_eq!(called.failregex[0], "^a 2 <HOST>$");
         assert_eq!(called.prefregex, None);
-        fs::write(base.path().join("filter.d/g.conf"), "[Definition]\nfailregex = %(nothing)s\n").unwrap();
         assert!(view("g").filter_definition().unwrap_err().contains("nothing"));
     }
 }

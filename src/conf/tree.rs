@@ -53,6 +53,9 @@ impl Tree {
     pub fn stream(&self, options: &StreamOptions) -> Result<Stream, Error> {
         let mut loader = self.loader.borrow_mut();
         let mut stream = stream(&mut loader, self.main.as_deref(), &self.jails.config, options)?;
+        if options.version.refuses_undecodable_files() {
+            loader.demand_utf8()?;
+        }
         stream.warnings.extend(loader.warnings.iter().cloned());
         Ok(stream)
     }
@@ -117,12 +120,12 @@ impl Tree {
 
     /// The names of all filters, those that only others include among them.
     pub fn filters(&self) -> Vec<String> {
-        self.loader.borrow().names("filter.d")
+        self.loader.borrow_mut().names("filter.d")
     }
 
     /// The names of all actions, those that only others include among them.
     pub fn actions(&self) -> Vec<String> {
-        self.loader.borrow().names("action.d")
+        self.loader.borrow_mut().names("action.d")
     }
 
     /// Everything about a filter as called with these parameters. `backend` is the jail's, which decides `logtype`.

@@ -10,7 +10,8 @@ pub struct Version {
 }
 
 impl Default for Version {
-    /// The version that this module was checked against, command by command.
+    /// The version that is taken for granted where none is known: that of Debian 12. Others that this module was checked
+    /// against, command by command, are 0.11.2 and 1.1.0.
     fn default() -> Self {
         Version::new("1.0.2")
     }
@@ -27,6 +28,31 @@ impl Version {
     /// The text as given.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Whether `%(fail2ban_confpath)s` stands for the configuration directory.
+    pub fn knows_its_directory(&self) -> bool {
+        self.numbers >= (1, 0, 0)
+    }
+
+    /// Whether an option of a filter without a value, such as a number that is none, leads to no command.
+    pub fn passes_over_no_value(&self) -> bool {
+        self.numbers >= (1, 0, 0)
+    }
+
+    /// Whether the entries of `ignoreip` are divided by white space of any kind, and not by blanks and newlines only.
+    pub fn divides_at_any_space(&self) -> bool {
+        self.numbers >= (1, 1, 0)
+    }
+
+    /// Whether a file that is not UTF-8 makes it refuse everything; an older one passes over the file.
+    pub fn refuses_undecodable_files(&self) -> bool {
+        self.numbers >= (1, 1, 1)
+    }
+
+    /// Whether it may do without the log files of a jail: it then reads the journal, or leaves the jail out.
+    pub fn may_do_without_logs(&self) -> bool {
+        self.numbers >= (1, 1, 1)
     }
 
     /// Whether the daemon knows `set allowipv6`; an older one fails the whole stream on it.

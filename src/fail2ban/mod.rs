@@ -5,6 +5,7 @@ pub mod commands;
 pub mod database;
 pub mod encode;
 mod error;
+pub mod installed;
 mod literal;
 pub mod pickle;
 #[cfg(test)]

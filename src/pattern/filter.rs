@@ -321,11 +321,13 @@ impl Filter {
             Some(id) => (failure, keep) = self.connections.merge(id, failure, &search.matched),
             None => failure.matches = search.matched,
         }
-        let (outcome, host) = if failure.is_harmless() && !self.try_all {
+        // The daemon looks at `<F-NOFAIL>` only where `<F-MLFID>` names a connection that other lines may belong to.
+        let harmless = connection.is_some() && failure.is_harmless();
+        let (outcome, host) = if harmless && !self.try_all {
             (Outcome::Nofail, None)
         } else {
             match identity(&failure.groups, self.use_dns) {
-                Identity::Known(host) if failure.is_harmless() => (Outcome::Nofail, Some(host)),
+                Identity::Known(host) if harmless => (Outcome::Nofail, Some(host)),
                 Identity::Known(host) => (Outcome::Failure, Some(host)),
                 Identity::Pending => {
                     failure.pending = true;

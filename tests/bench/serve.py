@@ -15,6 +15,8 @@ import tempfile
 import threading
 import time
 
+from languages import every_jail
+
 END = b"<F2B_END_COMMAND>"
 PASSWORD = "Correct1!horse"
 
@@ -98,11 +100,11 @@ class Daemon:
 class Server:
     """The program under test."""
 
-    def __init__(self, program, daemon, directory, **settings):
+    def __init__(self, program, daemon, directory, config=None, **settings):
         environment = {key: value for key, value in os.environ.items() if not key.startswith("BANGUI_")}
         environment.update(BANGUI_RATE_LIMIT_SESSION="0", BANGUI_RATE_LIMIT_ANONYMOUS="0", BANGUI_LOG_LEVEL="warn", **settings)
         self.arguments = [program, "serve", "--listen", "127.0.0.1:0", "--database", os.path.join(directory, "b.db"),
-                          "--fail2ban-socket", daemon.socket, "--fail2ban-config", os.path.join(directory, "etc")]
+                          "--fail2ban-socket", daemon.socket, "--fail2ban-config", config or os.path.join(directory, "etc")]
         self.environment = environment
         self.start()
 
@@ -203,12 +205,32 @@ def jails_by_hand(daemon):
             daemon.raw("get", jail, name)
 
 
+def hundred_jails(program, daemon, directory):
+    """The list of all jails of the stock configuration, each enabled, and a few more to make a hundred."""
+    place = os.path.join(directory, "hundred")
+    os.mkdir(place)
+    tree = every_jail(os.path.join(place, "etc"))
+    have = sum(line.startswith("[") for line in open(os.path.join(tree, "jail.local")))
+    with open(os.path.join(tree, "jail.local"), "a") as local:
+        for number in range(100 - have):
+            local.write("[more%d]\nenabled = true\nfilter = sshd\nlogpath = %s/any.log\n" % (number, tree))
+    server = Server(program, daemon, place, tree)
+    try:
+        server.log_in()
+        listed = json.loads(server.get("/config/jails"))["total"]
+        row("GET /config/jails, %d jails" % listed, *in_turn(15, lambda: server.get("/config/jails"), lambda: subprocess.run(
+            ["fail2ban-client", "-c", tree, "-d"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)), "fail2ban-client -d")
+    finally:
+        server.process.kill()
+
+
 def main(program):
     with tempfile.TemporaryDirectory(prefix="bangui-bench-") as directory:
         daemon = Daemon(directory)
         server = Server(program, daemon, directory)
         try:
             measure(daemon, server)
+            hundred_jails(program, daemon, directory)
         finally:
             server.process.kill()
             daemon.stop()

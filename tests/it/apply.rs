@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::harness::client::Client;
 use crate::harness::list_server::{IMPORT, JAIL, ListServer, add, addresses, import};
 use crate::harness::real_daemon::RealDaemon;
+use crate::harness::release::Release;
 use crate::harness::server::{Launch, Server};
 use crate::harness::wait_until;
 use crate::jail_config::{getters, ready};
@@ -62,6 +63,8 @@ fn mistakes_by_hand_cost_no_jail_and_no_value() {
         ("[lab]\nfailregex = ^no host$\n", "No failure-id group"),
         ("[lab]\nfilter = missing\n", "missing"),
         ("[lab]\naction = missing\n", "missing"),
+        // A reload would take it, and the next start of the daemon would not.
+        ("[lab]\naction = noop\n  noop[name=lab]\n", "two actions are called 'noop'"),
         ("[lab]\nbantime = abc\n", "bantime"),
         ("[lab]\nbantime = __import__('os').getpid()\n", "bantime"),
         ("[lab]\nmaxretry = abc\n", "maxretry"),
@@ -141,8 +144,9 @@ impl SlowClient {
         let directory = tempfile::tempdir().unwrap();
         let mark = directory.path().join("reloading");
         let script = format!(
-            "#!/bin/sh\ncase \"$*\" in *' reload'*) touch {mark}; while [ -e {mark}.wait ]; do sleep 0.02; done;; esac\nexec /usr/bin/fail2ban-client \"$@\"\n",
-            mark = mark.display()
+            "#!/bin/sh\ncase \"$*\" in *' reload'*) touch {mark}; while [ -e {mark}.wait ]; do sleep 0.02; done;; esac\nexec {client} \"$@\"\n",
+            mark = mark.display(),
+            client = Release::under_test().program("fail2ban-client").get_program().to_string_lossy()
         );
         let path = directory.path().join("fail2ban-client");
         fs::write(&path, script).unwrap();
@@ -453,4 +457,87 @@ fn where_the_journal_cannot_be_written_nothing_changes() {
     assert_eq!(files(daemon.config()), before);
     fs::remove_dir(&blocked).unwrap();
     admin.post_empty(COMMIT).expect(200);
+}
+
+/// A small file system over a directory, for this thread and what it starts; gone with them.
+struct SmallDisk {
+    filler: std::path::PathBuf,
+}
+
+impl SmallDisk {
+    /// `None`, said loudly, where it cannot be made.
+    fn over(directory: &Path) -> Option<SmallDisk> {
+        let place = std::ffi::CString::new(directory.as_os_str().as_encoded_bytes()).unwrap();
+        // SAFETY: the calls take constant strings and `place`, all NUL-terminated and alive, and change this thread's view of files only.
+        let made = unsafe {
+            libc::unshare(libc::CLONE_NEWNS) == 0
+                && libc::mount(
+                    c"none".as_ptr(),
+                    c"/".as_ptr(),
+                    std::ptr::null(),
+                    libc::MS_REC | libc::MS_PRIVATE,
+                    std::ptr::null(),
+                ) == 0
+                && libc::mount(
+                    c"none".as_ptr(),
+                    place.as_ptr(),
+                    c"tmpfs".as_ptr(),
+                    0,
+                    c"size=64k,mode=755".as_ptr().cast(),
+                ) == 0
+        };
+        if !made {
+            eprintln!(
+                "SKIPPED: no small disk can be mounted here ({}); run the tests as root",
+                std::io::Error::last_os_error()
+            );
+        }
+        made.then(|| SmallDisk { filler: directory.join("filler") })
+    }
+
+    /// Takes all space that is left.
+    fn fill(&self) {
+        use std::io::Write;
+        let mut file = fs::File::create(&self.filler).unwrap();
+        let error = loop {
+            if let Err(error) = file.write_all(&[0; 512]) {
+                break error;
+            }
+        };
+        assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
+    }
+
+    fn empty(&self) {
+        fs::remove_file(&self.filler).unwrap();
+    }
+}
+
+#[test]
+fn a_full_disk_costs_no_jail_no_value_and_no_file() {
+    let mut daemon = RealDaemon::configured();
+    let Some(disk) = SmallDisk::over(&daemon.path("jail.d")) else { return };
+    daemon.start_again();
+    let (_server, admin) = ready(&daemon);
+    admin.put(LAB, json!({"max_retry": 7})).expect(200);
+    admin.post_empty(COMMIT).expect(200);
+    let before = state(&daemon);
+    disk.fill();
+    // A change of a file, a new file, and one that is written beside a running daemon.
+    admin.put(LAB, json!({"max_retry": 12})).expect(200);
+    let answer = admin.post_empty(COMMIT).expect_error(500, "internal_error").json();
+    assert!(answer["detail"].as_str().unwrap().contains("full disk"), "{answer}");
+    let new = json!({"name": "mine", "enabled": true, "filter": "lab", "log_paths": [daemon.path("off.log")]});
+    admin.post("/api/v1/config/jails", new.clone()).expect_error(500, "internal_error");
+    let answer = admin.post("/api/v1/jails/lab/ignoreip", json!({"ip": "203.0.113.7"}));
+    assert_eq!(answer.status, 500, "{answer}");
+    daemon.client(&["set", "lab", "delignoreip", "203.0.113.7"]);
+    admin.get(&format!("{LAB}/rollback")).expect(200);
+    assert_eq!(state(&daemon), before);
+    disk.empty();
+    admin.put(LAB, json!({"max_retry": 12})).expect(200);
+    admin.post_empty(COMMIT).expect(200);
+    assert_eq!(daemon.client(&["get", "lab", "maxretry"]), "12");
+    admin.post("/api/v1/config/jails", new).expect(201);
+    admin.delete("/api/v1/config/jails/mine").expect(204);
+    admin.delete(LAB).expect(204);
 }

@@ -15,7 +15,7 @@ use crate::harness::http::Wire;
 use crate::harness::list_server::{IMPORT, JAIL, LISTS, ListServer, Reply, add, addresses, import};
 use crate::harness::real_daemon::RealDaemon;
 use crate::harness::server::{Launch, Server};
-use crate::harness::wait_until;
+use crate::harness::{median, wait_until};
 use crate::operations::{demand_documented, provoke_general_refusals};
 
 /// Stands between the program and the daemon and records what the program sends.
@@ -418,15 +418,17 @@ fn an_import_leaves_everybody_free_and_ends_with_the_server() {
         wait_until("a few bans", Duration::from_secs(20), || banned_in(&admin) >= 20);
         let progress = admin.get(IMPORT).json();
         assert_eq!((&progress["running"], &progress["lines"]), (&json!(true), &json!(1000)));
-        let (mut slowest_ping, mut slowest_health) = (Duration::ZERO, Duration::ZERO);
+        let (mut pings, mut healths) = (Vec::new(), Vec::new());
         for _ in 0..60 {
-            slowest_ping = slowest_ping.max(ping(daemon.socket()));
-            slowest_health = slowest_health.max(health.get("/api/v1/health").expect(200).elapsed);
+            pings.push(ping(daemon.socket()));
+            healths.push(health.get("/api/v1/health").expect(200).elapsed);
             std::thread::sleep(Duration::from_millis(20));
         }
-        println!("during an import: ping {slowest_ping:?} at most, /health {slowest_health:?} at most");
-        assert!(slowest_ping < Duration::from_millis(500), "{slowest_ping:?}");
-        assert!(slowest_health < Duration::from_millis(400), "{slowest_health:?}");
+        // Half of them: other tests keep the machine busy, too. The bench tells the slowest.
+        let (half_ping, half_health) = (median(pings), median(healths));
+        println!("during an import: ping {half_ping:?}, /health {half_health:?} in half");
+        assert!(half_ping < Duration::from_millis(250), "{half_ping:?}");
+        assert!(half_health < Duration::from_millis(100), "{half_health:?}");
         let start = Instant::now();
         assert_eq!(server.terminate(Duration::from_secs(8)), Some(0));
         assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());

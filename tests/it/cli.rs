@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::client::{Client, PASSWORD};
 use crate::harness::real_daemon::RealDaemon;
+use crate::harness::release::Release;
 use crate::harness::server::Launch;
 
 const OTHER: &str = "Another2!horse";
@@ -20,7 +21,7 @@ fn run(arguments: &[&str], input: &str) -> Output {
         .args(["--kill-after=1", "20", env!("CARGO_BIN_EXE_bangui")])
         .args(arguments)
         .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("PATH", Release::under_test().search_path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

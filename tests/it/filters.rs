@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use crate::harness::client::Client;
 use crate::harness::real_daemon::RealDaemon;
+use crate::harness::release::Release;
 use crate::harness::server::{Launch, Server};
 use crate::harness::wait_until;
 use crate::operations::{demand_documented, provoke_general_refusals};
 
 const FILTERS: &str = "/api/v1/config/filters";
-const SAMPLES: &str = "/usr/lib/python3/dist-packages/fail2ban/tests/files/logs";
 
 fn at(name: &str) -> String {
     format!("{FILTERS}/{name}")
@@ -111,7 +111,7 @@ fn the_list_and_the_detail_show_raw_and_effective_values() {
     let daemon = RealDaemon::start();
     let (_server, admin) = Server::ready(&daemon);
     let list = admin.get(FILTERS).expect(200).json();
-    let stock = fs::read_dir("/etc/fail2ban/filter.d").unwrap();
+    let stock = fs::read_dir(Release::under_test().stock().join("filter.d")).unwrap();
     let stock = stock.filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|end| end == "conf"));
     // The stock filters and `lab`.
     assert_eq!(list["total"].as_u64(), Some(stock.count() as u64 + 1));
@@ -122,7 +122,7 @@ fn the_list_and_the_detail_show_raw_and_effective_values() {
     assert_eq!((&sshd["used_by_jails"], &sshd["active"]), (&json!(["sshd"]), &json!(true)));
     assert_eq!((&sshd["before"], &sshd["has_local_override"]), (&json!("common.conf"), &json!(false)));
     assert_eq!(sshd["source_file"], json!(daemon.path("filter.d/sshd.conf")));
-    assert_eq!(sshd["variables"]["_daemon"], "sshd");
+    assert!(sshd["variables"]["_daemon"].as_str().unwrap().starts_with("sshd"));
     assert!(sshd["variables"]["__prefix_line"].is_null(), "that one is of another file");
     assert!(sshd["failregex"].to_string().contains("%(cmnfailre)s"), "raw: {}", sshd["failregex"]);
     let effective = sshd["effective_failregex"].as_array().unwrap();
@@ -313,7 +313,7 @@ fn a_test_says_of_each_line_what_the_filter_makes_of_it() {
 
 /// The lines of a sample log that are no annotations, each with an end, since fail2ban-regex passes over the others.
 fn sample(name: &str, directory: &std::path::Path) -> std::path::PathBuf {
-    let text = fs::read(format!("{SAMPLES}/{name}")).unwrap();
+    let text = fs::read(Release::under_test().samples().join(name)).unwrap();
     let text = String::from_utf8_lossy(&text).into_owned();
     let lines = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
     let path = directory.join(name);

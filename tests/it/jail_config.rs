@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::client::Client;
 use crate::harness::contract::demand_seen;
 use crate::harness::real_daemon::RealDaemon;
+use crate::harness::release::Release;
 use crate::harness::server::{Launch, Server};
 use crate::harness::wait_until;
 use crate::operations::{of_router, provoke_general_refusals};
@@ -51,7 +52,9 @@ pub fn ready(daemon: &RealDaemon) -> (Server, Client) {
 pub fn getters(daemon: &RealDaemon, jail: &str) -> Vec<String> {
     let script = "import sys\nfrom fail2ban.client.csocket import CSocket\ns = CSocket(sys.argv[1])\n\
                   for g in sys.argv[3:]:\n    print(g + ': ' + str(s.send(['get', sys.argv[2], g])[1]))";
-    let mut command = std::process::Command::new("/usr/bin/python3");
+    let release = Release::under_test();
+    let mut command = release.python();
+    command.env("PYTHONPATH", release.modules());
     let output = command.args(["-c", script]).arg(daemon.socket()).arg(jail).args(GETTERS).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()

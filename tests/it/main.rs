@@ -16,6 +16,7 @@ mod cli;
 mod config;
 mod crash;
 mod dashboard;
+mod debian;
 mod faults;
 mod fetch;
 mod filters;

@@ -120,7 +120,8 @@ struct Fields {
 pub fn moment(captured: &[(&str, &str)], default_zone: Option<i32>, clock: &Clock) -> Option<i64> {
     let fields = read(captured)?;
     let now = Timestamp::from_second(clock.now()).ok()?.to_zoned(clock.zone.clone()).datetime();
-    let year = fields.year.unwrap_or(now.year());
+    // Python's calendar begins with the year 1.
+    let year = fields.year.or(Some(now.year())).filter(|year| *year >= 1)?;
     let (mut date, mut assume_today) = (None, false);
     if fields.month.is_none() || fields.day.is_none() {
         let from_week = || Some(day_of_week(year, fields.week?, fields.weekday?));
@@ -236,6 +237,7 @@ mod tests {
         with_zone.push(("z", "-0130"));
         assert_eq!(moment(&with_zone, Some(0), &clock()), Some(1_124_013_600 + 5400));
         assert_eq!(moment(&[("Y", "2005"), ("m", "02"), ("d", "30")], None, &clock()), None);
+        assert_eq!(moment(&[("Y", "0000"), ("m", "12"), ("d", "30")], None, &clock()), None);
         assert_eq!(moment(&[("Y", "2005"), ("j", "226"), ("H", "10")], Some(0), &clock()), Some(1_124_013_600));
         assert_eq!(
             moment(&[("Y", "2005"), ("W", "32"), ("a", "Sun"), ("H", "10")], Some(0), &clock()),

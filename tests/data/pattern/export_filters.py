@@ -19,7 +19,7 @@ import time
 import warnings
 
 warnings.simplefilter("ignore")
-sys.path.insert(0, "/usr/lib/python3/dist-packages")
+sys.path.insert(0, os.environ["FAIL2BAN_MODULES"])
 logging.disable(logging.CRITICAL)
 
 import fail2ban.tests  # noqa: E402
@@ -27,7 +27,7 @@ from fail2ban.client.filterreader import FilterReader  # noqa: E402
 
 TESTS = os.path.dirname(fail2ban.tests.__file__)
 LOGS = os.path.join(TESTS, "files", "logs")
-STOCK = "/etc/fail2ban"
+STOCK = os.environ["FAIL2BAN_STOCK"]
 NOTE = re.compile(r"^#+ ?(failJSON|fileOptions|filterOptions|addFILE):(.+)$")
 
 
@@ -132,10 +132,11 @@ class Samples:
 
 
 def examples(directory):
-    """The example filters, which include `config/filter.d/common.conf` seven directories up, in a tree of that shape."""
+    """The example filters, which include `config/filter.d/common.conf` seven directories up, four in later releases, in a tree of that shape."""
     target = os.path.join(directory, "1", "2", "3", "4", "5", "config", "filter.d")
     shutil.copytree(os.path.join(TESTS, "config", "filter.d"), target)
     os.symlink(STOCK, os.path.join(directory, "config"))
+    os.symlink(STOCK, os.path.join(directory, "1", "2", "3", "config"))
     return os.path.dirname(target)
 
 

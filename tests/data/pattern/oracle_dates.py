@@ -5,12 +5,13 @@ with {"error": "..."} or {"found": [null, "error" or [seconds or null, start, en
 """
 import json
 import logging
+import os
 import re
 import sys
 import warnings
 
 warnings.simplefilter("ignore")
-sys.path.insert(0, "/usr/lib/python3/dist-packages")
+sys.path.insert(0, os.environ["FAIL2BAN_MODULES"])
 logging.disable(logging.CRITICAL)
 
 from fail2ban.server.datedetector import DateDetector  # noqa: E402

@@ -6,12 +6,13 @@ to. A timeout ends the answer.
 """
 import json
 import logging
+import os
 import signal
 import sys
 import warnings
 
 warnings.simplefilter("ignore")
-sys.path.insert(0, "/usr/lib/python3/dist-packages")
+sys.path.insert(0, os.environ["FAIL2BAN_MODULES"])
 logging.disable(logging.CRITICAL)
 
 from fail2ban.server.filter import Filter  # noqa: E402

@@ -15,6 +15,7 @@ pub mod name_server;
 pub mod network;
 pub mod pickle;
 pub mod real_daemon;
+pub mod release;
 pub mod server;
 
 use std::os::unix::process::CommandExt;
@@ -31,6 +32,12 @@ pub fn wait_until(what: &str, limit: Duration, mut check: impl FnMut() -> bool) 
         assert!(start.elapsed() < limit, "still waiting for {what} after {limit:?}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// The middle one of the times, which the noise of a shared machine does not move.
+pub fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
 }
 
 /// Makes the kernel kill the child when the thread that starts it ends, so that a test that panics leaves nothing behind.

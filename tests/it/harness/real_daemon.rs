@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-const STOCK: &str = "/etc/fail2ban";
+use super::release::Release;
 
 const JAILS: &str = "[DEFAULT]
 ignoreip =
@@ -54,6 +54,8 @@ pub struct RealDaemon {
     /// Its process number, and the thread that waits for its end: a daemon that exits must not linger as a zombie, or the program
     /// under test would see a process that an init would long have taken away.
     process: Option<(u32, JoinHandle<()>)>,
+    /// The jails that are enabled.
+    jails: &'static [&'static str],
 }
 
 impl RealDaemon {
@@ -84,8 +86,39 @@ impl RealDaemon {
         let directory = tempfile::tempdir().expect("a temporary directory");
         // The name is short because the path of a socket must fit 108 bytes.
         let socket = directory.path().join("f.sock");
-        let daemon = RealDaemon { directory, socket, process: None };
+        let daemon = RealDaemon { directory, socket, process: None, jails: &["lab", "slow", "sshd"] };
         daemon.write_configuration().expect("fail2ban is installed");
+        daemon
+    }
+
+    /// Starts it on the configuration as the package installs it. Only where things are is different, by the files that are meant for that,
+    /// and its action does nothing.
+    #[track_caller]
+    pub fn packaged() -> RealDaemon {
+        let mut daemon = RealDaemon::configured();
+        let made = fs::read_to_string(daemon.path("fail2ban.conf")).expect("it was just written");
+        fs::remove_dir(daemon.path("jail.d")).expect("it is empty");
+        copy_files(&Release::under_test().stock().join("jail.d"), &daemon.path("jail.d"))
+            .expect("the package has some");
+        for entry in fs::read_dir(Release::under_test().stock()).expect("fail2ban is installed").flatten() {
+            if entry.path().is_file() {
+                fs::copy(entry.path(), daemon.path(&entry.file_name().to_string_lossy())).expect("the disk has room");
+            }
+        }
+        let log = daemon.path("auth.log").display().to_string();
+        let paths = format!("[DEFAULT]\nsyslog_authpriv = {log}\nsshd_backend = polling\n");
+        for (name, text) in [
+            ("fail2ban.local", made.as_str()),
+            ("paths-overrides.local", &paths),
+            (
+                "jail.local",
+                "[DEFAULT]\nbackend = polling\nbanaction = noop\nbanaction_allports = noop\n[sshd]\nbackend = polling\n",
+            ),
+        ] {
+            fs::write(daemon.path(name), text).expect("the disk has room");
+        }
+        daemon.jails = &["sshd"];
+        daemon.start_again();
         daemon
     }
 
@@ -112,7 +145,7 @@ impl RealDaemon {
     /// Starts it, after `stop` or `kill`, and waits until it answers.
     #[track_caller]
     pub fn start_again(&mut self) {
-        let mut command = Command::new("fail2ban-server");
+        let mut command = Release::under_test().program("fail2ban-server");
         command
             .args(["-xf", "--logtarget"])
             .arg(self.path("f.log"))
@@ -140,7 +173,7 @@ impl RealDaemon {
         // A pong comes before the jails are there.
         super::wait_until("the jails", Duration::from_secs(10), || {
             let (_, text) = self.try_client(&["status"]);
-            ["lab", "slow", "sshd"].iter().all(|jail| text.contains(jail))
+            self.jails.iter().all(|jail| text.contains(jail))
         });
     }
 
@@ -159,7 +192,8 @@ impl RealDaemon {
 
     /// Runs fail2ban-client against it; whether it went well, and what it printed.
     pub fn try_client(&self, arguments: &[&str]) -> (bool, String) {
-        let output = Command::new("fail2ban-client")
+        let output = Release::under_test()
+            .program("fail2ban-client")
             .args(self.options())
             .args(arguments)
             .output()
@@ -233,7 +267,7 @@ impl RealDaemon {
     fn write_configuration(&self) -> std::io::Result<()> {
         let directory = self.directory.path().display().to_string();
         for kind in ["filter.d", "action.d"] {
-            copy_files(&Path::new(STOCK).join(kind), &self.path(kind))?;
+            copy_files(&Release::under_test().stock().join(kind), &self.path(kind))?;
         }
         for empty in ["jail.d", "fail2ban.d"] {
             fs::create_dir(self.path(empty))?;
@@ -255,8 +289,10 @@ impl RealDaemon {
             );
             fs::write(self.path(&format!("action.d/{name}.conf")), action)?;
         }
+        let server = Release::under_test().program("fail2ban-server");
+        let server = server.get_program().to_string_lossy();
         let start = format!(
-            "#!/bin/sh\nexec fail2ban-server -xb -c {directory} -s {directory}/f.sock -p {directory}/f.pid --logtarget {directory}/f.log start\n"
+            "#!/bin/sh\nexec {server} -xb -c {directory} -s {directory}/f.sock -p {directory}/f.pid --logtarget {directory}/f.log start\n"
         );
         fs::write(self.start_command(), start)?;
         fs::set_permissions(self.start_command(), fs::Permissions::from_mode(0o755))

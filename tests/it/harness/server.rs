@@ -17,6 +17,7 @@ use super::fake_daemon::FakeDaemon;
 use super::http::Address;
 use super::network::{Network, live_in};
 use super::real_daemon::RealDaemon;
+use super::release::Release;
 
 /// The line a server prints for each address.
 const LISTENING: &str = "listening on ";
@@ -183,7 +184,7 @@ impl Launch {
             .arg(&self.config)
             .args(&self.arguments)
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PATH", Release::under_test().search_path())
             .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -7,6 +7,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::harness::release::Release;
+
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/pattern");
 /// The zone that the annotations of the sample logs are written for. Upstream's harness says `CET-01CEST-02`, without the rules
 /// for the change to summer time; the annotations follow Europe's, so we and Python both get these.
@@ -14,7 +16,7 @@ pub const SAMPLE_ZONE: &str = "CET-1CEST-2,M3.5.0,M10.5.0/3";
 
 /// The interpreter that fail2ban itself runs on.
 pub fn python() -> Command {
-    Command::new("/usr/bin/python3")
+    Release::under_test().python()
 }
 
 /// An expanded filter as the installed fail2ban reads it.

@@ -45,7 +45,9 @@ fn judge(sample: &Sample, result: &LineResult) -> Option<String> {
     if let Some(error) = &result.error {
         return Some(format!("{error}"));
     }
-    let failures: Vec<&Hit> = result.hits.iter().filter(|hit| hit.outcome == Outcome::Failure).collect();
+    // Upstream's own test passes over what is no failure by itself, also where the daemon would count it for want of a connection.
+    let counts = |hit: &&Hit| hit.outcome == Outcome::Failure && !hit.failure.is_harmless();
+    let failures: Vec<&Hit> = result.hits.iter().filter(counts).collect();
     let expected = sample.note.get("match").and_then(Value::as_bool).unwrap_or(false);
     let hit = match (failures.as_slice(), expected) {
         ([], false) => return None,
