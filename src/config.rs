@@ -9,10 +9,13 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::address::IpOrNet;
 use crate::domain::history::Keeping;
+use crate::firewall::Way;
 use crate::server::listen::Address;
 
 pub use self::values::parse_timezone;
-use self::values::{boolean, list, number, parse_base_path, parse_listen, parse_origin, parse_web, path};
+use self::values::{
+    boolean, list, number, parse_base_path, parse_blocklist_mode, parse_listen, parse_origin, parse_web, path,
+};
 
 /// Every setting of the program.
 #[derive(Clone, Debug)]
@@ -75,6 +78,10 @@ pub struct Config {
     pub geoip_update_days: u32,
     /// How long imported addresses are banned, in seconds.
     pub blocklist_ban_seconds: u32,
+    /// How imported addresses are dropped by a set of our own; `None` has fail2ban ban them.
+    pub blocklist_way: Option<Way>,
+    /// The file of the authorities that are trusted instead of those that are built in, where it was given.
+    pub blocklist_ca_file: Option<PathBuf>,
 }
 
 /// One setting: its names, and how its text becomes a value.
@@ -321,6 +328,18 @@ pub const SETTINGS: &[Setting] = &[
         "how long imported addresses are banned, 600 to 31536000 (86400)",
         |config, text| number(text, 600, 31_536_000).map(|found| config.blocklist_ban_seconds = found),
     ),
+    unlisted(
+        "BANGUI_BLOCKLIST_MODE",
+        "MODE",
+        "fail2ban bans imported addresses; nft or ipset drop them by a set of our own (fail2ban)",
+        |config, text| parse_blocklist_mode(text).map(|found| config.blocklist_way = found),
+    ),
+    unlisted(
+        "BANGUI_BLOCKLIST_CA_FILE",
+        "FILE",
+        "authorities that are trusted for lists over https, in PEM form, instead of those built in",
+        |config, text| path(text).map(|found| config.blocklist_ca_file = Some(found)),
+    ),
 ];
 
 /// A country database anybody may use, made of the registries' own records (PDDL), 8 MB.
@@ -377,6 +396,8 @@ impl Config {
             geoip_online: None,
             geoip_update_days: 0,
             blocklist_ban_seconds: 86_400,
+            blocklist_way: None,
+            blocklist_ca_file: None,
         }
     }
 
@@ -496,6 +517,7 @@ mod tests {
         assert!(load("colour = red", &[], &[]).is_err());
         assert!(load("just words", &[], &[]).is_err());
         assert!(load("", &[("BANGUI_RATE_LIMIT_BAN", "-1")], &[]).is_err());
+        assert!(load("", &[("BANGUI_BLOCKLIST_MODE", "pf")], &[]).unwrap_err().contains("ipset"));
     }
 
     #[test]

@@ -6,11 +6,14 @@
 use std::fmt;
 use std::io::{self, Read};
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::config::Config;
 use ureq::http::header::{CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, RETRY_AFTER};
 use ureq::http::{HeaderMap, HeaderName, Response, Uri};
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body, Timeout};
@@ -40,8 +43,10 @@ pub enum FetchError {
         /// Where that leads.
         address: IpAddr,
     },
-    /// No answer: the name is unknown, nobody listens, the certificate is wrong, the connection broke.
+    /// No answer: the name is unknown, nobody listens, the connection broke.
     Unreachable(String),
+    /// Its certificate is not to be trusted, or the file of authorities that would say so cannot be used.
+    Untrusted(String),
     /// An answer, but not the file.
     Status {
         /// The status.
@@ -66,6 +71,7 @@ impl fmt::Display for FetchError {
                 "{host} is {address}, which is not on the public Internet; BANGUI_ALLOW_PRIVATE_FETCH=1 allows it"
             ),
             FetchError::Unreachable(why) => write!(f, "the server cannot be reached: {why}"),
+            FetchError::Untrusted(why) => write!(f, "the server's certificate is not trusted: {why}"),
             FetchError::Status { status: status @ (404 | 410), .. } => {
                 write!(f, "the server answers {status}: it has no such file (any more); correct the URL")
             }
@@ -101,6 +107,14 @@ pub struct Rules {
     pub bytes: u64,
     /// How long all of it may take.
     pub time: Duration,
+    /// A file of certificates of the authorities that are trusted instead of those that are built in.
+    pub authorities: Option<PathBuf>,
+}
+
+impl Rules {
+    fn tls(&self) -> Result<TlsConfig, FetchError> {
+        Ok(TlsConfig::builder().root_certs(authorities(self.authorities.as_deref())?).build())
+    }
 }
 
 /// What the server said of the content, for the next time.
@@ -208,9 +222,10 @@ impl Resolver for Guard {
 pub fn open(url: &str, known: &Validators, rules: &Rules) -> Result<Answer, FetchError> {
     let until = Instant::now() + rules.time;
     let mut uri = check_url(url, rules.allow_private)?;
+    let tls = rules.tls()?;
     for _ in 0..=MAX_REDIRECTS {
         let left = until.saturating_duration_since(Instant::now());
-        let response = ask(&uri, known, rules, left)?;
+        let response = ask(&uri, known, rules, &tls, left)?;
         let status = response.status().as_u16();
         match status {
             200 => return Ok(Answer::Content(Download::new(response, rules.bytes))),
@@ -225,8 +240,48 @@ pub fn open(url: &str, known: &Validators, rules: &Rules) -> Result<Answer, Fetc
     Err(FetchError::TooManyRedirects)
 }
 
-fn ask(uri: &Uri, known: &Validators, rules: &Rules, left: Duration) -> Result<Response<Body>, FetchError> {
-    let mut request = agent(rules, left).get(uri.clone());
+/// The authorities of a file in PEM form; without one those that are built in. Nothing is ever trusted without any.
+fn authorities(file: Option<&Path>) -> Result<RootCerts, FetchError> {
+    let Some(file) = file else { return Ok(RootCerts::WebPki) };
+    let unusable = |why: &dyn fmt::Display| {
+        FetchError::Untrusted(format!("the authorities of BANGUI_BLOCKLIST_CA_FILE, {}: {why}", file.display()))
+    };
+    let pem = std::fs::read(file).map_err(|error| unusable(&error))?;
+    let mut found = Vec::new();
+    for item in parse_pem(&pem) {
+        if let PemItem::Certificate(certificate) = item.map_err(|error| unusable(&error))? {
+            found.push(certificate);
+        }
+    }
+    if found.is_empty() {
+        return Err(unusable(&"no certificate in PEM form is in it"));
+    }
+    Ok(RootCerts::Specific(Arc::new(found)))
+}
+
+/// What of a failed handshake is about the certificate, in words that say what to do.
+fn distrust(text: &str) -> Option<FetchError> {
+    let (_, why) = text.split_once("invalid peer certificate: ")?;
+    let hint = if why.contains("UnknownIssuer") {
+        "nobody known has signed it; where it is of your own authority, name that with BANGUI_BLOCKLIST_CA_FILE"
+    } else if why.contains("xpired") || why.contains("NotValidYet") || why.contains("not valid yet") {
+        "it is not valid now; look at this machine's clock first"
+    } else if why.contains("NotValidForName") || why.contains("not valid for name") {
+        "it is another server's"
+    } else {
+        "it is of no use"
+    };
+    Some(FetchError::Untrusted(format!("{hint} ({why})")))
+}
+
+fn ask(
+    uri: &Uri,
+    known: &Validators,
+    rules: &Rules,
+    tls: &TlsConfig,
+    left: Duration,
+) -> Result<Response<Body>, FetchError> {
+    let mut request = agent(rules, tls, left).get(uri.clone());
     if let Some(etag) = &known.etag {
         request = request.header(IF_NONE_MATCH, etag);
     }
@@ -237,8 +292,9 @@ fn ask(uri: &Uri, known: &Validators, rules: &Rules, left: Duration) -> Result<R
 }
 
 /// What can speak to servers under these rules. It follows no redirect by itself.
-fn agent(rules: &Rules, left: Duration) -> Agent {
+fn agent(rules: &Rules, tls: &TlsConfig, left: Duration) -> Agent {
     let config = Agent::config_builder()
+        .tls_config(tls.clone())
         .proxy(None)
         .max_redirects(0)
         .max_redirects_will_error(false)
@@ -276,7 +332,7 @@ impl Reply {
 /// one server.
 pub fn post(url: &str, json: &[u8], rules: &Rules) -> Result<Reply, FetchError> {
     let uri = check_url(url, rules.allow_private)?;
-    let request = agent(rules, rules.time).post(uri).header(CONTENT_TYPE, "application/json");
+    let request = agent(rules, &rules.tls()?, rules.time).post(uri).header(CONTENT_TYPE, "application/json");
     let response = request.send(json)?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let mut body = Vec::new();
@@ -374,12 +430,15 @@ impl From<ureq::Error> for FetchError {
                     return refused.clone();
                 }
                 if error.kind() == io::ErrorKind::TimedOut {
-                    FetchError::TooSlow
-                } else {
-                    FetchError::Unreachable(error.to_string())
+                    return FetchError::TooSlow;
                 }
+                let text = error.to_string();
+                distrust(&text).unwrap_or(FetchError::Unreachable(text))
             }
-            other => FetchError::Unreachable(other.to_string()),
+            other => {
+                let text = other.to_string();
+                distrust(&text).unwrap_or(FetchError::Unreachable(text))
+            }
         }
     }
 }
@@ -441,7 +500,7 @@ mod tests {
 
     #[test]
     fn redirects_are_resolved_and_checked() {
-        let rules = Rules { allow_private: false, own: Vec::new(), bytes: 1, time: CONNECT };
+        let rules = Rules { allow_private: false, own: Vec::new(), bytes: 1, time: CONNECT, authorities: None };
         let from: Uri = "https://example.org/a/list?x=1".parse().unwrap();
         let to = |location| redirected(&from, Some(location), &rules).map(|uri| uri.to_string());
         assert_eq!(to("/b").unwrap(), "https://example.org/b");
@@ -460,8 +519,31 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_only_drips_is_given_up_in_time() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut said = io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\n\r\n");
+                while said.is_ok() {
+                    std::thread::sleep(Duration::from_millis(20));
+                    said = io::Write::write_all(&mut stream, b"x");
+                }
+            }
+        });
+        let time = Duration::from_millis(400);
+        let rules = Rules { allow_private: true, own: Vec::new(), bytes: 1 << 20, time, authorities: None };
+        let start = Instant::now();
+        let Ok(Answer::Content(mut download)) = open(&url, &Validators::default(), &rules) else { panic!("no answer") };
+        let error = download.each(|_, _| Ok::<(), FetchError>(())).unwrap_err();
+        assert_eq!(error, FetchError::TooSlow);
+        assert!(error.is_passing());
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    }
+
+    #[test]
     fn names_that_lead_home_are_refused_after_the_lookup() {
-        let rules = Rules { allow_private: false, own: Vec::new(), bytes: 1, time: CONNECT };
+        let rules = Rules { allow_private: false, own: Vec::new(), bytes: 1, time: CONNECT, authorities: None };
         let error = open("http://localhost/", &Validators::default(), &rules).unwrap_err();
         assert!(matches!(error, FetchError::NotPublic { .. }), "{error}");
     }

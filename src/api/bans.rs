@@ -24,6 +24,7 @@ pub fn active(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
         socket: ctx.fail2ban_socket().to_owned(),
         database: ctx.config.fail2ban_database.clone(),
         jail: jail.map(|jail| jail.to_string()),
+        set: ctx.set_place().file(),
         geo: ctx.geo_source()?,
     })))
 }
@@ -87,6 +88,7 @@ pub fn unban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
         socket: ctx.fail2ban_socket().to_owned(),
         jail: jail.as_ref().map(JailName::to_string),
         ip: ip.clone(),
+        set: ctx.set_place(),
     });
     Ok(Job::new(task, move |_, count| {
         let place = jail.as_ref().map_or("*", JailName::as_str);
@@ -132,7 +134,12 @@ fn listed(text: &str) -> Result<String, ApiError> {
 
 /// `DELETE /api/v1/bans/all`
 pub fn unban_all(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
-    let task = Task::Unban(bans::Unban { socket: ctx.fail2ban_socket().to_owned(), jail: None, ip: None });
+    let task = Task::Unban(bans::Unban {
+        socket: ctx.fail2ban_socket().to_owned(),
+        jail: None,
+        ip: None,
+        set: ctx.set_place(),
+    });
     Ok(Job::new(task, |_, count| {
         let count = count.as_u64().unwrap_or(0);
         Ok(Response::json(200, &json!({ "message": format!("{count} bans were removed."), "count": count })))

@@ -49,12 +49,13 @@ fn shown(source: &Source) -> Value {
 /// `POST /api/v1/blocklists`
 pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let mut fields = request.fields()?;
-    let name: String = fields.required("name").unwrap_or_default();
+    let name: Option<String> = fields.required("name");
     let url: String = fields.required("url").unwrap_or_default();
     let enabled = fields.optional("enabled").unwrap_or(true);
     let unban_removed = fields.optional("unban_removed").unwrap_or(false);
-    fields.check(is_name(&name), "name", "length", NAME_RULE);
+    fields.check(name.as_deref().is_none_or(is_name), "name", "length", NAME_RULE);
     fields.finish()?;
+    let name = name.unwrap_or_default();
     fetch::check_url(&url, ctx.config.allow_private_fetch)?;
     let added = ctx.store.add_blocklist_source((&name, &url), (enabled, unban_removed), time::now())?;
     let id = added.ok_or_else(|| ApiError::conflict("conflict", "There are 100 sources already; remove one first."))?;
@@ -117,6 +118,6 @@ pub fn remove(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
 pub fn preview(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let SourceId(id) = request.parameter()?;
     let url = load(ctx, id)?.url;
-    let task = Task::Preview(preview::Preview { url, allow_private: ctx.config.allow_private_fetch });
+    let task = Task::Preview(preview::Preview { url, door: imports::door(ctx) });
     Ok(Job::new(task, |_, answer| Ok(Response::json(200, &answer))))
 }

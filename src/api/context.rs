@@ -7,18 +7,20 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::apply::RunTime;
+use crate::blocklist::held::HeldFile;
 use crate::conf::{StreamOptions, Tree};
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET, DEFAULT_SESSION_MINUTES};
 use crate::domain::history::Place;
 use crate::domain::json;
-use crate::domain::time::now;
+use crate::domain::time;
 use crate::fail2ban::{self, Client, commands::Daemon};
 use crate::geo::asking::Asking;
 use crate::geo::{Geo, GeoSource};
+use crate::jobs::held_set::SetPlace;
 use crate::store::{self, Store, settings::Stored};
 
 use super::Job;
-use super::imports::Running;
+use super::imports::{Running, Tending};
 use super::limits::Limits;
 
 /// How long a quick command may hold the loop.
@@ -94,6 +96,8 @@ pub struct Ctx {
     pub limits: Limits,
     /// The import of blocklists under way.
     pub import: Option<Running>,
+    /// The set of imported addresses.
+    pub tending: Tending,
     /// Jobs of timers, which no client waits for; the loop starts them.
     pub background: Vec<Job>,
     /// The backends of jails as the files name them, for daemons that do not tell; read again when the snapshot is stale.
@@ -148,6 +152,7 @@ impl Ctx {
             restarted: false,
             limits: Limits::default(),
             import: None,
+            tending: Tending::default(),
             background: Vec::new(),
             backends: None,
             scheduler_runs: true,
@@ -173,7 +178,7 @@ impl Ctx {
         let mut place = self.geo.look_up_text(ip);
         if place.country.is_none() && self.has_places {
             // What cannot be read is not known: whoever writes next says what is wrong with the database.
-            let stored = || self.store.place(ip, now()).ok().flatten();
+            let stored = || self.store.place(ip, time::now()).ok().flatten();
             let told = self.asking.learned(ip).cloned().or_else(stored).unwrap_or_default();
             place = Place { country: told.country, asn: place.asn.or(told.asn), org: place.org.or(told.org) };
         }
@@ -183,7 +188,7 @@ impl Ctx {
 
     /// What a child needs to know places.
     pub fn geo_source(&self) -> Result<GeoSource, store::Error> {
-        let told = if self.has_places { self.store.countries_of_places(now())? } else { Vec::new() };
+        let told = if self.has_places { self.store.countries_of_places(time::now())? } else { Vec::new() };
         Ok(GeoSource { files: self.geo.paths(), told })
     }
 
@@ -230,6 +235,16 @@ impl Ctx {
         let mut path = self.store.path().as_os_str().to_owned();
         path.push(".apply");
         path.into()
+    }
+
+    /// Where lists and the set of imported addresses are kept: beside the database.
+    pub fn set_place(&self) -> SetPlace {
+        SetPlace::beside(self.store.path(), self.config.blocklist_way)
+    }
+
+    /// What the set of imported addresses holds; `None` where there is none, or where its file is damaged and the next import makes it anew.
+    pub fn held(&self) -> Option<HeldFile> {
+        HeldFile::open(&self.set_place().file()?).ok().flatten()
     }
 
     /// The time zone of schedules.
@@ -295,6 +310,7 @@ impl Ctx {
             seen.bans += jail.counters.currently_banned;
             seen.failures += jail.counters.currently_failed;
         }
+        seen.bans += self.held().and_then(|held| held.count_at(time::now()).ok()).unwrap_or(0) as u64;
         Ok(seen)
     }
 }

@@ -178,6 +178,7 @@ impl From<Failure> for ApiError {
         match failure {
             Failure::Fail2ban(error) => error.into(),
             Failure::Conflict(detail) => ApiError::conflict("conflict", detail),
+            Failure::InProgress(detail) => ApiError::conflict("apply_in_progress", detail),
             Failure::CommandFailed(detail) => ApiError::conflict("fail2ban_command_failed", detail),
             Failure::WouldLoseJails(detail) => ApiError::conflict("would_lose_jails", detail),
             Failure::Refused(refusal) => refusal.into(),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::dispatch::Outcome;
 use super::{ApiError, Ctx, Job, Request};
 use crate::domain::address::IpOrNet;
+use crate::domain::history::BLOCKLIST_JAIL;
 use crate::domain::time::{now, rfc3339};
 use crate::geo::{Geo, GeoDetail};
 use crate::jobs::Task;
@@ -20,7 +21,11 @@ const AT_ONCE: usize = 500;
 /// memory, for a GET writes nothing.
 pub fn look_up(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let ip: IpOrNet = request.parameter()?;
-    let jails: Vec<String> = ctx.daemon.jails_banning(&ip.to_string())?.iter().map(ToString::to_string).collect();
+    let mut jails: Vec<String> = ctx.daemon.jails_banning(&ip.to_string())?.iter().map(ToString::to_string).collect();
+    let is_held = ctx.held().is_some_and(|held| held.covers(&ip, now()).unwrap_or(false));
+    if is_held && !jails.iter().any(|jail| jail == BLOCKLIST_JAIL) {
+        jails.push(BLOCKLIST_JAIL.to_owned());
+    }
     let text = ip.to_string();
     let is_known = ctx.place_of(&text).country.is_some();
     if !is_known && ctx.config.geoip_online.is_some() && Geo::is_askable(&text) {

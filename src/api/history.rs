@@ -116,7 +116,7 @@ pub fn ask(
 /// A question to fail2ban's database, for a child.
 pub fn ask_fail2ban(ctx: &mut Ctx, filter: Filter, question: Question) -> Result<history::Ask, ApiError> {
     let database = ctx.fail2ban_database()?.ok_or(DatabaseError::NotKept)?;
-    Ok(history::Ask { database, geo: ctx.geo_source()?, filter, question, country: None })
+    Ok(history::Ask { database, set: ctx.set_place().file(), geo: ctx.geo_source()?, filter, question, country: None })
 }
 
 /// A page of a list, written without a tree in between; `push` writes one ban.
@@ -171,8 +171,9 @@ fn push(ctx: &Ctx, body: &mut Vec<u8>, ban: PastBan) {
 /// `GET /api/v1/history/{ip}`: what the archive has, and what the daemon remembers and the archive has not seen yet. An archive
 /// that knows the address is an answer without the daemon, too.
 pub fn of_ip(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
-    let ip = request.parameter::<IpOrNet>()?.to_string();
-    let mut fresh = Some(fresh(ctx, &ip));
+    let net: IpOrNet = request.parameter()?;
+    let ip = net.to_string();
+    let mut fresh = Some(fresh(ctx, &net));
     let (mut summary, mut after) = (Summary::default(), Some(Summary::START));
     Ok(Outcome::Steps(Box::new(move |ctx| {
         if let Some(start) = after {
@@ -224,11 +225,25 @@ fn detail(
     Ok(Response::json(200, &body))
 }
 
+/// What the archive may not have yet of an address. What the set of imported addresses holds is known without the daemon.
+fn fresh(ctx: &mut Ctx, net: &IpOrNet) -> Result<Vec<PastBan>, ApiError> {
+    let held = ctx.held().and_then(|held| held.find(net).ok().flatten());
+    let held = held.map(|entry| history::past_held(&entry));
+    match (remembered(ctx, &net.to_string()), held) {
+        (Ok(mut bans), held) => {
+            bans.extend(held);
+            Ok(bans)
+        }
+        (Err(_), Some(held)) => Ok(vec![held]),
+        (Err(error), None) => Err(error),
+    }
+}
+
 /// What the daemon's database has of an address.
-fn fresh(ctx: &mut Ctx, ip: &str) -> Result<Vec<PastBan>, ApiError> {
+fn remembered(ctx: &mut Ctx, ip: &str) -> Result<Vec<PastBan>, ApiError> {
     let path = ctx.fail2ban_database()?.ok_or(DatabaseError::NotKept)?;
     let bans = Database::open(&path, PATIENCE)?.history_for_ip(ip, TIMELINE as usize)?;
-    Ok(bans.into_iter().map(|ban| history::past(ban, None)).collect())
+    Ok(bans.into_iter().map(history::past_ban).collect())
 }
 
 fn event(ban: &PastBan) -> Value {

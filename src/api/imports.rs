@@ -1,7 +1,7 @@
 //! Imports of blocklists: started by a client or by the schedule, watched, logged. One at a time.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -12,8 +12,11 @@ use crate::blocklist::schedule::{Frequency, Schedule};
 use crate::domain::address::IpOrNet;
 use crate::domain::json;
 use crate::domain::time::{self, rfc3339};
-use crate::jobs::Task;
-use crate::jobs::import::{self, Outcome, SourceOutcome, read::Known};
+use crate::jobs::import::{
+    self, Outcome, SourceOutcome,
+    read::{Door, Known},
+};
+use crate::jobs::{Task, held_set};
 use crate::machine;
 use crate::server::response::Response;
 use crate::store::blocklists::{LogEntry, Source, State};
@@ -26,12 +29,17 @@ const LONGEST_BACK_OFF: i64 = 86_400;
 /// An import that did not end is completed not before this, in seconds: what ended it may be the import itself.
 const COMPLETE_AFTER: i64 = 600;
 
+/// How often the set of imported addresses is looked after.
+const TEND: Duration = Duration::from_secs(600);
+
 /// An import under way.
 #[derive(Debug)]
 pub struct Running {
     started_at: i64,
     /// What its process told last.
     progress: Value,
+    /// Bans there were before.
+    bans_before: u64,
 }
 
 /// `POST /api/v1/blocklists/import`
@@ -59,14 +67,14 @@ fn begin(ctx: &mut Ctx, client: Option<IpAddr>) -> Result<Job, ApiError> {
             .iter()
             .map(|source| task_source(source, client.is_none() && source.state.not_before > now))
             .collect(),
-        lists: lists(ctx),
-        allow_private: ctx.config.allow_private_fetch,
+        set: ctx.set_place(),
+        door: door(ctx),
         ban_seconds,
         horizon,
         protected: protected(ctx, client)?,
     }));
     ctx.store.begin_import(now)?;
-    ctx.import = Some(Running { started_at: now, progress: Value::Null });
+    ctx.import = Some(Running { started_at: now, progress: Value::Null, bans_before: ctx.snapshot.bans });
     Ok(Job::new(task, move |ctx, outcome| finish(ctx, &sources, outcome)).detached())
 }
 
@@ -83,17 +91,15 @@ fn task_source(source: &Source, rests: bool) -> import::Source {
     }
 }
 
-/// Where the lists are kept: beside the database.
-fn lists(ctx: &Ctx) -> PathBuf {
-    let mut name = ctx.store.path().as_os_str().to_owned();
-    name.push(".lists");
-    name.into()
+/// What lists may be fetched from.
+pub(super) fn door(ctx: &Ctx) -> Door {
+    Door { allow_private: ctx.config.allow_private_fetch, authorities: ctx.config.blocklist_ca_file.clone() }
 }
 
 /// Removes what was kept of a source.
 pub(super) fn forget_list(ctx: &Ctx, id: i64) {
     // A file that stays is never read again: numbers of sources are not given twice.
-    let _ = std::fs::remove_file(lists(ctx).join(id.to_string()));
+    let _ = std::fs::remove_file(ctx.set_place().lists.join(id.to_string()));
 }
 
 /// What is never banned: who asks and who is logged in, this machine, its gateways, the proxies in front.
@@ -189,11 +195,54 @@ fn new_state(done: &SourceOutcome, before: &State, now: i64) -> State {
     }
 }
 
+/// What is known of the set of imported addresses, where it is one of our own.
+#[derive(Debug, Default)]
+pub struct Tending {
+    /// When it is looked after next; `None` before the first time.
+    due: Option<Instant>,
+    /// Why it is not in force, in one sentence.
+    problem: Option<String>,
+}
+
+/// Looks after the set now and then: others may empty the packet filter. At the start it is put in force as it is kept, and what another
+/// mode has left is taken away.
+pub fn tend_when_due(ctx: &mut Ctx, now: Instant) -> Result<(), ApiError> {
+    let first = ctx.tending.due.is_none();
+    if ctx.tending.due.is_some_and(|due| now < due) {
+        return Ok(());
+    }
+    ctx.tending.due = Some(now + TEND);
+    if !ctx.set_place().has_any() {
+        return Ok(());
+    }
+    let task = held_set::Tend { place: ctx.set_place(), anew: first, never: protected(ctx, None)? };
+    ctx.background.push(Job::new(Task::TendSet(task), |ctx, problem| {
+        let problem = problem.as_str().map(str::to_owned);
+        if let Some(problem) = problem.as_ref().filter(|_| problem != ctx.tending.problem) {
+            log::warn!("the set of imported addresses: {problem}");
+        }
+        ctx.tending.problem = problem;
+        ctx.snapshot.stale = true;
+        Ok(Response::no_content())
+    }));
+    Ok(())
+}
+
 /// The process of the import told how far it is.
 pub fn note_progress(ctx: &mut Ctx, progress: Value) {
+    let is_daemons = keeps_daemon_busy(ctx);
     if let Some(running) = &mut ctx.import {
+        // The daemon is not asked meanwhile.
+        if is_daemons {
+            ctx.snapshot.bans = running.bans_before + progress["banned"].as_u64().unwrap_or(0);
+        }
         running.progress = progress;
     }
+}
+
+/// Whether an import has the daemon ban: then the daemon answers, though later than the loop may wait.
+pub fn keeps_daemon_busy(ctx: &Ctx) -> bool {
+    ctx.import.is_some() && ctx.config.blocklist_way.is_none()
 }
 
 /// There was no place for the import.
@@ -233,8 +282,15 @@ pub fn progress(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError>
         "lines": number(&progress["lines"]),
         "banned": number(&progress["banned"]),
         "started_at": started_at,
+        "mode": mode(ctx),
+        "problem": ctx.tending.problem,
     });
     Ok(Response::json(200, &body))
+}
+
+/// How imported addresses are banned, as the setting names it.
+fn mode(ctx: &Ctx) -> Value {
+    ctx.config.blocklist_way.map_or_else(|| json!("fail2ban"), |way| json!(way))
 }
 
 fn schedule(ctx: &Ctx) -> Result<Schedule, ApiError> {
@@ -333,4 +389,39 @@ pub fn log(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
         })
         .collect();
     Ok(Response::json(200, &json!({ "items": items, "pagination": page.describe(total) })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_in_trouble_is_left_alone_ever_longer() {
+        let failed = |passing| SourceOutcome {
+            id: 1,
+            url: "u".into(),
+            imported: 0,
+            unbanned: 0,
+            skipped: Default::default(),
+            error: Some("e".into()),
+            passing,
+            unchanged: false,
+            known: Known::default(),
+            fingerprint: None,
+            bans_until: 0,
+        };
+        let mut state = State::default();
+        let mut waits = Vec::new();
+        for _ in 0..12 {
+            state = new_state(&failed(Some(0)), &state, 1000);
+            waits.push(state.not_before - 1000);
+        }
+        assert_eq!(waits[..4], [600, 1200, 2400, 4800]);
+        assert_eq!(waits[11], LONGEST_BACK_OFF);
+        // What the server wishes counts where it is longer, up to a day; any other end of an import forgets it all.
+        assert_eq!(new_state(&failed(Some(7200)), &State::default(), 1000).not_before, 8200);
+        assert_eq!(new_state(&failed(Some(u64::MAX)), &State::default(), 1000).not_before, 1000 + LONGEST_BACK_OFF);
+        let healed = new_state(&failed(None), &state, 1000);
+        assert_eq!((healed.failures, healed.not_before), (0, 0));
+    }
 }

@@ -45,10 +45,14 @@ impl From<conf::Error> for Problem {
             conf::Error::Syntax { file, line, message } => {
                 return Problem { jail: None, file: Some(file.clone()), line: Some(*line), reason: message.clone() };
             }
-            conf::Error::Interpolation { place, .. } => match place.rsplit_once(':') {
-                Some((file, line)) => (Some(file.to_owned()), line.parse().ok()),
-                None => (None, None),
-            },
+            conf::Error::Interpolation { place, section, option, message } => {
+                let Some((file, line)) = place.rsplit_once(':') else {
+                    return Problem { jail: None, file: None, line: None, reason };
+                };
+                // The place is told once.
+                let reason = format!("option '{option}' of [{section}]: {message}");
+                return Problem { jail: None, file: Some(file.to_owned()), line: line.parse().ok(), reason };
+            }
             conf::Error::Io { path, .. } => (Some(path.clone()), None),
             conf::Error::Definition { subject, message } => {
                 let named = subject.strip_prefix("jail '").and_then(|rest| rest.split_once('\''));

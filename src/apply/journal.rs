@@ -7,10 +7,12 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::steps::load;
+use super::turn;
 use super::{Apply, ApplyError, FileChange, Scope};
 use crate::conf::{Folder, Saved};
 use crate::domain::json;
@@ -51,7 +53,7 @@ impl Was {
     }
 }
 
-fn failed(path: &Path) -> impl Fn(std::io::Error) -> ApplyError {
+pub(super) fn failed(path: &Path) -> impl Fn(std::io::Error) -> ApplyError {
     move |error| ApplyError::Journal(format!("{}: {error}", path.display()))
 }
 
@@ -99,10 +101,19 @@ fn sync_directory(path: &Path) -> Result<(), ApplyError> {
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed(directory))
 }
 
+/// How long an apply that is under way may take to its end: its own loads, and those to undo them.
+const ENDS: Duration = Duration::from_secs(300);
+
+/// Undoes the apply whose journal is there, unless it is still under way: then its end is waited for. False: there is no journal.
+pub fn recover(path: &Path) -> Result<bool, ApplyError> {
+    let _turn = turn::take(path, ENDS)?;
+    undo(path)
+}
+
 /// Undoes the apply whose journal is there: first the files, then the daemon loads them. False: there is no journal.
 ///
 /// One that cannot be read was not written by this program and is an error; it stays.
-pub fn recover(path: &Path) -> Result<bool, ApplyError> {
+pub(super) fn undo(path: &Path) -> Result<bool, ApplyError> {
     let bytes = match fs::read(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         other => other.map_err(failed(path))?,

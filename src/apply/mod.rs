@@ -2,13 +2,15 @@
 //! them, and when that costs a jail or fails, files and daemon are put back.
 //!
 //! A journal is written before the first file is touched and removed behind the last step, so that a process which dies in between leaves
-//! behind what [`recover`] needs to undo it. It takes seconds and runs other programs: it is meant for a child process of ours. It knows
+//! behind what [`recover`] needs to undo it. One change is made at a time, whoever makes it, and the next one first undoes what a dead one
+//! has left. It takes seconds and runs other programs: it is meant for a child process of ours. It knows
 //! nothing of HTTP and computes no change: texts of files come from whoever asks.
 
 pub mod check;
 pub mod journal;
 pub mod run_time;
 mod steps;
+mod turn;
 pub mod values;
 
 use std::fmt;
@@ -108,6 +110,8 @@ pub enum ApplyError {
     Changed(String),
     /// Files cannot be read or written.
     Files(conf::Error),
+    /// Another change is being applied, and did not end in time.
+    InProgress,
     /// The journal cannot be written.
     Journal(String),
     /// Nothing was loaded, or it was undone.
@@ -134,6 +138,9 @@ impl fmt::Display for ApplyError {
                 write!(f, "nothing was changed: {file} was edited meanwhile; look at it and try again")
             }
             ApplyError::Files(error) => write!(f, "nothing was changed: {error}"),
+            ApplyError::InProgress => {
+                f.write_str("Another change of the configuration is being applied; try again shortly.")
+            }
             ApplyError::Journal(why) => write!(f, "nothing was changed, the journal cannot be written: {why}"),
             ApplyError::Reload(error) => write!(f, "the files are as before: {error}"),
             ApplyError::HalfUndone { why, undo } => write!(f, "{why}; putting it back failed: {undo}"),

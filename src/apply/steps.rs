@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::journal::{self, Was};
-use super::{Applied, Apply, ApplyError, FileChange, Problem, Scope, check, run_time};
+use super::{Applied, Apply, ApplyError, FileChange, Problem, Scope, check, run_time, turn};
 use crate::conf::{self, Folder, Overlay, StreamOptions, Tree, Version};
 use crate::domain::names::JailName;
 use crate::fail2ban::reload::{self, Computed, ReloadError};
@@ -18,8 +18,11 @@ const ANSWERS: Duration = Duration::from_secs(2);
 const LOADS: Duration = Duration::from_secs(120);
 
 impl Apply {
-    /// Checks, changes, loads, compares; or leaves everything as it was and says why.
-    pub fn run(&self) -> Result<Applied, ApplyError> {
+    /// Checks, changes, loads, compares; or leaves everything as it was and says why. Another apply that is under way is waited for at most
+    /// for `patience`.
+    pub fn run(&self, patience: Duration) -> Result<Applied, ApplyError> {
+        let _turn = turn::take(&self.journal, patience)?;
+        journal::undo(&self.journal)?;
         let mut daemon = self.daemon()?;
         let files = self.files_before()?;
         let options = self.options(daemon.as_mut())?;

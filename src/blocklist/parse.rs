@@ -4,10 +4,11 @@
 //! Not read here: lists whose addresses come later in the line, and host names, which nothing here looks up.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
+use super::line::{Entry, Usual, WIDEST_V4, entry_of, is_too_wide, networks_of, plain_v4_line, usual};
 use super::set::AddressSet;
 use crate::domain::address::IpOrNet;
 
@@ -15,10 +16,6 @@ use crate::domain::address::IpOrNet;
 const LONGEST_LINE: usize = 4096;
 /// What is looked at before the first line is believed, in bytes: enough to tell a page from a list.
 const HEAD: usize = 512;
-/// Wider IPv4 networks are mistakes or malice, not entries: a /8 is 16 million addresses.
-const WIDEST_V4: u8 = 8;
-/// The same for IPv6: registries hand out /12 to themselves and /19 at most to others.
-const WIDEST_V6: u8 = 19;
 
 /// How much of a list is read at most.
 #[derive(Clone, Copy, Debug)]
@@ -207,6 +204,15 @@ impl Parser {
         }
     }
 
+    fn net4(&mut self, first: u32, prefix: u8) {
+        self.parsed.entries.push_v4_net(first, prefix);
+        if self.parsed.first.len() < self.sample
+            && let Ok(net) = IpOrNet::new(Ipv4Addr::from_bits(first).into(), prefix)
+        {
+            self.show(net);
+        }
+    }
+
     fn push(&mut self, entry: IpOrNet) {
         self.parsed.entries.push(entry);
         if self.parsed.first.len() < self.sample {
@@ -222,12 +228,27 @@ impl Parser {
 
     fn line(&mut self, line: &[u8]) -> Result<(), ParseError> {
         self.count_line()?;
-        let line = if line.len() > LONGEST_LINE { b"?" } else { line.trim_ascii() };
-        let is_comment = matches!(line.first(), None | Some(b'#' | b';' | b'!')) || line.starts_with(b"//");
-        if is_comment {
+        if line.len() > LONGEST_LINE {
+            self.parsed.skipped.invalid += 1;
             return Ok(());
         }
-        match std::str::from_utf8(line).ok().and_then(entry_of) {
+        match usual(line) {
+            Some(Usual::Remark) => {}
+            Some(Usual::V4(address)) => self.v4(address),
+            Some(Usual::Net4(_, prefix)) if prefix < WIDEST_V4 => self.parsed.skipped.too_wide += 1,
+            Some(Usual::Net4(address, prefix)) => self.net4(address & u32::MAX << (32 - prefix), prefix),
+            None => self.unusual_line(line.trim_ascii()),
+        }
+        Ok(())
+    }
+
+    fn unusual_line(&mut self, line: &[u8]) {
+        if matches!(line.first(), None | Some(b'#' | b';' | b'!')) || line.starts_with(b"//") {
+            return;
+        }
+        // Remarks may be in any encoding.
+        let text = line.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        match entry_of(text) {
             None => self.parsed.skipped.invalid += 1,
             Some(Entry::One(entry)) if is_too_wide(&entry) => self.parsed.skipped.too_wide += 1,
             Some(Entry::One(entry)) => self.push(entry),
@@ -236,7 +257,6 @@ impl Parser {
                 None => self.parsed.skipped.too_wide += 1,
             },
         }
-        Ok(())
     }
 
     /// The whole list.
@@ -255,115 +275,6 @@ impl Parser {
         }
         Ok(parsed)
     }
-}
-
-fn is_too_wide(entry: &IpOrNet) -> bool {
-    entry.prefix() < if entry.address().is_ipv4() { WIDEST_V4 } else { WIDEST_V6 }
-}
-
-/// The address of a line that is nothing but one, and the length of that line with its end. Strict as the standard library:
-/// four decimal numbers without leading zeros.
-fn plain_v4_line(bytes: &[u8]) -> Option<(u32, usize)> {
-    let (mut address, mut at) = (0_u32, 0);
-    for part in 0..4 {
-        let start = at;
-        let mut number = 0_u32;
-        while let Some(digit) = bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
-            number = number * 10 + u32::from(digit);
-            at += 1;
-            if at - start > 3 {
-                return None;
-            }
-        }
-        if at == start || number > 255 || (at - start > 1 && bytes[start] == b'0') {
-            return None;
-        }
-        address = address << 8 | number;
-        if part < 3 {
-            if bytes.get(at) != Some(&b'.') {
-                return None;
-            }
-            at += 1;
-        }
-    }
-    if bytes.get(at) == Some(&b'\r') {
-        at += 1;
-    }
-    (bytes.get(at) == Some(&b'\n')).then_some((address, at + 1))
-}
-
-/// What a line says.
-enum Entry {
-    One(IpOrNet),
-    Range(IpAddr, IpAddr),
-}
-
-/// Reads the beginning of a line that is neither empty nor a comment.
-fn entry_of(line: &str) -> Option<Entry> {
-    let ends = |letter: char| letter.is_ascii_whitespace() || matches!(letter, ',' | ';' | '|' | '#' | '"' | '\'');
-    let line = line.trim_start_matches(['"', '\'']);
-    let (word, rest) = line.split_at(line.find(ends).unwrap_or(line.len()));
-    if let Some((first, last)) = word.split_once('-') {
-        return range(first, last);
-    }
-    if let Some((address, mask)) = word.split_once('/').filter(|(_, mask)| mask.contains('.')) {
-        return masked(address, mask);
-    }
-    let one: IpOrNet = word.parse().ok()?;
-    let blank = rest.trim_start();
-    if rest.len() > blank.len() && !one.is_network() {
-        let (next, after) = blank.split_at(blank.find(ends).unwrap_or(blank.len()));
-        if next == "-" {
-            let after = after.trim_start();
-            return range(word, &after[..after.find(ends).unwrap_or(after.len())]);
-        }
-        if let Some(last) = next.strip_prefix('-') {
-            return range(word, last);
-        }
-        // Whatever else follows is a host name or a remark, and the address stands alone.
-        return masked(word, next).or(Some(Entry::One(one)));
-    }
-    Some(Entry::One(one))
-}
-
-fn range(first: &str, last: &str) -> Option<Entry> {
-    let (first, last): (IpAddr, IpAddr) = (first.parse().ok()?, last.parse().ok()?);
-    (first.is_ipv4() == last.is_ipv4() && first <= last).then_some(Entry::Range(first, last))
-}
-
-/// An address and a netmask such as 255.255.255.0.
-fn masked(address: &str, mask: &str) -> Option<Entry> {
-    let mask = mask.parse::<Ipv4Addr>().ok()?.to_bits();
-    let address: Ipv4Addr = address.parse().ok()?;
-    let is_mask = mask.leading_ones() + mask.trailing_zeros().min(32) >= 32 && mask != 0;
-    is_mask.then_some(Entry::One(IpOrNet::new(address.into(), mask.leading_ones() as u8).ok()?))
-}
-
-/// The networks that make up a range, or `None` where it is too wide.
-fn networks_of(first: IpAddr, last: IpAddr) -> Option<Vec<IpOrNet>> {
-    let (bits, widest) = if first.is_ipv4() { (32, WIDEST_V4) } else { (128, WIDEST_V6) };
-    let number = |address| match address {
-        IpAddr::V4(v4) => u128::from(Ipv4Addr::to_bits(v4)),
-        IpAddr::V6(v6) => Ipv6Addr::to_bits(v6),
-    };
-    let (mut at, end) = (number(first), number(last));
-    if end - at >= 1 << (bits - u32::from(widest)) {
-        return None;
-    }
-    let mut networks = Vec::new();
-    while at <= end {
-        let size = at.trailing_zeros().min((end - at + 1).ilog2());
-        let address = match first {
-            IpAddr::V4(_) => IpAddr::from(Ipv4Addr::from_bits(at as u32)),
-            IpAddr::V6(_) => IpAddr::from(Ipv6Addr::from_bits(at)),
-        };
-        networks.push(IpOrNet::new(address, (bits - size) as u8).ok()?);
-        match at.checked_add(1 << size) {
-            Some(next) => at = next,
-            None => break,
-        }
-    }
-    Some(networks)
 }
 
 #[cfg(test)]

@@ -34,6 +34,11 @@ impl AddressSet {
         self.v4.push(address);
     }
 
+    /// Adds an IPv4 network by its first address.
+    pub fn push_v4_net(&mut self, first: u32, prefix: u8) {
+        self.v4_nets.push((first, prefix));
+    }
+
     /// Sorts it and drops what is there twice; returns how many were dropped.
     pub fn seal(&mut self) -> usize {
         let before = self.len();
@@ -145,19 +150,21 @@ impl AddressSet {
     /// Drops what is not on the public Internet; returns how many were dropped.
     pub fn drop_not_public(&mut self) -> usize {
         let before = self.len();
-        // Most first bytes hold only public addresses: they are judged once, and the others one by one.
-        let mut all_public = [false; 256];
-        for (octet, public) in all_public.iter_mut().enumerate() {
-            let first = Ipv4Addr::new(octet as u8, 0, 0, 0);
-            *public = IpOrNet::new(first.into(), 8).is_ok_and(|net| net.is_public());
-        }
-        self.v4.retain(|bits| {
-            all_public[(bits >> 24) as usize] || IpOrNet::from(IpAddr::from(Ipv4Addr::from_bits(*bits))).is_public()
-        });
-        let is_public = |address: IpAddr, prefix| IpOrNet::new(address, prefix).is_ok_and(|net| net.is_public());
-        self.v4_nets.retain(|(bits, prefix)| is_public(Ipv4Addr::from_bits(*bits).into(), *prefix));
-        self.v6.retain(|bits| is_public(Ipv6Addr::from_bits(*bits).into(), 128));
-        self.v6_nets.retain(|(bits, prefix)| is_public(Ipv6Addr::from_bits(*bits).into(), *prefix));
+        let v4 = |bits: u32| IpAddr::from(Ipv4Addr::from_bits(bits));
+        let v6 = |bits: u128| IpAddr::from(Ipv6Addr::from_bits(bits));
+        // Most of the first 8 bits of IPv4, and of the first 16 of IPv6, hold only public addresses. In order, each is judged once.
+        let mut octets = AllPublic::default();
+        let mut four = |bits: u32, prefix: u8| {
+            (prefix >= 8 && octets.are(v4(bits), 8, u128::from(bits >> 24))) || is_public(v4(bits), prefix)
+        };
+        self.v4.retain(|bits| four(*bits, 32));
+        self.v4_nets.retain(|(bits, prefix)| four(*bits, *prefix));
+        let mut segments = AllPublic::default();
+        let mut six = |bits: u128, prefix: u8| {
+            (prefix >= 16 && segments.are(v6(bits), 16, bits >> 112)) || is_public(v6(bits), prefix)
+        };
+        self.v6.retain(|bits| six(*bits, 128));
+        self.v6_nets.retain(|(bits, prefix)| six(*bits, *prefix));
         before - self.len()
     }
 
@@ -210,6 +217,29 @@ impl AddressSet {
     }
 }
 
+fn is_public(address: IpAddr, prefix: u8) -> bool {
+    IpOrNet::new(address, prefix).is_ok_and(|net| net.is_public())
+}
+
+/// Whether all addresses that begin with the same bits are public, for the bits last asked for.
+#[derive(Default)]
+struct AllPublic {
+    last: Option<(u128, bool)>,
+}
+
+impl AllPublic {
+    fn are(&mut self, address: IpAddr, prefix: u8, bits: u128) -> bool {
+        match self.last {
+            Some((last, are)) if last == bits => are,
+            _ => {
+                let are = is_public(address, prefix);
+                self.last = Some((bits, are));
+                are
+            }
+        }
+    }
+}
+
 fn drop_range<T: Ord + Copy>(list: &mut Vec<T>, first: T, last: T) {
     let start = list.partition_point(|entry| *entry < first);
     let end = list.partition_point(|entry| *entry <= last);
@@ -223,10 +253,11 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn set(texts: &[&str]) -> AddressSet {
+    /// A set of these.
+    pub fn set(texts: &[&str]) -> AddressSet {
         let mut set = AddressSet::default();
         texts.iter().for_each(|text| set.push(text.parse().unwrap()));
         set.seal();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Failure, Invocation};
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET};
 use crate::fail2ban::{Client, Daemon};
+use crate::firewall::Way;
 use crate::main_loop::control::{self, Order};
 use crate::store::{Error, Store};
 
@@ -17,7 +18,8 @@ pub fn run(invocation: &Invocation) -> Result<(), Failure> {
     let config = invocation.config()?;
     let (stored_socket, database) = check_database(&config);
     let socket = config.fail2ban_socket.clone().or(stored_socket).unwrap_or_else(|| DEFAULT_FAIL2BAN_SOCKET.into());
-    let results = [database, check_socket(&socket), check_directory(&config.fail2ban_config)];
+    let mut results = vec![database, check_socket(&socket), check_directory(&config.fail2ban_config)];
+    results.extend(config.blocklist_way.map(check_set));
     for result in &results {
         match result {
             Ok(line) => println!("ok       {line}"),
@@ -32,6 +34,15 @@ pub fn run(invocation: &Invocation) -> Result<(), Failure> {
 }
 
 type Line = Result<String, String>;
+
+/// Whether imported addresses can be dropped by a set of our own.
+fn check_set(way: Way) -> Line {
+    match way.is_in_force() {
+        Ok(true) => Ok("blocklists: the set of imported addresses is in force".to_owned()),
+        Ok(false) => Ok("blocklists: the packet filter can be changed; there is no set yet".to_owned()),
+        Err(error) => Err(format!("blocklists: {error}")),
+    }
+}
 
 fn check_database(config: &Config) -> (Option<std::path::PathBuf>, Line) {
     match Store::open(&config.database) {

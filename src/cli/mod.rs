@@ -4,6 +4,7 @@ pub mod check;
 pub mod dump_config;
 pub mod geo_update;
 pub mod job;
+pub mod remove_set;
 pub mod serve;
 pub mod set_password;
 pub mod setup;
@@ -91,6 +92,13 @@ pub const COMMANDS: &[Command] = &[
         options: &[],
         arguments: true,
         run: geo_update::run,
+    },
+    Command {
+        name: "remove-set",
+        help: "take the set of imported addresses out of the packet filter",
+        options: &[],
+        arguments: false,
+        run: remove_set::run,
     },
     Command {
         name: "dump-config",

@@ -1,8 +1,9 @@
-//! How the text of a setting becomes a value. Each says what was expected; which setting it was, the caller knows.
+//! How the text of a setting becomes a value. What is wrong with it is said in words that follow the setting's name.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use crate::firewall::Way;
 use crate::server::listen::Address;
 use crate::zones;
 
@@ -91,5 +92,15 @@ pub(super) fn parse_web(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("a URL that begins with https:// or http:// is expected".into())
+    }
+}
+
+/// How imported addresses are dropped by a set of our own; `None` where fail2ban bans them.
+pub(super) fn parse_blocklist_mode(text: &str) -> Result<Option<Way>, String> {
+    match text {
+        "fail2ban" => Ok(None),
+        "nft" => Ok(Some(Way::Nft)),
+        "ipset" => Ok(Some(Way::Ipset)),
+        _ => Err("expected fail2ban, nft or ipset".to_owned()),
     }
 }

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::program;
+use crate::program;
 
 /// How much of `version.py` is read, in bytes: it has 50 lines.
 const MAX_LENGTH: usize = 64 << 10;

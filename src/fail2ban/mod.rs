@@ -8,11 +8,11 @@ mod error;
 pub mod installed;
 mod literal;
 pub mod pickle;
-mod program;
 #[cfg(test)]
 pub(crate) mod real_daemon;
 pub mod reload;
 pub mod restart;
+mod said;
 pub mod stream;
 pub mod value;
 

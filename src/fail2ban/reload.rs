@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use super::Daemon;
 use super::commands::version::Version;
 use super::error::Error;
-use super::program::{self, NotRun, Outcome};
+use super::said;
 use super::stream::Stream;
 use crate::domain::names::JailName;
+use crate::program::{self, NotRun, Outcome};
 
 /// How long the client may take to read the files: 0.2 s for a hundred jails on a fast machine, a hundred times that on a slow one.
 const READ_LIMIT: Duration = Duration::from_secs(30);
@@ -183,10 +184,10 @@ impl Installation {
     pub fn stream(&self) -> Result<(Stream, String), ReloadError> {
         let outcome = self.run_client(&["-d"], READ_LIMIT)?;
         if !outcome.success {
-            return Err(ReloadError::Refused(program::errors_in(&outcome.stderr)));
+            return Err(ReloadError::Refused(said::errors_in(&outcome.stderr)));
         }
         match Stream::parse(&outcome.stdout) {
-            Some(stream) => Ok((stream, program::errors_in(&outcome.stderr))),
+            Some(stream) => Ok((stream, said::errors_in(&outcome.stderr))),
             None => Err(ReloadError::Refused("fail2ban-client -d printed what is no command".to_owned())),
         }
     }
@@ -239,7 +240,7 @@ pub fn reload(
             }
         }
     } else {
-        why = Some(outcome.reason());
+        why = Some(said::reason(&outcome));
     }
     if let Some(why) = why {
         return Err(reload.put_back(scope, why)?);

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
-use super::program::{self, NotRun};
 use super::reload::Installation;
+use super::said;
 use super::{Client, Daemon, Version};
+use crate::program::{self, NotRun};
 
 /// How long the daemon may take to end: its actions lift every ban, 24 s for 2000 of them were measured.
 const STOP_LIMIT: Duration = Duration::from_secs(120);
@@ -125,7 +126,7 @@ fn restart_by(way: &Way, daemon: &mut Daemon, place: &Installation) -> Result<Re
         let start = Instant::now();
         match run_words(words, STOP_LIMIT) {
             Ok(outcome) if outcome.success => {}
-            Ok(outcome) => return Err(RestartError::NotStopped(outcome.reason())),
+            Ok(outcome) => return Err(RestartError::NotStopped(said::reason(&outcome))),
             Err(error) => return Err(RestartError::NotStopped(said(&error, start))),
         }
     } else {
@@ -159,7 +160,7 @@ fn check(way: &Way, place: &Installation) -> Result<(), RestartError> {
     }
     // Where the client is on this machine, it can tell whether the files can be read at all. It finds no wrong expression, but a missing log.
     match place.run_client(&["-t"], STOP_LIMIT) {
-        Ok(outcome) if !outcome.success => Err(RestartError::BadConfiguration(outcome.reason())),
+        Ok(outcome) if !outcome.success => Err(RestartError::BadConfiguration(said::reason(&outcome))),
         _ => Ok(()),
     }
 }
@@ -214,7 +215,7 @@ fn start_by_client(place: &Installation) -> Result<(), String> {
     let start = Instant::now();
     match place.run_client(&["-x", "start"], BACK_LIMIT) {
         Ok(outcome) if outcome.success => Ok(()),
-        Ok(outcome) => Err(outcome.reason()),
+        Ok(outcome) => Err(said::reason(&outcome)),
         Err(error) => Err(said(&error, start)),
     }
 }

@@ -28,6 +28,7 @@ impl From<ApplyError> for Failure {
             ApplyError::WasInvalid(problem) if problem.jail.is_some() => Failure::WouldLoseJails(text),
             ApplyError::WasInvalid(_) => Failure::CommandFailed(text),
             ApplyError::Changed(_) => Failure::Conflict(text),
+            ApplyError::InProgress => Failure::InProgress(text),
             ApplyError::Files(_) | ApplyError::Journal(_) => Failure::Files(text),
             ApplyError::Reload(ReloadError::WouldLose { .. } | ReloadError::Lost { .. })
             | ApplyError::HalfUndone { .. } => Failure::WouldLoseJails(text),
@@ -36,6 +37,9 @@ impl From<ApplyError> for Failure {
         }
     }
 }
+
+/// How long somebody who waits for an answer waits for another change of the configuration.
+pub(super) const TURN: Duration = Duration::from_secs(5);
 
 /// What was applied.
 pub(super) fn apply(task: Apply) -> Result<Value, Failure> {
@@ -48,7 +52,7 @@ pub(super) fn apply(task: Apply) -> Result<Value, Failure> {
             }
         }
     }
-    Ok(json!(task.run()?))
+    Ok(json!(task.run(TURN)?))
 }
 
 /// Undo the apply whose journal is there.

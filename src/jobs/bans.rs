@@ -10,11 +10,13 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::frames::FrameWriter;
+use super::held_set::SetPlace;
+use crate::blocklist::held::HeldFile;
 use crate::domain::address::IpOrNet;
-use crate::domain::history::Country;
+use crate::domain::history::{BLOCKLIST_JAIL, Country};
 use crate::domain::names::JailName;
 use crate::domain::page::Page;
-use crate::domain::time::rfc3339;
+use crate::domain::time::{self, rfc3339};
 use crate::fail2ban::database::{BanTimes, Database};
 use crate::fail2ban::{Client, Daemon, Error};
 use crate::geo::{Geo, GeoSource};
@@ -84,11 +86,44 @@ pub struct Unban {
     pub jail: Option<String>,
     /// What is banned; `None` is everything.
     pub ip: Option<String>,
+    /// The set of imported addresses, which counts as a jail.
+    pub set: SetPlace,
 }
 
 impl Unban {
     /// The number of bans removed.
     pub fn run(self) -> Result<Value, Failure> {
+        let lifted = self.lift()?;
+        match self.unban() {
+            Ok(count) => Ok(json!(count + lifted)),
+            // There need not be such a jail where a set stands for it, nor a daemon.
+            Err(Failure::Fail2ban(Error::UnknownJail(_))) if self.is_in_set() => Ok(json!(lifted)),
+            Err(Failure::Fail2ban(Error::Unreachable { .. })) if lifted > 0 => Ok(json!(lifted)),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn is_in_set(&self) -> bool {
+        self.set.way.is_some() && self.jail.as_deref() == Some(BLOCKLIST_JAIL)
+    }
+
+    /// What is taken out of the set.
+    fn lift(&self) -> Result<u64, Failure> {
+        if self.jail.is_some() && !self.is_in_set() {
+            return Ok(0);
+        }
+        let entry: Option<IpOrNet> = match &self.ip {
+            Some(ip) => match ip.parse() {
+                Ok(entry) => Some(entry),
+                Err(_) => return Ok(0),
+            },
+            None => None,
+        };
+        let lifted = self.set.lift(entry.as_ref()).map_err(|error| Failure::CommandFailed(error.to_string()))?;
+        Ok(lifted as u64)
+    }
+
+    fn unban(&self) -> Result<u64, Failure> {
         let mut daemon = answering(&self.socket, CHANGES)?;
         let jail = self.jail.as_deref().map(checked).transpose()?;
         let count = match (&jail, &self.ip) {
@@ -101,7 +136,7 @@ impl Unban {
             }
             (Some(jail), None) => empty(&mut daemon, jail)?,
         };
-        Ok(json!(count))
+        Ok(count)
     }
 }
 
@@ -126,6 +161,8 @@ pub struct List {
     pub database: Option<PathBuf>,
     /// One jail only.
     pub jail: Option<String>,
+    /// What the set of imported addresses holds, where there is one.
+    pub set: Option<PathBuf>,
     /// Files that know countries.
     pub geo: GeoSource,
 }
@@ -141,49 +178,85 @@ struct ActiveBan<'a> {
     country: Option<Country>,
 }
 
+/// The items of a list on their way out.
+struct Items<'a, 'w> {
+    out: &'a mut FrameWriter<'w>,
+    geo: Geo,
+    count: u64,
+    /// Why nothing more can be written.
+    broken: Option<String>,
+}
+
+impl Items<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Err(error) = self.out.write_all(bytes) {
+            self.broken = Some(error.to_string());
+        }
+    }
+
+    fn add(&mut self, ip: &str, jail: &JailName, times: Option<&BanTimes>) {
+        if self.count > 0 {
+            self.write(b",");
+        }
+        self.count += 1;
+        let ban = ActiveBan::new(ip, jail, times, &self.geo);
+        if let Err(error) = serde_json::to_writer(&mut *self.out, &ban) {
+            self.broken = Some(error.to_string());
+        }
+    }
+
+    /// Adds what the set holds.
+    fn add_held(&mut self, held: &HeldFile, jail: &JailName) {
+        let now = time::now();
+        let read = held.each(0, &mut |_, entry| {
+            if i64::from(entry.until) > now {
+                let ban_time = Some(f64::from(entry.until) - f64::from(entry.since));
+                let times = BanTimes { banned_at: i64::from(entry.since), ban_time, count: 1 };
+                self.add(&entry.net.to_string(), jail, Some(&times));
+            }
+            self.broken.is_none()
+        });
+        if let Err(error) = read {
+            self.broken = Some(error.to_string());
+        }
+    }
+}
+
 impl List {
     /// Writes the answer.
     pub fn run(self, out: &mut FrameWriter<'_>) -> Result<Value, Failure> {
         let mut daemon = answering(&self.socket, LISTS)?;
         let only = self.jail.as_deref().map(checked).transpose()?;
+        let is_asked_for = self.jail.as_deref().is_none_or(|jail| jail == BLOCKLIST_JAIL);
+        let held = self.set.filter(|_| is_asked_for).and_then(|file| HeldFile::open(&file).ok().flatten());
         let jails = match &only {
-            Some(jail) => {
+            // There need not be such a jail where a set stands for it.
+            Some(jail) if held.is_none() => {
                 daemon.counters(jail)?;
                 vec![jail.clone()]
             }
-            None => daemon.jail_names()?,
+            _ => {
+                daemon.jail_names()?.into_iter().filter(|name| only.as_ref().is_none_or(|only| only == name)).collect()
+            }
         };
         let times = Times::read(self.database, only.as_ref(), &mut daemon);
-        let geo = Geo::open(&self.geo);
-        let mut total = 0_u64;
-        let mut broken = None;
-        write(out, br#"{"items":["#, &mut broken);
+        let mut items = Items { out, geo: Geo::open(&self.geo), count: 0, broken: None };
+        items.write(br#"{"items":["#);
         for jail in &jails {
-            let visited = daemon.each_banned(jail, &mut |ip| {
-                if total > 0 {
-                    write(out, b",", &mut broken);
-                }
-                total += 1;
-                let ban = ActiveBan::new(ip, jail, times.of(jail, ip), &geo);
-                if let Err(error) = serde_json::to_writer(&mut *out, &ban) {
-                    broken = Some(error.to_string());
-                }
-            });
+            let visited = daemon.each_banned(jail, &mut |ip| items.add(ip, jail, times.of(jail, ip)));
             match visited {
                 // A jail that stopped meanwhile has no bans in force.
                 Err(Error::UnknownJail(_)) if only.is_none() => {}
                 other => drop(other?),
             }
         }
-        write(out, format!(r#"],"total":{total}}}"#).as_bytes(), &mut broken);
+        if let Some(held) = held {
+            items.add_held(&held, &checked(BLOCKLIST_JAIL)?);
+        }
+        let end = format!(r#"],"total":{}}}"#, items.count);
+        items.write(end.as_bytes());
         // Nobody listens any more: there is nobody to tell either.
-        broken.map_or(Ok(Value::Null), |_| Err(Failure::Crashed))
-    }
-}
-
-fn write(out: &mut FrameWriter<'_>, bytes: &[u8], broken: &mut Option<String>) {
-    if let Err(error) = out.write_all(bytes) {
-        *broken = Some(error.to_string());
+        items.broken.map_or(Ok(Value::Null), |_| Err(Failure::Crashed))
     }
 }
 

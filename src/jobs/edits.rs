@@ -67,7 +67,7 @@ impl EditDefinition {
         let jails = self.running(plan.jails)?;
         self.apply.changes = vec![plan.change];
         self.apply.scope = Scope::Jails(jails);
-        let mut result = json!(self.apply.run()?);
+        let mut result = json!(self.apply.run(super::apply::TURN)?);
         result["definition"] = plan.body;
         Ok(result)
     }

@@ -66,7 +66,9 @@ impl<'a> FrameWriter<'a> {
     /// Says how far it is.
     pub fn progress(&mut self, value: &Value) -> io::Result<()> {
         self.flush_part()?;
-        self.frame(PROGRESS, value.to_string().as_bytes())
+        self.frame(PROGRESS, value.to_string().as_bytes())?;
+        // Standard output waits for the end of a line, which no frame has.
+        self.output.flush()
     }
 
     /// The end: done.

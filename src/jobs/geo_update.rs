@@ -74,6 +74,7 @@ impl UpdateGeo {
             own: machine::own_addresses(),
             bytes: MAX_BYTES,
             time: PATIENCE,
+            authorities: None,
         };
         let Answer::Content(mut download) = fetch::open(&self.url, &Validators::default(), &rules)? else {
             return Err(Trouble("the server says 304 to a question that was not asked".to_owned()));

@@ -1,5 +1,5 @@
 //! The past as fail2ban's own database remembers it, in a child: it has no index by time, so every question reads all of it,
-//! page by page, and keeps only what is asked for.
+//! page by page, and keeps only what is asked for. A set of imported addresses is asked along: it stands for a jail.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -11,8 +11,10 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::frames::FrameWriter;
+use crate::blocklist::held::{Entry, HeldFile};
 use crate::domain::history::{
-    Answer, Country, Cursor, Filter, Listing, Origin, PastBan, Question, Slice, bucket_start, short_lines,
+    Answer, BLOCKLIST_JAIL, Country, Cursor, Filter, Listing, Origin, PastBan, Question, Slice, bucket_start,
+    short_lines,
 };
 use crate::domain::time::rfc3339;
 use crate::fail2ban::database::{Ban, Database, DatabaseError};
@@ -24,12 +26,16 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const PAGE: usize = 2000;
 /// Bans of a country that are read and written at a time.
 const PART: usize = 200;
+/// Numbers of rows from here on are positions in the set: no table has as many.
+const HELD: i64 = 1 << 62;
 
 /// A question to fail2ban's database.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Ask {
     /// The database.
     pub database: PathBuf,
+    /// What the set of imported addresses holds, where there is one.
+    pub set: Option<PathBuf>,
     /// What knows countries.
     pub geo: GeoSource,
     /// Which bans.
@@ -61,14 +67,22 @@ impl Ask {
         while let Some(start) = after {
             let page = database.brief_page(start, PAGE)?;
             let wanted = |ban: &&Ban| self.filter.takes(&ban.jail, &ban.ip, ban.times.banned_at);
-            page.bans.iter().filter(wanted).for_each(|ban| self.note(ban, &geo, &mut seen));
+            for ban in page.bans.iter().filter(wanted) {
+                let position = Cursor { time: ban.times.banned_at, id: ban.rowid };
+                self.note(&ban.jail, &ban.ip, position, &geo, &mut seen);
+            }
             after = page.next;
         }
+        let held = self.set.as_ref().and_then(|file| HeldFile::open(file).ok().flatten());
+        if let Some(held) = &held {
+            self.note_held(held, &geo, &mut seen)?;
+        }
+        let past = Past { database, held };
         if self.country.is_some() {
-            return stream(&database, &geo, seen, out);
+            return stream(&past, &geo, seen, out);
         }
         let listing = match self.question {
-            Question::List(slice) | Question::ByCountry(slice) => list(&database, slice, seen.listed, &geo)?,
+            Question::List(slice) | Question::ByCountry(slice) => list(&past, slice, seen.listed, &geo)?,
             Question::ByJail | Question::Trend => Listing::default(),
         };
         let mut by_jail: Vec<(String, u64)> = seen.by_jail.into_iter().collect();
@@ -78,22 +92,33 @@ impl Ask {
         Ok(json!(Answer { listing, by_country, by_jail, by_bucket, total: seen.total }))
     }
 
-    fn note(&self, ban: &Ban, geo: &Geo, seen: &mut Seen) {
+    fn note_held(&self, held: &HeldFile, geo: &Geo, seen: &mut Seen) -> Result<(), Failure> {
+        let visit = &mut |index: usize, entry: Entry| {
+            let (ip, banned_at) = (entry.net.to_string(), i64::from(entry.since));
+            if self.filter.takes(BLOCKLIST_JAIL, &ip, banned_at) {
+                let position = Cursor { time: banned_at, id: HELD + index as i64 };
+                self.note(BLOCKLIST_JAIL, &ip, position, geo, seen);
+            }
+            true
+        };
+        held.each(0, visit).map_err(|error| Failure::Files(error.to_string()))
+    }
+
+    fn note(&self, jail: &str, ip: &str, position: Cursor, geo: &Geo, seen: &mut Seen) {
         seen.total += 1;
-        let position = Cursor { time: ban.times.banned_at, id: ban.rowid };
         match self.question {
             Question::List(_) => seen.listed.push(position),
             Question::ByCountry(_) => {
-                let country = geo.look_up_text(&ban.ip).country;
+                let country = geo.look_up_text(ip).country;
                 *seen.by_country.entry(country).or_default() += 1;
                 if self.country.is_none() || country == self.country {
                     seen.listed.push(position);
                 }
             }
-            Question::ByJail => *seen.by_jail.entry(ban.jail.clone()).or_default() += 1,
+            Question::ByJail => *seen.by_jail.entry(jail.to_owned()).or_default() += 1,
             Question::Trend => {
                 let seconds = self.filter.window.map_or(1, |window| window.bucket);
-                *seen.by_bucket.entry(bucket_start(ban.times.banned_at, seconds)).or_default() += 1;
+                *seen.by_bucket.entry(bucket_start(position.time, seconds)).or_default() += 1;
             }
         }
     }
@@ -104,48 +129,67 @@ fn known(by_country: HashMap<Option<Country>, u64>) -> Vec<(Country, u64)> {
 }
 
 /// The part of the list that is wanted, read again by the numbers of its rows.
-fn list(database: &Database, slice: Slice, mut positions: Vec<Cursor>, geo: &Geo) -> Result<Listing, DatabaseError> {
+fn list(past: &Past, slice: Slice, mut positions: Vec<Cursor>, geo: &Geo) -> Result<Listing, DatabaseError> {
     newest_first(&mut positions);
     let skip = usize::try_from(slice.skip).unwrap_or(usize::MAX);
     let is_behind =
         |position: &&Cursor| slice.after.is_none_or(|after| (position.time, position.id) < (after.time, after.id));
     let wanted: Vec<Cursor> =
         positions.iter().filter(is_behind).skip(skip).take(slice.limit as usize).copied().collect();
-    let bans = read(database, &wanted)?.into_iter().map(|ban| {
-        let country = geo.look_up_text(&ban.ip).country;
-        past(ban, country)
-    });
+    let mut bans = past.read(&wanted)?;
+    for ban in &mut bans {
+        ban.country = geo.look_up_text(&ban.ip).country;
+    }
     let is_full = wanted.len() == slice.limit as usize;
     let next = wanted.last().filter(|_| is_full).copied();
-    Ok(Listing { bans: bans.collect(), total: positions.len() as u64, next })
+    Ok(Listing { bans, total: positions.len() as u64, next })
 }
 
 fn newest_first(positions: &mut [Cursor]) {
     positions.sort_unstable_by_key(|position| std::cmp::Reverse((position.time, position.id)));
 }
 
-/// The bans at these positions; one whose row has another by now was lifted meanwhile, and is left out.
-fn read(database: &Database, positions: &[Cursor]) -> Result<Vec<Ban>, DatabaseError> {
-    let rows: Vec<i64> = positions.iter().map(|position| position.id).collect();
-    let mut bans = database.history_rows(&rows)?;
-    let times: HashMap<i64, i64> = positions.iter().map(|position| (position.id, position.time)).collect();
-    bans.retain(|ban| times.get(&ban.rowid) == Some(&ban.times.banned_at));
-    Ok(bans)
+/// Where bans are read again by their positions.
+struct Past {
+    database: Database,
+    held: Option<HeldFile>,
+}
+
+impl Past {
+    /// The bans at these positions, in their order and without their countries; one whose row has another by now was lifted meanwhile,
+    /// and is left out.
+    fn read(&self, positions: &[Cursor]) -> Result<Vec<PastBan>, DatabaseError> {
+        let rows: Vec<i64> = positions.iter().map(|position| position.id).filter(|id| *id < HELD).collect();
+        let mut banned = self.database.history_rows(&rows)?.into_iter().peekable();
+        let mut bans = Vec::with_capacity(positions.len());
+        for position in positions {
+            if position.id >= HELD {
+                let entry = self.held.as_ref().and_then(|held| held.at((position.id - HELD) as usize).ok());
+                bans.extend(entry.map(|entry| PastBan { id: position.id, ..past_held(&entry) }));
+            } else if let Some(ban) = banned.next_if(|ban| ban.rowid == position.id)
+                && ban.times.banned_at == position.time
+            {
+                bans.push(past_ban(ban));
+            }
+        }
+        Ok(bans)
+    }
 }
 
 /// The map, and every ban that was listed, newest first.
-fn stream(database: &Database, geo: &Geo, mut seen: Seen, out: &mut FrameWriter<'_>) -> Result<Value, Failure> {
+fn stream(past: &Past, geo: &Geo, mut seen: Seen, out: &mut FrameWriter<'_>) -> Result<Value, Failure> {
     let mut part = Vec::new();
     push_map(&mut part, &known(seen.by_country), seen.total);
     newest_first(&mut seen.listed);
     let mut is_first = true;
     for positions in seen.listed.chunks(PART) {
-        for ban in read(database, positions)? {
+        for mut ban in past.read(positions)? {
             let place = geo.look_up_text(&ban.ip);
             if !std::mem::take(&mut is_first) {
                 part.push(b',');
             }
-            push_ban(&mut part, past(ban, place.country), place.into());
+            ban.country = place.country;
+            push_ban(&mut part, ban, place.into());
         }
         write(out, &part)?;
         part.clear();
@@ -160,10 +204,25 @@ fn write(out: &mut FrameWriter<'_>, part: &[u8]) -> Result<(), Failure> {
     out.write_all(part).map_err(|_| Failure::Crashed)
 }
 
-/// A ban as history knows it.
-pub fn past(ban: Ban, country: Option<Country>) -> PastBan {
+/// An entry of the set as history knows it, without its country.
+pub fn past_held(entry: &Entry) -> PastBan {
     PastBan {
-        country,
+        country: None,
+        id: HELD,
+        jail: BLOCKLIST_JAIL.to_owned(),
+        ip: entry.net.to_string(),
+        banned_at: i64::from(entry.since),
+        ban_time: Some(f64::from(entry.until) - f64::from(entry.since)),
+        count: 1,
+        failures: 0,
+        matches: Vec::new(),
+    }
+}
+
+/// A ban as history knows it, without its country.
+pub fn past_ban(ban: Ban) -> PastBan {
+    PastBan {
+        country: None,
         id: ban.rowid,
         jail: ban.jail,
         ip: ban.ip,

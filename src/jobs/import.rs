@@ -2,22 +2,25 @@
 //! killed at any moment it leaves bans that the next import finds, and nothing half written.
 
 mod jail;
+mod lists;
+mod never;
+mod progress;
 pub mod read;
+mod target;
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use self::jail::ImportJail;
-use self::read::{Known, Read, ReadError};
+use self::lists::Lists;
+use self::progress::Progress;
+use self::read::{Door, Known, Read, ReadError};
+use self::target::Target;
 use super::Failure;
 use super::frames::FrameWriter;
+use super::held_set::SetPlace;
 use crate::apply::Apply;
 use crate::blocklist::parse::Parsed;
 use crate::blocklist::set::AddressSet;
@@ -29,11 +32,6 @@ use crate::fetch::FetchError;
 
 pub use self::jail::JAIL;
 
-/// Entries the jail holds at most: fail2ban needs about 1 kB of memory for each and minutes for ten thousand.
-const MOST_BANNED: usize = 50_000;
-/// How often progress is told.
-const TELL: Duration = Duration::from_millis(200);
-
 /// Import blocklists.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Import {
@@ -41,10 +39,10 @@ pub struct Import {
     pub apply: Apply,
     /// The sources, in order.
     pub sources: Vec<Source>,
-    /// Where the lists as they were imported last are kept.
-    pub lists: PathBuf,
-    /// Lists may come from addresses that are not public.
-    pub allow_private: bool,
+    /// Where the lists as they were imported last are kept, and the set that they are imported into, where it is one of our own.
+    pub set: SetPlace,
+    /// What lists may be fetched from.
+    pub door: Door,
     /// How long a ban lasts, in seconds.
     pub ban_seconds: u32,
     /// Bans that end before this are made again, in Unix seconds.
@@ -111,36 +109,38 @@ pub struct Outcome {
 /// An import under way.
 struct Run<'a, 'w> {
     task: &'a Import,
-    out: &'a mut FrameWriter<'w>,
-    jail: Option<ImportJail>,
+    progress: Progress<'a, 'w>,
+    target: Option<Target>,
+    lists: Lists<'a>,
     /// What the lists so far name.
     claimed: AddressSet,
     /// Whether `claimed` names all that the lists do.
     knows_all: bool,
     /// What left each list, until all lists are read.
     removed: Vec<(usize, AddressSet)>,
-    banned: u64,
-    told: Instant,
     started: i64,
 }
 
 impl Import {
-    /// The outcome of every source. An error is one of the daemon: without it nothing can be done.
+    /// The outcome of every source. An error is one of the daemon: where it bans, nothing can be done without it.
     pub fn run(self, out: &mut FrameWriter<'_>) -> Result<Value, Failure> {
-        // Without a command: an import that changes nothing asks nothing.
-        UnixStream::connect(&self.apply.place.socket).map_err(|error| fail2ban::Error::Unreachable {
-            path: self.apply.place.socket.clone(),
-            why: error.to_string(),
-        })?;
+        if self.set.way.is_none() {
+            // What another way has left is to be gone before lists are taken for banned; that it stays is told when the set is tended.
+            let _ = self.commit(None);
+            // Without a command: an import that changes nothing asks nothing.
+            UnixStream::connect(&self.apply.place.socket).map_err(|error| fail2ban::Error::Unreachable {
+                path: self.apply.place.socket.clone(),
+                why: error.to_string(),
+            })?;
+        }
         let mut run = Run {
             task: &self,
-            out,
-            jail: None,
+            progress: Progress::new(out),
+            target: None,
+            lists: Lists::new(&self.set),
             claimed: AddressSet::default(),
             knows_all: true,
             removed: Vec::new(),
-            banned: 0,
-            told: Instant::now(),
             started: time::now(),
         };
         let mut sources = Vec::new();
@@ -148,35 +148,31 @@ impl Import {
             sources.push(run.import(index, source)?);
         }
         run.lift_removed(&mut sources)?;
-        let loaded = run.jail.and_then(|jail| jail.loaded);
+        run.commit(&mut sources);
+        let loaded = match run.target {
+            Some(Target::Jail(jail)) => jail.loaded,
+            _ => None,
+        };
         Ok(json!(Outcome { sources, loaded }))
     }
 }
 
 impl Run<'_, '_> {
-    fn tell(&mut self, source: &Source, bytes: u64, lines: u64, force: bool) {
-        if force || self.told.elapsed() >= TELL {
-            self.told = Instant::now();
-            let progress = json!({
-                "source_id": source.id, "source_url": source.url, "bytes": bytes, "lines": lines, "banned": self.banned,
-            });
-            // Nobody listens any more only when the parent is gone, and we go with it.
-            let _ = self.out.progress(&progress);
-        }
-    }
-
     fn import(&mut self, index: usize, source: &Source) -> Result<SourceOutcome, Failure> {
-        self.tell(source, 0, 0, true);
-        let old = load_list(&self.task.lists, source.id);
-        let lasts = source.fingerprint.is_some() && source.bans_until >= self.task.horizon && old.is_some();
+        self.progress.begin(source);
+        let old = self.lists.load(source.id);
+        let lasts = source.fingerprint.is_some()
+            && source.bans_until >= self.task.horizon
+            && old.is_some()
+            && self.lists.are_banned();
         let known = if lasts { source.known.clone() } else { Known::default() };
         let mut outcome = SourceOutcome::unchanged(source);
         if source.rests {
             self.claim(old.as_ref());
             return Ok(outcome);
         }
-        let read = read::read(&source.url, &known, self.task.allow_private, 0, &mut |bytes, lines| {
-            self.tell(source, bytes, lines, false);
+        let read = read::read(&source.url, &known, &self.task.door, 0, &mut |bytes, lines| {
+            self.progress.read(bytes, lines);
         });
         match read {
             Err(error) => {
@@ -185,6 +181,7 @@ impl Run<'_, '_> {
             }
             Ok(Read::Unchanged) => self.claim(old.as_ref()),
             Ok(Read::List(parsed, known)) => {
+                self.progress.has_read(parsed.lines);
                 let fingerprint = parsed.entries.fingerprint();
                 outcome.known = known;
                 if lasts && source.fingerprint.as_ref() == Some(&fingerprint) {
@@ -214,56 +211,64 @@ impl Run<'_, '_> {
         old: Option<AddressSet>,
         outcome: &mut SourceOutcome,
     ) -> Result<(), Failure> {
-        let Parsed { entries: mut list, lines, skipped, .. } = parsed;
+        let Parsed { entries: mut list, skipped, .. } = parsed;
         outcome.skip("invalid", skipped.invalid);
         outcome.skip("not_public", skipped.not_public);
         outcome.skip("too_wide", skipped.too_wide);
         outcome.skip("duplicate", skipped.duplicate);
-        let jail = match self.jail.take() {
-            Some(jail) => jail,
-            None => ImportJail::open(&self.task.apply, self.task.ban_seconds)?,
+        let target = match self.target.take() {
+            Some(target) => target,
+            None => Target::open(self.task, self.started)?,
         };
-        let jail = self.jail.insert(jail);
-        if !jail.takes_networks {
+        let target = self.target.insert(target);
+        let most = target.most();
+        if list.len() > most {
+            return self.leave_out(list.len() - most, most, old, outcome);
+        }
+        if !target.takes_networks() {
             outcome.skip("network", list.networks() as u64);
             list.drop_networks();
         }
         let protected: usize =
-            self.task.protected.iter().chain(&jail.ignored).map(|net| list.drop_overlapping(net)).sum();
+            self.task.protected.iter().chain(target.ignored()).map(|net| list.drop_overlapping(net)).sum();
         outcome.skip("protected", protected as u64);
         let mut fresh = list.clone();
         outcome.skip("in_another_list", fresh.subtract(&self.claimed) as u64);
+        let mut new = fresh.clone();
+        let already = new.subtract(target.banned());
         // Bans of the last import that end before the next one are made again, which only prolongs them.
-        let renew = source.fingerprint.is_some() && source.bans_until < self.task.horizon;
-        if !renew {
-            outcome.skip("already_banned", fresh.subtract(&jail.banned) as u64);
+        let is_due = source.bans_until > 0 && source.bans_until < self.task.horizon;
+        if !is_due {
+            outcome.skip("already_banned", already as u64);
         }
-        if jail.banned.len() + fresh.len() > MOST_BANNED {
-            outcome.error = Some(format!(
-                "the list has {} more entries than the {MOST_BANNED} that fail2ban can hold; use a smaller one",
-                jail.banned.len() + fresh.len() - MOST_BANNED
-            ));
-            outcome.forget();
-            self.claim(old.as_ref());
-            return Ok(());
+        let needed = target.banned().len() + new.len();
+        if needed > most {
+            return self.leave_out(needed - most, most, old, outcome);
         }
-        let before = self.banned;
-        let (out, told) = (&mut *self.out, &mut self.told);
-        let banned = jail.ban(&fresh, &mut |count| {
-            if told.elapsed() >= TELL {
-                *told = Instant::now();
-                // As above.
-                let _ = out.progress(&json!({
-                    "source_id": source.id, "source_url": source.url, "lines": lines, "banned": before + count,
-                }));
-            }
-        })?;
-        self.banned += banned;
+        let renews = is_due || target.renews_at_no_cost();
+        let progress = &mut self.progress;
+        let banned = target.ban(if renews { &fresh } else { &new }, &mut |count| progress.banned(count))?;
+        progress.banned(banned);
         outcome.imported = banned;
-        if renew || source.fingerprint.is_none() {
+        if renews || source.bans_until == 0 {
             outcome.bans_until = self.started + i64::from(self.task.ban_seconds);
         }
         self.keep(index, source, list, old, outcome);
+        Ok(())
+    }
+
+    /// There is no room for the list: it stays as it was.
+    fn leave_out(
+        &mut self,
+        over: usize,
+        most: usize,
+        old: Option<AddressSet>,
+        outcome: &mut SourceOutcome,
+    ) -> Result<(), Failure> {
+        let text = format!("the list has {over} entries more than there is room for ({most}); use a smaller one");
+        outcome.error = Some(text);
+        outcome.forget();
+        self.claim(old.as_ref());
         Ok(())
     }
 
@@ -284,7 +289,7 @@ impl Run<'_, '_> {
                 self.removed.push((index, removed));
             }
         }
-        if let Err(error) = save_list(&self.task.lists, source.id, &list) {
+        if let Err(error) = self.lists.save(source.id, &list) {
             outcome.error = Some(format!("the list was imported but cannot be kept for the next time: {error}"));
             outcome.forget();
         }
@@ -301,18 +306,33 @@ impl Run<'_, '_> {
             }
             let left = removed.clone();
             removed.subtract(&self.claimed);
-            if let Some(jail) = &mut self.jail {
-                outcome.unbanned = jail.unban(&removed)?;
+            if let Some(target) = &mut self.target {
+                outcome.unbanned = target.unban(&removed)?;
             }
-            let kept = load_list(&self.task.lists, source.id).map(|mut list| {
+            let kept = self.lists.load(source.id).map(|mut list| {
                 list.subtract(&left);
-                save_list(&self.task.lists, source.id, &list)
+                self.lists.save(source.id, &list)
             });
             if !matches!(kept, Some(Ok(()))) {
                 outcome.forget();
             }
         }
         Ok(())
+    }
+
+    /// Puts a set of our own in force as the lists want it, all at once. Where that fails, everything is as before, and is tried again whole.
+    fn commit(&mut self, outcomes: &mut [SourceOutcome]) {
+        if self.task.set.way.is_none() {
+            return;
+        }
+        let done = self.task.commit(self.target.as_ref()).map_err(|error| error.to_string());
+        let done = done.and_then(|()| self.lists.put_in_place().map_err(|error| error.to_string()));
+        let Err(why) = done else { return };
+        for outcome in outcomes.iter_mut().filter(|outcome| outcome.error.is_none()) {
+            outcome.error = Some(format!("the addresses are not in force: {why}"));
+            (outcome.imported, outcome.unbanned, outcome.unchanged) = (0, 0, false);
+            outcome.forget();
+        }
     }
 }
 
@@ -355,22 +375,4 @@ impl SourceOutcome {
         self.known = Known::default();
         self.fingerprint = None;
     }
-}
-
-/// The list of a source as it was imported last.
-fn load_list(lists: &Path, id: i64) -> Option<AddressSet> {
-    AddressSet::decode(&fs::read(lists.join(id.to_string())).ok()?)
-}
-
-/// Replaces it, whole or not at all.
-fn save_list(lists: &Path, id: i64, list: &AddressSet) -> io::Result<()> {
-    match fs::DirBuilder::new().mode(0o700).create(lists) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    let temporary = lists.join(format!("{id}.new"));
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    io::Write::write_all(&mut file, &list.encode())?;
-    file.sync_all()?;
-    fs::rename(&temporary, lists.join(id.to_string()))
 }

@@ -9,6 +9,7 @@ pub mod definitions;
 pub mod edits;
 pub mod frames;
 pub mod geo_update;
+pub mod held_set;
 pub mod history;
 pub mod import;
 pub mod jail_config;
@@ -98,6 +99,8 @@ pub enum Task {
     AskPlaces(places::AskPlaces),
     /// Fetch a country database.
     UpdateGeo(geo_update::UpdateGeo),
+    /// Look after the set of imported addresses.
+    TendSet(held_set::Tend),
 }
 
 /// Why a child did not do it.
@@ -107,6 +110,8 @@ pub enum Failure {
     Fail2ban(fail2ban::Error),
     /// The request contradicts the state of things: the text says how.
     Conflict(String),
+    /// Another change of the configuration is being applied.
+    InProgress(String),
     /// fail2ban's database cannot be read.
     Database(DatabaseError),
     /// It took longer than it may.
@@ -159,7 +164,7 @@ impl Task {
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::AskHistory(_) => Lane::General,
             Task::JailConfigs(_) => Lane::General,
             Task::Import(_) => Lane::Import,
-            Task::Preview(_) | Task::AskPlaces(_) => Lane::General,
+            Task::Preview(_) | Task::AskPlaces(_) | Task::TendSet(_) => Lane::General,
             Task::UpdateGeo(_) => Lane::Geo,
             _ => Lane::Daemon,
         }
@@ -179,6 +184,8 @@ impl Task {
             Task::Restart(_) | Task::StopJail(_) => Duration::from_secs(180),
             // A hundred slow servers, and 50 000 bans at 60 a second: then something is wrong.
             Task::Import(_) => Duration::from_secs(4 * 3600),
+            // Many calls of other programs, each with a limit of its own.
+            Task::TendSet(_) => Duration::from_secs(300),
             Task::Preview(_) => Duration::from_secs(150),
             Task::AskPlaces(_) => Duration::from_secs(30),
             Task::UpdateGeo(_) => geo_update::PATIENCE + Duration::from_secs(30),
@@ -216,6 +223,7 @@ impl Task {
             Task::Preview(task) => task.run(),
             Task::AskPlaces(task) => Ok(task.run()),
             Task::UpdateGeo(task) => task.run(),
+            Task::TendSet(task) => task.run(),
         }
     }
 }

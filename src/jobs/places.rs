@@ -52,8 +52,13 @@ impl AskPlaces {
 
     fn ask(&self) -> Result<Told, FetchError> {
         let mark = if self.url.contains('?') { '&' } else { '?' };
-        let rules =
-            Rules { allow_private: self.allow_private, own: machine::own_addresses(), bytes: BYTES, time: TIME };
+        let rules = Rules {
+            allow_private: self.allow_private,
+            own: machine::own_addresses(),
+            bytes: BYTES,
+            time: TIME,
+            authorities: None,
+        };
         let body = json!(self.addresses).to_string();
         let reply = fetch::post(&format!("{}{mark}{FIELDS}", self.url), body.as_bytes(), &rules)?;
         Ok(read(&reply, &self.addresses))

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Failure;
-use super::import::read::{self, Known, Read};
+use super::import::read::{self, Door, Known, Read};
 
 /// Entries that are shown: the contract's.
 const SHOWN: usize = 100;
@@ -14,14 +14,14 @@ const SHOWN: usize = 100;
 pub struct Preview {
     /// Where it is.
     pub url: String,
-    /// It may come from an address that is not public.
-    pub allow_private: bool,
+    /// What it may be fetched from.
+    pub door: Door,
 }
 
 impl Preview {
     /// `PreviewResponse` of the contract.
     pub fn run(self) -> Result<Value, Failure> {
-        let read = read::read(&self.url, &Known::default(), self.allow_private, SHOWN, &mut |_, _| {});
+        let read = read::read(&self.url, &Known::default(), &self.door, SHOWN, &mut |_, _| {});
         match read.map_err(|error| Failure::Upstream(error.to_string()))? {
             Read::List(parsed, _) => Ok(json!({
                 "entries": parsed.first.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -1,16 +1,17 @@
-//! Keeps the archive: copies what fail2ban's database has that we have not, removes what is kept too long, and looks up countries
-//! that have become known. One short step at a time, between requests.
+//! Keeps the archive: copies what fail2ban's database and the set of imported addresses have that we have not, removes what is kept too
+//! long, and looks up countries that have become known. One short step at a time, between requests.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::held::HeldCopy;
 use crate::api::Ctx;
 use crate::api::context::TheirDatabase;
 use crate::domain::json;
 use crate::domain::time;
 use crate::fail2ban::database::{Ban, Database, DatabaseError, Mark};
 use crate::geo::Geo;
-use crate::store::archive::{Bounds, NewBan};
+use crate::store::archive::{Bounds, FAIL2BAN_MARK, NewBan};
 use crate::store::{self, Store};
 
 /// What a step should take, reading and writing together; its page grows and shrinks to that.
@@ -40,9 +41,11 @@ const MARKS: usize = 16;
 #[derive(Debug)]
 pub struct Archivist {
     copy_at: Instant,
+    held_at: Instant,
     purge_at: Instant,
     files_at: Instant,
     page: usize,
+    held: HeldCopy,
     /// A pass goes on: where the database is has been settled at its beginning.
     is_copying: bool,
     /// Since when fail2ban's database has been locked whenever it was looked into.
@@ -74,9 +77,11 @@ impl Archivist {
     pub fn new(now: Instant) -> Self {
         Self {
             copy_at: now,
+            held_at: now,
             purge_at: now + AGAIN,
             files_at: now,
             page: PAGES.0 * 4,
+            held: HeldCopy::default(),
             is_copying: false,
             locked_since: None,
             complaint: String::new(),
@@ -85,13 +90,15 @@ impl Archivist {
 
     /// When the next step is due.
     pub fn next(&self) -> Instant {
-        self.copy_at.min(self.purge_at).min(self.files_at)
+        self.copy_at.min(self.held_at).min(self.purge_at).min(self.files_at)
     }
 
     /// Does one step, if one is due.
     pub fn run(&mut self, ctx: &mut Ctx, daemon_is_free: bool, now: Instant) {
         if now >= self.copy_at {
             self.copy(ctx, daemon_is_free, now);
+        } else if now >= self.held_at {
+            self.copy_held(ctx, now);
         } else if now >= self.purge_at {
             self.purge(ctx, now);
         } else if now >= self.files_at {
@@ -117,12 +124,7 @@ impl Archivist {
         let begun = Instant::now();
         let step = self.copy_page(ctx, &path);
         let took = begun.elapsed();
-        self.page = match took {
-            took if took > STEP => self.page / 2,
-            took if took < STEP / 2 => self.page * 2,
-            _ => self.page,
-        };
-        self.page = self.page.clamp(PAGES.0, PAGES.1);
+        self.page = fitting(self.page, took);
         let period = Duration::from_secs(u64::from(ctx.config.archive.seconds));
         self.is_copying = matches!(step, Ok(true));
         self.copy_at = now
@@ -155,7 +157,7 @@ impl Archivist {
 
     /// Copies a page. True where there is more. Where to begin is found anew each time, for the daemon may have deleted rows.
     fn copy_page(&self, ctx: &mut Ctx, path: &Path) -> Result<bool, Problem> {
-        let text = ctx.store.archive_marks()?.unwrap_or_default();
+        let text = ctx.store.archive_mark(FAIL2BAN_MARK)?.unwrap_or_default();
         let mut marks: Vec<Mark> = json::read(&text).unwrap_or_default();
         let database = Database::open(path, PATIENCE)?;
         let page = database.history_page(database.start_after(&marks)?, self.page)?;
@@ -165,7 +167,7 @@ impl Archivist {
         marks.truncate(MARKS);
         let marks = json::text(&marks).expect("numbers and texts are JSON");
         let bans: Vec<NewBan<'_>> = page.bans.iter().map(|ban| new_ban(ctx, ban)).collect();
-        ctx.store.archive_bans(&bans, &marks, time::now())?;
+        ctx.store.archive_bans(&bans, Some((FAIL2BAN_MARK, &marks)), time::now())?;
         if ctx.config.geoip_online.is_some() {
             let now = Instant::now();
             for ban in bans.iter().filter(|ban| ban.country.is_none() && Geo::is_askable(ban.ip)) {
@@ -173,6 +175,23 @@ impl Archivist {
             }
         }
         Ok(page.next.is_some())
+    }
+
+    /// Copies some of what was put into the set of imported addresses.
+    fn copy_held(&mut self, ctx: &mut Ctx, now: Instant) {
+        let period = Duration::from_secs(u64::from(ctx.config.archive.seconds));
+        let begun = Instant::now();
+        match self.held.step(ctx, self.page) {
+            Ok(goes_on) => {
+                let took = begun.elapsed();
+                self.page = fitting(self.page, took);
+                self.held_at = now + if goes_on { took + REST.max(took) } else { period };
+            }
+            Err(error) => {
+                self.held_at = now + period.min(AFTER_TROUBLE);
+                self.complain(ctx, error.into());
+            }
+        }
     }
 
     fn purge(&mut self, ctx: &mut Ctx, now: Instant) {
@@ -223,6 +242,16 @@ impl Archivist {
             self.complaint = line;
         }
     }
+}
+
+/// The page that would have taken as long as a step should.
+fn fitting(page: usize, took: Duration) -> usize {
+    let page = match took {
+        took if took > STEP => page / 2,
+        took if took < STEP / 2 => page * 2,
+        _ => page,
+    };
+    page.clamp(PAGES.0, PAGES.1)
 }
 
 fn new_ban<'a>(ctx: &Ctx, ban: &'a Ban) -> NewBan<'a> {

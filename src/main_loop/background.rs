@@ -49,9 +49,8 @@ impl MainLoop {
         if let (Lane::Import, Err(failure)) = (lane, outcome) {
             let error = ApiError::from(failure.clone());
             imports::ended_early(&mut self.ctx, error.cause.as_deref().unwrap_or(&error.detail), false);
-            // It may have been about to make its jail; a journal beside another apply is that one's.
-            let died = matches!(failure, Failure::Crashed | Failure::TimedOut);
-            if died && self.stopping.is_none() && !self.pending.values().any(|other| other.applies) {
+            // It may have been about to make its jail. Another apply that is under way is waited for.
+            if matches!(failure, Failure::Crashed | Failure::TimedOut) && self.stopping.is_none() {
                 self.recover();
             }
         }

@@ -6,6 +6,7 @@ mod background;
 pub mod control;
 mod daemon;
 mod geography;
+mod held;
 mod mend;
 mod parked;
 mod probe;
@@ -416,7 +417,7 @@ impl MainLoop {
             self.connections.expire();
             self.children.expire(now);
         }
-        let is_free = !self.children.daemon_is_taken();
+        let is_free = !self.children.daemon_is_taken() && !imports::keeps_daemon_busy(&self.ctx);
         self.timers.run(&mut self.ctx, is_free, now);
         self.submit_background();
         if self.ctx.restarted && self.ctx.snapshot.online && !self.ctx.snapshot.stale && is_free {

@@ -99,6 +99,9 @@ impl Timers {
                 log::warn!("the schedule of imports: {}", error.cause.unwrap_or(error.detail));
             }
         }
+        if let Err(error) = dispatch::guarded(|| imports::tend_when_due(ctx, now)) {
+            log::warn!("the set of imported addresses: {}", error.cause.unwrap_or(error.detail));
+        }
         if now >= self.storage_at {
             watch_storage(ctx);
             self.storage_at = now + if ctx.storage_fails { TRY_AGAIN } else { SCHEDULE };

@@ -15,7 +15,9 @@ const MAX_IP: usize = 256;
 /// Times that are believed, in Unix seconds: 1970 to 9999.
 const TIMES: std::ops::Range<i64> = 1..253_402_300_800;
 /// The setting that says how far fail2ban's database has been read.
-const MARKS: &str = "archive_marks";
+pub const FAIL2BAN_MARK: &str = "archive_marks";
+/// The setting that says since when what was put into the set of imported addresses has to be read.
+pub const HELD_MARK: &str = "archive_held_mark";
 /// The setting that says with which database files unknown countries were last looked up.
 const RESOLVED_WITH: &str = "archive_resolved_with";
 
@@ -52,14 +54,14 @@ pub struct Bounds {
 }
 
 impl Store {
-    /// How far fail2ban's database has been read, as `archive_bans` was told.
-    pub fn archive_marks(&self) -> Result<Option<String>, Error> {
-        self.setting(MARKS)
+    /// How far reading has come, as `archive_bans` was told; `key` is `FAIL2BAN_MARK` or `HELD_MARK`.
+    pub fn archive_mark(&self, key: &str) -> Result<Option<String>, Error> {
+        self.setting(key)
     }
 
-    /// Stores bans and how far reading has come, in one transaction. A ban that is there already is left alone. Gives how
+    /// Stores bans and, with its key, how far reading has come, in one transaction. A ban that is there already is left alone. Gives how
     /// many were new.
-    pub fn archive_bans(&mut self, bans: &[NewBan<'_>], marks: &str, now: i64) -> Result<usize, Error> {
+    pub fn archive_bans(&mut self, bans: &[NewBan<'_>], mark: Option<(&str, &str)>, now: i64) -> Result<usize, Error> {
         self.lightly(|transaction| {
             let mut counts = Counts::default();
             let mut added = 0;
@@ -78,8 +80,10 @@ impl Store {
                 }
             }
             counts.write(transaction, now)?;
-            set(transaction, MARKS, marks)?;
-            Ok((added, true))
+            if let Some((key, text)) = mark {
+                set(transaction, key, text)?;
+            }
+            Ok((added, added > 0 || mark.is_some()))
         })
     }
 

@@ -26,7 +26,7 @@ fn list(store: &Store, filter: &Filter, slice: Slice) -> Listing {
 }
 
 fn store_some(store: &mut Store, bans: &[NewBan<'_>]) -> usize {
-    store.archive_bans(bans, "[]", NOW).unwrap()
+    store.archive_bans(bans, Some((FAIL2BAN_MARK, "[]")), NOW).unwrap()
 }
 
 /// Deterministic bans over `days` days before now.
@@ -157,7 +157,7 @@ fn a_clock_set_back_a_day_changes_no_total() {
     let ahead = NOW + DAY;
     let bans: Vec<_> = made.iter().map(|(jail, ip, at, country)| new(jail, ip, *at, country)).collect();
     // Stored, and purged, while the clock was a day ahead.
-    store.archive_bans(&bans, "[]", ahead).unwrap();
+    store.archive_bans(&bans, None, ahead).unwrap();
     store.purge_archive(Bounds { days: 365, rows: 0, bytes: 0 }, 50, ahead).unwrap();
     assert_true(&store);
     // A ban from the future is in no chart, and in the history all the same.
@@ -464,8 +464,11 @@ fn a_full_disk_leaves_no_half_and_no_wrong_count() {
         store.connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], set).unwrap();
     };
     limit(&store, pages + 2);
-    store.archive_bans(&bans[500..], "[1]", NOW).unwrap_err();
-    assert_eq!((store.archive_rows().unwrap(), store.archive_marks().unwrap().as_deref()), (stored as u64, Some("[]")));
+    store.archive_bans(&bans[500..], Some((FAIL2BAN_MARK, "[1]")), NOW).unwrap_err();
+    assert_eq!(
+        (store.archive_rows().unwrap(), store.archive_mark(FAIL2BAN_MARK).unwrap().as_deref()),
+        (stored as u64, Some("[]"))
+    );
     assert_true(&store);
     // What is removed makes room again.
     store.purge_archive(Bounds { days: 0, rows: 100, bytes: 0 }, 100, NOW).unwrap();

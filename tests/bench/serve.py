@@ -31,9 +31,9 @@ class Str(pickle.Unpickler):
 
 
 class Daemon:
-    """A private fail2ban with a jail whose action does nothing, and a raw connection to it."""
+    """A private fail2ban with a jail whose action does nothing, and a raw connection to it. `prepare` may add to its files before it starts."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, prepare=lambda etc: None):
         self.directory = directory
         etc = os.path.join(directory, "etc")
         for part in ("action.d", "filter.d", "jail.d"):
@@ -49,6 +49,7 @@ class Daemon:
         jails = "".join("[%s]\nenabled = true\nfilter = lab\nlogpath = %s/lab.log\naction = %s\nbackend = polling\nbantime = 7d\n"
                         % (name, directory, action) for name, action in (("lab", ""), ("other", "noop")))
         write("jail.conf", "[DEFAULT]\nmaxretry = 5\nfindtime = 10m\nusedns = no\n" + jails)
+        prepare(etc)
         self.process = subprocess.Popen(["fail2ban-server", "-xf", "-c", etc, "-s", self.socket, "-p", os.path.join(directory, "f.pid"),
                                          "start"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.time() + 20
@@ -99,9 +100,9 @@ class Daemon:
 class Server:
     """The program under test."""
 
-    def __init__(self, program, daemon, directory, config=None):
+    def __init__(self, program, daemon, directory, config=None, **settings):
         environment = {key: value for key, value in os.environ.items() if not key.startswith("BANGUI_")}
-        environment.update(BANGUI_RATE_LIMIT_SESSION="0", BANGUI_RATE_LIMIT_ANONYMOUS="0", BANGUI_LOG_LEVEL="warn")
+        environment.update(BANGUI_RATE_LIMIT_SESSION="0", BANGUI_RATE_LIMIT_ANONYMOUS="0", BANGUI_LOG_LEVEL="warn", **settings)
         self.arguments = [program, "serve", "--listen", "127.0.0.1:0", "--database", os.path.join(directory, "b.db"),
                           "--fail2ban-socket", daemon.socket, "--fail2ban-config", config or os.path.join(directory, "etc")]
         self.environment = environment
@@ -130,6 +131,17 @@ class Server:
         answer = self.connection.getresponse()
         answer.read()
         self.token = re.search("bangui_session=([0-9a-f]+)", answer.getheader("set-cookie")).group(1)
+
+    def send(self, method, path, body=None):
+        """A request with a JSON body; the answer's JSON."""
+        headers = {"Authorization": "Bearer " + self.token, "Content-Type": "application/json"}
+        connection = http.client.HTTPConnection("127.0.0.1", self.port)
+        connection.request(method, "/api/v1" + path, None if body is None else json.dumps(body), headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        if answer.status not in (200, 201):
+            sys.exit("%s answered %d: %s" % (path, answer.status, text[:300]))
+        return json.loads(text)
 
     def get(self, path, connection=None):
         connection = connection or self.connection

@@ -10,9 +10,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::harness::client::Client;
+use crate::harness::list_server::{IMPORT, JAIL, ListServer, add, addresses, import};
 use crate::harness::real_daemon::RealDaemon;
 use crate::harness::release::Release;
-use crate::harness::server::Server;
+use crate::harness::server::{Launch, Server};
 use crate::harness::wait_until;
 use crate::jail_config::{getters, ready};
 
@@ -230,6 +231,101 @@ fn an_apply_killed_behind_its_reload_is_undone_as_well() {
         admin.delete(LAB).expect(204);
     }
     assert_eq!(state(&daemon), before);
+}
+
+/// A daemon, a server whose `fail2ban-client` waits in its reload, and a subscribed list.
+fn with_slow_client(daemon: &RealDaemon, client: &SlowClient, lists: &ListServer) -> (Server, Client) {
+    lists.list("/list", &addresses(3));
+    let (server, _) = Launch::for_real(daemon).env("BANGUI_ALLOW_PRIVATE_FETCH", "1").start().into_ready();
+    let server = server.with_env("PATH", &client.path());
+    let admin = server.client().login();
+    add(&admin, &lists.url("/list"), false);
+    (server, admin)
+}
+
+#[test]
+fn an_import_that_makes_its_jail_and_a_change_take_turns() {
+    let daemon = RealDaemon::with_action("noop", "true");
+    let (client, lists) = (SlowClient::new(), ListServer::start());
+    let (server, admin) = with_slow_client(&daemon, &client, &lists);
+    admin.put(LAB, json!({"max_retry": 12})).expect(200);
+    // The import is about to load its jail: whoever wants to change something is told so, and nothing is undone.
+    std::thread::scope(|scope| {
+        let import = scope.spawn(|| import(&admin));
+        wait_until("the reload", Duration::from_secs(20), || client.is_reached());
+        admin.post_empty(COMMIT).expect_error(409, "apply_in_progress");
+        assert!(journal(&server).exists() && daemon.path(&format!("jail.d/zz-bangui-{JAIL}.local")).exists());
+        client.go_on();
+        assert_eq!(import.join().unwrap()["total_imported"], 3);
+    });
+    admin.post_empty(COMMIT).expect(200);
+    // The other way round the import waits.
+    let client = SlowClient::new();
+    let server = server.with_env("PATH", &client.path());
+    let admin = server.client().login();
+    daemon.client(&["stop", JAIL]);
+    lists.list("/list", &addresses(5));
+    admin.put(LAB, json!({"max_retry": 13})).expect(200);
+    let commit = commit_aside(&admin);
+    wait_until("the reload", Duration::from_secs(20), || client.is_reached());
+    std::thread::scope(|scope| {
+        let import = scope.spawn(|| import(&admin));
+        wait_until("the import", Duration::from_secs(20), || admin.get(IMPORT).json()["lines"] == 5);
+        client.go_on();
+        // fail2ban itself remembers the three of before.
+        assert_eq!(import.join().unwrap()["total_imported"], 2);
+    });
+    commit.join().unwrap();
+    assert_eq!(daemon.banned(JAIL).len(), 5);
+    assert_eq!(daemon.client(&["get", "lab", "maxretry"]), "13");
+    assert!(!journal(&server).exists());
+}
+
+#[test]
+fn an_import_killed_while_it_makes_its_jail_is_undone_before_the_next_change() {
+    let daemon = RealDaemon::with_action("noop", "true");
+    let (client, lists) = (SlowClient::new(), ListServer::start());
+    let (server, admin) = with_slow_client(&daemon, &client, &lists);
+    let file = daemon.path(&format!("jail.d/zz-bangui-{JAIL}.local"));
+    std::thread::scope(|scope| {
+        let import = scope.spawn(|| admin.post_empty(IMPORT));
+        wait_until("the reload", Duration::from_secs(20), || client.is_reached());
+        assert!(file.exists() && journal(&server).exists());
+        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", server.pid())).unwrap();
+        for child in children.split_whitespace() {
+            // SAFETY: kill only takes two numbers; the process is a child of the server, which has not waited for it.
+            unsafe { libc::kill(child.parse().unwrap(), libc::SIGKILL) };
+        }
+        client.go_on();
+        import.join().unwrap().expect_error(503, "busy");
+    });
+    wait_until("the undo", Duration::from_secs(20), || !journal(&server).exists());
+    assert!(!file.exists() && !daemon.client(&["status"]).contains(JAIL));
+    // A journal that nobody has noticed: the next change begins with it.
+    let left = {
+        let client = SlowClient::new();
+        let server = server.with_env("PATH", &client.path());
+        let admin = server.client().login();
+        let importing = {
+            let admin = admin.clone();
+            std::thread::spawn(move || import(&admin))
+        };
+        wait_until("the reload", Duration::from_secs(20), || client.is_reached());
+        let left = (fs::read(journal(&server)).unwrap(), fs::read(&file).unwrap());
+        client.go_on();
+        importing.join().unwrap();
+        fs::remove_file(&file).unwrap();
+        daemon.client(&["reload"]);
+        (server, left)
+    };
+    let (server, (text, jail)) = left;
+    let admin = server.client().login();
+    fs::write(journal(&server), text).unwrap();
+    fs::write(&file, jail).unwrap();
+    admin.put(LAB, json!({"max_retry": 12})).expect(200);
+    admin.post_empty(COMMIT).expect(200);
+    assert!(!journal(&server).exists() && !file.exists());
+    assert_eq!(daemon.client(&["get", "lab", "maxretry"]), "12");
 }
 
 #[test]

@@ -1,125 +1,22 @@
 //! Blocklists: sources kept, lists of every kind and misbehaviour fetched from a server of our own, imports into a real daemon.
 
-use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::harness::client::Client;
 use crate::harness::contract::demand_seen;
+use crate::harness::http::Wire;
+use crate::harness::list_server::{IMPORT, JAIL, LISTS, ListServer, Reply, add, addresses, import};
 use crate::harness::real_daemon::RealDaemon;
 use crate::harness::server::{Launch, Server};
-use crate::harness::wait_until;
+use crate::harness::{median, wait_until};
 use crate::operations::{demand_documented, provoke_general_refusals};
-
-const LISTS: &str = "/api/v1/blocklists";
-const IMPORT: &str = "/api/v1/blocklists/import";
-const JAIL: &str = "blocklist-import";
-
-/// What the server of lists answers to a path.
-#[derive(Clone)]
-enum Reply {
-    /// 200 with this body.
-    List(String),
-    /// These bytes, and the end of the connection.
-    Raw(Vec<u8>),
-    /// 200 with an ETag, 304 to whoever knows it.
-    Tagged(String, &'static str),
-    /// The head of a list, then a line every 50 ms for ever.
-    Drip,
-    /// A list that never ends.
-    Endless,
-    /// The list in this many seconds.
-    Late(u64, String),
-}
-
-type Replies = Arc<Mutex<HashMap<String, Reply>>>;
-
-/// A server of lists on loopback. It ends with the process of the test.
-struct ListServer {
-    port: u16,
-    replies: Replies,
-    requests: Arc<Mutex<Vec<String>>>,
-}
-
-impl ListServer {
-    fn start() -> ListServer {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (replies, requests) = (Replies::default(), Arc::<Mutex<Vec<String>>>::default());
-        let (served, seen) = (replies.clone(), requests.clone());
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let (served, seen) = (served.clone(), seen.clone());
-                // Whoever hangs up early has had enough; that is what some tests are about.
-                std::thread::spawn(move || drop(serve(stream, &served, &seen)));
-            }
-        });
-        ListServer { port, replies, requests }
-    }
-
-    fn set(&self, path: &str, reply: Reply) {
-        self.replies.lock().unwrap().insert(path.to_string(), reply);
-    }
-
-    fn list(&self, path: &str, lines: &[String]) {
-        self.set(path, Reply::List(lines.join("\n") + "\n"));
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
-    }
-
-    fn take_requests(&self) -> Vec<String> {
-        std::mem::take(&mut self.requests.lock().unwrap())
-    }
-}
-
-fn serve(mut stream: TcpStream, replies: &Replies, requests: &Mutex<Vec<String>>) -> std::io::Result<()> {
-    let mut head = String::new();
-    let mut reader = BufReader::new(stream.try_clone()?);
-    while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head)? == 0 {
-            return Ok(());
-        }
-    }
-    let path = head.split(' ').nth(1).unwrap_or_default().to_string();
-    requests.lock().unwrap().push(head.clone());
-    let reply = replies.lock().unwrap().get(&path).cloned();
-    let ok = |length: usize, more: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n{more}\r\n");
-    match reply {
-        None => stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
-        Some(Reply::List(body)) => write!(stream, "{}{body}", ok(body.len(), "")),
-        Some(Reply::Raw(bytes)) => stream.write_all(&bytes),
-        Some(Reply::Tagged(_, tag)) if head.to_lowercase().contains(&format!("if-none-match: {tag}")) => {
-            stream.write_all(b"HTTP/1.1 304 Not Modified\r\n\r\n")
-        }
-        Some(Reply::Tagged(body, tag)) => write!(stream, "{}{body}", ok(body.len(), &format!("ETag: {tag}\r\n"))),
-        Some(Reply::Late(seconds, body)) => {
-            std::thread::sleep(Duration::from_secs(seconds));
-            write!(stream, "{}{body}", ok(body.len(), ""))
-        }
-        Some(Reply::Drip) => {
-            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
-            loop {
-                stream.write_all(b"45.1.1.1\n")?;
-                std::thread::sleep(Duration::from_millis(50));
-            }
-        }
-        Some(Reply::Endless) => {
-            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
-            let piece = b"# nothing but remarks\n".repeat(1000);
-            loop {
-                stream.write_all(&piece)?;
-            }
-        }
-    }
-}
 
 /// Stands between the program and the daemon and records what the program sends.
 struct Tap {
@@ -165,39 +62,13 @@ impl Tap {
     }
 }
 
-/// A daemon whose ban action for all ports is `action`, which runs `command` for each ban.
-fn daemon_with(action: &str, command: &str) -> RealDaemon {
-    let mut daemon = RealDaemon::configured();
-    std::fs::write(daemon.path("jail.local"), format!("[DEFAULT]\nbanaction_allports = {action}\n")).unwrap();
-    let text = format!(
-        "[Definition]\nactionstart = true\nactionstop = true\nactioncheck =\nactionban = {command}\nactionunban = true\n"
-    );
-    std::fs::write(daemon.path(&format!("action.d/{action}.conf")), text).unwrap();
-    daemon.start_again();
-    daemon
-}
-
 fn ready(daemon: &RealDaemon) -> (Server, Client) {
     Launch::for_real(daemon).env("BANGUI_ALLOW_PRIVATE_FETCH", "1").start().into_ready()
 }
 
-fn add(client: &Client, url: &str, unban_removed: bool) -> i64 {
-    let body = json!({"name": "list", "url": url, "unban_removed": unban_removed});
-    client.post(LISTS, body).expect(201).json()["id"].as_i64().unwrap()
-}
-
-fn import(client: &Client) -> Value {
-    client.post_empty(IMPORT).expect(200).json()
-}
-
-/// So many public addresses.
-fn addresses(count: u32) -> Vec<String> {
-    (0..count).map(|number| std::net::Ipv4Addr::from(0x2d40_0000 + number * 7).to_string()).collect()
-}
-
 #[test]
 fn every_documented_status_of_blocklists() {
-    let daemon = daemon_with("noop", "true");
+    let daemon = RealDaemon::with_action("noop", "true");
     let lists = ListServer::start();
     lists.list("/list", &addresses(3));
     let (server, admin) = ready(&daemon);
@@ -209,6 +80,8 @@ fn every_documented_status_of_blocklists() {
         admin.put(&one, json!({"url": url})).expect_error(400, "invalid_input");
     }
     admin.post(LISTS, json!({"name": "", "url": 1, "x": 2})).expect_error(422, "invalid_input");
+    let nameless = admin.post(LISTS, json!({"url": "https://example.org/"})).expect_error(422, "invalid_input").json();
+    assert_eq!(nameless["metadata"]["errors"].as_array().unwrap().len(), 1, "{nameless}");
     admin.put(&one, json!({})).expect_error(422, "invalid_input");
     assert_eq!(admin.get(&one).expect(200).json()["enabled"], true);
     assert_eq!(admin.put(&one, json!({"name": "other"})).expect(200).json()["name"], "other");
@@ -255,7 +128,7 @@ fn every_documented_status_of_blocklists() {
 
 #[test]
 fn a_thousand_addresses_are_imported_once_and_followed() {
-    let daemon = daemon_with("noop", "true");
+    let daemon = RealDaemon::with_action("noop", "true");
     let tap = Tap::before(&daemon);
     let lists = ListServer::start();
     let mut all = addresses(1000);
@@ -308,21 +181,27 @@ fn a_thousand_addresses_are_imported_once_and_followed() {
 
 #[test]
 fn a_list_that_its_server_calls_unchanged_costs_nothing() {
-    let daemon = daemon_with("noop", "true");
+    let daemon = RealDaemon::with_action("noop", "true");
     let lists = ListServer::start();
-    lists.set("/list", Reply::Tagged("45.1.1.1\n45.1.1.2\n".into(), "\"one\""));
+    let date = "Sun, 22 Nov 2026 04:05:08 GMT";
+    lists.set("/tagged", Reply::Tagged("45.1.1.1\n45.1.1.2\n".into(), "\"one\""));
+    lists.set("/dated", Reply::Dated("45.1.1.3\n".into(), date));
     let (_server, admin) = ready(&daemon);
-    add(&admin, &lists.url("/list"), false);
-    assert_eq!(import(&admin)["total_imported"], 2);
+    add(&admin, &lists.url("/tagged"), false);
+    add(&admin, &lists.url("/dated"), false);
+    assert_eq!(import(&admin)["total_imported"], 3);
     lists.take_requests();
     let again = import(&admin);
-    assert_eq!((&again["total_imported"], &again["results"][0]["unchanged"]), (&json!(0), &json!(true)));
-    assert!(lists.take_requests()[0].to_lowercase().contains("if-none-match: \"one\""));
+    assert_eq!(again["total_imported"], 0);
+    assert!(again["results"].as_array().unwrap().iter().all(|result| result["unchanged"] == true), "{again}");
+    let requests = lists.take_requests();
+    assert!(requests[0].to_lowercase().contains("if-none-match: \"one\""), "{requests:?}");
+    assert!(requests[1].contains(date), "{requests:?}");
 }
 
 #[test]
 fn what_must_not_be_banned_is_not() {
-    let daemon = daemon_with("noop", "true");
+    let daemon = RealDaemon::with_action("noop", "true");
     let lists = ListServer::start();
     let (_server, admin) = Launch::for_real(&daemon)
         .env("BANGUI_ALLOW_PRIVATE_FETCH", "1")
@@ -354,7 +233,7 @@ fn what_must_not_be_banned_is_not() {
 
 #[test]
 fn networks_are_banned_where_the_action_takes_them() {
-    let daemon = daemon_with("iptables-lab", "true");
+    let daemon = RealDaemon::with_action("iptables-lab", "true");
     let lists = ListServer::start();
     lists.set("/list", Reply::List("45.9.0.0 255.255.255.0\n45.10.0.0-45.10.0.127\n2606:4700::/48\n".into()));
     let (_server, admin) = ready(&daemon);
@@ -367,7 +246,7 @@ fn networks_are_banned_where_the_action_takes_them() {
 
 #[test]
 fn every_misbehaviour_ends_in_a_clear_error_and_stops_nobody_else() {
-    let daemon = daemon_with("noop", "true");
+    let daemon = RealDaemon::with_action("noop", "true");
     let lists = ListServer::start();
     let redirect = |to: &str| {
         Reply::Raw(format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n").into_bytes())
@@ -446,7 +325,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_list_that_breaks_keeps_what_was_imported() {
-    let daemon = daemon_with("noop", "true");
+    let daemon = RealDaemon::with_action("noop", "true");
     let lists = ListServer::start();
     lists.list("/list", &addresses(20));
     let (_server, admin) = ready(&daemon);
@@ -462,8 +341,24 @@ fn a_list_that_breaks_keeps_what_was_imported() {
 }
 
 #[test]
+fn a_list_for_which_there_is_no_room_is_left_out_and_others_are_not() {
+    let daemon = RealDaemon::with_action("noop", "true");
+    let lists = ListServer::start();
+    lists.list("/large", &addresses(50_001));
+    lists.list("/small", &addresses(3));
+    let (_server, admin) = ready(&daemon);
+    add(&admin, &lists.url("/large"), true);
+    add(&admin, &lists.url("/small"), false);
+    let done = import(&admin);
+    let error = done["results"][0]["error"].as_str().unwrap();
+    assert!(error.contains("1 entries more than there is room for (50000)"), "{done}");
+    assert_eq!((&done["results"][1]["ips_imported"], &done["errors_count"]), (&json!(3), &json!(1)), "{done}");
+    assert_eq!(daemon.banned(JAIL).len(), 3);
+}
+
+#[test]
 fn addresses_of_ones_own_network_need_permission() {
-    let daemon = daemon_with("noop", "true");
+    let daemon = RealDaemon::with_action("noop", "true");
     let lists = ListServer::start();
     lists.list("/list", &addresses(2));
     let (server, admin) = ready(&daemon);
@@ -484,7 +379,7 @@ fn addresses_of_ones_own_network_need_permission() {
 
 #[test]
 fn an_import_that_is_killed_is_completed_by_the_next() {
-    let daemon = daemon_with("late", "sleep 0.02");
+    let daemon = RealDaemon::with_action("late", "sleep 0.02");
     let lists = ListServer::start();
     lists.list("/list", &addresses(300));
     let (mut server, admin) = ready(&daemon);
@@ -512,7 +407,7 @@ fn banned_in(admin: &Client) -> u64 {
 
 #[test]
 fn an_import_leaves_everybody_free_and_ends_with_the_server() {
-    let daemon = daemon_with("late", "sleep 0.015");
+    let daemon = RealDaemon::with_action("late", "sleep 0.015");
     let lists = ListServer::start();
     lists.list("/list", &addresses(1000));
     let (mut server, admin) = ready(&daemon);
@@ -523,15 +418,17 @@ fn an_import_leaves_everybody_free_and_ends_with_the_server() {
         wait_until("a few bans", Duration::from_secs(20), || banned_in(&admin) >= 20);
         let progress = admin.get(IMPORT).json();
         assert_eq!((&progress["running"], &progress["lines"]), (&json!(true), &json!(1000)));
-        let (mut slowest_ping, mut slowest_health) = (Duration::ZERO, Duration::ZERO);
+        let (mut pings, mut healths) = (Vec::new(), Vec::new());
         for _ in 0..60 {
-            slowest_ping = slowest_ping.max(ping(daemon.socket()));
-            slowest_health = slowest_health.max(health.get("/api/v1/health").expect(200).elapsed);
+            pings.push(ping(daemon.socket()));
+            healths.push(health.get("/api/v1/health").expect(200).elapsed);
             std::thread::sleep(Duration::from_millis(20));
         }
-        println!("during an import: ping {slowest_ping:?} at most, /health {slowest_health:?} at most");
-        assert!(slowest_ping < Duration::from_millis(500), "{slowest_ping:?}");
-        assert!(slowest_health < Duration::from_millis(400), "{slowest_health:?}");
+        // Half of them: other tests keep the machine busy, too. The bench tells the slowest.
+        let (half_ping, half_health) = (median(pings), median(healths));
+        println!("during an import: ping {half_ping:?}, /health {half_health:?} in half");
+        assert!(half_ping < Duration::from_millis(250), "{half_ping:?}");
+        assert!(half_health < Duration::from_millis(100), "{half_health:?}");
         let start = Instant::now();
         assert_eq!(server.terminate(Duration::from_secs(8)), Some(0));
         assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
@@ -560,19 +457,115 @@ fn ping(socket: &Path) -> Duration {
 }
 
 #[test]
+fn an_import_goes_on_when_the_client_leaves() {
+    let daemon = RealDaemon::with_action("noop", "true");
+    let lists = ListServer::start();
+    lists.set("/list", Reply::Late(1, "45.1.1.1\n45.1.1.2\n".into()));
+    let (server, admin) = ready(&daemon);
+    add(&admin, &lists.url("/list"), false);
+    let mut wire = Wire::connect(server.address());
+    wire.send(admin.head_of("POST", IMPORT, None));
+    wait_until("the import", Duration::from_secs(10), || admin.get(IMPORT).json()["running"] == true);
+    wire.reset();
+    wait_until("its end", Duration::from_secs(20), || admin.get(IMPORT).json()["running"] == false);
+    let log = admin.get("/api/v1/blocklists/log").expect(200).json();
+    assert_eq!((&log["items"][0]["ips_imported"], &log["items"][0]["errors"]), (&json!(2), &json!(null)), "{log}");
+    assert_eq!(daemon.banned(JAIL).len(), 2);
+}
+
+#[test]
+fn a_jail_that_cannot_be_made_says_what_to_do() {
+    // Without any action for all ports.
+    let daemon = RealDaemon::start();
+    let lists = ListServer::start();
+    lists.list("/list", &addresses(2));
+    let (_server, admin) = ready(&daemon);
+    add(&admin, &lists.url("/list"), false);
+    let refused = admin.post_empty(IMPORT).expect_error(409, "fail2ban_command_failed").json();
+    let detail = refused["detail"].as_str().unwrap();
+    assert!(detail.contains("banaction_allports = "), "{detail}");
+    assert_eq!(detail.matches("zz-bangui-blocklist-import.local").count(), 1, "{detail}");
+    assert!(!daemon.path("jail.d/zz-bangui-blocklist-import.local").exists());
+    assert_eq!(admin.get("/api/v1/blocklists/log").json()["items"][0]["errors"], *detail);
+}
+
+#[test]
+fn bans_about_to_end_are_renewed_also_when_the_import_before_failed() {
+    let daemon = RealDaemon::with_action("noop", "true");
+    let tap = Tap::before(&daemon);
+    let lists = ListServer::start();
+    lists.list("/list", &addresses(20));
+    let (mut server, admin) =
+        Launch::new(&tap.socket, daemon.config()).env("BANGUI_ALLOW_PRIVATE_FETCH", "1").start().into_ready();
+    add(&admin, &lists.url("/list"), false);
+    assert_eq!(import(&admin)["total_imported"], 20);
+    let mut again = |change: &str| {
+        server.kill();
+        let database = rusqlite::Connection::open(server.database()).unwrap();
+        assert_eq!(database.execute(&format!("UPDATE blocklist_sources SET {change}"), []).unwrap(), 1);
+        drop(database);
+        server.start_again();
+        let admin = server.client().with_identity(admin.identity.clone());
+        tap.take(&[]);
+        let done = import(&admin);
+        (tap.take(&["banip"])[0], done["results"][0]["skipped"]["already_banned"].clone())
+    };
+    // What could not be remembered of the list is read again, and nothing of it is banned again while the bans last.
+    let (sent, already) = again("fingerprint = NULL, etag = NULL");
+    assert_eq!((sent <= 1, already), (true, json!(20)));
+    // They end in a minute: they are made again, whether or not the list is remembered.
+    for change in ["bans_until = unixepoch() + 60, fingerprint = NULL", "bans_until = unixepoch() + 60"] {
+        let (sent, already) = again(change);
+        assert!(sent > 1 && already.is_null(), "{change}: {sent} {already}");
+    }
+    assert_eq!(daemon.banned(JAIL).len(), 20);
+}
+
+/// Lets the server wake up days later, for its schedule.
+fn sleep_for_days(server: &mut Server, days: i64) {
+    server.kill();
+    let database = rusqlite::Connection::open(server.database()).unwrap();
+    let sql = "UPDATE settings SET value = CAST(value AS INTEGER) - ?1 WHERE key IN ('blocklist_since', 'blocklist_last_run')";
+    database.execute(sql, [days * 86_400]).unwrap();
+    drop(database);
+    server.start_again();
+}
+
+#[test]
+fn a_schedule_leaves_a_server_alone_that_is_in_trouble_and_a_person_does_not() {
+    let daemon = RealDaemon::with_action("noop", "true");
+    let lists = ListServer::start();
+    lists.set("/busy", Reply::Raw(b"HTTP/1.1 429 Slow\r\nRetry-After: 7200\r\nContent-Length: 0\r\n\r\n".to_vec()));
+    lists.set("/down", Reply::Raw(b"HTTP/1.1 503 Down\r\nContent-Length: 0\r\n\r\n".to_vec()));
+    lists.set("/gone", Reply::Raw(b"HTTP/1.1 404 Gone\r\nContent-Length: 0\r\n\r\n".to_vec()));
+    let (mut server, admin) = ready(&daemon);
+    for path in ["/busy", "/down", "/gone"] {
+        add(&admin, &lists.url(path), false);
+    }
+    assert_eq!(import(&admin)["errors_count"], 3);
+    lists.take_requests();
+    sleep_for_days(&mut server, 5);
+    let admin = server.client().with_identity(admin.identity.clone());
+    let log = || admin.get("/api/v1/blocklists/log").expect(200).json();
+    wait_until("the scheduled import", Duration::from_secs(30), || log()["pagination"]["total"] == 6);
+    // What is missing is no trouble that passes, so it is asked for again.
+    let asked = lists.take_requests();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert!(asked[0].starts_with("GET /gone "), "{asked:?}");
+    // Whoever asks for it by hand gets it.
+    lists.list("/busy", &addresses(2));
+    assert_eq!(import(&admin)["total_imported"], 2);
+    assert_eq!(lists.take_requests().len(), 3);
+}
+
+#[test]
 fn a_run_that_was_missed_is_made_up_for_once() {
-    let daemon = daemon_with("noop", "true");
+    let daemon = RealDaemon::with_action("noop", "true");
     let lists = ListServer::start();
     lists.list("/list", &addresses(10));
     let (mut server, admin) = ready(&daemon);
     add(&admin, &lists.url("/list"), false);
-    server.kill();
-    let database = rusqlite::Connection::open(server.database()).unwrap();
-    let days_ago = jiff::Timestamp::now().as_second() - 5 * 86_400;
-    let sql = "UPDATE settings SET value = ?1 WHERE key = 'blocklist_since'";
-    assert_eq!(database.execute(sql, [days_ago.to_string()]).unwrap(), 1);
-    drop(database);
-    server.start_again();
+    sleep_for_days(&mut server, 5);
     let admin = server.client().with_identity(admin.identity.clone());
     wait_until("the import", Duration::from_secs(30), || {
         admin.get("/api/v1/blocklists/schedule").json()["last_run_errors"] == false
@@ -586,7 +579,7 @@ fn a_run_that_was_missed_is_made_up_for_once() {
 
 #[test]
 fn a_slow_list_ends_with_the_client_that_only_looks_at_it() {
-    let daemon = daemon_with("noop", "true");
+    let daemon = RealDaemon::with_action("noop", "true");
     let lists = ListServer::start();
     lists.set("/list", Reply::Drip);
     let (server, admin) = ready(&daemon);
@@ -602,7 +595,7 @@ fn a_slow_list_ends_with_the_client_that_only_looks_at_it() {
         admin.token()
     )
     .unwrap();
-    wait_until("the request", Duration::from_secs(10), || !lists.requests.lock().unwrap().is_empty());
+    wait_until("the request", Duration::from_secs(10), || !lists.has_no_request());
     let children = || {
         let path = format!("/proc/{0}/task/{0}/children", server.pid());
         std::fs::read_to_string(path).unwrap().split_whitespace().count()

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::harness::http::{Address, Wire};
 use crate::harness::server::{Launch, Server};
-use crate::harness::wait_until;
+use crate::harness::{median, wait_until};
 
 const SETUP: &str = "GET /api/v1/setup HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -16,12 +16,6 @@ const SETUP: &str = "GET /api/v1/setup HTTP/1.1\r\nHost: localhost\r\n\r\n";
 #[track_caller]
 fn ask(server: &Server) -> Duration {
     server.client().get("/api/v1/setup").expect(200).elapsed
-}
-
-/// The middle one of the times, which the noise of a shared machine does not move.
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
 }
 
 /// Others are answered within 20 ms; a debug build beside other tests gets more room.

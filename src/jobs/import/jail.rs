@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::apply::{Apply, FileChange, Scope};
+use crate::apply::{Apply, ApplyError, FileChange, Scope};
 use crate::blocklist::set::AddressSet;
 use crate::conf::{self, Folder, LocalFile};
 use crate::domain::address::IpOrNet;
@@ -16,10 +16,12 @@ use crate::jobs::bans::answering;
 pub const JAIL: &str = "blocklist-import";
 /// How long a chunk may take before it is a failure: each ban runs the commands of an action.
 const CHANGES: Duration = Duration::from_secs(60);
-/// How long one command should keep the daemon from others. Measured: an nftables ban takes 16 ms.
-const HOLD: Duration = Duration::from_millis(40);
-/// Addresses in the first command, and at most in one.
-const FIRST: usize = 2;
+/// How long one command should keep the daemon from others. Measured: a ban takes 10 ms with an action that does nothing, because the daemon
+/// looks every 5 ms whether the action has ended, and 16 ms with nftables.
+const HOLD: Duration = Duration::from_millis(25);
+/// How long another change of the configuration is waited for: nobody is kept from anything meanwhile.
+const TURN: Duration = Duration::from_secs(300);
+/// Addresses in one command at most: without any action a ban takes 0.1 ms.
 const MOST: usize = 50;
 /// Actions that take networks. The sets of nftables and ipset actions hold addresses only.
 const TAKE_NETWORKS: &[&str] = &["iptables", "route", "ufw", "pf", "ipfw", "shorewall", "firewallcmd-rich"];
@@ -39,7 +41,7 @@ pub struct ImportJail {
     pub takes_networks: bool,
     /// The commands of the files, where they were loaded.
     pub loaded: Option<Stream>,
-    chunk: usize,
+    pace: Pace,
 }
 
 impl ImportJail {
@@ -61,7 +63,7 @@ impl ImportJail {
         let takes =
             |action: &String| TAKE_NETWORKS.iter().any(|known| action.starts_with(known)) && !action.contains("ipset");
         let takes_networks = !actions.is_empty() && actions.iter().all(takes);
-        Ok(ImportJail { daemon, name, banned, ignored, takes_networks, loaded, chunk: FIRST })
+        Ok(ImportJail { daemon, name, banned, ignored, takes_networks, loaded, pace: Pace::default() })
     }
 
     /// Bans them all and returns how many were not banned before; `told` hears the number so far.
@@ -93,17 +95,44 @@ impl ImportJail {
     fn in_chunks(&mut self, addresses: &AddressSet, work: &mut Work<'_>) -> Result<(), Error> {
         let mut entries = addresses.iter();
         loop {
-            let chunk: Vec<IpOrNet> = entries.by_ref().take(self.chunk).collect();
+            let chunk: Vec<IpOrNet> = entries.by_ref().take(self.pace.chunk()).collect();
             if chunk.is_empty() {
                 return Ok(());
             }
             let start = Instant::now();
             work(&mut self.daemon, &self.name, &chunk)?;
-            let took = start.elapsed().max(Duration::from_micros(100));
-            let fitting = (chunk.len() as f64 * HOLD.as_secs_f64() / took.as_secs_f64()) as usize;
-            self.chunk = fitting.clamp(1, (self.chunk * 2).min(MOST));
+            let took = start.elapsed();
+            self.pace.note(chunk.len(), took);
             std::thread::sleep((took / 4).clamp(Duration::from_millis(1), HOLD));
         }
+    }
+}
+
+/// How many addresses a command takes: as many as fit into `HOLD` when each takes as long as the slowest of late. It is forgotten slowly, and
+/// the number grows by one at a time, because a single long command is what others notice.
+#[derive(Debug)]
+struct Pace {
+    slowest: Duration,
+    last: usize,
+}
+
+impl Default for Pace {
+    /// As if a ban had just been made with nftables: what the action of this jail takes is not known yet.
+    fn default() -> Pace {
+        Pace { slowest: Duration::from_millis(16), last: 0 }
+    }
+}
+
+impl Pace {
+    fn chunk(&self) -> usize {
+        let fitting = HOLD.as_micros() / self.slowest.as_micros().max(1);
+        usize::try_from(fitting).unwrap_or(MOST).min(MOST).min(self.last + 1).max(1)
+    }
+
+    fn note(&mut self, count: usize, took: Duration) {
+        let each = took / u32::try_from(count.max(1)).unwrap_or(u32::MAX);
+        self.slowest = each.max(self.slowest * 19 / 20);
+        self.last = count;
     }
 }
 
@@ -118,14 +147,21 @@ fn make(apply: &Apply, ban_seconds: u32, runs: bool) -> Result<Option<Stream>, F
     if runs && is_written {
         return Ok(None);
     }
-    if apply.journal.exists() {
-        // The loop knows of its own changes only, and two at a time would undo each other.
-        let text = "The configuration is being changed; import again in a moment.";
-        return Err(Failure::Conflict(text.to_owned()));
-    }
     let changes = if is_written { Vec::new() } else { vec![FileChange::new(&file, before, Some(wanted))] };
     let scope = Scope::Jails(vec![JAIL.to_owned()]);
-    Ok(Apply { changes, scope, stops: false, ..apply.clone() }.run()?.stream)
+    Ok(Apply { changes, scope, stops: false, ..apply.clone() }.run(TURN).map_err(not_made)?.stream)
+}
+
+/// Why the jail cannot be made. That its file would be wrong is nothing that whoever asked for the import has sent.
+fn not_made(error: ApplyError) -> Failure {
+    let ApplyError::Invalid(problem) = error else { return error.into() };
+    let hint = match problem.reason.contains("banaction_allports") {
+        true => {
+            "; name an action in [DEFAULT] of jail.local: banaction_allports = nftables[type=allports], for example"
+        }
+        false => "",
+    };
+    Failure::CommandFailed(format!("The jail {JAIL} cannot be made: {problem}{hint}"))
 }
 
 fn files(error: conf::Error) -> Failure {
@@ -139,4 +175,38 @@ fn file_of(ban_seconds: u32) -> String {
          backend = polling\nmaxretry = 1\nbantime = {ban_seconds}\nbantime.increment = false\n\
          action = %(banaction_allports)s[name=%(__name__)s]\n"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bans so many addresses of which each takes what `each` says; the longest command, and how many there were.
+    fn run(count: usize, each: impl Fn(usize) -> u64) -> (Duration, usize) {
+        let (mut pace, mut done, mut commands, mut longest) = (Pace::default(), 0, 0, Duration::ZERO);
+        while done < count {
+            let chunk = pace.chunk().min(count - done);
+            let took = Duration::from_micros((done..done + chunk).map(&each).sum());
+            pace.note(chunk, took);
+            (done, commands, longest) = (done + chunk, commands + 1, longest.max(took));
+        }
+        (longest, commands)
+    }
+
+    #[test]
+    fn a_command_is_as_long_as_others_can_wait() {
+        assert_eq!(run(1000, |_| 16_000), (Duration::from_millis(16), 1000));
+        let (longest, commands) = run(1000, |_| 10_000);
+        assert!(longest <= HOLD && commands <= 510, "{longest:?} {commands}");
+        let (longest, commands) = run(10_000, |_| 100);
+        assert!(longest <= HOLD && commands < 300, "{longest:?} {commands}");
+        assert_eq!(run(10, |_| 400_000), (Duration::from_millis(400), 10));
+    }
+
+    #[test]
+    fn quick_bans_between_slow_ones_make_no_command_long() {
+        // As after a pause of the machine, or where some are banned already.
+        let (longest, _) = run(10_000, |number| if number % 100 < 20 { 1000 } else { 10_000 });
+        assert!(longest <= 2 * HOLD, "{longest:?}");
+    }
 }

@@ -1,5 +1,6 @@
 //! Fetches and reads one blocklist, in a child.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,15 @@ pub struct Known {
     pub last_modified: Option<String>,
 }
 
+/// What lists may be fetched from.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Door {
+    /// Addresses that are not public.
+    pub allow_private: bool,
+    /// The file of the authorities that are trusted instead of those that are built in.
+    pub authorities: Option<PathBuf>,
+}
+
 /// A list, or that it is the same as before.
 #[derive(Debug)]
 pub enum Read {
@@ -65,11 +75,12 @@ pub enum Read {
 pub fn read(
     url: &str,
     known: &Known,
-    allow_private: bool,
+    door: &Door,
     sample: usize,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Read, ReadError> {
-    let rules = Rules { allow_private, own: machine::own_addresses(), bytes: BYTES, time: TIME };
+    let Door { allow_private, authorities } = door.clone();
+    let rules = Rules { allow_private, own: machine::own_addresses(), bytes: BYTES, time: TIME, authorities };
     let known = Validators { etag: known.etag.clone(), last_modified: known.last_modified.clone() };
     let Answer::Content(mut download) = fetch::open(url, &known, &rules)? else { return Ok(Read::Unchanged) };
     let mut parser = Parser::new(Limits::DEFAULT, sample);

@@ -1,7 +1,8 @@
 //! What the integration tests stand on: the real program, a client, the contract, and two daemons.
 //!
-//! `server` starts the program, `shim` takes its clock and its disk away, `http` and `client` talk to it, `contract` holds every answer against `openapi.json`,
-//! `fake_daemon` is a scripted fail2ban that can misbehave, `real_daemon` is the installed one in a private directory.
+//! `server` starts the program, `shim` takes its clock and its disk away, `http` and `client` talk to it, `contract` holds every answer
+//! against `openapi.json`, `fake_daemon` is a scripted fail2ban that can misbehave, `real_daemon` is the installed one in a private
+//! directory; `list_server` serves blocklists, `name_server` answers for names, and `network` is a network of a test's own.
 //! Nothing here knows what a single endpoint means; that is said in the test files, one per router.
 
 pub mod client;
@@ -9,6 +10,9 @@ pub mod contract;
 pub mod fake_daemon;
 mod fake_replies;
 pub mod http;
+pub mod list_server;
+pub mod name_server;
+pub mod network;
 pub mod pickle;
 pub mod real_daemon;
 pub mod release;
@@ -29,6 +33,12 @@ pub fn wait_until(what: &str, limit: Duration, mut check: impl FnMut() -> bool) 
         assert!(start.elapsed() < limit, "still waiting for {what} after {limit:?}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// The middle one of the times, which the noise of a shared machine does not move.
+pub fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
 }
 
 /// Makes the kernel kill the child when the thread that starts it ends, so that a test that panics leaves nothing behind.

@@ -67,6 +67,19 @@ impl RealDaemon {
         daemon
     }
 
+    /// One whose ban action for all ports is `action`, which runs `command` for each ban.
+    #[track_caller]
+    pub fn with_action(action: &str, command: &str) -> RealDaemon {
+        let mut daemon = RealDaemon::configured();
+        fs::write(daemon.path("jail.local"), format!("[DEFAULT]\nbanaction_allports = {action}\n")).unwrap();
+        let text = format!(
+            "[Definition]\nactionstart = true\nactionstop = true\nactioncheck =\nactionban = {command}\nactionunban = true\n"
+        );
+        fs::write(daemon.path(&format!("action.d/{action}.conf")), text).unwrap();
+        daemon.start_again();
+        daemon
+    }
+
     /// Only writes the configuration; `start_again` starts it.
     #[track_caller]
     pub fn configured() -> RealDaemon {

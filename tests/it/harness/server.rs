@@ -2,7 +2,9 @@
 //!
 //! It learns the address from the line the program prints when it listens. It does no request of its own except through `client`.
 
+use std::ffi::CString;
 use std::io::{BufRead, BufReader};
+use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
@@ -13,6 +15,7 @@ use tempfile::TempDir;
 use super::client::Client;
 use super::fake_daemon::FakeDaemon;
 use super::http::Address;
+use super::network::{Network, live_in};
 use super::real_daemon::RealDaemon;
 use super::release::Release;
 
@@ -28,6 +31,11 @@ pub struct Launch {
     environment: Vec<(String, String)>,
     descriptors: Option<u64>,
     disk: Option<&'static str>,
+    network: Option<RawFd>,
+    /// Files it sees in the place of others: what, and where.
+    files: Vec<(CString, CString)>,
+    /// A capability that it is not to have.
+    without: Option<u64>,
 }
 
 impl Launch {
@@ -49,6 +57,9 @@ impl Launch {
                 .collect(),
             descriptors: None,
             disk: None,
+            network: None,
+            files: Vec::new(),
+            without: None,
         }
     }
 
@@ -98,6 +109,19 @@ impl Launch {
         self
     }
 
+    /// Lives in a network of the test's own, which must outlive it, and listens on a unix socket beside its database.
+    pub fn in_network(mut self, network: &Network) -> Launch {
+        self.network = Some(network.descriptor());
+        self
+    }
+
+    /// Sees a file in the place of another, which only root can arrange.
+    pub fn seeing(mut self, file: &Path, place: &Path) -> Launch {
+        let text = |path: &Path| CString::new(path.as_os_str().as_encoded_bytes()).expect("a path has no zero in it");
+        self.files.push((text(file), text(place)));
+        self
+    }
+
     /// Starts the server with a database of its own and waits until it listens.
     #[track_caller]
     pub fn start(self) -> Server {
@@ -112,6 +136,15 @@ impl Launch {
         super::die_with_us(&mut command);
         if let Some(most) = self.descriptors {
             limit_descriptors(&mut command, most);
+        }
+        if let Some(network) = self.network {
+            live_in(&mut command, network);
+        }
+        if !self.files.is_empty() {
+            mount_files(&mut command, self.files.clone());
+        }
+        if let Some(number) = self.without {
+            drop_capability(&mut command, number);
         }
         let mut child = command.spawn().expect("the program of this project starts");
         let log = Log::default();
@@ -156,7 +189,8 @@ impl Launch {
             }
         };
         command.arg("serve");
-        for address in &self.listen {
+        let unix = [format!("unix:{}", directory.join("b.sock").display())];
+        for address in if self.network.is_some() { &unix[..] } else { &self.listen[..] } {
             command.args(["--listen", address]);
         }
         command
@@ -183,6 +217,39 @@ fn limit_descriptors(command: &mut Command, most: u64) {
     // SAFETY: setrlimit is async-signal-safe and reads one struct that the closure owns.
     unsafe {
         command.pre_exec(move || match libc::setrlimit(libc::RLIMIT_NOFILE, &limit) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        });
+    }
+}
+
+/// Mounts files over others in a name space of the child's own.
+fn mount_files(command: &mut Command, files: Vec<(CString, CString)>) {
+    use std::os::unix::process::CommandExt;
+    let mount = |from: *const libc::c_char, to: *const libc::c_char, flags| {
+        // SAFETY: both texts end in zero and live as long as the call; type and data are not used with these flags.
+        match unsafe { libc::mount(from, to, std::ptr::null(), flags, std::ptr::null()) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    };
+    // SAFETY: unshare and mount are system calls, and nothing is allocated between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            if libc::unshare(libc::CLONE_NEWNS) != 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+            mount(c"none".as_ptr(), c"/".as_ptr(), libc::MS_REC | libc::MS_PRIVATE)?;
+            files.iter().try_for_each(|(from, to)| mount(from.as_ptr(), to.as_ptr(), libc::MS_BIND))
+        });
+    }
+}
+
+fn drop_capability(command: &mut Command, number: u64) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: prctl is async-signal-safe and takes numbers only.
+    unsafe {
+        command.pre_exec(move || match libc::prctl(libc::PR_CAPBSET_DROP, number, 0, 0, 0) {
             0 => Ok(()),
             _ => Err(std::io::Error::last_os_error()),
         });
@@ -333,6 +400,24 @@ impl Server {
     pub fn with_env(mut self, name: &str, value: &str) -> Server {
         self.kill();
         self.launch.environment.push((name.into(), value.into()));
+        self.start_again();
+        self
+    }
+
+    /// The same server without a capability, by its number, though it is root.
+    #[track_caller]
+    pub fn without_capability(mut self, number: u64) -> Server {
+        self.kill();
+        self.launch.without = Some(number);
+        self.start_again();
+        self
+    }
+
+    /// The same server with every capability again.
+    #[track_caller]
+    pub fn with_capabilities(mut self) -> Server {
+        self.kill();
+        self.launch.without = None;
         self.start_again();
         self
     }

@@ -1,10 +1,10 @@
 //! Runs another program to its end, or to a deadline, and keeps what it wrote.
 //!
-//! It blocks: it is meant for a child process of ours. No shell is involved.
+//! It blocks: it is meant for a child process of ours. No shell is involved. What a text it wrote means is for others to say.
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{Read, Seek, Write};
 use std::os::fd::FromRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -19,7 +19,7 @@ const ROUND: Duration = Duration::from_millis(5);
 
 /// How a program ended and what it wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Outcome {
+pub struct Outcome {
     /// Whether its exit code was 0.
     pub success: bool,
     /// What it wrote for the next program.
@@ -28,28 +28,9 @@ pub(super) struct Outcome {
     pub stderr: String,
 }
 
-impl Outcome {
-    /// The last thing it wrote that may say what was wrong.
-    pub fn reason(&self) -> String {
-        let errors = errors_in(&self.stderr);
-        let said = self.stdout.trim();
-        match (errors.is_empty(), said.is_empty()) {
-            (_, false) => said.to_owned(),
-            (false, true) => errors,
-            (true, true) => self.stderr.lines().last().unwrap_or("it did not say why").to_owned(),
-        }
-    }
-}
-
-/// The text of the lines fail2ban logs as errors, without time and module.
-pub(super) fn errors_in(stderr: &str) -> String {
-    let errors = stderr.lines().filter_map(|line| Some(line.split_once(" ERROR ")?.1.trim()));
-    errors.collect::<Vec<_>>().join("; ")
-}
-
 /// Why a program did not run to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum NotRun {
+pub enum NotRun {
     /// There is no such program, or it may not be run.
     Missing,
     /// It could not be started.
@@ -59,7 +40,7 @@ pub(super) enum NotRun {
 }
 
 /// Where a program is: a path as it is, a plain name where the search path finds it. `None` where it may not be run.
-pub(super) fn find(program: &Path) -> Option<PathBuf> {
+pub fn find(program: &Path) -> Option<PathBuf> {
     let runs =
         |path: &Path| path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0);
     if program.components().count() > 1 {
@@ -70,13 +51,18 @@ pub(super) fn find(program: &Path) -> Option<PathBuf> {
     std::env::split_paths(&search).map(|directory| directory.join(program)).find(|path| runs(path))
 }
 
-/// Runs a program, at most for `limit`.
-pub(super) fn run(program: &Path, args: &[&OsStr], limit: Duration) -> Result<Outcome, NotRun> {
+/// Runs a program that reads nothing, at most for `limit`.
+pub fn run(program: &Path, args: &[&OsStr], limit: Duration) -> Result<Outcome, NotRun> {
+    run_with(program, args, &[], limit)
+}
+
+/// Runs a program that reads `input`, at most for `limit`.
+pub fn run_with(program: &Path, args: &[&OsStr], input: &[u8], limit: Duration) -> Result<Outcome, NotRun> {
     let program = find(program).ok_or(NotRun::Missing)?;
     let failed = |error: std::io::Error| NotRun::Failed(error.to_string());
     let (mut stdout, mut stderr) = (memory_file().map_err(failed)?, memory_file().map_err(failed)?);
     let mut command = Command::new(program);
-    command.args(args).current_dir("/").stdin(Stdio::null());
+    command.args(args).current_dir("/").stdin(readable(input).map_err(failed)?);
     // Paths and expressions may hold any letter, and Python would refuse to print them in the plain locale of a service.
     command.env("LC_ALL", "C.UTF-8").env("PYTHONIOENCODING", "utf-8:backslashreplace");
     command.stdout(stdout.try_clone().map_err(failed)?).stderr(stderr.try_clone().map_err(failed)?);
@@ -103,7 +89,7 @@ pub(super) fn run(program: &Path, args: &[&OsStr], limit: Duration) -> Result<Ou
 }
 
 /// Starts a program that may go on for ever, in a session of its own so that it outlives us, without anything of ours but the environment.
-pub(super) fn start(program: &Path, args: &[&OsStr]) -> Result<std::process::Child, NotRun> {
+pub fn start(program: &Path, args: &[&OsStr]) -> Result<std::process::Child, NotRun> {
     let program = find(program).ok_or(NotRun::Missing)?;
     let mut command = Command::new(program);
     command.args(args).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -116,6 +102,17 @@ pub(super) fn start(program: &Path, args: &[&OsStr]) -> Result<std::process::Chi
         });
     }
     command.spawn().map_err(|error| NotRun::Failed(error.to_string()))
+}
+
+/// What a program is to read; without anything there is nothing to read at all.
+fn readable(input: &[u8]) -> std::io::Result<Stdio> {
+    if input.is_empty() {
+        return Ok(Stdio::null());
+    }
+    let mut file = memory_file()?;
+    file.write_all(input)?;
+    file.rewind()?;
+    Ok(file.into())
 }
 
 /// A file without a name, so that a program can write more than a pipe holds while nobody reads.
@@ -146,13 +143,21 @@ mod tests {
 
     #[test]
     fn both_outputs_and_the_code_are_kept() {
-        let outcome =
-            shell("echo out; echo '2026 x [1]: ERROR   bad thing' >&2; exit 3", Duration::from_secs(10)).unwrap();
+        let outcome = shell("echo out; echo bad >&2; exit 3", Duration::from_secs(10)).unwrap();
         assert_eq!((outcome.success, outcome.stdout.as_str()), (false, "out\n"));
-        assert_eq!(errors_in(&outcome.stderr), "bad thing");
+        assert_eq!(outcome.stderr, "bad\n");
         let long = shell("i=0; while [ $i -lt 20000 ]; do echo 0123456789; i=$((i+1)); done", Duration::from_secs(30))
             .unwrap();
         assert_eq!(long.stdout.len(), 220_000);
+    }
+
+    #[test]
+    fn what_a_program_is_to_read_may_be_longer_than_a_pipe_holds() {
+        let long = vec![b'x'; 300_000];
+        let outcome = run_with(Path::new("wc"), &["-c".as_ref()], &long, Duration::from_secs(30)).unwrap();
+        assert_eq!(outcome.stdout.trim(), "300000");
+        let nothing = run(Path::new("wc"), &["-c".as_ref()], Duration::from_secs(30)).unwrap();
+        assert_eq!(nothing.stdout.trim(), "0");
     }
 
     #[test]

@@ -1,0 +1,60 @@
+//! One change of the configuration at a time, whichever process makes it: a file that is locked as long as one is under way. The lock goes
+//! with its process, however that ends.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::ApplyError;
+use super::journal::failed;
+
+/// How often it is tried again.
+const ROUND: Duration = Duration::from_millis(50);
+
+/// Waits for its turn, at most so long. Others wait until what is returned is dropped.
+pub(super) fn take(journal: &Path, patience: Duration) -> Result<File, ApplyError> {
+    let mut path = journal.as_os_str().to_owned();
+    path.push("-lock");
+    let path = Path::new(&path);
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)
+        .map_err(failed(path))?;
+    let until = Instant::now() + patience;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(ROUND),
+            Err(TryLockError::WouldBlock) => return Err(ApplyError::InProgress),
+            Err(TryLockError::Error(error)) => return Err(failed(path)(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_one_waits_and_gives_up_in_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = directory.path().join("journal");
+        let first = take(&journal, Duration::ZERO).unwrap();
+        assert!(matches!(take(&journal, Duration::from_millis(80)), Err(ApplyError::InProgress)));
+        let waiting = std::thread::spawn({
+            let journal = journal.clone();
+            move || take(&journal, Duration::from_secs(30)).is_ok()
+        });
+        drop(first);
+        assert!(waiting.join().unwrap());
+        assert!(
+            take(Path::new("/nonexistent/journal"), Duration::ZERO)
+                .is_err_and(|error| error.to_string().contains("nonexistent"))
+        );
+    }
+}

@@ -1,0 +1,270 @@
+//! The set of imported addresses in the packet filter: what it holds is a file beside the lists, and one process at a time changes both. In
+//! force first, then on disk: whoever dies in between leaves a set that the next change replaces.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Failure;
+use crate::blocklist::held::Held;
+use crate::blocklist::set::AddressSet;
+use crate::domain::address::IpOrNet;
+use crate::domain::time;
+use crate::firewall::{FirewallError, Way};
+
+/// Every way, and the file of what it holds.
+const FILES: [(Way, &str); 2] = [(Way::Nft, "set.nft"), (Way::Ipset, "set.ipset")];
+/// The file that whoever changes the set has locked.
+const LOCK: &str = "lock";
+
+/// Where lists and set are kept, and which way the set is in force.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SetPlace {
+    /// The directory of the lists.
+    pub lists: PathBuf,
+    /// `None` where imported addresses are fail2ban's to ban.
+    pub way: Option<Way>,
+}
+
+/// Why the set is not as it should be.
+#[derive(Debug)]
+pub enum SetError {
+    /// Its file cannot be read or written.
+    File(PathBuf, io::Error),
+    /// The packet filter was not changed.
+    Firewall(FirewallError),
+}
+
+impl std::fmt::Display for SetError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SetError::File(path, error) => write!(f, "{}: {error}", path.display()),
+            SetError::Firewall(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SetError {}
+
+impl From<FirewallError> for SetError {
+    fn from(error: FirewallError) -> Self {
+        SetError::Firewall(error)
+    }
+}
+
+fn at(path: &Path) -> impl Fn(io::Error) -> SetError {
+    move |error| SetError::File(path.to_owned(), error)
+}
+
+fn file_of(way: Way) -> &'static str {
+    FILES.iter().find(|(one, _)| *one == way).map_or("", |(_, name)| name)
+}
+
+impl SetPlace {
+    /// The place beside a database.
+    pub fn beside(database: &Path, way: Option<Way>) -> SetPlace {
+        let mut lists = database.as_os_str().to_owned();
+        lists.push(".lists");
+        SetPlace { lists: lists.into(), way }
+    }
+
+    /// The file of what the set holds; `None` where there is no set.
+    pub fn file(&self) -> Option<PathBuf> {
+        self.way.map(|way| self.lists.join(file_of(way)))
+    }
+
+    /// What the set holds. A damaged file is an empty set: the next import fills it anew.
+    pub fn held(&self) -> Held {
+        self.file().and_then(|path| Held::load(&path).ok()).unwrap_or_default()
+    }
+
+    /// Whether there is a sound file of what it holds.
+    pub fn is_kept(&self) -> bool {
+        self.file().is_some_and(|path| path.exists() && Held::load(&path).is_ok())
+    }
+
+    /// Whether there is a set to look after, or one that another way has left.
+    pub fn has_any(&self) -> bool {
+        self.way.is_some() || FILES.iter().any(|(_, name)| self.lists.join(name).exists())
+    }
+
+    /// Keeps others from changing the set until what is returned is dropped.
+    fn lock(&self) -> Result<File, SetError> {
+        make_directory(&self.lists).map_err(at(&self.lists))?;
+        let path = self.lists.join(LOCK);
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = file.map_err(at(&path))?;
+        file.lock().map_err(at(&path))?;
+        Ok(file)
+    }
+
+    /// Takes away what another way has left: the set of an installation is in one place only. What it held moves to the way that is wanted
+    /// now; where none is, the lists are forgotten, so that the next import has fail2ban ban them whole.
+    fn settle(&self) -> Result<(), SetError> {
+        for (other, name) in FILES.iter().filter(|(other, _)| Some(*other) != self.way) {
+            let path = self.lists.join(name);
+            if !path.exists() {
+                continue;
+            }
+            if self.way.is_none() {
+                forget_lists(&self.lists).map_err(at(&self.lists))?;
+            } else if !self.is_kept() {
+                self.put(&Held::load(&path).unwrap_or_default())?;
+            }
+            other.remove()?;
+            fs::remove_file(&path).map_err(at(&path))?;
+        }
+        Ok(())
+    }
+
+    /// Puts a set in force and keeps it.
+    fn put(&self, held: &Held) -> Result<(), SetError> {
+        let (Some(way), Some(path)) = (self.way, self.file()) else { return Ok(()) };
+        let now = time::now();
+        let left = |until: u32| u32::try_from(i64::from(until) - now).unwrap_or(1).clamp(1, way.longest());
+        way.replace(&mut held.entries().iter().map(|entry| (entry.net, left(entry.until))))?;
+        replace_file(&path, &held.encode()).map_err(at(&path))
+    }
+
+    /// Changes what the set holds; nothing of `never` stays in it. With nothing to change it is put in force again where it is not, or where
+    /// `anew` says so.
+    pub fn change(&self, change: &Change, never: &[IpOrNet], anew: bool) -> Result<(), SetError> {
+        let _lock = self.lock()?;
+        self.settle()?;
+        let Some(way) = self.way else { return Ok(()) };
+        let mut held = self.held();
+        held.take_expired(time::now());
+        held.take(&change.taken);
+        held.add(&change.added, change.since, change.until);
+        let refused: usize = never.iter().map(|net| held.take_overlapping(net)).sum();
+        let is_same = change.taken.is_empty() && change.added.is_empty() && refused == 0;
+        if is_same && !anew && (held.entries().is_empty() || way.is_in_force()?) {
+            return Ok(());
+        }
+        self.put(&held)
+    }
+
+    /// Takes everything away that any way has made, and forgets what it held; whether there was something.
+    pub fn remove(&self) -> Result<bool, SetError> {
+        if !self.lists.exists() {
+            return Ok(false);
+        }
+        let _lock = self.lock()?;
+        let mut any = false;
+        for (way, name) in &FILES {
+            let path = self.lists.join(name);
+            match way.remove() {
+                // Where its program is not, nothing of it can be, unless it was there before.
+                Err(FirewallError::Missing(_)) if !path.exists() => continue,
+                other => other?,
+            }
+            if path.exists() {
+                any = true;
+                forget_lists(&self.lists).map_err(at(&self.lists))?;
+                fs::remove_file(&path).map_err(at(&path))?;
+            }
+        }
+        Ok(any)
+    }
+
+    /// Drops one entry no longer, or with `None` nothing at all; returns how many there were. The next import that finds the list changed, or
+    /// its bans about to end, puts them back.
+    pub fn lift(&self, entry: Option<&IpOrNet>) -> Result<usize, SetError> {
+        let (Some(way), Some(path)) = (self.way, self.file()) else { return Ok(0) };
+        let _lock = self.lock()?;
+        let mut held = self.held();
+        held.take_expired(time::now());
+        let before = held.entries().len();
+        match entry {
+            Some(net) => {
+                let mut one = AddressSet::default();
+                one.push(*net);
+                one.seal();
+                if held.take(&one) == 0 {
+                    return Ok(0);
+                }
+                if net.is_network() {
+                    self.put(&held)?;
+                } else {
+                    way.lift(net)?;
+                    replace_file(&path, &held.encode()).map_err(at(&path))?;
+                }
+            }
+            None if before == 0 => {}
+            None => {
+                held = Held::default();
+                self.put(&held)?;
+            }
+        }
+        Ok(before - held.entries().len())
+    }
+}
+
+/// What is to change in a set.
+#[derive(Debug, Default)]
+pub struct Change {
+    /// What is dropped from now on, or longer.
+    pub added: AddressSet,
+    /// What is dropped no longer.
+    pub taken: AddressSet,
+    /// When `added` began, in Unix seconds.
+    pub since: u32,
+    /// When `added` ends, in Unix seconds.
+    pub until: u32,
+}
+
+/// Look after the set: put it in force where it is not, and take away what another way has left.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Tend {
+    /// The set.
+    pub place: SetPlace,
+    /// Put it in force whether or not it seems to be: after a start it may be in force as it was before a crash.
+    pub anew: bool,
+    /// What is never dropped.
+    pub never: Vec<IpOrNet>,
+}
+
+impl Tend {
+    /// What is wrong, in one sentence, or null.
+    pub fn run(self) -> Result<Value, Failure> {
+        let tended = self.place.change(&Change::default(), &self.never, self.anew);
+        Ok(json!(tended.err().map(|error| error.to_string())))
+    }
+}
+
+fn make_directory(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Replaces a file, whole or not at all, and makes its directory where there is none.
+pub(super) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("new");
+    write_aside(&temporary, bytes)?;
+    fs::rename(&temporary, path)
+}
+
+/// Writes a file that is to take the place of another later.
+pub(super) fn write_aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    path.parent().map_or(Ok(()), make_directory)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Removes what was kept of lists.
+fn forget_lists(lists: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(lists)? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit())) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
