@@ -14,7 +14,7 @@ use crate::harness::list_server::{IMPORT, JAIL, ListServer, add, addresses, impo
 use crate::harness::real_daemon::RealDaemon;
 use crate::harness::release::Release;
 use crate::harness::server::{Launch, Server};
-use crate::harness::wait_until;
+use crate::harness::{left_out, wait_until};
 use crate::jail_config::{getters, ready};
 
 const LAB: &str = "/api/v1/config/jails/lab";
@@ -487,10 +487,8 @@ impl SmallDisk {
                 ) == 0
         };
         if !made {
-            eprintln!(
-                "SKIPPED: no small disk can be mounted here ({}); run the tests as root",
-                std::io::Error::last_os_error()
-            );
+            let why = std::io::Error::last_os_error();
+            left_out(&format!("a full disk under an apply: no small one can be mounted here ({why})"));
         }
         made.then(|| SmallDisk { filler: directory.join("filler") })
     }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use bangui::conf::{StreamOptions, Tree, Version};
 use serde_json::Value;
 
+use crate::harness::left_out;
 use crate::harness::release::Release;
 
 /// What a program makes of a configuration: the commands, unless it refuses, and whether it calls the whole usable.
@@ -31,7 +32,7 @@ fn releases() -> Vec<(Release, Version)> {
     let all = Release::all();
     if all[0].program("fail2ban-client").arg("-V").output().is_err() {
         assert!(std::env::var_os("BANGUI_REQUIRE_FAIL2BAN").is_none(), "fail2ban-client is required and not installed");
-        eprintln!("SKIPPED: fail2ban is not installed, so there is nothing to compare with");
+        left_out("fail2ban is not installed, so there is nothing to compare with");
         return Vec::new();
     }
     all.into_iter().map(|release| (release.clone(), Version::new(&release.version()))).collect()

@@ -9,6 +9,17 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
 
+use super::left_out;
+
+/// What shows that a program is installed and that the kernel has what it needs, without leaving anything behind.
+const PROBES: &[&[&str]] = &[
+    &["ip", "link", "set", "lo", "up"],
+    &["nft", "add table inet probe; add set inet probe s { type ipv4_addr; flags interval; }; delete table inet probe"],
+    &["ipset", "list"],
+    &["iptables", "-L"],
+    &["ip6tables", "-L"],
+];
+
 /// A namespace. It ends with the last process and descriptor in it.
 pub struct Network {
     file: File,
@@ -24,13 +35,8 @@ fn enter(descriptor: RawFd) -> io::Result<()> {
 }
 
 impl Network {
-    /// A new one with nothing but loopback; `None`, with a line that says so, where this is not allowed or `programs` are missing.
+    /// A new one with nothing but loopback; `None`, with a line that says so, where this is not allowed or one of `programs` does not work.
     pub fn make(programs: &[&str]) -> Option<Network> {
-        let missing = programs.iter().find(|name| !std::path::Path::new("/usr/sbin").join(name).exists());
-        if let Some(missing) = missing {
-            eprintln!("SKIPPED: {missing} is not installed, so nothing was tested here");
-            return None;
-        }
         let made = std::thread::spawn(|| {
             // SAFETY: unshare takes one number; only this thread, which ends at once, is moved.
             if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
@@ -41,16 +47,30 @@ impl Network {
         match made.join().unwrap() {
             Ok(file) => {
                 let network = Network { file };
-                network.run(&["ip", "link", "set", "lo", "up"]);
-                Some(network)
+                let is_usable = PROBES.iter().all(|probe| {
+                    let is_asked = probe[0] == "ip" || programs.contains(&probe[0]);
+                    !is_asked || network.can(probe)
+                });
+                is_usable.then_some(network)
             }
             Err(error) => {
-                eprintln!(
-                    "SKIPPED: no network of its own ({error}), which only root may make, so nothing was tested here"
-                );
+                left_out(&format!("what needs a network of its own, which only root may make: {error}"));
                 None
             }
         }
+    }
+
+    /// Whether a program is there and the kernel does what it asks for.
+    fn can(&self, probe: &[&str]) -> bool {
+        let mut command = Command::new(probe[0]);
+        live_in(command.args(&probe[1..]), self.descriptor());
+        let why = match command.output() {
+            Ok(output) if output.status.success() => return true,
+            Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            Err(error) => error.to_string(),
+        };
+        left_out(&format!("what needs {}: {why}", probe[0]));
+        false
     }
 
     /// Its descriptor, for a child that is to live in it.
