@@ -1,5 +1,7 @@
-//! What this machine is in its network: its own addresses and its gateways, which are not to be banned.
+//! What this machine is in its network: its own addresses and its gateways, which are not to be banned. And what the
+//! program holds of its memory.
 
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The addresses of all interfaces.
@@ -68,6 +70,27 @@ fn gateway_v6(line: &str) -> Option<Ipv6Addr> {
     let field = line.split_whitespace().nth(4)?;
     let raw = u128::from_str_radix(field, 16).ok().filter(|raw| *raw != 0)?;
     Some(Ipv6Addr::from(raw))
+}
+
+/// Lets go of the program's own code, which stays in the page cache and is mapped again where it is needed; the kernel may use what is not.
+/// The start alone touches most of it.
+pub fn forget_code() {
+    let (Ok(own), Ok(maps)) = (fs::read_link("/proc/self/exe"), fs::read_to_string("/proc/self/maps")) else { return };
+    for line in maps.lines() {
+        // START-END MODE OFFSET DEVICE INODE PATH
+        let mut parts = line.split_ascii_whitespace();
+        let (Some(range), Some("r-xp")) = (parts.next(), parts.next()) else { continue };
+        let path = parts.nth(3).unwrap_or_default();
+        let bounds = range.split_once('-').map(|(start, end)| (number(start), number(end)));
+        if let Some((Some(start), Some(end))) = bounds.filter(|_| own.as_os_str() == path) {
+            // SAFETY: the pages are of a file, and may not be written to: nothing is in them that the kernel cannot read again.
+            unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
+        }
+    }
+}
+
+fn number(hexadecimal: &str) -> Option<usize> {
+    usize::from_str_radix(hexadecimal, 16).ok()
 }
 
 #[cfg(test)]

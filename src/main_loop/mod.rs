@@ -139,7 +139,11 @@ impl MainLoop {
                 }
                 _ => {}
             }
-            self.connections.set_now(Instant::now());
+            let now = Instant::now();
+            self.connections.set_now(now);
+            if !events.is_empty() {
+                self.timers.stirred(now);
+            }
             for event in &events {
                 self.on_event(event);
             }
