@@ -72,25 +72,34 @@ fn gateway_v6(line: &str) -> Option<Ipv6Addr> {
     Some(Ipv6Addr::from(raw))
 }
 
-/// Lets go of the program's own code, which stays in the page cache and is mapped again where it is needed; the kernel may use what is not.
-/// The start alone touches most of it.
-pub fn forget_code() {
-    let (Ok(own), Ok(maps)) = (fs::read_link("/proc/self/exe"), fs::read_to_string("/proc/self/maps")) else { return };
-    for line in maps.lines() {
-        // START-END MODE OFFSET DEVICE INODE PATH
-        let mut parts = line.split_ascii_whitespace();
-        let (Some(range), Some("r-xp")) = (parts.next(), parts.next()) else { continue };
-        let path = parts.nth(3).unwrap_or_default();
-        let bounds = range.split_once('-').map(|(start, end)| (number(start), number(end)));
-        if let Some((Some(start), Some(end))) = bounds.filter(|_| own.as_os_str() == path) {
-            // SAFETY: the pages are of a file, and may not be written to: nothing is in them that the kernel cannot read again.
-            unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
-        }
-    }
+/// The program's own code in memory.
+#[derive(Debug)]
+pub struct Code {
+    start: usize,
+    length: usize,
 }
 
-fn number(hexadecimal: &str) -> Option<usize> {
-    usize::from_str_radix(hexadecimal, 16).ok()
+impl Code {
+    /// Where the kernel has mapped it; `None` where it does not say.
+    pub fn of_this_program() -> Option<Code> {
+        let own = fs::read_link("/proc/self/exe").ok()?;
+        let maps = fs::read_to_string("/proc/self/maps").ok()?;
+        maps.lines().find_map(|line| {
+            // START-END MODE OFFSET DEVICE INODE PATH
+            let mut parts = line.split_ascii_whitespace();
+            let (start, end) = parts.next()?.split_once('-')?;
+            let is_ours = parts.next() == Some("r-xp") && parts.nth(3).is_some_and(|path| own.as_os_str() == path);
+            let number = |text| usize::from_str_radix(text, 16).ok();
+            let (start, end) = (number(start)?, number(end)?);
+            is_ours.then(|| Code { start, length: end - start })
+        })
+    }
+
+    /// Unmaps its pages; each is mapped again as soon as it is needed.
+    pub fn let_go(&self) {
+        // SAFETY: the pages are of a file and cannot be written to: nothing is in them that the kernel cannot read again.
+        unsafe { libc::madvise(self.start as *mut libc::c_void, self.length, libc::MADV_DONTNEED) };
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod held;
 mod mend;
 mod parked;
 mod probe;
+mod quiet;
 mod signals;
 mod steps;
 mod timers;
@@ -25,6 +26,7 @@ use tiny_http::Method;
 use self::control::Control;
 use self::daemon::DaemonWatch;
 use self::parked::Parked;
+use self::quiet::Quiet;
 use self::signals::Signals;
 use self::steps::Stepping;
 use self::timers::Timers;
@@ -130,9 +132,11 @@ impl MainLoop {
     pub fn run(mut self) -> Result<(), String> {
         self.register().map_err(|error| format!("cannot start: {error}"))?;
         let mut events = Events::with_capacity(256);
+        let mut quiet = Quiet::new(Instant::now());
         self.recover();
         while !self.is_done() {
-            let timeout = self.timeout(Instant::now());
+            let now = Instant::now();
+            let timeout = quiet.before_sleep(self.timeout(now), now);
             match self.poll.poll(&mut events, Some(timeout)) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                     return Err(format!("waiting failed: {error}"));
@@ -141,9 +145,7 @@ impl MainLoop {
             }
             let now = Instant::now();
             self.connections.set_now(now);
-            if !events.is_empty() {
-                self.timers.stirred(now);
-            }
+            quiet.woken(!events.is_empty(), now);
             for event in &events {
                 self.on_event(event);
             }

@@ -7,7 +7,7 @@ use super::geography::Geographer;
 use crate::api::error::STORAGE;
 use crate::api::{Ctx, dispatch, imports};
 use crate::domain::time;
-use crate::{machine, store};
+use crate::store;
 
 /// How often a daemon that answers is looked at.
 const LOOK: Duration = Duration::from_secs(30);
@@ -23,10 +23,6 @@ const SCHEDULE: Duration = Duration::from_secs(20);
 const TRY_AGAIN: Duration = Duration::from_secs(5);
 /// How long it rests between a step and bringing what was written into the file.
 const REST: Duration = Duration::from_millis(2);
-/// How long nothing has come from outside when the program's own code is no longer held on to.
-const QUIET: Duration = Duration::from_secs(1);
-/// How often it is let go of again while only timers run.
-const FORGET: Duration = Duration::from_secs(30);
 /// How often deadlines are compared with the clock.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -43,8 +39,6 @@ pub struct Timers {
     storage_at: Instant,
     /// Not before this, what has been written is brought into the file of the database.
     checkpoint_at: Instant,
-    /// When the program's code is let go of.
-    forget_at: Instant,
 }
 
 impl Timers {
@@ -61,19 +55,13 @@ impl Timers {
             schedule_at: now,
             storage_at: now,
             checkpoint_at: now + SCHEDULE,
-            forget_at: now + QUIET,
         }
-    }
-
-    /// Something has come from outside.
-    pub fn stirred(&mut self, now: Instant) {
-        self.forget_at = now + QUIET;
     }
 
     /// How long nothing is due, deadlines excepted.
     pub fn next(&self, ctx: &Ctx, now: Instant) -> Duration {
         let steps = self.checkpoint_at.min(self.archive.next()).min(self.geography.next(ctx)).min(self.expire_at);
-        let others = self.schedule_at.min(self.storage_at).min(self.forget_at);
+        let others = self.schedule_at.min(self.storage_at);
         self.look_at(ctx, now).min(steps).min(others).saturating_duration_since(now)
     }
 
@@ -126,10 +114,6 @@ impl Timers {
                 self.geography = Geographer::new(now + EXPIRE);
             }
             log::warn!("a step of a timer failed: {}", error.cause.unwrap_or(error.detail));
-        }
-        if now >= self.forget_at {
-            self.forget_at = now + FORGET;
-            machine::forget_code();
         }
     }
 
