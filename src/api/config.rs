@@ -64,7 +64,7 @@ pub fn apply_as_job(task: Apply, then: impl FnOnce(&mut Ctx, Applied) -> Result<
 
 /// What an apply has done, remembered for the next one.
 pub fn applied(ctx: &mut Ctx, outcome: Value) -> Result<Applied, ApiError> {
-    let applied: Applied = serde_json::from_value(outcome).map_err(ApiError::internal)?;
+    let applied: Applied = json::from_tree(outcome).map_err(ApiError::internal)?;
     for warning in &applied.warnings {
         log::warn!("{warning}");
     }

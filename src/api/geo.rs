@@ -8,6 +8,7 @@ use super::dispatch::Outcome;
 use super::{ApiError, Ctx, Job, Request};
 use crate::domain::address::IpOrNet;
 use crate::domain::history::BLOCKLIST_JAIL;
+use crate::domain::json;
 use crate::domain::time::{now, rfc3339};
 use crate::geo::{Geo, GeoDetail};
 use crate::jobs::Task;
@@ -58,7 +59,7 @@ pub fn ask_task(ctx: &Ctx, addresses: Vec<String>) -> Option<Task> {
 
 /// Notes what the server said, or that it did not answer properly: then the addresses wait again.
 pub fn note_told(ctx: &mut Ctx, addresses: &[String], told: Value) -> Result<(), ApiError> {
-    let told: Told = serde_json::from_value(told).map_err(ApiError::internal)?;
+    let told: Told = json::from_tree(told).map_err(ApiError::internal)?;
     let now = Instant::now();
     match &told.trouble {
         Some(trouble) if ctx.asking.failed(now) => log::warn!("asking where addresses are: {trouble}"),

@@ -10,6 +10,7 @@ use super::{ApiError, Ctx, Job, Request, Step};
 use crate::domain::address::IpOrNet;
 pub use crate::domain::history::Answer;
 use crate::domain::history::{Filter, Origin, PastBan, Question, Range, Slice, Source};
+use crate::domain::json;
 use crate::domain::page::Page;
 use crate::domain::time::{now, rfc3339};
 use crate::fail2ban::database::{Database, DatabaseError};
@@ -108,7 +109,7 @@ pub fn ask(
     }
     let task = Task::AskHistory(ask_fail2ban(ctx, filter, question)?);
     Ok(Outcome::Job(Box::new(Job::new(task, move |ctx, answer: Value| {
-        let answer = serde_json::from_value(answer).map_err(ApiError::internal)?;
+        let answer = json::from_tree(answer).map_err(ApiError::internal)?;
         Ok(reply(ctx, answer))
     }))))
 }

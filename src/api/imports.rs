@@ -114,7 +114,7 @@ fn protected(ctx: &Ctx, client: Option<IpAddr>) -> Result<Vec<IpOrNet>, ApiError
 /// Writes what became of an import, and tells it.
 fn finish(ctx: &mut Ctx, sources: &[Source], outcome: Value) -> Result<Response, ApiError> {
     ctx.import = None;
-    let outcome: Outcome = serde_json::from_value(outcome).map_err(ApiError::internal)?;
+    let outcome: Outcome = json::from_tree(outcome).map_err(ApiError::internal)?;
     let now = time::now();
     let rows: Vec<(LogEntry, Option<State>)> = outcome
         .sources

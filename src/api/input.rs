@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::error::{ApiError, FieldError};
+use crate::domain::json;
 use crate::domain::page::Page;
 
 /// Decodes `%xx`; `None` when that is not possible or the result is no text. A `+` stays a `+`: it is no blank in a path.
@@ -102,7 +103,7 @@ impl Fields {
     /// A field that may be missing. `null` is a value of its own only where `T` takes it.
     pub fn optional<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
         let value = self.map.remove(name)?;
-        match serde_json::from_value(value) {
+        match json::from_tree(value) {
             Ok(value) => Some(value),
             Err(error) => {
                 self.wrong(name, "type", format!("{name}: {error}"));

@@ -104,7 +104,7 @@ impl JailValues {
         if let (Some(all), serde_json::Value::Object(over)) = (all.as_object_mut(), over) {
             all.extend(over);
         }
-        serde_json::from_value(all).unwrap_or_default()
+        super::json::from_tree(all).unwrap_or_default()
     }
 }
 

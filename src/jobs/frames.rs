@@ -109,8 +109,8 @@ pub fn take(buffer: &mut Vec<u8>) -> Result<Option<Frame>, Failure> {
     let Some(payload) = rest.get(..length) else { return Ok(None) };
     let frame = match head[0] {
         PART => Frame::Part(payload.to_vec()),
-        PROGRESS => Frame::Progress(serde_json::from_slice(payload).map_err(|_| Failure::Crashed)?),
-        DONE => Frame::Done(serde_json::from_slice(payload).map_err(|_| Failure::Crashed)?),
+        PROGRESS => Frame::Progress(json::tree(payload).map_err(|_| Failure::Crashed)?),
+        DONE => Frame::Done(json::tree(payload).map_err(|_| Failure::Crashed)?),
         FAILED => Frame::Failed(json::read(payload).map_err(|_| Failure::Crashed)?),
         _ => return Err(Failure::Crashed),
     };

@@ -6,6 +6,8 @@ use rusqlite::types::ValueRef;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::domain::json;
+
 /// What was noted about a ban.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BanData {
@@ -25,7 +27,7 @@ impl BanData {
     }
 
     fn parse(text: &str) -> BanData {
-        let parsed = serde_json::from_str(text).or_else(|_| serde_json::from_str(&without_surrogates(text)));
+        let parsed = json::tree(text.as_bytes()).or_else(|_| json::tree(without_surrogates(text).as_bytes()));
         let Ok(Value::Object(fields)) = parsed else {
             return BanData::default();
         };
