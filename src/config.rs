@@ -201,7 +201,7 @@ pub const SETTINGS: &[Setting] = &[
         option: Some("log-level"),
         variable: "BANGUI_LOG_LEVEL",
         value: "LEVEL",
-        help: "off, error, warn, info, debug or trace (info)",
+        help: "off, error, warn or info (info); debug and trace say no more than info",
         set: |config, text| {
             let level = text.parse().map_err(|_| "expected off, error, warn, info, debug or trace".to_owned())?;
             config.log_level = level;

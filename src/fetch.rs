@@ -3,19 +3,20 @@
 //!
 //! It waits for the network, so it is meant for a child process of ours. What a file says is none of its business.
 
+mod tls;
+
 use std::fmt;
 use std::io::{self, Read};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use ureq::config::Config;
 use ureq::http::header::{CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, RETRY_AFTER};
 use ureq::http::{HeaderMap, HeaderName, Response, Uri};
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::unversioned::transport::{Connector, NextTimeout, RustlsConnector, TcpConnector};
 use ureq::{Agent, Body, Timeout};
 
 use crate::domain::address::IpOrNet;
@@ -113,7 +114,7 @@ pub struct Rules {
 
 impl Rules {
     fn tls(&self) -> Result<TlsConfig, FetchError> {
-        Ok(TlsConfig::builder().root_certs(authorities(self.authorities.as_deref())?).build())
+        tls::config(self.authorities.as_deref())
     }
 }
 
@@ -240,40 +241,6 @@ pub fn open(url: &str, known: &Validators, rules: &Rules) -> Result<Answer, Fetc
     Err(FetchError::TooManyRedirects)
 }
 
-/// The authorities of a file in PEM form; without one those that are built in. Nothing is ever trusted without any.
-fn authorities(file: Option<&Path>) -> Result<RootCerts, FetchError> {
-    let Some(file) = file else { return Ok(RootCerts::WebPki) };
-    let unusable = |why: &dyn fmt::Display| {
-        FetchError::Untrusted(format!("the authorities of BANGUI_BLOCKLIST_CA_FILE, {}: {why}", file.display()))
-    };
-    let pem = std::fs::read(file).map_err(|error| unusable(&error))?;
-    let mut found = Vec::new();
-    for item in parse_pem(&pem) {
-        if let PemItem::Certificate(certificate) = item.map_err(|error| unusable(&error))? {
-            found.push(certificate);
-        }
-    }
-    if found.is_empty() {
-        return Err(unusable(&"no certificate in PEM form is in it"));
-    }
-    Ok(RootCerts::Specific(Arc::new(found)))
-}
-
-/// What of a failed handshake is about the certificate, in words that say what to do.
-fn distrust(text: &str) -> Option<FetchError> {
-    let (_, why) = text.split_once("invalid peer certificate: ")?;
-    let hint = if why.contains("UnknownIssuer") {
-        "nobody known has signed it; where it is of your own authority, name that with BANGUI_BLOCKLIST_CA_FILE"
-    } else if why.contains("xpired") || why.contains("NotValidYet") || why.contains("not valid yet") {
-        "it is not valid now; look at this machine's clock first"
-    } else if why.contains("NotValidForName") || why.contains("not valid for name") {
-        "it is another server's"
-    } else {
-        "it is of no use"
-    };
-    Some(FetchError::Untrusted(format!("{hint} ({why})")))
-}
-
 fn ask(
     uri: &Uri,
     known: &Validators,
@@ -308,7 +275,8 @@ fn agent(rules: &Rules, tls: &TlsConfig, left: Duration) -> Agent {
         .max_idle_connections(0)
         .build();
     let guard = Guard { allow_private: rules.allow_private, own: rules.own.clone() };
-    Agent::with_parts(config, DefaultConnector::default(), guard)
+    // Without the connectors for proxies, which are never used.
+    Agent::with_parts(config, TcpConnector::default().chain(RustlsConnector::default()), guard)
 }
 
 /// What a server answered to a POST.
@@ -433,11 +401,11 @@ impl From<ureq::Error> for FetchError {
                     return FetchError::TooSlow;
                 }
                 let text = error.to_string();
-                distrust(&text).unwrap_or(FetchError::Unreachable(text))
+                tls::distrust(&text).unwrap_or(FetchError::Unreachable(text))
             }
             other => {
                 let text = other.to_string();
-                distrust(&text).unwrap_or(FetchError::Unreachable(text))
+                tls::distrust(&text).unwrap_or(FetchError::Unreachable(text))
             }
         }
     }
