@@ -1,21 +1,71 @@
-//! Whom to trust over https, and with which cryptography: ring's, as rustls brings it, without what signs.
+//! Whom to trust over https, and with which cryptography: ring's, as rustls brings it, without what signs and what nobody insists on.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::crypto::{CryptoProvider, KeyProvider, ring};
+use rustls::crypto::ring::{cipher_suite, kx_group};
+use rustls::crypto::{CryptoProvider, GetRandomFailed, KeyProvider, SecureRandom, WebPkiSupportedAlgorithms};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::SigningKey;
+use rustls::{SignatureScheme, SupportedCipherSuite};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use webpki::ring as verify;
 
 use super::FetchError;
 
-/// Loads no key. We never identify ourselves by a certificate; without what loads keys, what signs with them is not in the program.
-#[derive(Debug)]
-struct NoKeys;
+/// Those of rustls but ChaCha20, which is 50 kB: TLS 1.3 demands AES-128 of every server, and of those with 1.2 none is known without it.
+const CIPHER_SUITES: [SupportedCipherSuite; 6] = [
+    cipher_suite::TLS13_AES_256_GCM_SHA384,
+    cipher_suite::TLS13_AES_128_GCM_SHA256,
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+];
 
-impl KeyProvider for NoKeys {
+/// As rustls has it for ring. For TLS 1.2 a scheme does not fix the curve.
+static SIGNATURES: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
+    all: &[
+        verify::ECDSA_P256_SHA256,
+        verify::ECDSA_P256_SHA384,
+        verify::ECDSA_P384_SHA256,
+        verify::ECDSA_P384_SHA384,
+        verify::ED25519,
+        verify::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
+        verify::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
+        verify::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
+        verify::RSA_PKCS1_2048_8192_SHA256,
+        verify::RSA_PKCS1_2048_8192_SHA384,
+        verify::RSA_PKCS1_2048_8192_SHA512,
+        verify::RSA_PKCS1_2048_8192_SHA256_ABSENT_PARAMS,
+        verify::RSA_PKCS1_2048_8192_SHA384_ABSENT_PARAMS,
+        verify::RSA_PKCS1_2048_8192_SHA512_ABSENT_PARAMS,
+    ],
+    mapping: &[
+        (SignatureScheme::ECDSA_NISTP384_SHA384, &[verify::ECDSA_P384_SHA384, verify::ECDSA_P256_SHA384]),
+        (SignatureScheme::ECDSA_NISTP256_SHA256, &[verify::ECDSA_P256_SHA256, verify::ECDSA_P384_SHA256]),
+        (SignatureScheme::ED25519, &[verify::ED25519]),
+        (SignatureScheme::RSA_PSS_SHA512, &[verify::RSA_PSS_2048_8192_SHA512_LEGACY_KEY]),
+        (SignatureScheme::RSA_PSS_SHA384, &[verify::RSA_PSS_2048_8192_SHA384_LEGACY_KEY]),
+        (SignatureScheme::RSA_PSS_SHA256, &[verify::RSA_PSS_2048_8192_SHA256_LEGACY_KEY]),
+        (SignatureScheme::RSA_PKCS1_SHA512, &[verify::RSA_PKCS1_2048_8192_SHA512]),
+        (SignatureScheme::RSA_PKCS1_SHA384, &[verify::RSA_PKCS1_2048_8192_SHA384]),
+        (SignatureScheme::RSA_PKCS1_SHA256, &[verify::RSA_PKCS1_2048_8192_SHA256]),
+    ],
+};
+
+/// Randomness of the kernel, and no key: we never identify ourselves by a certificate, and what signs with keys is not in the program.
+#[derive(Debug)]
+struct Kernel;
+
+impl SecureRandom for Kernel {
+    fn fill(&self, buffer: &mut [u8]) -> Result<(), GetRandomFailed> {
+        getrandom::fill(buffer).map_err(|_| GetRandomFailed)
+    }
+}
+
+impl KeyProvider for Kernel {
     fn load_private_key(&self, _key: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
         Err(rustls::Error::General("no keys are used here".to_owned()))
     }
@@ -23,7 +73,13 @@ impl KeyProvider for NoKeys {
 
 /// How https is spoken, with the authorities of a file or those that are built in.
 pub fn config(authorities_file: Option<&Path>) -> Result<TlsConfig, FetchError> {
-    let provider = CryptoProvider { key_provider: &NoKeys, ..ring::default_provider() };
+    let provider = CryptoProvider {
+        cipher_suites: CIPHER_SUITES.to_vec(),
+        kx_groups: vec![kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1],
+        signature_verification_algorithms: SIGNATURES,
+        secure_random: &Kernel,
+        key_provider: &Kernel,
+    };
     Ok(TlsConfig::builder()
         .unversioned_rustls_crypto_provider(Arc::new(provider))
         .root_certs(authorities(authorities_file)?)
