@@ -7,8 +7,8 @@ use crate::machine::Code;
 
 /// How long nothing has come from outside then.
 const QUIET: Duration = Duration::from_secs(1);
-/// Where the next timer is nearer than this, it is not worth while.
-const NEAR: Duration = Duration::from_millis(500);
+/// Where the next timer is nearer than this, it is not worth while. With a connection open the loop wakes up every quarter of a second.
+const NEAR: Duration = Duration::from_millis(200);
 
 /// When the code is let go of.
 #[derive(Debug)]

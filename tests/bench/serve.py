@@ -245,7 +245,8 @@ def measure(daemon, server):
     print("fail2ban %s, program of %.2f MB" % (daemon.call("version"), os.path.getsize(server.arguments[0]) / 1e6))
     row("start to first answer", statistics.median(starts), bare, "its --version, a process that does nothing")
     server.log_in()
-    time.sleep(1)
+    # After a quiet second the program lets go of its code.
+    time.sleep(2)
     print("%-44s %d KiB resident, %d KiB anonymous" % ("idle", *server.memory()))
 
     daemon.ban(10_000)
