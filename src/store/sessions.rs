@@ -1,11 +1,15 @@
 //! The table `sessions`. A token is never stored, only its SHA-256.
 
-use rusqlite::OptionalExtension;
+use rusqlite::{OptionalExtension, Transaction};
 
 use super::{Error, Store};
 
 /// Sessions at a time; the one that ends first makes room for a new one.
 const MAX_SESSIONS: i64 = 100;
+
+/// Before this, 2023-11-14, no machine that runs this program has its clock right: it has none that runs without power, and has not asked
+/// for the time yet. What was stored by such a clock is taken to be stored when it is set.
+const CLOCK_IS_SET: i64 = 1_700_000_000;
 
 /// The SHA-256 of a token.
 pub type TokenHash = [u8; 32];
@@ -22,11 +26,11 @@ pub struct Session {
 impl Store {
     /// The session of a token, while it is good.
     pub fn session(&self, token_hash: &TokenHash, now: i64) -> Result<Option<Session>, Error> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT expires_at FROM sessions WHERE token_hash = ?1 AND expires_at > ?2")?;
-        let expires_at = statement.query_row((token_hash, now), |row| row.get(0)).optional()?;
-        Ok(expires_at.map(|expires_at| Session { token_hash: *token_hash, expires_at }))
+        let mut statement =
+            self.connection.prepare_cached("SELECT created_at, expires_at FROM sessions WHERE token_hash = ?1")?;
+        let times = statement.query_row([token_hash], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let expires_at = times.map(|(created_at, expires_at)| end_of(created_at, expires_at, now));
+        Ok(expires_at.filter(|at| *at > now).map(|expires_at| Session { token_hash: *token_hash, expires_at }))
     }
 
     /// Adds a session. When there are too many, those that end first go.
@@ -38,7 +42,7 @@ impl Store {
         expires_at: i64,
     ) -> Result<(), Error> {
         let transaction = self.connection.transaction()?;
-        transaction.execute("DELETE FROM sessions WHERE expires_at <= ?1", [now])?;
+        expire_sessions(&transaction, now)?;
         transaction.execute(
             "INSERT INTO sessions (token_hash, client, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)",
             (token_hash, client, now, expires_at),
@@ -68,7 +72,7 @@ impl Store {
     /// Removes what has expired: sessions, login failures and counters.
     pub fn expire(&mut self, now: i64) -> Result<(), Error> {
         let transaction = self.connection.transaction()?;
-        transaction.execute("DELETE FROM sessions WHERE expires_at <= ?1", [now])?;
+        expire_sessions(&transaction, now)?;
         transaction.execute(
             "DELETE FROM login_failures WHERE blocked_until <= ?1 AND window_start <= ?1 - CASE blocks WHEN 0 THEN 900 ELSE ?2 END",
             [now, super::logins::FORGET_AFTER],
@@ -77,6 +81,22 @@ impl Store {
         transaction.commit()?;
         Ok(())
     }
+}
+
+/// When a session ends: one that was begun by a clock that was not set begins when it is.
+fn end_of(created_at: i64, expires_at: i64, now: i64) -> i64 {
+    if created_at < CLOCK_IS_SET && now >= CLOCK_IS_SET { now + (expires_at - created_at) } else { expires_at }
+}
+
+fn expire_sessions(transaction: &Transaction<'_>, now: i64) -> rusqlite::Result<()> {
+    if now >= CLOCK_IS_SET {
+        transaction.execute(
+            "UPDATE sessions SET expires_at = ?1 + expires_at - created_at, created_at = ?1 WHERE created_at < ?2",
+            [now, CLOCK_IS_SET],
+        )?;
+    }
+    transaction.execute("DELETE FROM sessions WHERE expires_at <= ?1", [now])?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -96,6 +116,21 @@ mod tests {
         assert!(store.session(&[2; 32], 150).unwrap().is_none());
         store.change_password("x").unwrap();
         assert!(store.session(&[1; 32], 150).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_session_of_before_the_clock_was_set_lasts_its_time_from_then_on() {
+        let (_directory, mut store) = temporary();
+        let hash = [1; 32];
+        store.add_session(&hash, "a", 100, 700).unwrap();
+        let set = CLOCK_IS_SET + 5;
+        assert_eq!(store.session(&hash, set).unwrap().unwrap().expires_at, set + 600);
+        store.expire(set + 10).unwrap();
+        assert!(store.session(&hash, set + 609).unwrap().is_some());
+        assert!(store.session(&hash, set + 610).unwrap().is_none());
+        store.add_session(&[2; 32], "a", set + 700, set + 800).unwrap();
+        store.expire(set + 900).unwrap();
+        assert!(store.session(&[2; 32], set + 750).unwrap().is_none(), "expired like any other");
     }
 
     #[test]

@@ -201,3 +201,22 @@ fn while_fail2ban_writes_its_database_for_long_the_archive_answers() {
     fail2ban.execute_batch("COMMIT").unwrap();
     admin.get("/api/v1/history").expect(200);
 }
+
+#[test]
+fn a_clock_that_is_set_after_the_start_ends_no_session_and_mixes_up_no_ban() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("f.sqlite3");
+    fill(&path, 300);
+    let mut shim = Shim::new();
+    // A router without a battery for its clock begins in 1970.
+    shim.set_clock_off(60 - jiff::Timestamp::now().as_second());
+    let (_server, admin) = shim.launch(keeper(&path)).start().into_ready();
+    wait_for_archive(&admin, 300);
+    let session = admin.get("/api/v1/auth/session").expect(200).json();
+    assert!(session["expires_at"].as_str().unwrap().starts_with("1970-"), "{session}");
+    shim.set_clock_off(0);
+    let session = admin.get("/api/v1/auth/session").expect(200).json();
+    assert!(session["expires_at"].as_str().unwrap() > "2026-", "{session}");
+    assert_eq!(assert_all_agree(&admin, "archive"), 300);
+    assert_eq!(write_something(&admin), 200);
+}
