@@ -195,10 +195,13 @@ impl From<Failure> for ApiError {
             Failure::NotBack(detail) => ApiError::new(503, "fail2ban_not_back", detail),
             Failure::Database(error) => error.into(),
             Failure::Upstream(detail) => ApiError::new(502, "upstream_unreachable", detail),
+            Failure::NoMemory(detail) => ApiError::busy(detail),
             Failure::TimedOut => ApiError::busy("It took too long and was given up; try again later."),
             Failure::Crashed => {
-                let mut error = ApiError::busy("The process that worked on it ended without an answer; try again.");
-                error.cause = Some("a child process crashed or was killed".into());
+                let mut error = ApiError::busy(
+                    "The process that worked on it ended without an answer, perhaps for want of memory; try again.",
+                );
+                error.cause = Some("a child process crashed, or was killed for want of memory".into());
                 error
             }
         }

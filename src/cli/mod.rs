@@ -157,7 +157,7 @@ impl Invocation {
         if !is_good_password(&password) {
             return Err(Failure::failed(format!("this password is not allowed. {PASSWORD_RULE}")));
         }
-        Ok(Hash { secret: secret_form(&password) }.run())
+        Hash { secret: secret_form(&password) }.run().map_err(|error| Failure::failed(error.to_string()))
     }
 
     /// A password, from `--password-file` or standard input: its first line.

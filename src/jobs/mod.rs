@@ -118,6 +118,8 @@ pub enum Failure {
     TimedOut,
     /// The child ended without an answer: it crashed, or was killed for memory.
     Crashed,
+    /// The machine does not have the memory for it; the text says how much that is.
+    NoMemory(String),
     /// A command beside the daemon failed, or cannot be run; the text says which and what to do.
     CommandFailed(String),
     /// Reload: jails were lost, and what was there before has been restored as far as possible; the text says more.
@@ -140,6 +142,12 @@ impl From<RestartError> for Failure {
             RestartError::NotBack(_) => Failure::NotBack(error.to_string()),
             other => Failure::CommandFailed(other.to_string()),
         }
+    }
+}
+
+impl From<password::NoMemory> for Failure {
+    fn from(error: password::NoMemory) -> Self {
+        Failure::NoMemory(error.to_string())
     }
 }
 
@@ -199,8 +207,8 @@ impl Task {
 
     fn run(self, out: &mut FrameWriter<'_>) -> Result<Value, Failure> {
         match self {
-            Task::HashPassword(task) => Ok(Value::String(task.run())),
-            Task::VerifyPassword(task) => Ok(Value::Bool(task.run())),
+            Task::HashPassword(task) => Ok(Value::String(task.run()?)),
+            Task::VerifyPassword(task) => Ok(Value::Bool(task.run()?)),
             Task::Ban(task) => task.run(),
             Task::Unban(task) => task.run(),
             Task::ListBans(task) => task.run(out),

@@ -1,6 +1,9 @@
 //! Hashing and comparing passwords: Argon2id with 12 MiB, three passes and one lane, which OWASP lists as equal to
 //! its first choice for machines that have little memory. In a child, so that the memory goes back to the system.
 
+use std::fmt;
+
+use argon2::password_hash::Error;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use serde::{Deserialize, Serialize};
@@ -10,6 +13,20 @@ use sha2::{Digest, Sha256};
 const MEMORY_KIB: u32 = 12 * 1024;
 /// Passes over that memory.
 const PASSES: u32 = 3;
+
+/// The machine does not have the memory of one hash.
+#[derive(Debug)]
+pub struct NoMemory;
+
+impl fmt::Display for NoMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "A password takes {} MiB of memory, which this machine does not have now; stop something and try again.",
+            MEMORY_KIB >> 10
+        )
+    }
+}
 
 /// Hash a password.
 #[derive(Debug, Serialize, Deserialize)]
@@ -50,20 +67,24 @@ fn argon2() -> Argon2<'static> {
 
 impl Hash {
     /// The hash in PHC form, with a new random salt.
-    pub fn run(self) -> String {
+    pub fn run(self) -> Result<String, NoMemory> {
         let mut salt = [0; 16];
         getrandom::fill(&mut salt).expect("the kernel has random bytes");
-        argon2()
-            .hash_password_with_salt(self.secret.as_bytes(), &salt)
-            .expect("a salt of 16 bytes and a secret of 64 are in range")
-            .to_string()
+        match argon2().hash_password_with_salt(self.secret.as_bytes(), &salt) {
+            Err(Error::OutOfMemory) => Err(NoMemory),
+            hash => Ok(hash.expect("a salt of 16 bytes and a secret of 64 are in range").to_string()),
+        }
     }
 }
 
 impl Verify {
     /// Whether the password is the hash's. A hash that cannot be read matches nothing.
-    pub fn run(self) -> bool {
-        PasswordHash::new(&self.hash).is_ok_and(|hash| argon2().verify_password(self.secret.as_bytes(), &hash).is_ok())
+    pub fn run(self) -> Result<bool, NoMemory> {
+        let Ok(hash) = PasswordHash::new(&self.hash) else { return Ok(false) };
+        match argon2().verify_password(self.secret.as_bytes(), &hash) {
+            Err(Error::OutOfMemory) => Err(NoMemory),
+            verified => Ok(verified.is_ok()),
+        }
     }
 }
 
@@ -73,13 +94,13 @@ mod tests {
 
     #[test]
     fn both_forms_verify_against_one_hash() {
-        let hash = Hash { secret: secret_form("Correct1!horse") }.run();
+        let hash = Hash { secret: secret_form("Correct1!horse") }.run().unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=12288,t=3,p=1$"), "{hash}");
-        let verify = |password: &str| Verify { secret: secret_form(password), hash: hash.clone() }.run();
+        let verify = |password: &str| Verify { secret: secret_form(password), hash: hash.clone() }.run().unwrap();
         assert!(verify("Correct1!horse"));
         assert!(verify(&secret_form("Correct1!horse")));
         assert!(!verify("correct1!horse"));
-        assert!(!Verify { secret: secret_form("Correct1!horse"), hash: "junk".into() }.run());
+        assert!(!Verify { secret: secret_form("Correct1!horse"), hash: "junk".into() }.run().unwrap());
     }
 
     #[test]

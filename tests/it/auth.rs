@@ -35,6 +35,23 @@ fn every_documented_status_of_auth() {
 }
 
 #[test]
+fn too_little_memory_is_no_wrong_password() {
+    let server = Launch::without_daemon().start();
+    let client = server.client();
+    server.limit_memory(11 << 20);
+    let refused = client.post("/api/v1/setup", json!({"master_password": PASSWORD})).expect_error(503, "busy").json();
+    assert!(refused["detail"].as_str().unwrap().contains("12 MiB of memory"), "{refused}");
+    server.limit_memory(1 << 30);
+    client.setup();
+    server.limit_memory(11 << 20);
+    for _ in 0..7 {
+        client.post(LOGIN, json!({"password": PASSWORD})).expect_error(503, "busy");
+    }
+    server.limit_memory(1 << 30);
+    client.post(LOGIN, json!({"password": PASSWORD})).expect(200);
+}
+
+#[test]
 fn a_422_names_every_wrong_field_at_once() {
     let (server, _) = Launch::without_daemon().start().into_ready();
     let answer = server.client().post(LOGIN, json!({"unknown": 1})).expect(422);

@@ -328,6 +328,14 @@ impl Server {
         self.child.id()
     }
 
+    /// The most bytes of memory that it, and each child it starts from now on, may write to (`RLIMIT_DATA`).
+    pub fn limit_memory(&self, most: u64) {
+        let limit = libc::rlimit { rlim_cur: most, rlim_max: libc::RLIM_INFINITY };
+        // SAFETY: prlimit reads one struct, and writes nowhere.
+        let done = unsafe { libc::prlimit(self.pid() as i32, libc::RLIMIT_DATA, &limit, std::ptr::null_mut()) };
+        assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+    }
+
     /// Where its database is.
     pub fn database(&self) -> PathBuf {
         self.directory.path().join("bangui.db")
