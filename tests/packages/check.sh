@@ -58,10 +58,14 @@ finish() {
     [ "$failed" = 0 ]
 }
 
+# Whether the kernel hands programs of the root's machine to the emulator by itself: /usr/lib/binfmt.d/qemu-*.conf is registered. Then chroot
+# does, and proot is not needed; Debian 12's proot 5.1 does not know all calls of newer programs (faccessat2).
+kernel_emulates() { grep -q '^enabled' "/proc/sys/fs/binfmt_misc/${ROOT_EMULATOR%%-static*}" 2>/dev/null; }
+
 # inside COMMAND...: runs in the root made last by debian_root.
 inside() {
     local environment=(PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C DEBIAN_FRONTEND=noninteractive)
-    if [ -n "$ROOT_EMULATOR" ]; then
+    if [ -n "$ROOT_EMULATOR" ] && ! kernel_emulates; then
         # proot alone would show this machine's /proc and /dev, which is what programs in the root expect.
         env -i "${environment[@]}" proot -q "$ROOT_EMULATOR" -0 -r "$ROOT_DIRECTORY" -b /proc -b /dev -w / "$@"
     else
