@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// glibc's is as fast as this one, and returns more of what it no longer needs.
+/// In the place of musl's, see Cargo.toml.
 #[cfg(target_env = "musl")]
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;

@@ -73,12 +73,7 @@ pub fn by_country(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError>
             let reply = |ctx: &Ctx, answer: history::Answer| {
                 let mut body = Vec::new();
                 push_map(&mut body, &answer.by_country, answer.total);
-                for (number, ban) in answer.listing.bans.into_iter().enumerate() {
-                    if number > 0 {
-                        body.push(b',');
-                    }
-                    push(ctx, &mut body, ban);
-                }
+                history::push_all(ctx, &mut body, answer.listing.bans, push);
                 body.extend_from_slice(b"]}");
                 Response::json_bytes(200, body)
             };
@@ -102,12 +97,10 @@ fn of_country(
             push_map(&mut body, &counts, total);
         }
         let (bans, next) = ctx.store.bans_of_country(country, window, origin, after)?;
-        for ban in bans {
-            if !std::mem::take(&mut is_first) {
-                body.push(b',');
-            }
-            push(ctx, &mut body, ban);
+        if !bans.is_empty() && !std::mem::take(&mut is_first) {
+            body.push(b',');
         }
+        history::push_all(ctx, &mut body, bans, push);
         (is_begun, after) = (true, next);
         if next.is_some() {
             return Ok(Step::Part(body));

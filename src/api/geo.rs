@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::dispatch::Outcome;
 use super::{ApiError, Ctx, Job, Request};
 use crate::domain::address::IpOrNet;
-use crate::domain::history::BLOCKLIST_JAIL;
+use crate::domain::history::{BLOCKLIST_JAIL, Place};
 use crate::domain::json;
 use crate::domain::time::{now, rfc3339};
 use crate::geo::{Geo, GeoDetail};
@@ -28,27 +28,27 @@ pub fn look_up(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
         jails.push(BLOCKLIST_JAIL.to_owned());
     }
     let text = ip.to_string();
-    let is_known = ctx.place_of(&text).country.is_some();
-    if !is_known && ctx.config.geoip_online.is_some() && Geo::is_askable(&text) {
+    let place = ctx.place_of(&text);
+    if place.country.is_none() && ctx.config.geoip_online.is_some() && Geo::is_askable(&text) {
         let addresses = vec![text];
         if ctx.asking.begin_one(&addresses[0], Instant::now())
             && let Some(task) = ask_task(ctx, addresses.clone())
         {
             let finish = move |ctx: &mut Ctx, told| {
                 note_told(ctx, &addresses, told)?;
-                Ok(looked_up(ctx, &ip, &jails))
+                let place = ctx.place_of(&addresses[0]);
+                Ok(looked_up(&ip, &jails, place))
             };
             return Ok(Outcome::Job(Box::new(Job::new(task, finish))));
         }
     }
-    Ok(Outcome::Answer(looked_up(ctx, &ip, &jails)))
+    Ok(Outcome::Answer(looked_up(&ip, &jails, place)))
 }
 
-fn looked_up(ctx: &Ctx, ip: &IpOrNet, jails: &[String]) -> Response {
-    let ip_text = ip.to_string();
+fn looked_up(ip: &IpOrNet, jails: &[String], place: Place) -> Response {
     // Of a private address nothing can be known, which is not the same as not knowing.
-    let geo = Geo::is_eligible(ip).then(|| GeoDetail::from(ctx.place_of(&ip_text)));
-    Response::json(200, &json!({ "ip": ip_text, "currently_banned_in": jails, "geo": geo }))
+    let geo = Geo::is_eligible(ip).then(|| GeoDetail::from(place));
+    Response::json(200, &json!({ "ip": ip.to_string(), "currently_banned_in": jails, "geo": geo }))
 }
 
 /// The task that asks the server of the settings, where they name one.

@@ -120,17 +120,22 @@ pub fn ask_fail2ban(ctx: &mut Ctx, filter: Filter, question: Question) -> Result
     Ok(history::Ask { database, set: ctx.set_place().file(), geo: ctx.geo_source()?, filter, question, country: None })
 }
 
+/// Writes bans with commas between them; `push` writes one.
+pub fn push_all(ctx: &Ctx, body: &mut Vec<u8>, bans: Vec<PastBan>, push: fn(&Ctx, &mut Vec<u8>, PastBan)) {
+    for (number, ban) in bans.into_iter().enumerate() {
+        if number > 0 {
+            body.push(b',');
+        }
+        push(ctx, body, ban);
+    }
+}
+
 /// A page of a list, written without a tree in between; `push` writes one ban.
 pub fn page_of(ctx: &Ctx, page: Page, answer: Answer, push: fn(&Ctx, &mut Vec<u8>, PastBan)) -> Response {
     let mut pagination = page.describe(answer.listing.total);
     pagination.next_cursor = answer.listing.next.map(|next| next.to_string());
     let mut body = b"{\"items\":[".to_vec();
-    for (number, ban) in answer.listing.bans.into_iter().enumerate() {
-        if number > 0 {
-            body.push(b',');
-        }
-        push(ctx, &mut body, ban);
-    }
+    push_all(ctx, &mut body, answer.listing.bans, push);
     body.extend_from_slice(b"],\"pagination\":");
     body.extend_from_slice(json!(pagination).to_string().as_bytes());
     body.push(b'}');

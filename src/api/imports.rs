@@ -12,10 +12,8 @@ use crate::blocklist::schedule::{Frequency, Schedule};
 use crate::domain::address::IpOrNet;
 use crate::domain::json;
 use crate::domain::time::{self, rfc3339};
-use crate::jobs::import::{
-    self, Outcome, SourceOutcome,
-    read::{Door, Known},
-};
+use crate::fetch::Validators;
+use crate::jobs::import::{self, Outcome, SourceOutcome, read::Door};
 use crate::jobs::{Task, held_set};
 use crate::machine;
 use crate::server::response::Response;
@@ -84,7 +82,7 @@ fn task_source(source: &Source, rests: bool) -> import::Source {
         id: source.id,
         url: source.url.clone(),
         unban_removed: source.unban_removed,
-        known: Known { etag: state.etag, last_modified: state.last_modified },
+        known: Validators { etag: state.etag, last_modified: state.last_modified },
         fingerprint: state.fingerprint,
         bans_until: state.bans_until,
         rests,
@@ -406,7 +404,7 @@ mod tests {
             error: Some("e".into()),
             passing,
             unchanged: false,
-            known: Known::default(),
+            known: Validators::default(),
             fingerprint: None,
             bans_until: 0,
         };

@@ -62,7 +62,7 @@ pub(super) fn write(apply: &Apply, files: &[Was]) -> Result<(), ApplyError> {
     let path = &apply.journal;
     let journal = Journal { apply: apply.clone(), files: files.to_vec() };
     let text = json::text(&journal).map_err(|error| ApplyError::Journal(error.to_string()))?;
-    let temporary = temporary(path);
+    let temporary = beside(path, "-new");
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)
@@ -88,12 +88,11 @@ pub(super) fn remove(path: &Path) -> Result<(), ApplyError> {
     }
 }
 
-fn temporary(path: &Path) -> PathBuf {
-    {
-        let mut name = path.as_os_str().to_owned();
-        name.push("-new");
-        name.into()
-    }
+/// The journal's path with something behind it.
+pub(super) fn beside(journal: &Path, suffix: &str) -> PathBuf {
+    let mut name = journal.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 fn sync_directory(path: &Path) -> Result<(), ApplyError> {

@@ -7,16 +7,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::ApplyError;
-use super::journal::failed;
+use super::journal::{beside, failed};
 
 /// How often it is tried again.
 const ROUND: Duration = Duration::from_millis(50);
 
 /// Waits for its turn, at most so long. Others wait until what is returned is dropped.
 pub(super) fn take(journal: &Path, patience: Duration) -> Result<File, ApplyError> {
-    let mut path = journal.as_os_str().to_owned();
-    path.push("-lock");
-    let path = Path::new(&path);
+    let path = &beside(journal, "-lock");
     let file = OpenOptions::new()
         .write(true)
         .create(true)

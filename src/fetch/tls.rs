@@ -14,7 +14,8 @@ use webpki::ring as verify;
 
 use super::FetchError;
 
-/// Those of rustls but ChaCha20, which is 50 kB: TLS 1.3 demands AES-128 of every server, and of those with 1.2 none is known without it.
+/// Those of rustls but ChaCha20: AES-128-GCM is what TLS 1.3 demands of every server (RFC 8446, 9.1) and what is recommended for TLS 1.2 (RFC
+/// 9325, 4.2). Without it, and without what signs, the x86_64 program is 59 kB smaller.
 const CIPHER_SUITES: [SupportedCipherSuite; 6] = [
     cipher_suite::TLS13_AES_256_GCM_SHA384,
     cipher_suite::TLS13_AES_128_GCM_SHA256,

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use self::lists::Lists;
 use self::progress::Progress;
-use self::read::{Door, Known, Read, ReadError};
+use self::read::{Door, Read, ReadError};
 use self::target::Target;
 use super::Failure;
 use super::frames::FrameWriter;
@@ -28,7 +28,7 @@ use crate::domain::address::IpOrNet;
 use crate::domain::time;
 use crate::fail2ban;
 use crate::fail2ban::stream::Stream;
-use crate::fetch::FetchError;
+use crate::fetch::{FetchError, Validators};
 
 pub use self::jail::JAIL;
 
@@ -61,7 +61,7 @@ pub struct Source {
     /// Whether what left the list is unbanned.
     pub unban_removed: bool,
     /// What the server said of the last content.
-    pub known: Known,
+    pub known: Validators,
     /// What the last content was, by its SHA-256.
     pub fingerprint: Option<String>,
     /// When the first of its bans ends, in Unix seconds.
@@ -90,7 +90,7 @@ pub struct SourceOutcome {
     /// The content is the same as last time and its bans last.
     pub unchanged: bool,
     /// What the server said of the content.
-    pub known: Known,
+    pub known: Validators,
     /// What the content was; `None` to have it read whole next time.
     pub fingerprint: Option<String>,
     /// When the first of its bans ends, in Unix seconds.
@@ -165,7 +165,7 @@ impl Run<'_, '_> {
             && source.bans_until >= self.task.horizon
             && old.is_some()
             && self.lists.are_banned();
-        let known = if lasts { source.known.clone() } else { Known::default() };
+        let known = if lasts { source.known.clone() } else { Validators::default() };
         let mut outcome = SourceOutcome::unchanged(source);
         if source.rests {
             self.claim(old.as_ref());
@@ -372,7 +372,7 @@ impl SourceOutcome {
 
     /// Has the list read whole next time.
     fn forget(&mut self) {
-        self.known = Known::default();
+        self.known = Validators::default();
         self.fingerprint = None;
     }
 }

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Failure;
-use super::import::read::{self, Door, Known, Read};
+use super::import::read::{self, Door, Read};
+use crate::fetch::Validators;
 
 /// Entries that are shown: the contract's.
 const SHOWN: usize = 100;
@@ -21,7 +22,7 @@ pub struct Preview {
 impl Preview {
     /// `PreviewResponse` of the contract.
     pub fn run(self) -> Result<Value, Failure> {
-        let read = read::read(&self.url, &Known::default(), &self.door, SHOWN, &mut |_, _| {});
+        let read = read::read(&self.url, &Validators::default(), &self.door, SHOWN, &mut |_, _| {});
         match read.map_err(|error| Failure::Upstream(error.to_string()))? {
             Read::List(parsed, _) => Ok(json!({
                 "entries": parsed.first.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -21,11 +21,15 @@ pub(super) struct Parked {
 impl MainLoop {
     pub(super) fn park(&mut self, slot: Slot, request: Request) {
         if self.parked.len() >= MAX_PARKED {
-            let busy = ApiError::busy("fail2ban is busy with another request; try again shortly.");
-            let response = dispatch::finish(&request.head.method, &request.admitted, Err(busy));
-            return self.connections.respond(slot, response);
+            return self.refuse_busy(slot, &request);
         }
         self.parked.push(Parked { slot, request, until: Instant::now() + PARK });
+    }
+
+    fn refuse_busy(&mut self, slot: Slot, request: &Request) {
+        let busy = ApiError::busy("fail2ban is busy with another request; try again shortly.");
+        let response = dispatch::finish(&request.head.method, &request.admitted, Err(busy));
+        self.connections.respond(slot, response);
     }
 
     pub(super) fn serve_parked(&mut self) {
@@ -41,9 +45,7 @@ impl MainLoop {
                 self.handle(parked.slot, parked.request);
             } else if now >= self.parked[index].until {
                 let parked = self.parked.remove(index);
-                let busy = ApiError::busy("fail2ban is busy with another request; try again shortly.");
-                let response = dispatch::finish(&parked.request.head.method, &parked.request.admitted, Err(busy));
-                self.connections.respond(parked.slot, response);
+                self.refuse_busy(parked.slot, &parked.request);
             } else {
                 index += 1;
             }

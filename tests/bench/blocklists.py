@@ -175,7 +175,7 @@ def banning(program, lists, count, what, prepare):
             server.send("PUT", "/blocklists/%d" % source, {"url": lists.url("/bans", [address(dice) for _ in range(count)])})
             with Pings(daemon) as quiet:
                 time.sleep(5)
-            before, took = server.memory(), [0.0]
+            before, took = server.idle_memory(), [0.0]
 
             def work():
                 begin = time.perf_counter()
@@ -191,7 +191,7 @@ def banning(program, lists, count, what, prepare):
             print("%-48s %.1f ms at most, %.1f ms in 99 of 100, %.1f ms in half; without an import %.1f ms at most"
                   % ("  ping of another client meanwhile", waits[-1] * 1e3, waits[len(waits) * 99 // 100] * 1e3,
                      waits[len(waits) // 2] * 1e3, idle * 1e3))
-            print("%-48s %d KiB resident before, %d KiB after" % ("  the server meanwhile", before[0], server.memory()[0]))
+            print("%-48s %d KiB resident before, %d KiB after" % ("  the server meanwhile", before[0], server.idle_memory()[0]))
         finally:
             server.process.kill()
             daemon.stop()
@@ -212,7 +212,7 @@ def setting(program, lists, count):
                 dice = random.Random(3)
                 lines = sorted({address(dice) for _ in range(count)})
                 server.send("POST", "/blocklists", {"name": "bench", "url": lists.url("/set", lines)})
-                before, took = server.memory(), [0.0]
+                before, took = server.idle_memory(), [0.0]
 
                 def work():
                     begin = time.perf_counter()
@@ -225,7 +225,7 @@ def setting(program, lists, count):
                 if not all(is_in_force(mode, one) for one in (lines[0], lines[-1])):
                     sys.exit("the set does not hold what was imported")
                 print("%-48s %6.2f s; /health %.1f ms at most; %d KiB resident before, %d KiB after"
-                      % ("%d addresses in force by %s" % (len(lines), mode), took[0], slowest * 1e3, before[0], server.memory()[0]))
+                      % ("%d addresses in force by %s" % (len(lines), mode), took[0], slowest * 1e3, before[0], server.idle_memory()[0]))
             finally:
                 server.process.kill()
                 daemon.stop()

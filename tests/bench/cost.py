@@ -51,8 +51,12 @@ def requests(server):
 class Counted(Server):
     """The program under callgrind, its children too; what they count is in the files of `counts`."""
 
+    def __init__(self, program, daemon, directory, *rest, **settings):
+        self.counts = os.path.join(directory, "counts")
+        os.mkdir(self.counts)
+        super().__init__(program, daemon, directory, *rest, **settings)
+
     def start(self):
-        self.counts = tempfile.mkdtemp(prefix="counts-", dir=os.path.dirname(self.arguments[5]))
         self.arguments = ["valgrind", "-q", "--tool=callgrind", "--trace-children=yes",
                           "--callgrind-out-file=%s/%%p" % self.counts] + self.arguments
         return super().start()

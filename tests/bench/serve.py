@@ -157,6 +157,11 @@ class Server:
         text = open("/proc/%d/status" % self.process.pid).read()
         return tuple(int(re.search(name + r":\s+(\d+)", text).group(1)) for name in ("VmRSS", "RssAnon"))
 
+    def idle_memory(self):
+        """The same after a quiet second, when the program has let go of its code."""
+        time.sleep(2)
+        return self.memory()
+
 
 def in_turn(rounds, *works):
     """Each work in each round, in turn; the median seconds of each."""
@@ -245,9 +250,7 @@ def measure(daemon, server):
     print("fail2ban %s, program of %.2f MB" % (daemon.call("version"), os.path.getsize(server.arguments[0]) / 1e6))
     row("start to first answer", statistics.median(starts), bare, "its --version, a process that does nothing")
     server.log_in()
-    # After a quiet second the program lets go of its code.
-    time.sleep(2)
-    print("%-44s %d KiB resident, %d KiB anonymous" % ("idle", *server.memory()))
+    print("%-44s %d KiB resident, %d KiB anonymous" % ("idle", *server.idle_memory()))
 
     daemon.ban(10_000)
     row("GET /jails, 10 000 bans", *in_turn(200, lambda: server.get("/jails"), lambda: jails_by_hand(daemon)), "the same commands raw")

@@ -44,15 +44,6 @@ impl From<ParseError> for ReadError {
     }
 }
 
-/// What the server said of the content, as plain data.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Known {
-    /// Its ETag.
-    pub etag: Option<String>,
-    /// Its Last-Modified.
-    pub last_modified: Option<String>,
-}
-
 /// What lists may be fetched from.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Door {
@@ -68,27 +59,25 @@ pub enum Read {
     /// The server says that nothing has changed.
     Unchanged,
     /// The list.
-    List(Box<Parsed>, Known),
+    List(Box<Parsed>, Validators),
 }
 
 /// Fetches a list; `progress` is told bytes and lines so far.
 pub fn read(
     url: &str,
-    known: &Known,
+    known: &Validators,
     door: &Door,
     sample: usize,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Read, ReadError> {
     let Door { allow_private, authorities } = door.clone();
     let rules = Rules { allow_private, own: machine::own_addresses(), bytes: BYTES, time: TIME, authorities };
-    let known = Validators { etag: known.etag.clone(), last_modified: known.last_modified.clone() };
-    let Answer::Content(mut download) = fetch::open(url, &known, &rules)? else { return Ok(Read::Unchanged) };
+    let Answer::Content(mut download) = fetch::open(url, known, &rules)? else { return Ok(Read::Unchanged) };
     let mut parser = Parser::new(Limits::DEFAULT, sample);
     download.each(|bytes, so_far| {
         parser.feed(bytes)?;
         progress(so_far, parser.lines());
         Ok::<(), ReadError>(())
     })?;
-    let Validators { etag, last_modified } = download.validators().clone();
-    Ok(Read::List(Box::new(parser.finish()?), Known { etag, last_modified }))
+    Ok(Read::List(Box::new(parser.finish()?), download.validators().clone()))
 }
