@@ -254,8 +254,12 @@ pub(super) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub(super) fn write_aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
     path.parent().map_or(Ok(()), make_directory)?;
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    if written.is_err() {
+        // A full disk is a likely reason; what was written of it must not stay there.
+        let _ = fs::remove_file(path);
+    }
+    written
 }
 
 /// Removes what was kept of lists.
