@@ -1,6 +1,7 @@
 """Measures the archive: a first copy beside requests, fail2ban's own database as a source, then the charts of a year beside plain GROUP BY
 over the same rows, lists, searches, all bans of a country, single addresses, and memory. Seeded, so that every run has the same bans.
-What others wait for meanwhile stands beside what they wait for on a server that does nothing: the machine may be busy, too.
+What others wait for meanwhile stands beside what they wait for on a server that does nothing, and beside what a plain fsync takes in the
+same directory at the same time: the machine or its disk may be busy, too.
 Prints a table; judges nothing.
 
     tests/bench/archive.py PROGRAM [COUNTRY.mmdb] [ROWS]
@@ -128,23 +129,34 @@ def insert(database, rows):
 
 
 class Beside:
-    """Asks a server for /health all the while, and one that does nothing in turn, and watches the memory of the first."""
+    """Asks a server for /health all the while, and one that does nothing in turn, watches the memory of the first, and syncs a file beside its
+    database."""
 
     def __init__(self, server, idle):
         self.server, self.done, self.memory = server, threading.Event(), 0
-        self.waits, self.idle_waits = [], []
+        self.waits, self.idle_waits, self.syncs = [], [], []
         self.pairs = [(server, self.waits)] + ([(idle, self.idle_waits)] if idle else [])
 
     def __enter__(self):
-        self.thread = threading.Thread(target=self.poll)
-        self.thread.start()
+        self.threads = [threading.Thread(target=work) for work in (self.poll, self.sync)]
+        for thread in self.threads:
+            thread.start()
         return self
 
     def __exit__(self, *_):
         self.done.set()
-        self.thread.join()
-        self.waits.sort()
-        self.idle_waits.sort()
+        for thread in self.threads:
+            thread.join()
+        for taken in (self.waits, self.idle_waits, self.syncs):
+            taken.sort()
+
+    def sync(self):
+        with open(self.server.database + "-beside", "wb", buffering=0) as file:
+            while not self.done.wait(0.01):
+                file.write(bytes(4096))
+                start = time.perf_counter()
+                os.fsync(file)
+                self.syncs.append((time.perf_counter() - start) * 1000)
 
     def poll(self):
         pairs = [(server, server.connect(), waits) for server, waits in self.pairs]
@@ -158,11 +170,12 @@ class Beside:
             time.sleep(0.001)
 
     def __str__(self):
-        if not self.waits:
+        if not self.waits or not self.syncs:
             return "too short for anybody to wait"
         text = lambda waits: "median %.2f, 99.9 %% %.1f, slowest %.1f ms" % (statistics.median(waits), waits[int(len(waits) * 0.999)], waits[-1])
         idle = "; on a server that does nothing: " + text(self.idle_waits) if self.idle_waits else ""
-        return "%d requests of others: %s%s; anonymous memory at most %d KiB" % (len(self.waits), text(self.waits), idle, self.memory)
+        return "%d requests of others: %s%s; a plain fsync: %s; anonymous memory at most %d KiB" % (
+            len(self.waits), text(self.waits), idle, text(self.syncs), self.memory)
 
 
 def copy_beside_requests(server, number, idle=None):
