@@ -79,32 +79,30 @@ impl Config {
 
     /// Like [`Config::get`], for an option that is in lower case already.
     pub fn get_lower(&self, section: &str, option: &str, given: &Given) -> Result<Value, NoValue> {
+        self.scope(section, given).ok_or(NoValue::Section)?.get(option)
+    }
+
+    /// Where options of a section are looked up, several in turn; `None` when there is no such section.
+    pub fn scope<'a>(&'a self, section: &'a str, given: &'a Given) -> Option<Scope<'a>> {
         let own = self.section(section);
-        if own.is_none() && section != "DEFAULT" {
-            return Err(NoValue::Section);
-        }
-        let scope = Scope { config: self, own, given, section, option };
-        let value = scope.lookup(option, &[]).ok_or(NoValue::Option)?;
-        let Value::Str(text) = value.as_ref() else {
-            return Ok(value.into_owned());
-        };
-        if !text.contains('%') {
-            return Ok(value.into_owned());
-        }
-        let mut out = String::new();
-        scope.expand(text, &mut Vec::new(), 1, &mut out).map_err(NoValue::Broken)?;
-        Ok(Value::text(out))
+        let is_there = own.is_some() || section == "DEFAULT";
+        is_there.then_some(Scope { config: self, own, given, section, option: "" })
     }
 
     /// The names behind every `%(`, in lower case: what values may refer to.
     pub fn references(&self) -> Vec<String> {
         let all = self.sections.iter().flat_map(|(_, options)| options.iter()).chain(self.defaults.iter());
-        let texts = all.filter_map(|(_, entry)| entry.value.as_str());
         let mut names: Vec<String> = Vec::new();
-        for part in texts.flat_map(|text| text.split("%(").skip(1)) {
-            let name = lower(part.split(')').next().unwrap_or_default());
-            if !names.iter().any(|known| *known == *name) {
-                names.push(name.into_owned());
+        for (_, entry) in all {
+            let mut rest = entry.value.as_str().unwrap_or_default();
+            while let Some(at) = memchr::memchr(b'%', rest.as_bytes()) {
+                rest = &rest[at + 1..];
+                let Some(name) = rest.strip_prefix('(') else { continue };
+                let name = &name[..memchr::memchr(b')', name.as_bytes()).unwrap_or(name.len())];
+                let name = lower(name);
+                if !names.iter().any(|known| *known == *name) {
+                    names.push(name.into_owned());
+                }
             }
         }
         names
@@ -135,10 +133,15 @@ impl Config {
 
 /// A key as the parser stores it.
 pub(crate) fn lower(key: &str) -> Cow<'_, str> {
-    if key.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+    if is_lower(key) {
         return Cow::Borrowed(key);
     }
     Cow::Owned(key.to_lowercase())
+}
+
+/// Whether a key is surely as the parser stores it.
+pub(crate) fn is_lower(key: &str) -> bool {
+    key.as_bytes().iter().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase())
 }
 
 /// Splits `section/option` of a tag.
@@ -155,7 +158,8 @@ fn split_reference(option: &str) -> Option<(&str, &str)> {
 }
 
 /// What a reference may refer to while one option is expanded.
-struct Scope<'a> {
+#[derive(Clone, Copy)]
+pub struct Scope<'a> {
     config: &'a Config,
     own: Option<&'a Options>,
     given: &'a Given,
@@ -167,6 +171,21 @@ struct Scope<'a> {
 type Met<'a> = Vec<(String, Cow<'a, Value>)>;
 
 impl<'a> Scope<'a> {
+    /// The expanded value of an option, which is in lower case.
+    pub fn get(&self, option: &str) -> Result<Value, NoValue> {
+        let value = self.lookup(option, &[]).ok_or(NoValue::Option)?;
+        let Value::Str(text) = value.as_ref() else {
+            return Ok(value.into_owned());
+        };
+        if memchr::memchr(b'%', text.as_bytes()).is_none() {
+            return Ok(value.into_owned());
+        }
+        let mut out = String::with_capacity(text.len() * 2);
+        let scope = Scope { option, ..*self };
+        scope.expand(text, &mut Vec::new(), 1, &mut out).map_err(NoValue::Broken)?;
+        Ok(Value::text(out))
+    }
+
     fn lookup(&self, name: &str, met: &[(String, Cow<'a, Value>)]) -> Option<Cow<'a, Value>> {
         if let Some((_, value)) = met.iter().rev().find(|(known, _)| known == name) {
             return Some(value.clone());

@@ -6,12 +6,12 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::config::{Config, Given, NoValue, lower};
+use super::config::{Config, Given, NoValue, is_lower, lower};
 use super::error::Error;
 use super::glob::join;
 use super::layers::{Layers, Loader, absolute_if_dotted, condition};
 use super::ordered::Ordered;
-use super::tags::substitute;
+use super::tags::{Found, substitute};
 use super::value::{Value, boolean, integer};
 
 /// The type an option is converted to.
@@ -90,7 +90,10 @@ pub fn convert(kind: Type, value: Value) -> Option<Value> {
 }
 
 /// Values from outside with their keys in lower case, as a lookup wants them.
-pub fn lowered(options: &Ordered<Value>) -> Given {
+pub fn lowered(options: Ordered<Value>) -> Given {
+    if options.keys().all(|key| is_lower(key)) {
+        return options;
+    }
     let mut given = Given::with_capacity(options.len());
     for (key, value) in options.iter() {
         match lower(key) {
@@ -104,12 +107,13 @@ pub fn lowered(options: &Ordered<Value>) -> Given {
 /// The known options of a section, in their types.
 pub fn known_options(config: &Config, section: &str, options: &[Known]) -> Result<Ordered<Value>, Error> {
     let mut values = Ordered::with_capacity(options.len());
+    let given = Given::new();
+    let scope = config.scope(section, &given);
     for option in options {
-        let value = match config.get_lower(section, option.name, &Given::new()) {
+        let value = match scope.as_ref().map_or(Err(NoValue::Section), |scope| scope.get(option.name)) {
             Err(NoValue::Broken(error)) => return Err(error),
-            Err(NoValue::Section) => option.default_value(),
             Err(NoValue::Option) if option.default.is_none() => continue,
-            Err(NoValue::Option) => option.default_value(),
+            Err(NoValue::Section | NoValue::Option) => option.default_value(),
             Ok(value) => convert(option.kind, value).unwrap_or_else(|| option.default_value()),
         };
         values.insert(option.name, value);
@@ -131,7 +135,7 @@ pub struct Definition {
     is_alone: bool,
     /// Options that tags asked for. They are kept from the first pass on, as fail2ban does, even where a second pass
     /// would find something else.
-    found: Ordered<Option<Rc<str>>>,
+    found: Found,
 }
 
 impl Definition {
@@ -161,7 +165,7 @@ impl Definition {
             options: Ordered::new(),
             given: Given::new(),
             is_alone: false,
-            found: Ordered::new(),
+            found: Found::default(),
         }))
     }
 
@@ -187,11 +191,12 @@ impl Definition {
     pub fn read(&mut self, jail: &Ordered<Value>, all: bool) -> Result<(), Error> {
         let config = &self.layers.config;
         let given = jail.merged(&self.parameters);
-        self.given = lowered(&given);
+        // Whoever gives an option from outside has it already. Types come later, since tags need texts.
+        let wanted: Vec<&Known> = self.known.iter().filter(|option| !given.contains(option.name)).collect();
+        self.given = lowered(given);
         self.is_alone = config.sections.contains("Definition") && !self.layers.is_influenced(&self.given);
         self.options = Ordered::with_capacity(self.known.len());
-        // Whoever gives an option from outside has it already. Types come later, since tags need texts.
-        for option in self.known.iter().filter(|option| !given.contains(option.name)) {
+        for option in wanted {
             if self.is_alone {
                 if let Some(value) = self.layers.definition(option.name)? {
                     self.options.insert(option.name, value);
@@ -213,7 +218,7 @@ impl Definition {
                 }
                 let value = self.layers.init(key)?.unwrap_or(Value::None);
                 if !is_known {
-                    self.parameters.insert(format!("known/{key}"), value.clone());
+                    self.parameters.insert(["known/", key].concat(), value.clone());
                 }
                 if !self.parameters.contains(key) {
                     self.parameters.insert(key.clone(), value);
@@ -237,25 +242,21 @@ impl Definition {
         if together.is_empty() {
             return Ok(together);
         }
-        let mut ignore: Vec<String> = ignore.iter().map(|&name| name.to_owned()).collect();
         // An option with a conditional variant is chosen among its variants at ban time only.
-        ignore.extend(together.keys().filter_map(|key| Some(condition(key)?.0.to_owned())));
-        let (layers, given, is_alone, found) = (&self.layers, &self.given, self.is_alone, &mut self.found);
-        let mut options = substitute(together, &ignore, &mut |tag| {
-            if let Some(value) = found.get(tag) {
-                return Ok(value.clone());
-            }
+        let conditional: Vec<Rc<str>> = together.keys().filter(|key| condition(key).is_some()).cloned().collect();
+        let names = conditional.iter().filter_map(|key| Some(condition(key)?.0));
+        let ignore: Vec<&str> = ignore.iter().copied().chain(names).collect();
+        let (layers, given, is_alone) = (&self.layers, &self.given, self.is_alone);
+        let mut options = substitute(together, &ignore, &mut self.found, &mut |tag| {
             let value = match is_alone && !given.contains(&lower(tag)) {
                 true => layers.definition(tag)?,
                 false => found_value(layers.config.get_tag("Definition", tag, given))?,
             };
-            let value: Option<Rc<str>> = match value {
+            Ok(match value {
                 None | Some(Value::None) => None,
                 Some(Value::Str(text)) => Some(text),
                 Some(value) => Some(value.to_text().as_ref().into()),
-            };
-            found.insert(tag, value.clone());
-            Ok(value)
+            })
         })?;
         for option in self.known {
             let value = options.get(option.name).cloned();

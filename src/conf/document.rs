@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::config::lower;
 use super::ordered::Index;
-use super::value::{is_space, strip};
+use super::value::{is_space, strip, strip_end, strip_start};
 
 /// What a line is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +134,7 @@ fn line_end(text: &str, start: usize) -> (usize, usize) {
 
 /// Offset of the comment in a line: a `;` at its start or behind white space, or a `#` as its first visible character.
 pub(crate) fn comment_start(line: &str) -> Option<usize> {
-    if line.trim_start_matches(is_space).starts_with(['#', ';']) {
+    if matches!(strip_start(line).as_bytes().first(), Some(b'#' | b';')) {
         return Some(0);
     }
     memchr::memchr(b';', line.as_bytes())?;
@@ -147,8 +147,10 @@ struct Parser {
     lines: Vec<Line>,
     sections: Vec<Section>,
     settings: Vec<Setting>,
-    /// The text of each value while it is collected, parallel to `settings`.
-    values: Vec<String>,
+    /// The value of the last setting, where it has several lines.
+    value: String,
+    /// Blank lines behind the last line of the value.
+    blanks: usize,
     /// For each section name a number; `[DEFAULT]` may be opened again and keeps its number.
     numbers: Index<Rc<str>, usize>,
     /// The number of the section that is open.
@@ -164,7 +166,7 @@ impl Parser {
     /// Takes one line; `ended` says whether it has a line end.
     fn line(&mut self, line: &str, ended: bool) -> Result<Kind, Fault> {
         // Most lines of a shipped file are these.
-        if line.starts_with(['#', ';']) {
+        if matches!(line.as_bytes().first(), Some(b'#' | b';')) {
             return Ok(Kind::Comment);
         }
         let comment = comment_start(line);
@@ -176,12 +178,10 @@ impl Parser {
             // Without a line end this is the end of the text, where no line exists; a blank one cannot occur there
             // except as white space, which Python counts as a line as well.
             debug_assert!(ended || !line.is_empty());
-            if self.open {
-                self.push_value_line("");
-            }
+            self.blanks += 1;
             return Ok(Kind::Blank);
         }
-        let indent = line.chars().take_while(|&c| is_space(c)).count();
+        let indent = line[..line.len() - strip_start(line).len()].chars().count();
         if self.open && indent > self.indent {
             self.push_value_line(value);
             if let Some(setting) = self.settings.last_mut() {
@@ -190,16 +190,29 @@ impl Parser {
             return Ok(Kind::Continuation);
         }
         self.indent = indent;
+        self.end_value();
         match header(value) {
             Some(name) => self.section(name),
             None => self.option(value),
         }
     }
 
-    fn push_value_line(&mut self, value: &str) {
-        if let Some(text) = self.values.last_mut() {
-            text.push('\n');
-            text.push_str(value);
+    fn push_value_line(&mut self, line: &str) {
+        if self.value.is_empty() {
+            self.value.push_str(self.settings.last().map_or("", |setting| &setting.value));
+        }
+        for _ in 0..=std::mem::take(&mut self.blanks) {
+            self.value.push('\n');
+        }
+        self.value.push_str(line);
+    }
+
+    /// What follows does not belong to the last value any more.
+    fn end_value(&mut self) {
+        self.blanks = 0;
+        if let (Some(setting), false) = (self.settings.last_mut(), self.value.is_empty()) {
+            setting.value = self.value.as_str().into();
+            self.value.clear();
         }
     }
 
@@ -229,8 +242,7 @@ impl Parser {
             self.remember(message);
             return Ok(Kind::Option);
         };
-        let key: Rc<str> = lower(line[..at].trim_end_matches(is_space)).into();
-        let value = strip(&line[at + 1..]).to_owned();
+        let key: Rc<str> = lower(strip_end(&line[..at])).into();
         if key.is_empty() {
             self.remember("a value without an option name before it");
         }
@@ -243,11 +255,10 @@ impl Parser {
         self.settings.push(Setting {
             section: self.sections.len() - 1,
             key,
-            value: "".into(),
+            value: strip(&line[at + 1..]).into(),
             line: self.lines.len(),
             last: self.lines.len(),
         });
-        self.values.push(value);
         Ok(Kind::Option)
     }
 
@@ -265,9 +276,7 @@ impl Parser {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        for (setting, text) in self.settings.iter_mut().zip(&self.values) {
-            setting.value = text.trim_end_matches(is_space).into();
-        }
+        self.end_value();
         Ok(Document { text, lines: self.lines, sections: self.sections, settings: self.settings })
     }
 }

@@ -6,7 +6,7 @@
 
 use super::document::{Document, Kind, comment_start};
 use super::error::Error;
-use super::value::{is_space, strip};
+use super::value::{strip, strip_end, strip_start};
 
 /// A value to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Document {
             None => self.inserted(section, key, &lines),
         };
         let expected = lines.join("\n");
-        self.checked(text, section, key, Some(expected.trim_end_matches(is_space)))
+        self.checked(text, section, key, Some(strip_end(&expected)))
     }
 
     /// Removes an option. Comments and blank lines inside its value stay; so does its section.
@@ -102,9 +102,9 @@ impl Document {
         let setting = &self.settings[index];
         let first = self.lines[setting.line];
         let old = self.line_text(setting.line);
-        let value_end = old[..comment_start(old).unwrap_or(old.len())].trim_end_matches(is_space).len();
+        let value_end = strip_end(&old[..comment_start(old).unwrap_or(old.len())]).len();
         let delimiter = old.find(['=', ':']).map_or(0, |at| at + 1);
-        let value_start = value_end - old[delimiter..value_end].trim_start_matches(is_space).len();
+        let value_start = value_end - strip_start(&old[delimiter..value_end]).len();
         let mut text = self.text[..first.start].to_owned();
         text.push_str(&old[..value_start.max(delimiter)]);
         if value_end <= delimiter && !lines[0].is_empty() {
@@ -216,7 +216,7 @@ impl Document {
 
 /// The white space at the start of a line.
 fn indent(line: &str) -> &str {
-    &line[..line.len() - line.trim_start_matches(is_space).len()]
+    &line[..line.len() - strip_start(line).len()]
 }
 
 /// Whether a name may be part of a file name and of a section header: letters, digits, `_`, `.` and `-` of ASCII,

@@ -34,7 +34,7 @@ pub fn join(directory: &str, name: &str) -> String {
         return name.to_owned();
     }
     let slash = if directory.ends_with('/') { "" } else { "/" };
-    format!("{directory}{slash}{name}")
+    [directory, slash, name].concat()
 }
 
 fn expand(pattern: &str, directories_only: bool, found: &mut Vec<String>) {

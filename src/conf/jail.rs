@@ -158,7 +158,7 @@ impl Jail {
                 if !key.starts_with("known/") && &**key != "__name__" {
                     let value = value.clone();
                     let origin = None;
-                    section.insert(format!("known/{key}"), Entry { value, origin });
+                    section.insert(["known/", key].concat(), Entry { value, origin });
                 }
             }
         }

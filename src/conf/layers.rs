@@ -158,10 +158,11 @@ impl Loader {
     /// The files for `name` that exist, in order.
     fn candidates(&mut self, name: &str) -> Vec<String> {
         let path = join(&self.base, name);
-        let mut files = vec![format!("{path}.conf")];
-        files.extend(self.sorted(&format!("{path}.d"), ".conf"));
-        files.push(format!("{path}.local"));
-        files.extend(self.sorted(&format!("{path}.d"), ".local"));
+        let folder = [&*path, ".d"].concat();
+        let mut files = vec![[&*path, ".conf"].concat()];
+        files.extend(self.sorted(&folder, ".conf"));
+        files.push([&*path, ".local"].concat());
+        files.extend(self.sorted(&folder, ".local"));
         files.retain(|file| self.exists(file));
         files
     }
@@ -248,7 +249,7 @@ impl Loader {
         let mut all = Vec::with_capacity(files.len());
         for file in files {
             all.push(file.clone());
-            let local = format!("{}.local", without_ending(file));
+            let local = [without_ending(file), ".local"].concat();
             if self.is_there(&local, Path::is_file) && !files.contains(&local) {
                 all.push(local);
             }
@@ -450,7 +451,7 @@ fn merge(all: &mut Config, file: Config) {
 
 /// Splits the name of a conditional section such as `Init?family=inet6`.
 pub fn condition(name: &str) -> Option<(&str, &str)> {
-    let at = name.find('?')?;
+    let at = name.as_bytes().iter().position(|&byte| byte == b'?')?;
     let (name, condition) = name.split_at(at);
     (!name.is_empty() && name.chars().all(is_word) && condition.len() > 1).then_some((name, condition))
 }

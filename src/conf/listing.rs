@@ -65,9 +65,11 @@ impl Listings {
             return None;
         }
         if !self.read.contains_key(directory) {
-            let missing = !below.is_empty() && self.presence(directory) == Presence::Absent;
-            let names = if missing { Some(Vec::new()) } else { list(directory) };
-            self.read.insert(directory.to_owned(), names);
+            // Most of the directories asked for are not there, which needs no note.
+            if !below.is_empty() && self.presence(directory) == Presence::Absent {
+                return Some(&[]);
+            }
+            self.read.insert(directory.to_owned(), list(directory));
         }
         self.read.get(directory)?.as_deref()
     }

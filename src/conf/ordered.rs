@@ -46,11 +46,16 @@ impl Hasher for KeyHash {
 #[derive(Clone, Debug)]
 pub struct Ordered<V> {
     items: Vec<(Rc<str>, V)>,
-    /// A byte of each key that tells most apart, in the order of the keys: all can be looked through at once.
-    marks: Vec<u8>,
+    /// A byte of each key that tells most apart, in the order of the keys, eight to a number from its low end: all can be looked through at
+    /// once.
+    marks: Vec<u64>,
     /// Where each key is; empty while there are few.
     index: Index<Rc<str>, usize>,
 }
+
+/// The lowest and the highest bit of each byte.
+const LOW_BITS: u64 = u64::from_ne_bytes([0x01; 8]);
+const HIGH_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
 
 /// A byte made of length, first, middle and last byte of a key.
 fn mark(key: &str) -> u8 {
@@ -77,7 +82,11 @@ impl<V> Ordered<V> {
 
     /// An empty map with room for so many keys.
     pub fn with_capacity(count: usize) -> Self {
-        Ordered { items: Vec::with_capacity(count), marks: Vec::with_capacity(count), index: Index::default() }
+        Ordered {
+            items: Vec::with_capacity(count),
+            marks: Vec::with_capacity(count.div_ceil(8)),
+            index: Index::default(),
+        }
     }
 
     /// How many keys there are.
@@ -96,12 +105,18 @@ impl<V> Ordered<V> {
             return self.index.get(key).copied();
         }
         let mark = mark(key);
-        let mut from = 0;
-        while let Some(found) = memchr::memchr(mark, &self.marks[from..]) {
-            if *self.items[from + found].0 == *key {
-                return Some(from + found);
+        // Eight at a time: a byte that equals the mark becomes zero, and the lowest zero byte borrows from its highest bit.
+        let wanted = u64::from_ne_bytes([mark; 8]);
+        for (chunk, marks) in self.marks.iter().enumerate() {
+            let differ = marks ^ wanted;
+            let mut equal = differ.wrapping_sub(LOW_BITS) & !differ & HIGH_BITS;
+            while equal != 0 {
+                let at = chunk * 8 + equal.trailing_zeros() as usize / 8;
+                if self.items.get(at).is_some_and(|(own, _)| own.len() == key.len() && **own == *key) {
+                    return Some(at);
+                }
+                equal &= equal - 1;
             }
-            from += found + 1;
         }
         None
     }
@@ -109,6 +124,11 @@ impl<V> Ordered<V> {
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&V> {
         self.position(key).map(|at| &self.items[at].1)
+    }
+
+    /// The key at a place that [`Ordered::position`] gave.
+    pub fn key(&self, place: usize) -> &Rc<str> {
+        &self.items[place].0
     }
 
     /// The value at a place that [`Ordered::position`] gave.
@@ -141,7 +161,7 @@ impl<V> Ordered<V> {
             self.items[at].1 = value;
             return;
         }
-        self.marks.push(mark(&key));
+        self.push_mark(mark(&key));
         self.items.push((key, value));
         let last = self.items.len() - 1;
         if last > LINEAR {
@@ -150,6 +170,14 @@ impl<V> Ordered<V> {
             let keys = self.items.iter().map(|(key, _)| key.clone());
             self.index = keys.zip(0..).collect();
         }
+    }
+
+    fn push_mark(&mut self, mark: u8) {
+        let (chunk, shift) = (self.items.len() / 8, self.items.len() % 8 * 8);
+        if shift == 0 {
+            self.marks.push(0);
+        }
+        self.marks[chunk] |= u64::from(mark) << shift;
     }
 
     /// Keys with values, in order.

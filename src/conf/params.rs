@@ -5,7 +5,7 @@
 
 use super::error::Error;
 use super::ordered::Ordered;
-use super::value::{Value, is_space, is_word, quoted, strip};
+use super::value::{Value, is_space, is_word, quoted, strip, strip_end};
 
 /// A filter or action as a jail names it: its name and its parameters.
 #[derive(Clone, Debug, Default)]
@@ -24,11 +24,8 @@ pub fn invocation(text: &str) -> Result<Invocation, String> {
         }
         return Ok(Invocation { name: text.to_owned(), ..Invocation::default() });
     };
-    let inner = text[open + 1..]
-        .trim_end_matches(is_space)
-        .strip_suffix(']')
-        .filter(|_| open > 0)
-        .ok_or("unexpected option syntax")?;
+    let inner =
+        strip_end(&text[open + 1..]).strip_suffix(']').filter(|_| open > 0).ok_or("unexpected option syntax")?;
     Ok(Invocation { name: text[..open].to_owned(), parameters: parameters(&inner.chars().collect::<Vec<char>>())? })
 }
 

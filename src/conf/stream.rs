@@ -6,7 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::config::Config;
-use super::definition::{ACTION_OPTIONS, Known, Type, known, known_options};
+use super::definition::{Known, Type, known, known_options};
 use super::error::Error;
 use super::glob::{glob, is_pattern};
 use super::jail::{Action, JAIL_OPTIONS, Jail, jail};
@@ -290,8 +290,11 @@ fn log_commands(
                 message: "logpath holds a NUL character".to_owned(),
             });
         }
-        for path in glob(pattern) {
-            if Path::new(&path).exists() {
+        // Most name one file, which is there.
+        let is_plain = !is_pattern(pattern) && Path::new(pattern).exists();
+        let paths = if is_plain { vec![pattern.to_owned()] } else { glob(pattern) };
+        for path in paths {
+            if is_plain || Path::new(&path).exists() {
                 commands.push(vec![
                     "set".into(),
                     Value::Str(jail.name.clone()),
@@ -334,7 +337,8 @@ fn action_commands(jail: &Value, action: &mut Action) -> Result<Vec<Command>, Er
     };
     let ignore = ["matches", "ipmatches", "ipjailmatches", "timeout", "bantime"];
     let options = definition.combined(&ignore)?;
-    let is_known = |key: &str| ACTION_OPTIONS.iter().any(|option| option.name == key);
+    let is_known =
+        |key: &str| definition.known().iter().any(|option| option.name.len() == key.len() && option.name == key);
     let mut properties: Vec<Vec<Value>> = Vec::new();
     for (key, value) in options.iter().filter(|(key, _)| is_known(key)) {
         properties.push(vec![Value::Str(key.clone()), value.clone()]);

@@ -19,34 +19,41 @@ const MAX_VALUE: usize = 4 << 20;
 pub type Fallback<'a> = dyn FnMut(&str) -> Result<Option<Rc<str>>, Error> + 'a;
 
 /// Replaces the tags in all values but those of the options in `ignore`, until nothing is left to replace.
-/// Tags named in `ignore` are left alone everywhere.
+/// Tags named in `ignore` are left alone everywhere. What `fallback` said once is in `found` and holds for the next time as well.
 pub fn substitute(
     options: Ordered<Value>,
-    ignore: &[String],
+    ignore: &[&str],
+    found: &mut Found,
     fallback: &mut Fallback,
 ) -> Result<Ordered<Value>, Error> {
-    let names: Vec<Rc<str>> = options.keys().cloned().collect();
-    let mut substitution = Substitution { options, ignore, met: Vec::new(), fallback };
-    let mut done: Vec<bool> = names.iter().map(|name| is_among(ignore, name)).collect();
-    let mut counts: Vec<Counts> = vec![Counts::new(); names.len()];
+    let mut done: Vec<bool> = options.keys().map(|name| is_among(ignore, name)).collect();
+    let mut counts: Vec<Counts> = Vec::new();
+    found.begin();
+    let mut substitution = Substitution { options, ignore, found, fallback, out: String::new() };
     loop {
         let mut again = false;
-        for (at, name) in names.iter().enumerate() {
+        for at in 0..done.len() {
             if done[at] {
                 continue;
             }
+            let name = substitution.options.key(at).clone();
             let before: Rc<str> = match substitution.options.at(at) {
                 Value::Str(text) => text.clone(),
                 value => value.to_text().as_ref().into(),
             };
-            if let Some(value) = substitution.at_once(name, &before)? {
-                if *value != *before {
-                    *substitution.options.at_mut(at) = Value::text(value);
+            if memchr::memchr(b'<', before.as_bytes()).is_none() {
+                done[at] = true;
+                continue;
+            }
+            if substitution.at_once(&name, &before)? {
+                if substitution.out != *before {
+                    *substitution.options.at_mut(at) = Value::text(substitution.out.as_str());
                 }
                 done[at] = true;
                 continue;
             }
-            let value = match substitution.pass(name, &before, &mut counts[at])? {
+            counts.resize(done.len(), Counts::new());
+            let value = match substitution.pass(&name, &before, &mut counts[at])? {
                 Some(value) if *value != *before => value,
                 // What tags stand for never changes, so a value that stayed as it is will stay so for good.
                 _ => {
@@ -68,117 +75,156 @@ pub fn substitute(
 }
 
 /// The list is short, so hashing it would cost more than it saves.
-fn is_among(list: &[String], name: &str) -> bool {
-    list.iter().any(|own| own == name)
+fn is_among(list: &[&str], name: &str) -> bool {
+    list.iter().any(|own| own.len() == name.len() && *own == name)
 }
 
-/// How often each tag was replaced in one value; tags by their place in [`Substitution::met`].
+/// How often each tag was replaced in one value; tags by their place in [`Found`].
 type Counts = Vec<(usize, usize)>;
 
 /// What a tag stands for. That never changes, so it is looked up once, however often the tag occurs.
 #[derive(Clone, Debug)]
 enum Meaning {
+    /// It has to be looked up among the options of this time.
+    Unknown,
     /// It stays as it is.
     Itself,
     /// The option at this place, with the value it has by then.
     Option(usize),
-    /// A text from elsewhere.
-    Text(Rc<str>),
+    /// A text from elsewhere; `None` for a tag that is known nowhere.
+    Elsewhere(Option<Rc<str>>),
 }
 
-/// A value that is made in one go.
-struct Whole<'n> {
-    /// The option it is for.
-    name: &'n str,
-    counts: Counts,
-    /// Whether a tag was met behind the beginning of another one.
-    nested: bool,
-    out: String,
+/// A tag that was met.
+#[derive(Debug)]
+struct Tag {
+    /// Where its name stands among the names.
+    start: usize,
+    end: usize,
+    meaning: Meaning,
+    /// What is known of it from elsewhere, once that was asked for.
+    elsewhere: Option<Option<Rc<str>>>,
+    /// The value in which it was last replaced, by number, and how often there.
+    value: usize,
+    times: usize,
 }
 
-impl Whole<'_> {
-    /// How often a tag was replaced, this time included.
-    fn count(&mut self, place: usize) -> usize {
-        match self.counts.iter_mut().find(|(known, _)| *known == place) {
-            Some((_, times)) => {
-                *times += 1;
-                *times
-            }
-            None => {
-                self.counts.push((place, 1));
-                1
+/// The tags that were met, and what they stand for beyond the options.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// All their names in one text.
+    names: String,
+    tags: Vec<Tag>,
+    /// The number of the value that is being made.
+    value: usize,
+}
+
+impl Found {
+    /// The options are others than before.
+    fn begin(&mut self) {
+        for tag in &mut self.tags {
+            tag.meaning = Meaning::Unknown;
+        }
+    }
+
+    /// The place of a tag, which is added when it is new.
+    fn place(&mut self, name: &str) -> usize {
+        let bytes = name.as_bytes();
+        for (place, tag) in self.tags.iter().enumerate() {
+            if tag.end - tag.start == bytes.len() && self.names.as_bytes()[tag.start..tag.end] == *bytes {
+                return place;
             }
         }
+        let start = self.names.len();
+        self.names.push_str(name);
+        let end = self.names.len();
+        self.tags.push(Tag { start, end, meaning: Meaning::Unknown, elsewhere: None, value: 0, times: 0 });
+        self.tags.len() - 1
+    }
+
+    /// How often the tag was replaced in the value that is being made, this time included.
+    fn count(&mut self, place: usize) -> usize {
+        let tag = &mut self.tags[place];
+        if tag.value != self.value {
+            tag.value = self.value;
+            tag.times = 0;
+        }
+        tag.times += 1;
+        tag.times
     }
 }
 
 /// The options while their tags are replaced.
 struct Substitution<'a, 'f> {
     options: Ordered<Value>,
-    ignore: &'a [String],
-    /// The tags seen so far.
-    met: Vec<(Box<str>, Meaning)>,
+    ignore: &'a [&'a str],
+    found: &'a mut Found,
     fallback: &'a mut Fallback<'f>,
+    /// The value that is being made.
+    out: String,
 }
 
 impl Substitution<'_, '_> {
-    /// The value of the option `name` with everything replaced, where that can be said without going through its
+    /// Makes the value of the option `name` with everything replaced, where that can be said without going through its
     /// replacements one by one: no tag begins in one text and ends in another, and none comes back too often.
-    fn at_once<'b>(&mut self, name: &str, before: &'b str) -> Result<Option<Cow<'b, str>>, Error> {
-        let mut value = Cow::Borrowed(before);
-        let mut whole = Whole { name, counts: Counts::new(), nested: value.contains('<'), out: String::new() };
+    fn at_once(&mut self, name: &str, before: &str) -> Result<bool, Error> {
+        self.found.value += 1;
+        self.out.clear();
+        let mut is_nested = false;
+        if !self.append(name, before, 0, &mut is_nested)? {
+            return Ok(false);
+        }
         // A tag with others in its name is there when those are replaced.
-        while std::mem::take(&mut whole.nested) {
-            whole.out = String::with_capacity(value.len() * 2);
-            if !self.append(&mut whole, &value, 0)? {
-                return Ok(None);
+        while std::mem::take(&mut is_nested) {
+            let value = std::mem::take(&mut self.out);
+            if !self.append(name, &value, 0, &mut is_nested)? {
+                return Ok(false);
             }
-            if *whole.out == *value {
+            if self.out == value {
                 break;
             }
-            value = Cow::Owned(std::mem::take(&mut whole.out));
         }
-        Ok(Some(value))
+        Ok(true)
     }
 
-    /// Appends `text` with its tags replaced; false where it has to be done step by step.
-    fn append(&mut self, whole: &mut Whole, text: &str, depth: usize) -> Result<bool, Error> {
-        let mut rest = text;
-        while let Some(open) = memchr::memchr(b'<', rest.as_bytes()) {
-            whole.out.push_str(&rest[..open]);
-            rest = &rest[open..];
-            let length = rest.bytes().skip(1).take_while(|byte| !matches!(byte, b'<' | b'>' | b' ')).count();
-            let end = length + 1;
-            match rest.as_bytes().get(end) {
+    /// Appends `text` with its tags replaced; false where it has to be done step by step. `is_nested` becomes true where a tag was met
+    /// behind the beginning of another one.
+    fn append(&mut self, name: &str, text: &str, depth: usize, is_nested: &mut bool) -> Result<bool, Error> {
+        let bytes = text.as_bytes();
+        let mut copied = 0;
+        let mut at = 0;
+        while let Some(open) = memchr::memchr(b'<', &bytes[at..]) {
+            let open = at + open;
+            let end = tag_end(bytes, open + 1);
+            at = end;
+            match bytes.get(end) {
                 // What follows in the text around it may make a tag of it.
                 None if depth > 0 => return Ok(false),
-                Some(b'>') if length > 0 => {}
+                Some(b'>') if end > open + 1 => at += 1,
                 other => {
-                    whole.nested |= other == Some(&b'<');
-                    whole.out.push_str(&rest[..end]);
-                    rest = &rest[end..];
+                    *is_nested |= other == Some(&b'<');
                     continue;
                 }
             }
-            let place = self.place(&rest[1..end], whole.name)?;
-            let replacement = match &self.met[place].1 {
-                Meaning::Itself => {
-                    whole.out.push_str(&rest[..=end]);
-                    rest = &rest[end + 1..];
-                    continue;
-                }
-                Meaning::Option(at) => self.options.at(*at).clone(),
-                Meaning::Text(text) => Value::Str(text.clone()),
+            let place = self.place(&text[open + 1..end], name)?;
+            let replacement = match &self.found.tags[place].meaning {
+                Meaning::Elsewhere(Some(text)) => text.clone(),
+                Meaning::Option(at) => match self.options.at(*at) {
+                    Value::Str(text) => text.clone(),
+                    value => value.to_text().as_ref().into(),
+                },
+                _ => continue,
             };
-            if depth == MAX_REPEATS || whole.count(place) > MAX_REPEATS || whole.out.len() > MAX_VALUE {
+            self.out.push_str(&text[copied..open]);
+            copied = at;
+            if depth == MAX_REPEATS || self.found.count(place) > MAX_REPEATS || self.out.len() > MAX_VALUE {
                 return Ok(false);
             }
-            if !self.append(whole, &replacement.to_text(), depth + 1)? {
+            if !self.append(name, &replacement, depth + 1, is_nested)? {
                 return Ok(false);
             }
-            rest = &rest[end + 1..];
         }
-        whole.out.push_str(rest);
+        self.out.push_str(&text[copied..]);
         Ok(true)
     }
 
@@ -197,13 +243,13 @@ impl Substitution<'_, '_> {
             if count.as_ref().is_some_and(|(_, times)| *times > MAX_REPEATS) {
                 return Err(refers_back(name, tag));
             }
-            let replacement = match &self.met[place].1 {
-                Meaning::Itself => {
+            let replacement = match &self.found.tags[place].meaning {
+                Meaning::Elsewhere(Some(text)) => Cow::Borrowed(&**text),
+                Meaning::Option(at) => self.options.at(*at).to_text(),
+                _ => {
                     from = end;
                     continue;
                 }
-                Meaning::Option(at) => self.options.at(*at).to_text(),
-                Meaning::Text(text) => Cow::Borrowed(&**text),
             };
             match count {
                 Some((_, times)) => *times += 1,
@@ -221,24 +267,30 @@ impl Substitution<'_, '_> {
         }
     }
 
-    /// The place of a tag among those met, which it is added to when it is new. A tag of the option's own name is an error.
+    /// The place of a tag, whose meaning is known then. A tag of the option's own name is an error.
     fn place(&mut self, tag: &str, name: &str) -> Result<usize, Error> {
-        let last = tag.as_bytes().last();
-        let known =
-            |(own, _): &(Box<str>, Meaning)| own.len() == tag.len() && own.as_bytes().last() == last && **own == *tag;
         if tag == name {
             return Err(refers_back(name, tag));
         }
-        if let Some(place) = self.met.iter().position(known) {
-            return Ok(place);
+        let place = self.found.place(tag);
+        if matches!(self.found.tags[place].meaning, Meaning::Unknown) {
+            let meaning = match self.options.position(tag) {
+                _ if is_among(self.ignore, tag) => Meaning::Itself,
+                Some(at) if *self.options.at(at) != Value::None => Meaning::Option(at),
+                _ => Meaning::Elsewhere(self.elsewhere(place, tag)?),
+            };
+            self.found.tags[place].meaning = meaning;
         }
-        let meaning = match self.options.position(tag) {
-            _ if is_among(self.ignore, tag) => Meaning::Itself,
-            Some(at) if *self.options.at(at) != Value::None => Meaning::Option(at),
-            _ => (self.fallback)(tag)?.map_or(Meaning::Itself, Meaning::Text),
-        };
-        self.met.push((tag.into(), meaning));
-        Ok(self.met.len() - 1)
+        Ok(place)
+    }
+
+    fn elsewhere(&mut self, place: usize, tag: &str) -> Result<Option<Rc<str>>, Error> {
+        if let Some(known) = &self.found.tags[place].elsewhere {
+            return Ok(known.clone());
+        }
+        let text = (self.fallback)(tag)?;
+        self.found.tags[place].elsewhere = Some(text.clone());
+        Ok(text)
     }
 }
 
@@ -273,16 +325,22 @@ fn replace_all(value: &str, start: usize, whole: &str, replacement: &str) -> (St
     (out, from)
 }
 
+/// Where the name of a tag ends that begins at `at`: at its bracket, at something that makes it none, or with the text.
+fn tag_end(bytes: &[u8], mut at: usize) -> usize {
+    while at < bytes.len() && !matches!(bytes[at], b'<' | b'>' | b' ') {
+        at += 1;
+    }
+    at
+}
+
 /// The first `<tag>` at or behind `from`: its start and its end. A tag holds no blank and no angle bracket.
 fn find_tag(value: &str, from: usize) -> Option<(usize, usize)> {
     let bytes = value.as_bytes();
     let mut from = from;
     loop {
         let start = from + memchr::memchr(b'<', &bytes[from..])?;
-        let inner = bytes[start + 1..].iter();
-        let length = inner.take_while(|byte| !matches!(byte, b'<' | b'>' | b' ')).count();
-        let stop = start + 1 + length;
-        if length > 0 && bytes.get(stop) == Some(&b'>') {
+        let stop = tag_end(bytes, start + 1);
+        if stop > start + 1 && bytes.get(stop) == Some(&b'>') {
             return Some((start, stop + 1));
         }
         from = stop;
@@ -298,8 +356,8 @@ mod tests {
         for (key, value) in options {
             map.insert(*key, Value::from(*value));
         }
-        let ignore: Vec<String> = ignore.iter().map(|name| (*name).to_owned()).collect();
-        let result = substitute(map, &ignore, &mut |tag| Ok((tag == "extra").then(|| "EXTRA".into())))?;
+        let extra = &mut |tag: &str| Ok((tag == "extra").then(|| "EXTRA".into()));
+        let result = substitute(map, ignore, &mut Found::default(), extra)?;
         Ok(result.iter().map(|(_, value)| value.to_text().into()).collect())
     }
 

@@ -108,9 +108,41 @@ pub(crate) fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
 }
 
+/// Whether a byte is white space by itself; those of longer characters are not.
+pub(crate) fn is_space_byte(byte: u8) -> bool {
+    matches!(byte, b'\t'..=b'\r' | 0x1c..=b' ')
+}
+
+/// Python's `lstrip()`.
+pub(crate) fn strip_start(text: &str) -> &str {
+    let bytes = text.as_bytes();
+    let mut start = 0;
+    while start < bytes.len() && is_space_byte(bytes[start]) {
+        start += 1;
+    }
+    // Only a longer character takes the long way.
+    match bytes.get(start) {
+        Some(byte) if !byte.is_ascii() => text[start..].trim_start_matches(is_space),
+        _ => &text[start..],
+    }
+}
+
+/// Python's `rstrip()`.
+pub(crate) fn strip_end(text: &str) -> &str {
+    let bytes = text.as_bytes();
+    let mut end = bytes.len();
+    while end > 0 && is_space_byte(bytes[end - 1]) {
+        end -= 1;
+    }
+    match bytes[..end].last() {
+        Some(byte) if !byte.is_ascii() => text[..end].trim_end_matches(is_space),
+        _ => &text[..end],
+    }
+}
+
 /// Python's `strip()`.
 pub(crate) fn strip(text: &str) -> &str {
-    text.trim_matches(is_space)
+    strip_end(strip_start(text))
 }
 
 /// What a regular expression of fail2ban's parser calls a word character.
