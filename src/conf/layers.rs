@@ -51,8 +51,8 @@ pub struct Layers {
     /// What its values refer to.
     references: OnceCell<Vec<String>>,
     /// Expanded values where nothing is given from outside: most jails share an action.
-    definition: RefCell<Index<String, Option<Value>>>,
-    init: RefCell<Index<String, Option<Value>>>,
+    definition: RefCell<Ordered<Option<Value>>>,
+    init: RefCell<Ordered<Option<Value>>>,
 }
 
 impl Layers {
@@ -73,7 +73,7 @@ impl Layers {
 }
 
 fn remembered(
-    values: &RefCell<Index<String, Option<Value>>>,
+    values: &RefCell<Ordered<Option<Value>>>,
     option: &str,
     expand: impl FnOnce() -> Result<Value, NoValue>,
 ) -> Result<Option<Value>, Error> {
@@ -81,7 +81,7 @@ fn remembered(
         return Ok(known.clone());
     }
     let value = found_value(expand())?;
-    values.borrow_mut().insert(option.to_owned(), value.clone());
+    values.borrow_mut().insert(option, value.clone());
     Ok(value)
 }
 

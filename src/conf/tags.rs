@@ -83,9 +83,10 @@ fn is_among(list: &[&str], name: &str) -> bool {
 type Counts = Vec<(usize, usize)>;
 
 /// What a tag stands for. That never changes, so it is looked up once, however often the tag occurs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 enum Meaning {
     /// It has to be looked up among the options of this time.
+    #[default]
     Unknown,
     /// It stays as it is.
     Itself,
@@ -96,11 +97,8 @@ enum Meaning {
 }
 
 /// A tag that was met.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Tag {
-    /// Where its name stands among the names.
-    start: usize,
-    end: usize,
     meaning: Meaning,
     /// What is known of it from elsewhere, once that was asked for.
     elsewhere: Option<Option<Rc<str>>>,
@@ -112,9 +110,7 @@ struct Tag {
 /// The tags that were met, and what they stand for beyond the options.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// All their names in one text.
-    names: String,
-    tags: Vec<Tag>,
+    tags: Ordered<Tag>,
     /// The number of the value that is being made.
     value: usize,
 }
@@ -122,29 +118,22 @@ pub struct Found {
 impl Found {
     /// The options are others than before.
     fn begin(&mut self) {
-        for tag in &mut self.tags {
-            tag.meaning = Meaning::Unknown;
+        for place in 0..self.tags.len() {
+            self.tags.at_mut(place).meaning = Meaning::Unknown;
         }
     }
 
     /// The place of a tag, which is added when it is new.
     fn place(&mut self, name: &str) -> usize {
-        let bytes = name.as_bytes();
-        for (place, tag) in self.tags.iter().enumerate() {
-            if tag.end - tag.start == bytes.len() && self.names.as_bytes()[tag.start..tag.end] == *bytes {
-                return place;
-            }
-        }
-        let start = self.names.len();
-        self.names.push_str(name);
-        let end = self.names.len();
-        self.tags.push(Tag { start, end, meaning: Meaning::Unknown, elsewhere: None, value: 0, times: 0 });
-        self.tags.len() - 1
+        self.tags.position(name).unwrap_or_else(|| {
+            self.tags.insert(name, Tag::default());
+            self.tags.len() - 1
+        })
     }
 
     /// How often the tag was replaced in the value that is being made, this time included.
     fn count(&mut self, place: usize) -> usize {
-        let tag = &mut self.tags[place];
+        let tag = self.tags.at_mut(place);
         if tag.value != self.value {
             tag.value = self.value;
             tag.times = 0;
@@ -207,7 +196,7 @@ impl Substitution<'_, '_> {
                 }
             }
             let place = self.place(&text[open + 1..end], name)?;
-            let replacement = match &self.found.tags[place].meaning {
+            let replacement = match &self.found.tags.at(place).meaning {
                 Meaning::Elsewhere(Some(text)) => text.clone(),
                 Meaning::Option(at) => match self.options.at(*at) {
                     Value::Str(text) => text.clone(),
@@ -243,7 +232,7 @@ impl Substitution<'_, '_> {
             if count.as_ref().is_some_and(|(_, times)| *times > MAX_REPEATS) {
                 return Err(refers_back(name, tag));
             }
-            let replacement = match &self.found.tags[place].meaning {
+            let replacement = match &self.found.tags.at(place).meaning {
                 Meaning::Elsewhere(Some(text)) => Cow::Borrowed(&**text),
                 Meaning::Option(at) => self.options.at(*at).to_text(),
                 _ => {
@@ -273,23 +262,23 @@ impl Substitution<'_, '_> {
             return Err(refers_back(name, tag));
         }
         let place = self.found.place(tag);
-        if matches!(self.found.tags[place].meaning, Meaning::Unknown) {
+        if matches!(self.found.tags.at(place).meaning, Meaning::Unknown) {
             let meaning = match self.options.position(tag) {
                 _ if is_among(self.ignore, tag) => Meaning::Itself,
                 Some(at) if *self.options.at(at) != Value::None => Meaning::Option(at),
                 _ => Meaning::Elsewhere(self.elsewhere(place, tag)?),
             };
-            self.found.tags[place].meaning = meaning;
+            self.found.tags.at_mut(place).meaning = meaning;
         }
         Ok(place)
     }
 
     fn elsewhere(&mut self, place: usize, tag: &str) -> Result<Option<Rc<str>>, Error> {
-        if let Some(known) = &self.found.tags[place].elsewhere {
+        if let Some(known) = &self.found.tags.at(place).elsewhere {
             return Ok(known.clone());
         }
         let text = (self.fallback)(tag)?;
-        self.found.tags[place].elsewhere = Some(text.clone());
+        self.found.tags.at_mut(place).elsewhere = Some(text.clone());
         Ok(text)
     }
 }
