@@ -26,7 +26,7 @@ pub fn invocation(text: &str) -> Result<Invocation, String> {
     };
     let inner =
         strip_end(&text[open + 1..]).strip_suffix(']').filter(|_| open > 0).ok_or("unexpected option syntax")?;
-    Ok(Invocation { name: text[..open].to_owned(), parameters: parameters(&inner.chars().collect::<Vec<char>>())? })
+    Ok(Invocation { name: text[..open].to_owned(), parameters: parameters(inner)? })
 }
 
 fn is_key_char(c: char) -> bool {
@@ -34,67 +34,89 @@ fn is_key_char(c: char) -> bool {
 }
 
 /// The parameters between the brackets.
-fn parameters(text: &[char]) -> Result<Ordered<Value>, String> {
+fn parameters(text: &str) -> Result<Ordered<Value>, String> {
     let mut found = Ordered::new();
     let mut at = 0;
     while at < text.len() {
-        let start = at + count(&text[at..], is_space);
-        let key_end = start + count(&text[start..], is_key_char);
-        if key_end == start || text.get(key_end) != Some(&'=') {
+        let start = behind(text, at, is_space);
+        let key_end = behind(text, start, is_key_char);
+        if key_end == start || byte(text, key_end) != Some(b'=') {
             let rest = &text[at..];
-            let rest = rest.strip_prefix(&[',']).unwrap_or(rest);
-            if rest.iter().all(|&c| is_space(c)) {
+            if strip(rest.strip_prefix(',').unwrap_or(rest)).is_empty() {
                 break;
             }
-            let shown: String = text[at..].iter().take(25).collect();
-            return Err(format!("expected option, wrong syntax at {at}: {shown}"));
+            return Err(format!("expected option, wrong syntax at {}: {}", position(text, at), shown(rest)));
         }
-        let key: String = text[start..key_end].iter().collect();
+        let key = &text[start..key_end];
         let (value, end) = parameter_value(text, key_end + 1);
-        let value: String = value.iter().collect();
         at = match separator(text, end) {
             Some(next) => next,
             None => {
-                let shown: String = text[end..].iter().take(25).collect();
-                let key = quoted(&key);
-                return Err(format!("unexpected syntax at {end} after option {key}: {shown}"));
+                let (at, key) = (position(text, end), quoted(key));
+                return Err(format!("unexpected syntax at {at} after option {key}: {}", shown(&text[end..])));
             }
         };
-        found.insert(key, Value::text(strip(&value)));
+        found.insert(key, Value::text(strip(value)));
     }
     Ok(found)
 }
 
+/// A place in a text as Python counts it.
+fn position(text: &str, at: usize) -> usize {
+    text[..at].chars().count()
+}
+
+/// As much of the text as fail2ban's messages show.
+fn shown(text: &str) -> &str {
+    text.char_indices().nth(25).map_or(text, |(end, _)| &text[..end])
+}
+
 /// The value that begins at `at`, without its quotes, and where it ends. A quote that is never closed is plain text.
-fn parameter_value(text: &[char], at: usize) -> (&[char], usize) {
-    if let Some(&quote @ ('"' | '\'')) = text.get(at) {
-        let length = count(&text[at + 1..], |c| c != quote);
-        let close = at + 1 + length;
-        if close < text.len() {
+fn parameter_value(text: &str, at: usize) -> (&str, usize) {
+    if let Some(quote @ (b'"' | b'\'')) = byte(text, at) {
+        if let Some(length) = memchr::memchr(quote, &text.as_bytes()[at + 1..]) {
+            let close = at + 1 + length;
             return (&text[at + 1..close], close + 1);
         }
     }
-    let end = at + count(&text[at..], |c| c != ',' && c != ']');
+    let end = value_end(text, at);
     (&text[at..end], end)
 }
 
+/// Where a value without quotes ends.
+fn value_end(text: &str, at: usize) -> usize {
+    memchr::memchr2(b',', b']', &text.as_bytes()[at..]).map_or(text.len(), |length| at + length)
+}
+
 /// Where the next parameter begins: behind a comma, behind `][`, or at the end of the text.
-fn separator(text: &[char], at: usize) -> Option<usize> {
-    match text.get(at) {
+fn separator(text: &str, at: usize) -> Option<usize> {
+    match byte(text, at) {
         None => Some(at),
-        Some(',') => Some(at + 1),
-        Some(']') => {
-            let bracket = at + 1 + count(&text[at + 1..], is_space);
-            (text.get(bracket) == Some(&'[')).then_some(bracket + 1)
+        Some(b',') => Some(at + 1),
+        Some(b']') => {
+            let bracket = behind(text, at + 1, is_space);
+            (byte(text, bracket) == Some(b'[')).then_some(bracket + 1)
         }
-        Some('\n') if at + 1 == text.len() => Some(at),
+        Some(b'\n') if at + 1 == text.len() => Some(at),
         Some(_) => None,
     }
 }
 
-/// How many characters at the start satisfy the condition.
-fn count(text: &[char], condition: impl Fn(char) -> bool) -> usize {
-    text.iter().take_while(|&&c| condition(c)).count()
+/// The byte at a place.
+fn byte(text: &str, at: usize) -> Option<u8> {
+    text.as_bytes().get(at).copied()
+}
+
+/// The first place from `at` on whose character does not satisfy the condition.
+fn behind(text: &str, mut at: usize, condition: impl Fn(char) -> bool) -> usize {
+    while let Some(byte) = byte(text, at) {
+        let c = if byte.is_ascii() { byte.into() } else { text[at..].chars().next().unwrap_or_default() };
+        if !condition(c) {
+            break;
+        }
+        at += c.len_utf8();
+    }
+    at
 }
 
 /// Steps that the search for one bracket group may take; real values need a few hundred.
@@ -102,53 +124,47 @@ const MAX_STEPS: usize = 1_000_000;
 
 /// Splits the value of `action` into its invocations: at white space, but not inside the brackets.
 pub fn invocations(text: &str) -> Result<Vec<String>, Error> {
-    let text: Vec<char> = text.chars().collect();
     let mut found = Vec::new();
-    let mut at = 0;
+    let mut at = behind(text, 0, is_space);
     while at < text.len() {
-        if is_space(text[at]) {
-            at += 1;
-            continue;
-        }
-        let end = Splitter::new(&text).end(at)?;
-        let item: String = text[at..end].iter().collect();
-        found.push(strip(&item).to_owned());
-        at = end;
+        let end = Splitter::new(text).end(at)?;
+        found.push(strip(&text[at..end]).to_owned());
+        at = behind(text, end, is_space);
     }
     Ok(found)
 }
 
 /// The search for the end of one invocation, which tries several readings of the same text.
 struct Splitter<'a> {
-    text: &'a [char],
+    text: &'a str,
     /// Places where a parameter was tried and led nowhere.
     dead: Vec<bool>,
     steps: usize,
 }
 
 impl<'a> Splitter<'a> {
-    fn new(text: &'a [char]) -> Self {
+    fn new(text: &'a str) -> Self {
         Splitter { text, dead: Vec::new(), steps: 0 }
     }
 
     /// The end of the invocation that begins at `at`, which is not white space.
     fn end(&mut self, at: usize) -> Result<usize, Error> {
-        let name_end = at + count(&self.text[at..], |c| c != '[' && !is_space(c));
+        let name_end = behind(self.text, at, |c| c != '[' && !is_space(c));
         if name_end > at {
-            let open = name_end + count(&self.text[name_end..], is_space);
-            if self.text.get(open) == Some(&'[') {
-                let first = open + 1 + count(&self.text[open + 1..], is_space);
+            let open = behind(self.text, name_end, is_space);
+            if byte(self.text, open) == Some(b'[') {
+                let first = behind(self.text, open + 1, is_space);
                 if let Some(end) = self.body(first)? {
                     return Ok(end);
                 }
             }
         }
-        Ok(at + count(&self.text[at..], |c| !is_space(c)))
+        Ok(behind(self.text, at, |c| !is_space(c)))
     }
 
     /// Whether what stands at `at`, behind the closing bracket, may follow an invocation.
     fn closes(&self, at: usize) -> bool {
-        self.text.get(at).is_none_or(|&c| is_space(c))
+        at == self.text.len() || behind(self.text, at, is_space) > at
     }
 
     /// Reads parameters from `first` on up to a closing bracket; a work list stands for the backtracking of a regular
@@ -166,7 +182,7 @@ impl<'a> Splitter<'a> {
             self.dead[at] = true;
             // A closing bracket is the last thing to try at a place; a parameter cannot begin with one, so both never
             // apply to the same place.
-            if self.text.get(at) == Some(&']') && self.closes(at + 1) {
+            if byte(self.text, at) == Some(b']') && self.closes(at + 1) {
                 return Ok(Some(at + 1));
             }
             let readings = self.readings(at)?;
@@ -178,15 +194,15 @@ impl<'a> Splitter<'a> {
     /// What [`Splitter::body`] finds where the preferred reading of each parameter leads to the end, as it mostly does.
     fn plain_body(&self, first: usize) -> Option<usize> {
         let mut at = first;
-        while self.text.get(at) != Some(&']') || !self.closes(at + 1) {
-            let key_end = at + count(&self.text[at..], is_key_char);
-            if key_end == at || self.text.get(key_end) != Some(&'=') {
+        while byte(self.text, at) != Some(b']') || !self.closes(at + 1) {
+            let key_end = behind(self.text, at, is_key_char);
+            if key_end == at || byte(self.text, key_end) != Some(b'=') {
                 return None;
             }
             let (_, end) = parameter_value(self.text, key_end + 1);
-            let gap = end + count(&self.text[end..], is_space);
+            let gap = behind(self.text, end, is_space);
             let next = separator(self.text, gap).filter(|&next| next > gap);
-            at = next.map_or(gap, |next| next + count(&self.text[next..], is_space));
+            at = next.map_or(gap, |next| behind(self.text, next, is_space));
         }
         Some(at + 1)
     }
@@ -194,29 +210,27 @@ impl<'a> Splitter<'a> {
     /// Where reading one parameter at `at` may lead, the preferred place first.
     fn readings(&mut self, at: usize) -> Result<Vec<usize>, Error> {
         let text = self.text;
-        let key_end = at + count(&text[at..], is_key_char);
-        if key_end == at || text.get(key_end) != Some(&'=') {
+        let key_end = behind(text, at, is_key_char);
+        if key_end == at || byte(text, key_end) != Some(b'=') {
             return Ok(Vec::new());
         }
         let value = key_end + 1;
         let mut ends = Vec::new();
-        if let Some(&quote @ ('"' | '\'')) = text.get(value) {
-            let close = value + 1 + count(&text[value + 1..], |c| c != quote);
-            if close < text.len() {
-                ends.push(close + 1);
-            }
+        if let Some(quote @ (b'"' | b'\'')) = byte(text, value) {
+            let close = memchr::memchr(quote, &text.as_bytes()[value + 1..]);
+            ends.extend(close.map(|length| value + 1 + length + 1));
         }
-        let run = value + count(&text[value..], |c| c != ',' && c != ']');
-        ends.extend((value..=run).rev());
+        let run = value_end(text, value);
+        ends.extend((value..=run).rev().filter(|&end| text.is_char_boundary(end)));
         self.steps += ends.len();
         if self.steps > MAX_STEPS {
             return Err(Error::limit("a list of actions is too long and too ambiguous; split it into shorter lines"));
         }
         let mut places = Vec::new();
         for end in ends {
-            let gap = end + count(&text[end..], is_space);
+            let gap = behind(text, end, is_space);
             if let Some(next) = separator(text, gap).filter(|&next| next > gap) {
-                places.push(next + count(&text[next..], is_space));
+                places.push(behind(text, next, is_space));
             }
             // White space may also be cut short, but a parameter or bracket begins at a visible character only.
             places.push(gap);

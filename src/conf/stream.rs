@@ -263,7 +263,9 @@ fn filter_commands(
                 }
             }
             // fail2ban compares so that any part of this word is taken for it, such as a parameter "date".
-            key if "datepattern".contains(key) => commands.push(set(key, value.clone())),
+            key if key.len() <= "datepattern".len() && "datepattern".contains(key) => {
+                commands.push(set(key, value.clone()))
+            }
             _ => {}
         }
     }

@@ -258,7 +258,7 @@ impl Substitution<'_, '_> {
 
     /// The place of a tag, whose meaning is known then. A tag of the option's own name is an error.
     fn place(&mut self, tag: &str, name: &str) -> Result<usize, Error> {
-        if tag == name {
+        if tag.len() == name.len() && tag == name {
             return Err(refers_back(name, tag));
         }
         let place = self.found.place(tag);
