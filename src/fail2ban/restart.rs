@@ -94,6 +94,9 @@ pub fn restart(daemon: &mut Daemon, place: &Installation, start_command: Option<
     restart_by(&way, daemon, place)
 }
 
+/// OpenRC takes a service that ended by itself for a running one: it neither stops it nor starts it again before it is told.
+const OPENRC_RESTART: &str = "rc-service fail2ban restart || { rc-service fail2ban zap && rc-service fail2ban start; }";
+
 /// The restart command of the service manager that runs the daemon at `socket`, if one does.
 fn service_of(socket: &Path) -> Option<Vec<String>> {
     let is_default = SERVICE_SOCKETS.iter().any(|default| socket == Path::new(default));
@@ -103,7 +106,7 @@ fn service_of(socket: &Path) -> Option<Vec<String>> {
             &["systemctl", "is-active", "--quiet", "fail2ban"][..],
             &["systemctl", "restart", "fail2ban"][..],
         ),
-        ("/run/openrc", &["rc-service", "fail2ban", "status"], &["rc-service", "fail2ban", "restart"]),
+        ("/run/openrc", &["rc-service", "fail2ban", "status"], &["sh", "-c", OPENRC_RESTART]),
         ("/etc/init.d/fail2ban", &["/etc/init.d/fail2ban", "status"], &["/etc/init.d/fail2ban", "restart"]),
     ];
     let (_, _, restart) = managers.iter().filter(|_| is_default).find(|(sign, status, _)| {
