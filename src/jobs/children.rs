@@ -22,6 +22,8 @@ const MAX_URGENT: usize = 4;
 const MAX_SHARED: usize = 2;
 /// What is read of a child in one turn, in bytes.
 const TURN_BYTES: usize = 64 * 1024;
+/// How long a child may take to end once it has said its last word.
+const LAST_MOMENT: Duration = Duration::from_secs(2);
 /// The environment variable that names the program a child is, where an emulator runs us.
 const SELF_VARIABLE: &str = "BANGUI_SELF";
 
@@ -55,8 +57,8 @@ struct Running {
 pub struct Children {
     places: Vec<(u16, Option<Running>)>,
     waiting: VecDeque<Waiting>,
-    /// Ended, but not yet taken off the process table.
-    ended: Vec<Child>,
+    /// Ended or about to, but not yet taken off the process table, with the time at which they are killed.
+    ended: Vec<(Child, Instant)>,
     failed: Vec<(TaskId, Failure)>,
     last_id: TaskId,
     scratch: Vec<u8>,
@@ -219,7 +221,7 @@ impl Children {
                 Err(failure) => Frame::Failed(failure),
             };
             if frame.is_end() {
-                self.release(index);
+                self.release(index, false);
             }
             return Some((id, frame));
         }
@@ -230,7 +232,7 @@ impl Children {
     pub fn cancel(&mut self, id: TaskId) {
         self.waiting.retain(|waiting| waiting.id != id);
         if let Some(index) = self.place_of(id) {
-            self.release(index);
+            self.release(index, true);
         }
     }
 
@@ -238,26 +240,32 @@ impl Children {
         self.places.iter().position(|(_, place)| place.as_ref().is_some_and(|running| running.id == id))
     }
 
-    /// Frees a place. The child has either ended or is killed: nothing is left to say.
-    fn release(&mut self, index: usize) {
+    /// Frees a place. The child is killed at once, or ends by itself in a moment, having said its last word.
+    fn release(&mut self, index: usize, kill: bool) {
         let (generation, place) = &mut self.places[index];
         let Some(mut running) = place.take() else { return };
         *generation = generation.wrapping_add(1);
         if !matches!(running.child.try_wait(), Ok(Some(_))) {
-            // A child that has said its last word ends by itself within the moment; the kill hurts only one that hangs.
-            let _ = running.child.kill();
-            self.ended.push(running.child);
+            if kill {
+                let _ = running.child.kill();
+            }
+            self.ended.push((running.child, Instant::now() + LAST_MOMENT));
         }
     }
 
     /// Ends what is overdue and takes ended children off the process table. Call a few times a second.
     pub fn expire(&mut self, now: Instant) {
-        self.ended.retain_mut(|child| !matches!(child.try_wait(), Ok(Some(_)) | Err(_)));
+        self.ended.retain_mut(|(child, killed_at)| {
+            if now >= *killed_at {
+                let _ = child.kill();
+            }
+            !matches!(child.try_wait(), Ok(Some(_)) | Err(_))
+        });
         for index in 0..self.places.len() {
             let overdue =
                 self.places[index].1.as_ref().filter(|running| now >= running.deadline).map(|running| running.id);
             if let Some(id) = overdue {
-                self.release(index);
+                self.release(index, true);
                 self.failed.push((id, Failure::TimedOut));
             }
         }

@@ -75,7 +75,10 @@ class Counted(Server):
             work()
         self.wait_for_children()
         self.control("--dump")
-        return sum(total(name) for name in glob.glob(self.counts + "/*")) // TIMES
+        totals = [total(name) for name in glob.glob(self.counts + "/*")]
+        if 0 in totals:
+            sys.exit("a child ended before its instructions were written")
+        return sum(totals) // TIMES
 
     def control(self, option):
         subprocess.run(["callgrind_control", option, str(self.process.pid)], check=True, timeout=60,
