@@ -2,7 +2,8 @@
 #
 # It defines names and functions and changes nothing on disk. Setting up is cross/setup's work.
 
-ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# As cargo sees it, without symbolic links.
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 CACHE=${BANGUI_CROSS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/bangui-cross}
 
 # The standard library's source must be of the very compiler that builds it.
