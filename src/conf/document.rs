@@ -93,6 +93,7 @@ impl Document {
         let mut parser = Parser {
             // A guess that spares most growing: lines are rarely shorter on average.
             lines: Vec::with_capacity(text.len() / 32 + 4),
+            seen_keys: Index::with_capacity_and_hasher(text.len() / 128, Default::default()),
             ..Parser::default()
         };
         let mut start = 0;

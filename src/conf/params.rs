@@ -73,11 +73,11 @@ fn shown(text: &str) -> &str {
 
 /// The value that begins at `at`, without its quotes, and where it ends. A quote that is never closed is plain text.
 fn parameter_value(text: &str, at: usize) -> (&str, usize) {
-    if let Some(quote @ (b'"' | b'\'')) = byte(text, at) {
-        if let Some(length) = memchr::memchr(quote, &text.as_bytes()[at + 1..]) {
-            let close = at + 1 + length;
-            return (&text[at + 1..close], close + 1);
-        }
+    if let Some(quote @ (b'"' | b'\'')) = byte(text, at)
+        && let Some(length) = memchr::memchr(quote, &text.as_bytes()[at + 1..])
+    {
+        let close = at + 1 + length;
+        return (&text[at + 1..close], close + 1);
     }
     let end = value_end(text, at);
     (&text[at..end], end)
