@@ -2,7 +2,7 @@
 //!
 //! It reads files and writes to `out`; it needs no daemon and changes nothing.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use crate::conf::{Error, StreamOptions, Tree, Value, Version};
@@ -34,7 +34,7 @@ impl std::fmt::Display for DumpError {
 
 impl std::error::Error for DumpError {}
 
-/// Room for what is written at a time, in bytes.
+/// How much is written at a time, in bytes.
 const BUFFER: usize = 64 << 10;
 
 /// Prints the stream of the configuration in `config_dir`, as this version of fail2ban would compute it; `None` for the installed one.
@@ -43,16 +43,15 @@ pub fn run(config_dir: &Path, version: Option<&str>, out: &mut dyn Write) -> Res
     let version = version.map(str::to_owned).or_else(|| installed::version(Path::new("fail2ban-client")));
     let version = version.as_deref().map(Version::new).unwrap_or_default();
     let stream = tree.stream(&StreamOptions { version, ..StreamOptions::default() }).map_err(DumpError::Config)?;
-    let mut lines = Vec::with_capacity(BUFFER);
+    // Standard output flushes at every line end, which would be a system call for each command.
+    let mut out = BufWriter::with_capacity(BUFFER, out);
+    let mut line = Vec::new();
     for command in &stream.commands {
-        write_list(&mut lines, command);
-        lines.push(b'\n');
-        if lines.len() >= BUFFER / 2 {
-            out.write_all(&lines).map_err(DumpError::Output)?;
-            lines.clear();
-        }
+        line.clear();
+        write_list(&mut line, command);
+        line.push(b'\n');
+        out.write_all(&line).map_err(DumpError::Output)?;
     }
-    out.write_all(&lines).map_err(DumpError::Output)?;
     out.flush().map_err(DumpError::Output)?;
     // The process ends here: taking everything apart would be a tenth of its time.
     std::mem::forget(tree);

@@ -243,9 +243,8 @@ impl Definition {
             return Ok(together);
         }
         // An option with a conditional variant is chosen among its variants at ban time only.
-        let conditional: Vec<Rc<str>> = together.keys().filter(|key| condition(key).is_some()).cloned().collect();
-        let names = conditional.iter().filter_map(|key| Some(condition(key)?.0));
-        let ignore: Vec<&str> = ignore.iter().copied().chain(names).collect();
+        let conditional: Vec<String> = together.keys().filter_map(|key| Some(condition(key)?.0.to_owned())).collect();
+        let ignore: Vec<&str> = ignore.iter().copied().chain(conditional.iter().map(String::as_str)).collect();
         let (layers, given, is_alone) = (&self.layers, &self.given, self.is_alone);
         let mut options = substitute(together, &ignore, &mut self.found, &mut |tag| {
             let value = match is_alone && !given.contains(&lower(tag)) {

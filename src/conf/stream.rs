@@ -263,9 +263,7 @@ fn filter_commands(
                 }
             }
             // fail2ban compares so that any part of this word is taken for it, such as a parameter "date".
-            key if key.len() <= "datepattern".len() && "datepattern".contains(key) => {
-                commands.push(set(key, value.clone()))
-            }
+            key if "datepattern".contains(key) => commands.push(set(key, value.clone())),
             _ => {}
         }
     }
@@ -292,11 +290,8 @@ fn log_commands(
                 message: "logpath holds a NUL character".to_owned(),
             });
         }
-        // Most name one file, which is there.
-        let is_plain = !is_pattern(pattern) && Path::new(pattern).exists();
-        let paths = if is_plain { vec![pattern.to_owned()] } else { glob(pattern) };
-        for path in paths {
-            if is_plain || Path::new(&path).exists() {
+        for path in glob(pattern) {
+            if Path::new(&path).exists() {
                 commands.push(vec![
                     "set".into(),
                     Value::Str(jail.name.clone()),
@@ -339,8 +334,7 @@ fn action_commands(jail: &Value, action: &mut Action) -> Result<Vec<Command>, Er
     };
     let ignore = ["matches", "ipmatches", "ipjailmatches", "timeout", "bantime"];
     let options = definition.combined(&ignore)?;
-    let is_known =
-        |key: &str| definition.known().iter().any(|option| option.name.len() == key.len() && option.name == key);
+    let is_known = |key: &str| definition.known().iter().any(|option| option.name == key);
     let mut properties: Vec<Vec<Value>> = Vec::new();
     for (key, value) in options.iter().filter(|(key, _)| is_known(key)) {
         properties.push(vec![Value::Str(key.clone()), value.clone()]);

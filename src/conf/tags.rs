@@ -2,7 +2,6 @@
 //!
 //! Tags that name no option stay as they are: they are filled in at ban time or belong to the pattern.
 
-use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::error::Error;
@@ -37,10 +36,7 @@ pub fn substitute(
                 continue;
             }
             let name = substitution.options.key(at).clone();
-            let before: Rc<str> = match substitution.options.at(at) {
-                Value::Str(text) => text.clone(),
-                value => value.to_text().as_ref().into(),
-            };
+            let before = text_of(substitution.options.at(at));
             if memchr::memchr(b'<', before.as_bytes()).is_none() {
                 done[at] = true;
                 continue;
@@ -76,7 +72,7 @@ pub fn substitute(
 
 /// The list is short, so hashing it would cost more than it saves.
 fn is_among(list: &[&str], name: &str) -> bool {
-    list.iter().any(|own| own.len() == name.len() && *own == name)
+    list.contains(&name)
 }
 
 /// How often each tag was replaced in one value; tags by their place in [`Found`].
@@ -92,8 +88,8 @@ enum Meaning {
     Itself,
     /// The option at this place, with the value it has by then.
     Option(usize),
-    /// A text from elsewhere; `None` for a tag that is known nowhere.
-    Elsewhere(Option<Rc<str>>),
+    /// What is known of it from elsewhere, if anything is.
+    Elsewhere,
 }
 
 /// A tag that was met.
@@ -196,14 +192,7 @@ impl Substitution<'_, '_> {
                 }
             }
             let place = self.place(&text[open + 1..end], name)?;
-            let replacement = match &self.found.tags.at(place).meaning {
-                Meaning::Elsewhere(Some(text)) => text.clone(),
-                Meaning::Option(at) => match self.options.at(*at) {
-                    Value::Str(text) => text.clone(),
-                    value => value.to_text().as_ref().into(),
-                },
-                _ => continue,
-            };
+            let Some(replacement) = self.replacement(place) else { continue };
             self.out.push_str(&text[copied..open]);
             copied = at;
             if depth == MAX_REPEATS || self.found.count(place) > MAX_REPEATS || self.out.len() > MAX_VALUE {
@@ -232,13 +221,9 @@ impl Substitution<'_, '_> {
             if count.as_ref().is_some_and(|(_, times)| *times > MAX_REPEATS) {
                 return Err(refers_back(name, tag));
             }
-            let replacement = match &self.found.tags.at(place).meaning {
-                Meaning::Elsewhere(Some(text)) => Cow::Borrowed(&**text),
-                Meaning::Option(at) => self.options.at(*at).to_text(),
-                _ => {
-                    from = end;
-                    continue;
-                }
+            let Some(replacement) = self.replacement(place) else {
+                from = end;
+                continue;
             };
             match count {
                 Some((_, times)) => *times += 1,
@@ -258,7 +243,7 @@ impl Substitution<'_, '_> {
 
     /// The place of a tag, whose meaning is known then. A tag of the option's own name is an error.
     fn place(&mut self, tag: &str, name: &str) -> Result<usize, Error> {
-        if tag.len() == name.len() && tag == name {
+        if tag == name {
             return Err(refers_back(name, tag));
         }
         let place = self.found.place(tag);
@@ -266,20 +251,39 @@ impl Substitution<'_, '_> {
             let meaning = match self.options.position(tag) {
                 _ if is_among(self.ignore, tag) => Meaning::Itself,
                 Some(at) if *self.options.at(at) != Value::None => Meaning::Option(at),
-                _ => Meaning::Elsewhere(self.elsewhere(place, tag)?),
+                _ => {
+                    self.ask_elsewhere(place, tag)?;
+                    Meaning::Elsewhere
+                }
             };
             self.found.tags.at_mut(place).meaning = meaning;
         }
         Ok(place)
     }
 
-    fn elsewhere(&mut self, place: usize, tag: &str) -> Result<Option<Rc<str>>, Error> {
-        if let Some(known) = &self.found.tags.at(place).elsewhere {
-            return Ok(known.clone());
+    fn ask_elsewhere(&mut self, place: usize, tag: &str) -> Result<(), Error> {
+        if self.found.tags.at(place).elsewhere.is_none() {
+            let text = (self.fallback)(tag)?;
+            self.found.tags.at_mut(place).elsewhere = Some(text);
         }
-        let text = (self.fallback)(tag)?;
-        self.found.tags.at_mut(place).elsewhere = Some(text.clone());
-        Ok(text)
+        Ok(())
+    }
+
+    /// The text that takes the place of a tag; `None` where it stays as it is.
+    fn replacement(&self, place: usize) -> Option<Rc<str>> {
+        let tag = self.found.tags.at(place);
+        match tag.meaning {
+            Meaning::Unknown | Meaning::Itself => None,
+            Meaning::Elsewhere => tag.elsewhere.clone().flatten(),
+            Meaning::Option(at) => Some(text_of(self.options.at(at))),
+        }
+    }
+}
+
+fn text_of(value: &Value) -> Rc<str> {
+    match value {
+        Value::Str(text) => text.clone(),
+        value => value.to_text().as_ref().into(),
     }
 }
 
