@@ -11,7 +11,7 @@ use crate::harness::list_server::{IMPORT, JAIL, LISTS, ListServer, Reply, add, a
 use crate::harness::network::Network;
 use crate::harness::real_daemon::RealDaemon;
 use crate::harness::server::{Launch, Server};
-use crate::harness::wait_until;
+use crate::harness::{is_installed, left_out, wait_until};
 
 /// `CAP_NET_ADMIN`.
 const NET_ADMIN: u64 = 12;
@@ -77,13 +77,29 @@ impl Lab {
     }
 
     fn rules(&self) -> String {
-        String::from_utf8_lossy(&self.here.try_run(&["nft", "list", "ruleset"]).stdout).into_owned()
+        self.said(&["nft", "list", "ruleset"]) + &self.said(&["iptables-save"]) + &self.said(&["ip6tables-save"])
+    }
+
+    /// What a program says here; nothing where it is not installed, for then it has made nothing either.
+    fn said(&self, words: &[&str]) -> String {
+        if !is_installed(words[0]) {
+            return String::new();
+        }
+        String::from_utf8_lossy(&self.here.try_run(words).stdout).into_owned()
+    }
+
+    /// Empties the packet filter, as a reboot does.
+    fn reboot(&self) {
+        self.said(&["nft", "flush", "ruleset"]);
+        for words in [["iptables", "-F"], ["ip6tables", "-F"], ["ipset", "destroy"]] {
+            self.said(&words);
+        }
     }
 
     /// What is left of us in the packet filter.
     fn traces(&self) -> String {
         let mut text = self.rules();
-        text += &String::from_utf8_lossy(&self.here.try_run(&["ipset", "list", "-n"]).stdout);
+        text += &self.said(&["ipset", "list", "-n"]);
         text.lines().filter(|line| line.contains("bangui")).collect::<Vec<_>>().join("\n")
     }
 }
@@ -220,8 +236,7 @@ fn the_set_outlives_a_restart_and_goes_when_it_is_switched_off() {
         lab.lists.take_requests();
         // A reboot: the packet filter is empty, and no list is needed to fill it.
         server.kill();
-        lab.here.run(&["nft", "flush", "ruleset"]);
-        let _ = lab.here.try_run(&["ipset", "destroy"]);
+        lab.reboot();
         lab.demand(&[], &["45.1.1.1", "45.2.3.4"]);
         server.start_again();
         wait_until("the set", Duration::from_secs(20), || !lab.gets_through("45.1.1.1"));
@@ -234,11 +249,10 @@ fn the_set_outlives_a_restart_and_goes_when_it_is_switched_off() {
         let admin = server.client().with_identity(admin.identity.clone());
         // The other way takes over what this one held.
         let other = if mode == "nft" { "ipset" } else { "nft" };
-        if PROGRAMS
-            .iter()
-            .flat_map(|(_, names)| *names)
-            .all(|name| std::path::Path::new("/usr/sbin").join(name).exists())
-        {
+        let mut programs = PROGRAMS.iter().flat_map(|(_, names)| *names);
+        if let Some(missing) = programs.find(|name| !is_installed(name)) {
+            left_out(&format!("how the one way takes over from the other; {missing} is not installed"));
+        } else {
             server = server.with_env("BANGUI_BLOCKLIST_MODE", other);
             let way = if other == "nft" { "table inet bangui" } else { "bangui-blocklist4" };
             let gone = if other == "nft" { "bangui-blocklist4" } else { "table inet bangui" };

@@ -36,10 +36,23 @@ pub fn wait_until(what: &str, limit: Duration, mut check: impl FnMut() -> bool) 
     }
 }
 
-/// Says past the test runner, which keeps what tests that pass print to itself, what could not be tested here and why.
+/// Says past the test runner, which keeps what tests that pass print to itself, which test could not look at what, and why. It begins a
+/// line of its own: with one thread the runner has already begun one.
+///
+/// Panics where `BANGUI_LEAVE_NOTHING_OUT` is set, as it is where everything has been installed.
+#[track_caller]
 pub fn left_out(what: &str) {
+    let here = std::thread::current();
+    let test = here.name().unwrap_or("a test");
+    assert!(std::env::var_os("BANGUI_LEAVE_NOTHING_OUT").is_none(), "{test} was to leave nothing out: {what}");
     // Where not even this can be written, nobody listens.
-    let _ = writeln!(std::io::stderr(), "LEFT OUT: {what}");
+    let _ = writeln!(std::io::stderr(), "\nLEFT OUT: {test}: {what}");
+}
+
+/// Whether a program is installed.
+pub fn is_installed(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(name).is_file())
 }
 
 /// The middle one of the times, which the noise of a shared machine does not move.
