@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::harness::http::{Address, Wire};
-use crate::harness::server::{Launch, Server};
+use crate::harness::server::{Launch, Server, is_release};
 use crate::harness::{median, wait_until};
 
 const SETUP: &str = "GET /api/v1/setup HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -21,7 +21,7 @@ fn ask(server: &Server) -> Duration {
 /// Others are answered within 20 ms; a debug build beside other tests gets more room.
 #[track_caller]
 fn assert_quick(times: Vec<Duration>) {
-    let limit = Duration::from_millis(if cfg!(debug_assertions) { 100 } else { 20 });
+    let limit = Duration::from_millis(if is_release() { 20 } else { 100 });
     let middle = median(times);
     assert!(middle < limit, "{middle:?}");
 }
@@ -29,10 +29,10 @@ fn assert_quick(times: Vec<Duration>) {
 /// How much the server's memory may grow under an attack, in KiB.
 fn assert_memory(server: &Server, before_kib: u64) {
     let now = server.rss_kib();
-    if cfg!(debug_assertions) {
-        assert!(now < before_kib + 9 * 1024, "{before_kib} -> {now} KiB");
-    } else {
+    if is_release() {
         assert!(now < 12 * 1024, "{now} KiB");
+    } else {
+        assert!(now < before_kib + 9 * 1024, "{before_kib} -> {now} KiB");
     }
 }
 

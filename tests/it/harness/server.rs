@@ -22,6 +22,16 @@ use super::release::Release;
 /// The line a server prints for each address.
 const LISTENING: &str = "listening on ";
 
+/// The program under test: the one of this build, or that of `BANGUI_TEST_PROGRAM`, which is taken for a release build.
+pub fn program() -> String {
+    std::env::var("BANGUI_TEST_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_bangui").to_owned())
+}
+
+/// Whether that is a release build, of which the limits in time and memory are asked that the documents name.
+pub fn is_release() -> bool {
+    std::env::var_os("BANGUI_TEST_PROGRAM").is_some() || !cfg!(debug_assertions)
+}
+
 /// How a server is to be started.
 pub struct Launch {
     socket: PathBuf,
@@ -177,7 +187,7 @@ impl Launch {
     }
 
     fn command(&self, directory: &Path) -> Command {
-        let program = env!("CARGO_BIN_EXE_bangui");
+        let program = program();
         let mut command = match self.disk {
             None => Command::new(program),
             Some(size) => {
