@@ -11,6 +11,7 @@ pub mod config;
 pub mod domain;
 pub mod fail2ban;
 pub mod fetch;
+pub mod files;
 pub mod firewall;
 pub mod geo;
 pub mod jobs;

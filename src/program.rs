@@ -5,8 +5,8 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::os::fd::FromRawFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How much of each output is kept, in bytes: the commands of a hundred jails take a tenth of it.
 const MAX_OUTPUT: u64 = 8 << 20;
+/// How much is heard of a program that goes on, in bytes.
+const MAX_HEARD: usize = 16 << 10;
 /// How often it is asked whether the program has ended. The client of fail2ban takes 60 ms at least.
 const ROUND: Duration = Duration::from_millis(5);
 
@@ -88,11 +90,36 @@ pub fn run_with(program: &Path, args: &[&OsStr], input: &[u8], limit: Duration) 
     }
 }
 
+/// A program that was started and may go on for ever.
+#[derive(Debug)]
+pub struct Started {
+    output: File,
+}
+
+impl Started {
+    /// What it has said so far, both outputs together.
+    pub fn said(&self) -> String {
+        // At a place of our own: the file's is where the program goes on writing.
+        let mut bytes = vec![0; MAX_HEARD];
+        let length = self.output.read_at(&mut bytes, 0).unwrap_or(0);
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    }
+
+    /// Takes nothing more of what it says: what writes to the end of its days would fill the memory.
+    pub fn stop_listening(self) {
+        // SAFETY: fcntl takes numbers; the descriptor is open as long as the file is. Where it fails, a little memory is all there is to lose.
+        unsafe { libc::fcntl(self.output.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_GROW) };
+    }
+}
+
 /// Starts a program that may go on for ever, in a session of its own so that it outlives us, without anything of ours but the environment.
-pub fn start(program: &Path, args: &[&OsStr]) -> Result<std::process::Child, NotRun> {
+pub fn start(program: &Path, args: &[&OsStr]) -> Result<Started, NotRun> {
     let program = find(program).ok_or(NotRun::Missing)?;
+    let failed = |error: std::io::Error| NotRun::Failed(error.to_string());
+    let output = memory_file().map_err(failed)?;
+    let handle = || output.try_clone().map_err(failed);
     let mut command = Command::new(program);
-    command.args(args).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.args(args).current_dir("/").stdin(Stdio::null()).stdout(handle()?).stderr(handle()?);
     // SAFETY: between fork and exec only setsid runs, which is async-signal-safe and touches no memory.
     unsafe {
         command.pre_exec(|| {
@@ -101,7 +128,8 @@ pub fn start(program: &Path, args: &[&OsStr]) -> Result<std::process::Child, Not
             Ok(())
         });
     }
-    command.spawn().map_err(|error| NotRun::Failed(error.to_string()))
+    command.spawn().map_err(failed)?;
+    Ok(Started { output })
 }
 
 /// What a program is to read; without anything there is nothing to read at all.
@@ -118,7 +146,7 @@ fn readable(input: &[u8]) -> std::io::Result<Stdio> {
 /// A file without a name, so that a program can write more than a pipe holds while nobody reads.
 fn memory_file() -> std::io::Result<File> {
     // SAFETY: the name is a constant string with its zero; the result is a new descriptor or -1.
-    let descriptor = unsafe { libc::memfd_create(c"output".as_ptr(), libc::MFD_CLOEXEC) };
+    let descriptor = unsafe { libc::memfd_create(c"output".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
     if descriptor < 0 {
         return Err(std::io::Error::last_os_error());
     }

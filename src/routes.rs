@@ -198,7 +198,7 @@ pub static ROUTES: &[Route] = &[
     post("/api/v1/server/flush-logs", Now(api::server::flush_logs)).asks_daemon(),
     // config
     post("/api/v1/config/reload", Later(api::config::reload)),
-    post("/api/v1/config/restart", Later(api::config::restart)),
+    post("/api/v1/config/restart", Later(api::config::restart_daemon)),
     get("/api/v1/config/service-status", Now(api::config::service_status)).asks_daemon(),
     get("/api/v1/config/global", Now(api::config::global)).asks_daemon(),
     put("/api/v1/config/global", Later(api::config::change_global)).asks_daemon().counted(Limit::Config),

@@ -4,11 +4,15 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::context::Restarted;
 use super::{ApiError, Ctx, Job, Request, jail_config, server};
 use crate::apply::{Applied, Apply, FileChange, Scope};
 use crate::conf::{LocalFile, NewValue};
+use crate::domain::jail_values::JailValues;
 use crate::domain::json;
+use crate::domain::time;
 use crate::fail2ban::reload::Installation;
+use crate::fail2ban::restart::{self, Report};
 use crate::jobs::{Task, service};
 use crate::server::response::Response;
 
@@ -50,6 +54,7 @@ pub fn apply_task(ctx: &Ctx, changes: Vec<FileChange>, scope: Scope) -> Result<A
         stops: true,
         last_good: ctx.store.setting(LAST_GOOD)?.and_then(|text| json::read(&text).ok()),
         run_time: ctx.run_time()?,
+        daemon_hangs: ctx.daemon.client().is_resting(),
     })
 }
 
@@ -57,7 +62,8 @@ pub fn apply_task(ctx: &Ctx, changes: Vec<FileChange>, scope: Scope) -> Result<A
 pub fn apply_as_job(task: Apply, then: impl FnOnce(&mut Ctx, Applied) -> Result<Response, ApiError> + 'static) -> Job {
     Job::new(Task::Apply(Box::new(task)), move |ctx, outcome: Value| {
         let applied = applied(ctx, outcome)?;
-        then(ctx, applied)
+        let warnings = applied.warnings.join(" ");
+        Ok(then(ctx, applied)?.warning(&warnings))
     })
     .detached()
 }
@@ -85,14 +91,59 @@ pub fn installation(ctx: &Ctx) -> Installation {
 }
 
 /// `POST /api/v1/config/restart`
-pub fn restart(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
+pub fn restart_daemon(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
     let start_command = ctx.config.start_command.clone();
-    let task = Task::Restart(service::Restart { place: installation(ctx), start_command });
-    Ok(Job::new(task, |ctx, _| {
-        ctx.restarted = true;
-        Ok(Response::no_content())
-    })
-    .detached())
+    let task = Task::Restart(service::Restart {
+        place: installation(ctx),
+        start_command,
+        known_pid: ctx.daemon.client().last_daemon_pid(),
+        database: ctx.config.fail2ban_database.clone().or_else(|| ctx.known_database.clone()),
+        journal: ctx.apply_journal(),
+        is_busy: ctx.daemon_is_taken && !ctx.daemon.client().is_resting(),
+    });
+    Ok(Job::new(task, restarted).detached())
+}
+
+/// Notes what a restart has led to, and says what it has not put right.
+fn restarted(ctx: &mut Ctx, report: Value) -> Result<Response, ApiError> {
+    let report: Report = json::from_tree(report).map_err(ApiError::internal)?;
+    let mut warnings = Vec::new();
+    if report.was_hung {
+        let how = if report.was_killed { "killed" } else { "ended" };
+        log::warn!("fail2ban did not answer any more; it was {how} and started again");
+        warnings.extend(drop_expressions(ctx)?);
+    }
+    if !report.left_behind.is_empty() {
+        let bans = restart::shown(&report.left_behind);
+        warnings.push(format!("The killed fail2ban has left rules behind that nobody will lift: {bans}."));
+    }
+    for warning in &warnings {
+        log::warn!("{warning}");
+    }
+    let at = time::rfc3339(time::now());
+    ctx.last_restart = Some(Restarted { at, was_hung: report.was_hung, left_behind: report.left_behind });
+    ctx.restarted = true;
+    ctx.changed_while_hung.clear();
+    Ok(Response::no_content().warning(&warnings.join(" ")))
+}
+
+/// Forgets pending expressions, which may be what the daemon hung with, unless they were given while it did. Says of which jails.
+fn drop_expressions(ctx: &mut Ctx) -> Result<Option<String>, ApiError> {
+    let mut jails = Vec::new();
+    for (jail, text) in ctx.store.all_pending()? {
+        let before: JailValues = json::read(&text).unwrap_or_default();
+        let after =
+            JailValues { fail_regex: None, ignore_regex: None, prefregex: None, date_pattern: None, ..before.clone() };
+        if before == after || ctx.changed_while_hung.contains(&jail) {
+            continue;
+        }
+        let text = json::text(&after).map_err(ApiError::internal)?;
+        ctx.store.set_pending(&jail, (after != JailValues::default()).then_some(text.as_str()))?;
+        jails.push(jail);
+    }
+    let told =
+        format!("Pending expressions were dropped, since fail2ban may have hung with them: {}.", jails.join(", "));
+    Ok((!jails.is_empty()).then_some(told))
 }
 
 /// `GET /api/v1/config/service-status`
@@ -125,6 +176,10 @@ pub fn global(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
     Ok(Response::json(200, &body))
 }
 
+/// What is said of settings that are in the file only, because the daemon hangs.
+const NOT_SET: &str = "The file is written, and not yet in force: fail2ban does not answer. POST /api/v1/config/restart ends it and starts \
+                       it with these settings.";
+
 /// `PUT /api/v1/config/global`: at once in the daemon, and in a file of ours for its next start.
 pub fn change_global(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let values = server::Settings::of(ctx, request)?;
@@ -134,7 +189,13 @@ pub fn change_global(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> 
     for (key, value) in values.options() {
         document = document.set("Definition", key, &NewValue::Literal(value))?;
     }
-    values.set(ctx)?;
+    let hangs = match values.set(ctx) {
+        // The file is what its next start reads.
+        Err(error) if error.code == "busy" => true,
+        set => set.map(|()| false)?,
+    };
     let change = FileChange::new(&file, text, Some(document.text));
-    apply_job(ctx, vec![change], Scope::Jails(Vec::new()), |_, _| Ok(Response::no_content()))
+    apply_job(ctx, vec![change], Scope::Jails(Vec::new()), move |_, _| {
+        Ok(Response::no_content().warning(if hangs { NOT_SET } else { "" }))
+    })
 }

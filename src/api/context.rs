@@ -13,7 +13,7 @@ use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET, DEFAULT_SESSION_MINUTES};
 use crate::domain::history::Place;
 use crate::domain::json;
 use crate::domain::time;
-use crate::fail2ban::{self, Client, commands::Daemon};
+use crate::fail2ban::{self, Client, commands::Daemon, restart::Bans};
 use crate::geo::asking::Asking;
 use crate::geo::{Geo, GeoSource};
 use crate::jobs::held_set::SetPlace;
@@ -63,6 +63,17 @@ pub enum TheirDatabase {
     Error,
 }
 
+/// A restart of the daemon.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Restarted {
+    /// When it answered again, by RFC 3339.
+    pub at: String,
+    /// The former one did not answer any more and was ended as a process.
+    pub was_hung: bool,
+    /// What a killed one had banned and the new one has not taken up, by jail: the rules of that are likely to be there still.
+    pub left_behind: Bans,
+}
+
 /// Everything a handler works with.
 #[derive(Debug)]
 pub struct Ctx {
@@ -78,6 +89,16 @@ pub struct Ctx {
     pub snapshot: Snapshot,
     /// The daemon may have started again: what held at run time only is to be set again.
     pub restarted: bool,
+    /// A child of ours keeps it busy.
+    pub daemon_is_taken: bool,
+    /// Why it was not reached, where it was not, when it was last looked at.
+    pub away: Option<fail2ban::Error>,
+    /// The jails it ran when it was last seen.
+    pub known_jails: Vec<String>,
+    /// Jails whose pending values were changed while it hung: they were not what made it hang.
+    pub changed_while_hung: Vec<String>,
+    /// What the last restart of it by this program has led to.
+    pub last_restart: Option<Restarted>,
     /// Where fail2ban's database is, as the daemon last said.
     pub known_database: Option<PathBuf>,
     /// Whether that could be read when it was last looked into.
@@ -139,6 +160,11 @@ impl Ctx {
         Ok(Self {
             has_places: store.places()? > 0,
             asking: Asking::default(),
+            daemon_is_taken: false,
+            away: None,
+            known_jails: Vec::new(),
+            changed_while_hung: Vec::new(),
+            last_restart: None,
             known_database: None,
             their_database: TheirDatabase::Unknown,
             storage_fails: false,
@@ -297,6 +323,7 @@ impl Ctx {
                     log::warn!("{error}");
                 }
                 self.snapshot = Snapshot { online: false, taken, ..Snapshot::default() };
+                self.away = Some(error.clone());
                 Err(error)
             }
         }
@@ -305,7 +332,9 @@ impl Ctx {
     fn look(&mut self) -> Result<Snapshot, fail2ban::Error> {
         let version = self.daemon.version()?.as_str().to_owned();
         let mut seen = Snapshot { online: true, version: Some(version), ..Snapshot::default() };
-        for jail in self.daemon.all_counters()? {
+        let counters = self.daemon.all_counters()?;
+        self.known_jails = counters.iter().map(|jail| jail.jail.to_string()).collect();
+        for jail in counters {
             seen.jails += 1;
             seen.bans += jail.counters.currently_banned;
             seen.failures += jail.counters.currently_failed;

@@ -18,7 +18,7 @@ use crate::server::response::Response;
 pub fn status(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
     let seen = &ctx.snapshot;
     if !seen.online {
-        return Err(ApiError::new(502, "fail2ban_unreachable", "fail2ban cannot be reached; is it running?"));
+        return Err(ApiError::away(ctx.away.as_ref()));
     }
     let status = json!({
         "online": seen.online,

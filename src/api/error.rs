@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::address::AddressError;
 use crate::domain::names::NameError;
-use crate::fail2ban;
 use crate::fail2ban::database::DatabaseError;
+use crate::fail2ban::{self, Reason};
 use crate::fetch::FetchError;
 use crate::jobs::Failure;
 use crate::jobs::patterns::Refusal;
@@ -105,6 +105,22 @@ impl ApiError {
             .with_header("retry-after", seconds.to_string())
     }
 
+    /// 502: the daemon is not reached, for one of four reasons.
+    pub fn unreachable(reason: &str, detail: impl Into<String>) -> Self {
+        Self::new(502, "fail2ban_unreachable", detail).with("reason", reason).with_header("retry-after", "5")
+    }
+
+    /// 502 for a daemon that was not reached when it was last looked at.
+    pub fn away(last: Option<&fail2ban::Error>) -> Self {
+        let hangs =
+            || Self::unreachable("timeout", "fail2ban cannot be reached: it does not answer.").with("remedy", RESTARTS);
+        match last {
+            Some(fail2ban::Error::Busy { .. }) => hangs(),
+            Some(error) => error.clone().into(),
+            None => Self::unreachable("absent", "fail2ban has not been looked for yet; try again in a second."),
+        }
+    }
+
     /// 503: something that passes by itself.
     pub fn busy(detail: impl Into<String>) -> Self {
         Self::new(503, "busy", detail).with_header("retry-after", "1")
@@ -131,22 +147,49 @@ impl From<fail2ban::Error> for ApiError {
         use fail2ban::Error::*;
         let detail = error.to_string();
         match error {
-            Busy { .. } => ApiError::busy("fail2ban is busy and did not answer in time; try again shortly."),
+            Busy { .. } => ApiError::busy(
+                "fail2ban does not answer: it is busy, or hangs. Try again shortly; if that goes on, POST /api/v1/config/restart ends it and \
+                 starts it again.",
+            )
+            .with("reason", "timeout"),
             UnknownJail(jail) => {
                 ApiError::not_found("jail_not_found", format!("fail2ban runs no jail {jail:?}.")).with("jail", jail)
             }
             Refused { .. } => ApiError::conflict("fail2ban_command_failed", detail),
             Unsendable(_) => ApiError::invalid_input(detail),
-            ShuttingDown => ApiError::new(502, "fail2ban_unreachable", "fail2ban is shutting down."),
-            Unreachable { .. } | Untrusted { .. } | Protocol(_) => {
-                let mut unreachable =
-                    ApiError::new(502, "fail2ban_unreachable", "fail2ban cannot be reached; is it running?");
+            ShuttingDown => ApiError::unreachable("refused", "fail2ban is shutting down.").with_header("retry-after", "2"),
+            Unreachable { path, reason, .. } => {
+                let (reason, remedy) = match reason {
+                    Reason::Absent => ("absent", STARTS),
+                    Reason::Refused => ("refused", STARTS),
+                    Reason::NotPermitted => ("not_permitted", "Run bangui as root, or give its user access to the socket."),
+                    Reason::Timeout => ("timeout", RESTARTS),
+                };
+                let detail = format!("{}.", detail.replacen("cannot reach fail2ban", "fail2ban cannot be reached", 1));
+                let mut error = ApiError::unreachable(reason, detail).with("socket", path.display().to_string());
+                error = error.with("remedy", remedy);
+                error
+            }
+            Untrusted { path, .. } => {
+                ApiError::unreachable("refused", format!("fail2ban cannot be reached: {detail}."))
+                    .with("socket", path.display().to_string())
+            }
+            Protocol(_) => {
+                let mut unreachable = ApiError::unreachable(
+                    "refused",
+                    "fail2ban cannot be reached: what answers at its socket does not speak its language, or broke off.",
+                );
                 unreachable.cause = Some(detail);
                 unreachable
             }
         }
     }
 }
+
+/// What to do about a daemon that is not there.
+const STARTS: &str = "POST /api/v1/config/restart starts it; GET /api/v1/config/service-status and bangui check say why it does not run.";
+/// What to do about one that does not answer.
+const RESTARTS: &str = "POST /api/v1/config/restart ends it and starts it again.";
 
 impl From<Problem> for ApiError {
     fn from(problem: Problem) -> Self {
@@ -192,9 +235,13 @@ impl From<Failure> for ApiError {
                 error
             }
             Failure::Files(cause) => ApiError { detail: NO_FILE.to_owned(), ..ApiError::internal(cause) },
-            Failure::NotBack(detail) => ApiError::new(503, "fail2ban_not_back", detail),
+            Failure::NotBack(detail) => {
+                ApiError::new(503, "fail2ban_not_back", detail).with_header("retry-after", "10")
+            }
             Failure::Database(error) => error.into(),
-            Failure::Upstream(detail) => ApiError::new(502, "upstream_unreachable", detail),
+            Failure::Upstream(detail) => {
+                ApiError::new(502, "upstream_unreachable", detail).with_header("retry-after", "60")
+            }
             Failure::NoMemory(detail) => ApiError::busy(detail),
             Failure::TimedOut => ApiError::busy("It took too long and was given up; try again later."),
             Failure::Crashed => {
@@ -213,7 +260,7 @@ impl From<FetchError> for ApiError {
         let detail = error.to_string();
         match error {
             FetchError::BadUrl(_) | FetchError::NotPublic { .. } => ApiError::invalid_field("url", detail),
-            _ => ApiError::new(502, "upstream_unreachable", detail),
+            _ => ApiError::new(502, "upstream_unreachable", detail).with_header("retry-after", "60"),
         }
     }
 }
@@ -262,7 +309,7 @@ impl From<DatabaseError> for ApiError {
             DatabaseError::Locked => "fail2ban is writing its database; try again shortly.",
             DatabaseError::Damaged(..) => "fail2ban's database is damaged; fail2ban repairs it when it restarts.",
         };
-        let mut unreadable = ApiError::new(502, "fail2ban_database_unreadable", detail);
+        let mut unreadable = ApiError::new(502, "fail2ban_database_unreadable", detail).with_header("retry-after", "5");
         unreadable.cause = Some(error.to_string());
         unreadable
     }
@@ -270,7 +317,8 @@ impl From<DatabaseError> for ApiError {
 
 impl From<store::Error> for ApiError {
     fn from(error: store::Error) -> Self {
-        let mut unavailable = ApiError::new(503, STORAGE, "The database cannot be used now; the log says why.");
+        let mut unavailable = ApiError::new(503, STORAGE, "The database cannot be used now; the log says why.")
+            .with_header("retry-after", "5");
         unavailable.cause = Some(error.to_string());
         unavailable
     }

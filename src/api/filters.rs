@@ -155,16 +155,20 @@ pub fn edit_job(ctx: &mut Ctx, kind: Kind, name: ConfName, edit: Edit) -> Result
     let apply = config::apply_task(ctx, Vec::new(), Scope::Jails(Vec::new()))?;
     let task = Task::EditDefinition(Box::new(EditDefinition { kind, name: name.to_string(), edit, apply }));
     Ok(Job::new(task, move |ctx, mut outcome: Value| {
-        let definition = outcome["definition"].take();
-        config::applied(ctx, outcome)?;
+        let mut definition = outcome["definition"].take();
+        let warnings = config::applied(ctx, outcome)?.warnings;
         log::info!("{}/{name}.local was {}", kind.folder(), if status == 204 { "removed" } else { "written" });
         for warning in definition["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             log::warn!("{}/{name}.local: {warning}", kind.folder());
         }
-        match status {
-            204 => Ok(Response::no_content()),
-            status => Ok(Response::json(status, &with_activity(ctx, definition))),
+        if let (Some(told), false) = (definition["warnings"].as_array_mut(), warnings.is_empty()) {
+            told.extend(warnings.iter().cloned().map(Value::from));
         }
+        let response = match status {
+            204 => Response::no_content(),
+            status => Response::json(status, &with_activity(ctx, definition)),
+        };
+        Ok(response.warning(&warnings.join(" ")))
     })
     .detached())
 }

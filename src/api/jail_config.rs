@@ -70,7 +70,7 @@ pub fn commit(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let is_changed = text.as_deref().unwrap_or_default() != after.text;
     let change = is_changed.then(|| FileChange::new(&file, text, Some(after.text.clone())));
     let runs = configs.running.iter().any(|jail| jail == name.as_str());
-    if change.is_none() && (pending.is_empty() || !runs) {
+    if change.is_none() && (pending.is_empty() || !runs || ctx.daemon.client().is_resting()) {
         // Nothing is pending that the files do not say: nothing is to be loaded either.
         return Ok(set_job(ctx, &name, JailValues::default(), |ctx, name| {
             ctx.store.set_pending(name.as_str(), None)?;
@@ -89,7 +89,7 @@ pub fn rollback(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let name: JailName = request.parameter()?;
     let configs = described(ctx)?;
     Tree::load(&configs.config_dir)?.jail(name.as_str(), &configs.options())?;
-    if !configs.running.iter().any(|jail| jail == name.as_str()) {
+    if !configs.running.iter().any(|jail| jail == name.as_str()) || ctx.daemon.client().is_resting() {
         return Ok(set_job(ctx, &name, JailValues::default(), |ctx, name| {
             ctx.store.set_pending(name.as_str(), None)?;
             shown(ctx, 200, name)
@@ -241,6 +241,8 @@ fn described(ctx: &mut Ctx) -> Result<JailConfigs, ApiError> {
         Ok(names) => names.iter().map(|name| name.as_str().to_owned()).collect(),
         // The files are there without it.
         Err(fail2ban::Error::Unreachable { .. } | fail2ban::Error::ShuttingDown) => Vec::new(),
+        // So are those of one that hangs; its jails are the ones that were last seen.
+        Err(fail2ban::Error::Busy { .. }) => ctx.known_jails.clone(),
         Err(error) => return Err(error.into()),
     };
     let pending = ctx.store.all_pending()?.into_iter();
@@ -278,6 +280,10 @@ pub fn parsed(text: Option<&str>, file: &LocalFile) -> Result<Document, ApiError
     })
 }
 
+/// What is said of values that could not be set, because the daemon hangs.
+const NOT_SET: &str = "fail2ban does not answer, so this is noted and not yet in force: POST /api/v1/config/restart ends it and starts it \
+                       again, and sets what is pending.";
+
 /// Sets values in the jail, if it runs, and then goes on.
 fn set_job(
     ctx: &Ctx,
@@ -285,9 +291,18 @@ fn set_job(
     values: JailValues,
     then: impl FnOnce(&mut Ctx, &JailName) -> Result<Response, ApiError> + 'static,
 ) -> Job {
-    let task = SetValues { socket: ctx.fail2ban_socket().to_owned(), jail: name.to_string(), values };
+    let daemon_hangs = ctx.daemon.client().is_resting();
+    let task = SetValues { socket: ctx.fail2ban_socket().to_owned(), jail: name.to_string(), values, daemon_hangs };
     let name = name.clone();
-    Job::new(Task::SetValues(Box::new(task)), move |ctx, _| then(ctx, &name)).detached()
+    let finish = move |ctx: &mut Ctx, outcome: Value| {
+        let response = then(ctx, &name)?;
+        if !outcome.is_null() {
+            return Ok(response);
+        }
+        ctx.changed_while_hung.push(name.to_string());
+        Ok(response.warning(NOT_SET))
+    };
+    Job::new(Task::SetValues(Box::new(task)), finish).detached()
 }
 
 /// An apply for one jail whose pending values are not set again.

@@ -26,6 +26,7 @@ use crate::fail2ban::stream::Stream;
 
 pub use check::Problem;
 pub use journal::recover;
+pub use turn::take as take_turn;
 
 /// A file to be written or removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +85,9 @@ pub struct Apply {
     pub last_good: Option<Stream>,
     /// What is set again in jails that were reloaded.
     pub run_time: Vec<RunTime>,
+    /// The daemon was just found not to answer, so that it is not waited for again.
+    #[serde(default)]
+    pub daemon_hangs: bool,
 }
 
 /// What an apply has done.

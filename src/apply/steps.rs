@@ -13,7 +13,12 @@ use crate::fail2ban::value::Value;
 use crate::fail2ban::{Client, Daemon, Error};
 
 /// How long a daemon that is free may take to say so.
-const ANSWERS: Duration = Duration::from_secs(2);
+const ANSWERS: Duration = Duration::from_secs(5);
+/// The same where it was just found not to answer.
+const ANSWERS_AGAIN: Duration = Duration::from_millis(500);
+/// What is said of files that were changed while the daemon hangs.
+const NOT_LOADED: &str = "The files are written, and not yet in force: fail2ban does not answer. \
+     POST /api/v1/config/restart ends it and starts it with them.";
 /// How long it may take to load: each jail that ends runs its actions.
 const LOADS: Duration = Duration::from_secs(120);
 
@@ -23,7 +28,7 @@ impl Apply {
     pub fn run(&self, patience: Duration) -> Result<Applied, ApplyError> {
         let _turn = turn::take(&self.journal, patience)?;
         journal::undo(&self.journal)?;
-        let mut daemon = self.daemon()?;
+        let (mut daemon, unloaded) = self.daemon()?;
         let files = self.files_before()?;
         let options = self.options(daemon.as_mut())?;
         self.check(&options)?;
@@ -44,7 +49,8 @@ impl Apply {
             _ => Ok(Applied { reloaded: false, jails: Vec::new(), stream: None, warnings: Vec::new() }),
         };
         match outcome {
-            Ok(applied) => {
+            Ok(mut applied) => {
+                applied.warnings.extend(unloaded);
                 if !is_dry {
                     journal::remove(&self.journal)?;
                 }
@@ -58,16 +64,21 @@ impl Apply {
         }
     }
 
-    /// The daemon; `None` where there is none. One that does not answer is an error: it may still have its jails.
-    fn daemon(&self) -> Result<Option<Daemon>, ApplyError> {
-        let mut daemon = Daemon::new(Client::new(self.place.socket.clone(), ANSWERS));
+    /// The daemon; `None` where there is none, or it hangs, with a sentence about that: then files are changed and nothing is loaded.
+    fn daemon(&self) -> Result<(Option<Daemon>, Option<String>), ApplyError> {
+        let patience = if self.daemon_hangs { ANSWERS_AGAIN } else { ANSWERS };
+        let mut daemon = Daemon::new(Client::new(self.place.socket.clone(), patience));
         match daemon.ping() {
             Ok(()) => {
                 daemon.client_mut().set_patience(LOADS);
-                Ok(Some(daemon))
+                Ok((Some(daemon), None))
             }
             // A reload without a daemon is an error; files can be edited all the same.
-            Err(Error::Unreachable { .. }) if !self.changes.is_empty() => Ok(None),
+            Err(Error::Unreachable { .. }) if !self.changes.is_empty() => Ok((None, None)),
+            Err(Error::Busy { .. }) if !self.changes.is_empty() => {
+                let concerns = self.scope != Scope::Jails(Vec::new());
+                Ok((None, concerns.then(|| NOT_LOADED.to_owned())))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -254,10 +265,10 @@ fn was_tried(error: &ApplyError) -> bool {
 /// Loads the files as they are, for an undo. Without a daemon there is nothing to load: it reads them when it starts.
 pub(super) fn load(apply: &Apply) -> Result<(), ApplyError> {
     let mut daemon = match apply.daemon() {
-        Err(ApplyError::Daemon(Error::Unreachable { .. })) | Ok(None) => return Ok(()),
+        Err(ApplyError::Daemon(Error::Unreachable { .. })) | Ok((None, _)) => return Ok(()),
         other => match other? {
-            Some(daemon) => daemon,
-            None => return Ok(()),
+            (Some(daemon), _) => daemon,
+            (None, _) => return Ok(()),
         },
     };
     let options = apply.options(Some(&mut daemon))?;

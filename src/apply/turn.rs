@@ -13,7 +13,7 @@ use super::journal::{beside, failed};
 const ROUND: Duration = Duration::from_millis(50);
 
 /// Waits for its turn, at most so long. Others wait until what is returned is dropped.
-pub(super) fn take(journal: &Path, patience: Duration) -> Result<File, ApplyError> {
+pub fn take(journal: &Path, patience: Duration) -> Result<File, ApplyError> {
     let path = &beside(journal, "-lock");
     let file = OpenOptions::new()
         .write(true)

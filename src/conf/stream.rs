@@ -69,6 +69,17 @@ const SERVER_OPTIONS: [Known; 7] = [
     or(Type::Text, "dbpurgeage", "1d"),
 ];
 
+/// An option of the server as the files have it, or fail2ban's own default; `None` where there is neither, or it cannot be computed.
+pub(super) fn server_option(main: Option<&Layers>, key: &'static str) -> Option<String> {
+    let empty = Config::default();
+    let config = main.map_or(&empty, |layers| &layers.config);
+    let places = [or(Type::Text, "socket", ""), or(Type::Text, "pidfile", "/var/run/fail2ban/fail2ban.pid")];
+    let asked: Vec<Known> = SERVER_OPTIONS.into_iter().chain(places).filter(|known| known.name == key).collect();
+    let options = known_options(config, "Definition", &asked).ok()?;
+    let text = options.get(key)?.to_text().into_owned();
+    (!text.is_empty()).then_some(text)
+}
+
 /// The commands that set up the server itself.
 pub(super) fn server_commands(main: Option<&Layers>, version: &Version) -> Result<Vec<Command>, Error> {
     let empty = Config::default();

@@ -12,7 +12,7 @@ use super::definition::Definition;
 use super::error::Error;
 use super::layers::{Layers, Loader, Overlay, Warning};
 use super::params::Invocation;
-use super::stream::{Stream, StreamOptions, add_defaults, jail_names, server_commands, stream};
+use super::stream::{Stream, StreamOptions, add_defaults, jail_names, server_commands, server_option, stream};
 use super::value::Command;
 use super::version::Version;
 use super::views::{DefinitionView, JailUse, JailView, definition_view, jail_use, jail_view};
@@ -78,6 +78,11 @@ impl Tree {
     /// The commands that set up the server itself.
     pub fn server(&self, version: &Version) -> Result<Vec<Command>, Error> {
         server_commands(self.main.as_deref(), version)
+    }
+
+    /// An option of the server's own section (`pidfile`, `logtarget`, `dbfile` …) as the files have it, or fail2ban's own default.
+    pub fn server_option(&self, key: &'static str) -> Option<String> {
+        server_option(self.main.as_deref(), key)
     }
 
     /// Everything about one jail, enabled or not.

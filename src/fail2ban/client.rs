@@ -31,6 +31,8 @@ pub struct Client {
     reply_limit: usize,
     stream: Option<UnixStream>,
     connections: u64,
+    /// The process behind the last connection; it may have ended since.
+    last_pid: Option<i32>,
     rest: Option<Rest>,
 }
 
@@ -44,7 +46,15 @@ struct Rest {
 impl Client {
     /// A client of the daemon at `socket`, each call of which takes at most `patience`. Nothing is connected yet.
     pub fn new(socket: PathBuf, patience: Duration) -> Client {
-        Client { path: socket, patience, reply_limit: DEFAULT_REPLY_LIMIT, stream: None, connections: 0, rest: None }
+        Client {
+            path: socket,
+            patience,
+            reply_limit: DEFAULT_REPLY_LIMIT,
+            stream: None,
+            connections: 0,
+            last_pid: None,
+            rest: None,
+        }
     }
 
     /// The same client with another limit for replies, in bytes.
@@ -100,6 +110,11 @@ impl Client {
     pub fn daemon_pid(&self) -> Option<i32> {
         let found = credentials(self.stream.as_ref()?).ok()?;
         (found.pid > 0).then_some(found.pid)
+    }
+
+    /// The process behind the last connection there was, whether it is still open or not.
+    pub fn last_daemon_pid(&self) -> Option<i32> {
+        self.last_pid
     }
 
     /// How many connections were made so far. What was learned of the daemon, its version for example, holds while this stays the same.
@@ -213,6 +228,7 @@ impl Client {
             None => {
                 let stream = connect(&self.path, deadline)?;
                 self.connections += 1;
+                self.last_pid = credentials(&stream).ok().map(|found| found.pid).filter(|pid| *pid > 0);
                 stream
             }
         };

@@ -9,6 +9,20 @@ use super::encode::EncodeError;
 use super::pickle::PickleError;
 use super::value::Value;
 
+/// Why nobody is reached at a socket, for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// There is no such socket.
+    Absent,
+    /// There is one, and nobody listens, or whoever does is not to be trusted or talks no language of fail2ban's.
+    Refused,
+    /// We may not connect to it.
+    NotPermitted,
+    /// Somebody listens, and does not answer.
+    Timeout,
+}
+
 /// Why the daemon did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Error {
@@ -16,6 +30,8 @@ pub enum Error {
     Unreachable {
         /// The socket.
         path: PathBuf,
+        /// Which kind of trouble it is.
+        reason: Reason,
         /// What is wrong with it, and what to do.
         why: String,
     },
@@ -51,7 +67,7 @@ pub enum Error {
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Error::Unreachable { path, why } => {
+            Error::Unreachable { path, why, .. } => {
                 write!(f, "cannot reach fail2ban at {}: {why}", path.display())
             }
             Error::Busy { waited } if waited.is_zero() => {

@@ -8,6 +8,7 @@ mod error;
 pub mod installed;
 mod literal;
 pub mod pickle;
+pub mod process;
 #[cfg(test)]
 pub(crate) mod real_daemon;
 pub mod reload;
@@ -20,5 +21,5 @@ pub use client::Client;
 pub use commands::Daemon;
 pub use commands::version::Version;
 pub use database::{Database, DatabaseError};
-pub use error::Error;
+pub use error::{Error, Reason};
 pub use value::Value;

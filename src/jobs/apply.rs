@@ -78,13 +78,19 @@ pub struct SetValues {
     pub jail: String,
     /// The values.
     pub values: JailValues,
+    /// The daemon was just found not to answer, so that it is not asked again.
+    pub daemon_hangs: bool,
 }
 
 impl SetValues {
-    /// Whether the jail runs: else there was nothing to be set. Without a daemon no jail does.
+    /// Whether the jail runs: else there was nothing to be set. Without a daemon no jail does. Null: the daemon does not answer.
     pub fn run(self) -> Result<Value, Failure> {
+        if self.daemon_hangs {
+            return Ok(Value::Null);
+        }
         let mut daemon = match answering(&self.socket, SETS) {
             Err(Error::Unreachable { .. }) => return Ok(json!(false)),
+            Err(Error::Busy { .. }) => return Ok(Value::Null),
             other => other?,
         };
         let jail = checked(&self.jail)?;

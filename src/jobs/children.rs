@@ -79,7 +79,7 @@ impl Children {
 
     /// Whether a child that keeps the daemon busy is at work.
     pub fn daemon_is_taken(&self) -> bool {
-        self.running().any(|running| running.lane == Lane::Daemon)
+        self.running().any(|running| matches!(running.lane, Lane::Daemon | Lane::Restart))
     }
 
     /// Whether any child is at work or waits for a place.
@@ -95,8 +95,8 @@ impl Children {
         let same = self.running().filter(|running| running.lane == lane).count();
         let shared = self.running().filter(|running| matches!(running.lane, Lane::General | Lane::Daemon)).count();
         match lane {
-            Lane::Password | Lane::Import | Lane::Geo => same == 0,
-            Lane::Daemon => same == 0 && shared < MAX_SHARED,
+            Lane::Password | Lane::Import | Lane::Geo | Lane::Restart => same == 0,
+            Lane::Daemon => !self.daemon_is_taken() && shared < MAX_SHARED,
             Lane::General => shared < MAX_SHARED,
         }
     }
@@ -276,11 +276,11 @@ impl Children {
         self.waiting.retain(|waiting| !overdue(waiting));
     }
 
-    /// Ends all that wait in a lane, because it makes no sense to start them now.
+    /// Ends all that wait in a lane and need the daemon, because it makes no sense to start them now.
     pub fn fail_waiting(&mut self, lane: Lane, failure: &Failure) {
         let failed = &mut self.failed;
         self.waiting.retain(|waiting| {
-            let stays = waiting.task.lane() != lane;
+            let stays = waiting.task.lane() != lane || waiting.task.does_without_daemon();
             if !stays {
                 failed.push((waiting.id, failure.clone()));
             }

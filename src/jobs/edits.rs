@@ -74,13 +74,14 @@ impl EditDefinition {
 
     /// Those of the jails that run: one that was stopped by hand stays stopped. All of them without a daemon.
     fn running(&self, mut jails: Vec<String>) -> Result<Vec<String>, Failure> {
-        if jails.is_empty() {
+        if jails.is_empty() || self.apply.daemon_hangs {
             return Ok(jails);
         }
         let names = answering(&self.apply.place.socket, CHANGES).and_then(|mut daemon| daemon.jail_names());
         match names {
             Ok(names) => jails.retain(|jail| names.iter().any(|name| name.as_str() == jail)),
-            Err(fail2ban::Error::Unreachable { .. }) => {}
+            // Without one that answers, nothing is loaded, and the apply says so.
+            Err(fail2ban::Error::Unreachable { .. } | fail2ban::Error::Busy { .. }) => {}
             Err(error) => return Err(error.into()),
         }
         Ok(jails)

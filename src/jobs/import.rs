@@ -106,6 +106,15 @@ pub struct Outcome {
     pub loaded: Option<Stream>,
 }
 
+/// Why a socket is not connected to.
+fn reason_of(error: &std::io::Error) -> fail2ban::Reason {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => fail2ban::Reason::Absent,
+        std::io::ErrorKind::PermissionDenied => fail2ban::Reason::NotPermitted,
+        _ => fail2ban::Reason::Refused,
+    }
+}
+
 /// An import under way.
 struct Run<'a, 'w> {
     task: &'a Import,
@@ -130,6 +139,7 @@ impl Import {
             // Without a command: an import that changes nothing asks nothing.
             UnixStream::connect(&self.apply.place.socket).map_err(|error| fail2ban::Error::Unreachable {
                 path: self.apply.place.socket.clone(),
+                reason: reason_of(&error),
                 why: error.to_string(),
             })?;
         }

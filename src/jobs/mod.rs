@@ -40,6 +40,8 @@ pub enum Lane {
     General,
     /// Keeps the daemon busy: one at a time, and quick commands of the loop wait meanwhile.
     Daemon,
+    /// Restarting the daemon: one at a time, and it waits for nobody, because what keeps the daemon may be what is wrong.
+    Restart,
     /// Hashing a password: one at a time.
     Password,
     /// A blocklist import: one at a time.
@@ -140,6 +142,7 @@ impl From<RestartError> for Failure {
     fn from(error: RestartError) -> Self {
         match error {
             RestartError::NotBack(_) => Failure::NotBack(error.to_string()),
+            RestartError::OutOfReach(error) => Failure::Fail2ban(error),
             other => Failure::CommandFailed(other.to_string()),
         }
     }
@@ -174,6 +177,7 @@ impl Task {
             Task::Import(_) => Lane::Import,
             Task::Preview(_) | Task::AskPlaces(_) | Task::TendSet(_) => Lane::General,
             Task::UpdateGeo(_) => Lane::Geo,
+            Task::Restart(_) => Lane::Restart,
             _ => Lane::Daemon,
         }
     }
@@ -189,7 +193,9 @@ impl Task {
             Task::ReadLog(_) | Task::ShowDefinitions(_) => Duration::from_secs(20),
             Task::ListBans(_) | Task::PageOfBans(_) | Task::AskHistory(_) => Duration::from_secs(60),
             Task::SetValues(_) | Task::SetAgain(_) => Duration::from_secs(60),
-            Task::Restart(_) | Task::StopJail(_) => Duration::from_secs(180),
+            Task::StopJail(_) => Duration::from_secs(180),
+            // Its end, and two starts, each with a limit of its own.
+            Task::Restart(_) => Duration::from_secs(400),
             // A hundred slow servers, and 50 000 bans at 60 a second: then something is wrong.
             Task::Import(_) => Duration::from_secs(4 * 3600),
             // Many calls of other programs, each with a limit of its own.
@@ -203,6 +209,15 @@ impl Task {
     /// Whether it changes the configuration: one at a time, and none waits.
     pub fn applies(&self) -> bool {
         matches!(self, Task::Apply(_) | Task::EditDefinition(_) | Task::Recover(_) | Task::SetValues(_))
+    }
+
+    /// Whether it does its part without a daemon that answers: files are changed all the same.
+    pub fn does_without_daemon(&self) -> bool {
+        match self {
+            Task::Apply(apply) => !apply.changes.is_empty(),
+            Task::EditDefinition(_) | Task::SetValues(_) => true,
+            _ => false,
+        }
     }
 
     fn run(self, out: &mut FrameWriter<'_>) -> Result<Value, Failure> {

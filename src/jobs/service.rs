@@ -8,8 +8,14 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::bans::{answering, checked};
+use crate::apply::check::check;
+use crate::apply::{self, Problem, Scope};
+use crate::conf::{StreamOptions, Tree};
+use crate::domain::time;
+use crate::fail2ban::database::{Ban, Database};
 use crate::fail2ban::reload::Installation;
-use crate::fail2ban::restart;
+use crate::fail2ban::restart::{self, Bans, RestartError};
+use crate::fail2ban::{Client, Daemon};
 
 /// How long the daemon may take to stop a jail: each ban is lifted by its action.
 pub(super) const CHANGES: Duration = Duration::from_secs(120);
@@ -52,13 +58,71 @@ pub struct Restart {
     pub place: Installation,
     /// What the owner has configured to start it.
     pub start_command: Option<String>,
+    /// The process that was last seen behind the socket.
+    pub known_pid: Option<i32>,
+    /// The daemon's database, where it is known; else the one its files name.
+    pub database: Option<PathBuf>,
+    /// The journal of applies, which have their time to end before the daemon starts again.
+    pub journal: PathBuf,
+    /// Other work of ours keeps the daemon busy, so that it may take longer to answer without being hung.
+    pub is_busy: bool,
 }
 
+/// How long the daemon may take to answer before it is taken to hang, and how long where work of ours keeps it busy.
+const ANSWERS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
+/// How long an apply may take to put back its files once the daemon has gone.
+const APPLY_ENDS: Duration = Duration::from_secs(15);
+/// How long the daemon's database may take to say who is banned: a restart does not depend on it.
+const REMEMBERS: Duration = Duration::from_secs(5);
+
 impl Restart {
-    /// The version that answers now.
+    /// The report of it.
     pub fn run(self) -> Result<Value, Failure> {
-        let mut daemon = answering(&self.place.socket, CHANGES)?;
-        let report = restart::restart(&mut daemon, &self.place, self.start_command.as_deref())?;
-        Ok(json!(report.version))
+        let Restart { mut place, start_command, known_pid, database, journal, is_busy } = self;
+        let patience = if is_busy { ANSWERS.1 } else { ANSWERS.0 };
+        let mut daemon = Daemon::new(Client::new(place.socket.clone(), patience));
+        let tree = Tree::load(&place.config_dir).ok();
+        let option = |key| tree.as_ref().and_then(|tree| tree.server_option(key)).map(PathBuf::from);
+        place.pid_file = place.pid_file.or_else(|| option("pidfile"));
+        if let Some(problem) = tree.as_ref().and_then(problem) {
+            return Err(RestartError::BadConfiguration(problem.to_string()).into());
+        }
+        let database = database.or_else(|| option("dbfile"));
+        let mut turn = None;
+        let mut asked = restart::Asked {
+            start_command: start_command.as_deref(),
+            known_pid,
+            remembered: &mut || remembered(database.as_deref()),
+            settle: &mut || turn = apply::take_turn(&journal, APPLY_ENDS).ok(),
+        };
+        let report = restart::restart(&mut daemon, &place, &mut asked)?;
+        Ok(json!(report))
     }
+}
+
+/// What the daemon would refuse of its files when it starts. What cannot be judged here is left to its own programs.
+fn problem(tree: &Tree) -> Option<Problem> {
+    let problem = check(tree, &StreamOptions::default(), &Scope::All).err()?;
+    (problem.jail.is_some() || problem.line.is_some()).then_some(problem)
+}
+
+/// Who is banned as the database has it; nobody where it does not say in time.
+fn remembered(path: Option<&Path>) -> Bans {
+    let Some(path) = path.map(Path::to_owned) else { return Bans::new() };
+    let (sender, receiver) = std::sync::mpsc::channel();
+    // A thread of this child: it may wait for a file system, or for rows without end, and ends with the child.
+    std::thread::spawn(move || {
+        let mut bans = Bans::new();
+        let now = time::now();
+        let visit = &mut |ban: Ban| {
+            if ban.times.ends_at().is_none_or(|end| end > now) {
+                bans.entry(ban.jail).or_default().push(ban.ip);
+            }
+        };
+        let read =
+            Database::open(&path, Duration::from_millis(500)).and_then(|database| database.each_current(None, visit));
+        // Nobody may be there any more.
+        let _ = sender.send(read.map(|()| bans));
+    });
+    receiver.recv_timeout(REMEMBERS).ok().and_then(Result::ok).unwrap_or_default()
 }

@@ -59,7 +59,7 @@ impl DaemonWatch {
     }
 
     /// It answers again, or can be told not to be there: commands may be sent.
-    fn is_back(&mut self, ctx: &mut Ctx) {
+    pub fn is_back(&mut self, ctx: &mut Ctx) {
         *self = Self { watched: self.watched.take(), ..Self::default() };
         ctx.daemon.client_mut().end_rest();
         ctx.expect_changes();

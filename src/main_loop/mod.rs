@@ -251,7 +251,8 @@ impl MainLoop {
         let Some((head, body, admitted, _)) = self.connections.take_request(slot) else { return };
         let request = Request { head, body, admitted };
         let asks_daemon = request.admitted.route.is_some_and(|route| route.asks_daemon);
-        if asks_daemon && self.children.daemon_is_taken() {
+        self.ctx.daemon_is_taken = self.children.daemon_is_taken();
+        if asks_daemon && self.ctx.daemon_is_taken {
             return self.park(slot, request);
         }
         self.handle(slot, request);
@@ -273,7 +274,7 @@ impl MainLoop {
 
     fn submit(&mut self, slot: Slot, request: Request, job: Job) {
         let lane = job.task.lane();
-        let resting = lane == Lane::Daemon && self.ctx.daemon.client().is_resting();
+        let resting = lane == Lane::Daemon && !job.task.does_without_daemon() && self.ctx.daemon.client().is_resting();
         let applies = job.task.applies();
         let submitted = if applies && (self.recovery.is_some() || self.pending.values().any(|other| other.applies)) {
             Err(ApiError::conflict(
@@ -370,6 +371,11 @@ impl MainLoop {
         }
         if pending.lane == Lane::Daemon {
             self.after_daemon_task(outcome.as_ref().err());
+        }
+        if pending.lane == Lane::Restart {
+            // Whatever the former one did, the present one is asked anew.
+            self.watch.is_back(&mut self.ctx);
+            self.ctx.daemon.client_mut().disconnect();
         }
         if pending.streaming {
             if let Err(failure) = &outcome {

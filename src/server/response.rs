@@ -17,6 +17,9 @@ pub struct Response {
     pub body: Cow<'static, [u8]>,
 }
 
+/// The longest warning in a header, in characters.
+const MAX_WARNING: usize = 2000;
+
 /// How the body of an answer is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Length {
@@ -48,6 +51,16 @@ impl Response {
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
+    }
+
+    /// The same with a sentence about what was done and is not in force yet; an empty one adds nothing. An answer without a body has no
+    /// other place for it.
+    pub fn warning(self, text: &str) -> Self {
+        if text.is_empty() {
+            return self;
+        }
+        let plain = |letter: char| if letter.is_ascii_graphic() { letter } else { ' ' };
+        self.with("x-bangui-warning", text.chars().take(MAX_WARNING).map(plain).collect::<String>())
     }
 
     fn may_have_body(&self) -> bool {

@@ -30,6 +30,7 @@ mod jails;
 mod logs;
 mod r#loop;
 mod regex;
+mod rescue;
 mod server;
 mod setup;
 mod storage;

@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("server", &["domain"]),
-    ("store", &["domain"]),
-    ("fail2ban", &["domain", "program"]),
+    ("store", &["domain", "files"]),
+    ("fail2ban", &["domain", "files", "program"]),
     ("firewall", &["domain", "program"]),
     ("pattern", &["domain"]),
-    ("conf", &["domain", "pattern"]),
-    ("geo", &["domain"]),
-    ("blocklist", &["domain"]),
-    ("apply", &["conf", "domain", "fail2ban", "pattern"]),
+    ("conf", &["domain", "files", "pattern"]),
+    ("geo", &["domain", "files"]),
+    ("blocklist", &["domain", "files"]),
+    ("apply", &["conf", "domain", "fail2ban", "files", "pattern"]),
 ];
 
 /// The longest file, in lines before its tests.

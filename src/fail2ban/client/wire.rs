@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::fail2ban::encode::TERMINATOR;
-use crate::fail2ban::error::Error;
+use crate::fail2ban::error::{Error, Reason};
 use crate::fail2ban::pickle::{PickleError, opcode::Framer};
 
 /// How much is read at first, for most replies are short, and at most at once, in bytes.
@@ -51,7 +51,8 @@ impl Deadline {
 }
 
 pub(super) fn connect(path: &Path, deadline: &Deadline) -> Result<UnixStream, Error> {
-    let unreachable = |why: String| Error::Unreachable { path: path.to_owned(), why };
+    let failed = |reason: Reason, why: String| Error::Unreachable { path: path.to_owned(), reason, why };
+    let unreachable = |why: String| failed(Reason::Refused, why);
     let address =
         SockAddr::unix(path).map_err(|error| unreachable(format!("no usable path for a socket ({error})")))?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)
@@ -65,13 +66,16 @@ pub(super) fn connect(path: &Path, deadline: &Deadline) -> Result<UnixStream, Er
             Err(error) => {
                 return Err(match error.kind() {
                     ErrorKind::WouldBlock | ErrorKind::TimedOut => deadline.missed(),
-                    ErrorKind::NotFound => {
-                        unreachable("there is no such socket; start fail2ban, or name the socket it uses".to_owned())
-                    }
+                    ErrorKind::NotFound => failed(
+                        Reason::Absent,
+                        "there is no such socket; start fail2ban, or name the socket it uses".to_owned(),
+                    ),
                     ErrorKind::ConnectionRefused => unreachable(
                         "nobody listens there; start fail2ban (a file left by a crash does no harm)".to_owned(),
                     ),
-                    ErrorKind::PermissionDenied => unreachable("permission denied; run as root".to_owned()),
+                    ErrorKind::PermissionDenied => {
+                        failed(Reason::NotPermitted, "permission denied; run as root".to_owned())
+                    }
                     _ => unreachable(error.to_string()),
                 });
             }
