@@ -8,6 +8,7 @@
 
 pub mod check;
 pub mod journal;
+mod read_back;
 pub mod run_time;
 mod steps;
 mod turn;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::conf::{self, LocalFile};
 use crate::domain::jail_values::JailValues;
 use crate::fail2ban;
+use crate::fail2ban::keep::Restarted;
 use crate::fail2ban::reload::{Installation, ReloadError};
 use crate::fail2ban::stream::Stream;
 
@@ -101,6 +103,8 @@ pub struct Applied {
     pub stream: Option<Stream>,
     /// What did not go as it should, each in one sentence: values that could not be set again, for example.
     pub warnings: Vec<String>,
+    /// The jails that had to be restarted, and how long their bans were out of force.
+    pub restarted: Vec<Restarted>,
 }
 
 /// Why nothing has changed.

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::journal::{self, Was};
-use super::{Applied, Apply, ApplyError, FileChange, Problem, Scope, check, run_time, turn};
+use super::{Applied, Apply, ApplyError, FileChange, Problem, Scope, check, read_back, run_time, turn};
 use crate::conf::{self, Folder, Overlay, StreamOptions, Tree, Version};
 use crate::domain::names::JailName;
+use crate::fail2ban::keep::Restarted;
 use crate::fail2ban::reload::{self, Computed, ReloadError};
 use crate::fail2ban::stream::Stream;
 use crate::fail2ban::value::Value;
@@ -46,7 +47,7 @@ impl Apply {
                 let last_good = self.last_good.as_ref().or(fallback.as_ref());
                 self.load_with(daemon, &options, last_good)
             }
-            _ => Ok(Applied { reloaded: false, jails: Vec::new(), stream: None, warnings: Vec::new() }),
+            _ => Ok(Applied { reloaded: false, jails: Vec::new(), stream: None, warnings: Vec::new(), restarted: Vec::new() }),
         };
         match outcome {
             Ok(mut applied) => {
@@ -171,11 +172,12 @@ impl Apply {
     ) -> Result<Applied, ApplyError> {
         // What only fail2ban understands of the files is left to its client.
         let computed = self.computed(options).ok();
-        let mut stream = None;
+        let (mut stream, mut restarted) = (None, Vec::new());
         let reloaded = match &self.scope {
             Scope::All => {
                 let report = reload::reload(daemon, &self.place, &reload::Scope::All, last_good, computed.as_ref())?;
                 stream = Some(report.stream);
+                restarted.extend(report.restarted);
                 report.jails_after
             }
             Scope::Jails(jails) => {
@@ -185,6 +187,7 @@ impl Apply {
                     match reload::reload(daemon, &self.place, &scope, last_good, computed.as_ref()) {
                         Ok(report) => {
                             stream = Some(report.stream);
+                            restarted.extend(report.restarted);
                             reloaded.push(jail.clone());
                         }
                         Err(ReloadError::NotEnabled(_)) if self.stops => {
@@ -200,23 +203,33 @@ impl Apply {
         };
         let stream = stream.or(computed.map(|computed| computed.stream));
         let warnings = match &stream {
-            Some(stream) => self.settle(daemon, stream, &reloaded)?,
+            Some(stream) => self.settle(daemon, stream, &reloaded, &mut restarted)?,
             None => Vec::new(),
         };
         let jails = daemon.jail_names()?.iter().map(|name| name.as_str().to_owned()).collect();
-        Ok(Applied { reloaded: true, jails, stream, warnings })
+        Ok(Applied { reloaded: true, jails, stream, warnings, restarted })
     }
 
-    /// Old values go, and what holds at run time only comes back.
-    fn settle(&self, daemon: &mut Daemon, stream: &Stream, reloaded: &[String]) -> Result<Vec<String>, ApplyError> {
+    /// Old values go, everything is read back, and what holds at run time only comes back.
+    fn settle(
+        &self,
+        daemon: &mut Daemon,
+        stream: &Stream,
+        reloaded: &[String],
+        restarted: &mut Vec<Restarted>,
+    ) -> Result<Vec<String>, ApplyError> {
         let (mut warnings, mut defaults) = (Vec::new(), Vec::new());
         let is_modern = daemon.version()?.is_modern();
         for jail in reloaded {
             let Ok(name) = JailName::from_daemon(jail) else { continue };
             if is_modern {
-                let left = daemon.make_fresh(&name, stream, &mut defaults)?;
+                let left = daemon.make_fresh(&name, stream, &mut defaults, restarted)?;
                 if !left.is_empty() {
-                    warnings.push(format!("{jail} keeps old values until fail2ban restarts: {}", left.join(", ")));
+                    let what = format!("keeps old values of {}", left.join(", "));
+                    return Err(ReloadError::Differs { jail: jail.clone(), what }.into());
+                }
+                if let Some(what) = read_back::difference(daemon, &name, &stream.of_jail(jail))? {
+                    return Err(ReloadError::Differs { jail: jail.clone(), what }.into());
                 }
             }
             for again in self.run_time.iter().filter(|again| again.jail == *jail) {
@@ -272,7 +285,11 @@ pub(super) fn load(apply: &Apply) -> Result<(), ApplyError> {
         },
     };
     let options = apply.options(Some(&mut daemon))?;
-    apply.load_with(&mut daemon, &options, apply.last_good.as_ref()).map(drop)
+    match apply.load_with(&mut daemon, &options, apply.last_good.as_ref()) {
+        // The old files are loaded. That something differs then must not stand in the way of every later change.
+        Err(ApplyError::Reload(ReloadError::Differs { .. })) => Ok(()),
+        other => other.map(drop),
+    }
 }
 
 /// The path without slashes at its end, as the loader names it.

@@ -2,6 +2,7 @@
 //!
 //! Here: the daemon as a whole. One jail is in `commands/jail.rs`, bans in `commands/bans.rs`. Nothing is cached but the version.
 
+pub mod actions;
 pub mod bans;
 pub mod fresh;
 pub mod jail;

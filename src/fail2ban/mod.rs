@@ -3,9 +3,11 @@
 pub mod client;
 pub mod commands;
 pub mod database;
+pub mod difference;
 pub mod encode;
 mod error;
 pub mod installed;
+pub mod keep;
 mod literal;
 pub mod pickle;
 pub mod process;

@@ -1,18 +1,20 @@
 //! Loads the configuration into the daemon without disarming it: reload, and the start of a stopped jail.
 //!
-//! A plain reload with an error in the files leaves the daemon without jails, and one after such a failure loses those that were left half
-//! made. So here the jails are compared before and after, and what was lost is put back from the last commands that loaded well. The files
-//! are not checked or changed here. It takes seconds and runs other programs: it is meant for a child process of ours.
+//! A plain reload with an error in the files leaves the daemon without jails, one after such a failure loses those that were left half
+//! made, and actions that are new or changed are lost in it or never started. So the commands that fail2ban's client computes are loaded
+//! here jail by jail, and a jail that was lost is put back from the last commands that loaded well. The files are not checked or changed. It takes seconds and runs other programs: it is meant for a child process of ours.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::Daemon;
 use super::commands::version::Version;
+use super::difference::{Strictness, difference};
 use super::error::Error;
+use super::keep::{Kept, Restarted};
 use super::said;
 use super::stream::Stream;
 use crate::domain::names::JailName;
@@ -63,6 +65,8 @@ pub struct Report {
     pub jails_after: Vec<String>,
     /// The commands of all files as they are now: what to give to the next reload as the last good ones.
     pub stream: Stream,
+    /// The jails that had to be restarted.
+    pub restarted: Vec<Restarted>,
 }
 
 /// Why nothing was loaded, or not everything.
@@ -97,6 +101,13 @@ pub enum ReloadError {
         /// What was wrong.
         why: String,
     },
+    /// It was loaded, and the daemon has something else in force than the files say.
+    Differs {
+        /// The jail.
+        jail: String,
+        /// What differs, in words that follow its name.
+        what: String,
+    },
     /// The client did not finish in time.
     TooLong,
     /// The daemon did not answer as it should.
@@ -127,6 +138,9 @@ impl std::fmt::Display for ReloadError {
             }
             ReloadError::Lost { missing, why, .. } => {
                 write!(f, "loading failed, NOT RUNNING: {}: {why}", missing.join(", "))
+            }
+            ReloadError::Differs { jail, what } => {
+                write!(f, "after loading, fail2ban's jail '{jail}' {what}: look at fail2ban's log for the reason")
             }
             ReloadError::TooLong => write!(f, "fail2ban-client did not finish in time: look at the daemon's log"),
             ReloadError::Daemon(error) => error.fmt(f),
@@ -180,14 +194,21 @@ impl Installation {
         }
     }
 
-    /// The commands of the files as they are, and the errors the client met: it leaves out a jail whose filter is missing and goes on.
-    pub fn stream(&self) -> Result<(Stream, String), ReloadError> {
+    /// The commands of the files as they are, the errors the client met (it leaves out a jail whose filter is missing and goes on), and the
+    /// jails of whose log files none exists.
+    pub fn stream(&self) -> Result<(Stream, String, Vec<String>), ReloadError> {
         let outcome = self.run_client(&["-d"], READ_LIMIT)?;
         if !outcome.success {
             return Err(ReloadError::Refused(said::errors_in(&outcome.stderr)));
         }
         match Stream::parse(&outcome.stdout) {
-            Some(stream) => Ok((stream, said::errors_in(&outcome.stderr))),
+            Some(stream) => {
+                let without_logs = said::without_logs(&outcome.stderr);
+                let started = stream.jails();
+                let without_logs = without_logs.filter(|jail| started.iter().any(|name| name == jail));
+                let without_logs = without_logs.map(str::to_owned).collect();
+                Ok((stream, said::errors_in(&outcome.stderr), without_logs))
+            }
             None => Err(ReloadError::Refused("fail2ban-client -d printed what is no command".to_owned())),
         }
     }
@@ -204,6 +225,9 @@ fn without(these: &[String], those: &[String]) -> Vec<String> {
 
 /// Loads the files into the daemon, and puts back what that costs. `last_good` are the commands of the last reload that went well, where
 /// there was one.
+///
+/// Jail by jail, so that a mistake that only the daemon finds costs one of them for a moment, and not all. A jail whose actions or source
+/// of lines differ is stopped first, while the daemon has its old commands, and started from the new ones with its bans.
 pub fn reload(
     daemon: &mut Daemon,
     place: &Installation,
@@ -223,53 +247,40 @@ pub fn reload(
     let before = names(daemon)?;
     let (stream, errors) = match computed {
         Some(computed) => (computed.stream.clone(), computed.errors.clone()),
-        None => place.stream()?,
+        None => {
+            let (stream, errors, without_logs) = place.stream()?;
+            // To print commands the client does without the log files that it demands to load them.
+            let is_loaded = |jail: &&String| match scope {
+                Scope::All => stream.of_jail(jail).values_of("addlogpath").is_empty(),
+                Scope::Jail(only) => *jail == only,
+            };
+            if let Some(jail) = without_logs.iter().find(is_loaded) {
+                return Err(ReloadError::Refused(format!("no log file of jail {jail} exists")));
+            }
+            (stream, errors)
+        }
     };
     let wanted = plan(&before, &stream.jails(), errors, scope)?;
-    let outcome = match computed {
-        Some(_) => send(daemon, &stream, scope)?,
-        None => load(daemon, place, &before, scope)?,
+    let mut reload = Reload { daemon, before: &before, stream: &stream, last_good, restarted: Vec::new(), kept: Vec::new() };
+    let loaded = match reload.daemon.version()?.is_modern() {
+        true => reload.load(scope),
+        false => reload.load_old(place, scope),
     };
-    let mut reload = Reload { daemon, before: &before, stream: &stream, last_good };
-    let mut why = None;
-    if outcome.success {
-        // The daemon drops a jail that an earlier failure had left half made, and says OK.
-        for jail in without(&wanted, &names(reload.daemon)?) {
-            if let Err(error) = reload.make(&stream, &jail) {
-                why = Some(error.to_string());
-            }
+    let why = match loaded {
+        Ok(()) => {
+            let missing = without(&wanted, &names(reload.daemon)?);
+            if missing.is_empty() { None } else { Some(format!("{} did not start", missing.join(", "))) }
         }
-    } else {
-        why = Some(said::reason(&outcome));
-    }
+        Err(ReloadError::Daemon(error @ (Error::Refused { .. } | Error::UnknownJail(_)))) => Some(error.to_string()),
+        Err(ReloadError::Refused(why)) => Some(why),
+        Err(error) => return Err(error),
+    };
     if let Some(why) = why {
-        return Err(reload.put_back(scope, why)?);
+        return Err(reload.put_back(why)?);
     }
+    let restarted = reload.restarted;
     let jails_after = names(daemon)?;
-    Ok(Report { jails_before: before, jails_after, stream })
-}
-
-/// Has the daemon load commands that we computed.
-fn send(daemon: &mut Daemon, stream: &Stream, scope: &Scope) -> Result<Outcome, ReloadError> {
-    let result = match scope {
-        Scope::All => daemon.reload_stream(None, stream),
-        Scope::Jail(jail) => {
-            let name = JailName::from_daemon(jail).map_err(|error| ReloadError::Refused(error.to_string()))?;
-            let own = stream.of_jail(jail);
-            if daemon.jail_names()?.contains(&name) {
-                daemon.reload_stream(Some(&name), &own)
-            } else {
-                daemon.run_stream(&own)
-            }
-        }
-    };
-    match result {
-        Ok(()) => Ok(Outcome { success: true, stdout: String::new(), stderr: String::new() }),
-        Err(error @ (Error::Refused { .. } | Error::UnknownJail(_))) => {
-            Ok(Outcome { success: false, stdout: error.to_string(), stderr: String::new() })
-        }
-        Err(error) => Err(error.into()),
-    }
+    Ok(Report { jails_before: before, jails_after, stream, restarted })
 }
 
 /// The jails that must run afterwards; an error where the files would cost one by mistake. One that the files no longer enable is no mistake.
@@ -306,70 +317,111 @@ fn plan(before: &[String], started: &[String], errors: String, scope: &Scope) ->
     }
 }
 
-/// Has the client load the files.
-fn load(daemon: &mut Daemon, place: &Installation, before: &[String], scope: &Scope) -> Result<Outcome, ReloadError> {
-    // Our own connection is closed meanwhile: the daemon accepts few.
-    let modern = daemon.version()?.is_modern();
-    daemon.client_mut().disconnect();
-    let nothing = Outcome { success: true, stdout: String::new(), stderr: String::new() };
-    Ok(match scope {
-        Scope::All => place.run_client(&["reload"], LOAD_LIMIT)?,
-        Scope::Jail(jail) if modern => place.run_client(&["reload", "--if-exists", jail], LOAD_LIMIT)?,
-        Scope::Jail(jail) if before.contains(jail) => place.run_client(&["reload", jail], LOAD_LIMIT)?,
-        // 0.9 cannot reload what does not run; it is made from its commands.
-        Scope::Jail(_) => nothing,
-    })
-}
-
-/// A reload that has to be repaired.
+/// A reload that is under way.
 struct Reload<'a> {
     daemon: &'a mut Daemon,
     before: &'a [String],
     stream: &'a Stream,
     last_good: Option<&'a Stream>,
+    restarted: Vec<Restarted>,
+    /// The bans of jails that were stopped.
+    kept: Vec<(String, Kept)>,
 }
 
 impl Reload<'_> {
-    /// Makes one jail from its commands. One that fails half-way is removed, since it would break the next reload.
+    fn load(&mut self, scope: &Scope) -> Result<(), ReloadError> {
+        match scope {
+            Scope::Jail(jail) => self.load_jail(jail),
+            Scope::All => {
+                self.daemon.run_stream(&self.stream.of_server())?;
+                let started = self.stream.jails();
+                for jail in &started {
+                    self.load_jail(jail)?;
+                }
+                for jail in without(self.before, &started) {
+                    self.stop(&jail)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn load_jail(&mut self, jail: &str) -> Result<(), ReloadError> {
+        let name = JailName::from_daemon(jail).map_err(|error| ReloadError::Refused(error.to_string()))?;
+        let own = self.stream.of_jail(jail);
+        if !self.before.iter().any(|running| running == jail) {
+            return Ok(Kept::default().start(self.daemon, &name, &own, Instant::now()).map(drop)?);
+        }
+        let differs = difference(self.daemon, &name, &own, Strictness::BeforeLoad)?.is_some()
+            || self.backend_before(jail).is_some_and(|backend| Some(backend) != own.backend());
+        if differs {
+            let kept = Kept::read(self.daemon, &name)?;
+            let began = Instant::now();
+            self.kept.push((jail.to_owned(), kept.clone()));
+            self.daemon.stop_jail(&name)?;
+            self.restarted.push(kept.start(self.daemon, &name, &own, began)?);
+            return Ok(());
+        }
+        Ok(self.daemon.reload_stream(Some(&name), &own)?)
+    }
+
+    /// What the jail was made with, as far as it is known: the daemon restarts it by itself where that changes, and keeps no ban for it.
+    fn backend_before(&self, jail: &str) -> Option<&str> {
+        self.last_good?.backend_of(jail)
+    }
+
+    fn stop(&mut self, jail: &str) -> Result<(), ReloadError> {
+        let name = JailName::from_daemon(jail).map_err(|error| ReloadError::Refused(error.to_string()))?;
+        self.kept.push((jail.to_owned(), Kept::read(self.daemon, &name)?));
+        self.daemon.stop_jail(&name)?;
+        Ok(())
+    }
+
+    /// Has the client of a daemon before 0.10 load the files: it stops what it loads.
+    fn load_old(&mut self, place: &Installation, scope: &Scope) -> Result<(), ReloadError> {
+        // Our own connection is closed meanwhile: the daemon accepts few.
+        self.daemon.client_mut().disconnect();
+        let outcome = match scope {
+            Scope::All => place.run_client(&["reload"], LOAD_LIMIT)?,
+            Scope::Jail(jail) if self.before.contains(jail) => place.run_client(&["reload", jail], LOAD_LIMIT)?,
+            // It cannot reload what does not run; it is made from its commands.
+            Scope::Jail(jail) => return self.load_jail(jail),
+        };
+        if outcome.success { Ok(()) } else { Err(ReloadError::Refused(said::reason(&outcome))) }
+    }
+
+    /// Makes one jail from these commands, with the bans it had.
     fn make(&mut self, stream: &Stream, jail: &str) -> Result<(), Error> {
         let commands = stream.of_jail(jail);
+        let Ok(name) = JailName::from_daemon(jail) else { return Err(Error::UnknownJail(jail.to_owned())) };
         if commands.is_empty() {
             return Err(Error::UnknownJail(jail.to_owned()));
         }
-        let result = self.daemon.run_stream(&commands);
-        if result.is_err() {
-            self.remove(jail);
-        }
-        result
-    }
-
-    fn remove(&mut self, jail: &str) {
-        if let Ok(name) = JailName::from_daemon(jail) {
-            // What cannot be removed is found by the comparison afterwards.
-            let _ = self.daemon.stop_jail(&name);
+        match self.kept.iter().find(|(kept, _)| kept == jail) {
+            Some((_, kept)) => kept.start(self.daemon, &name, &commands, Instant::now()).map(drop),
+            // A reload in place has cost it; its bans are in the daemon's database.
+            None => Kept::default().start(self.daemon, &name, &commands.restoring(-1), Instant::now()).map(drop),
         }
     }
 
     /// Brings back the jails that are missing, from the last good commands or else, jail by jail, from the present ones.
-    fn put_back(&mut self, scope: &Scope, why: String) -> Result<ReloadError, ReloadError> {
+    fn put_back(&mut self, why: String) -> Result<ReloadError, ReloadError> {
         let now = names(self.daemon)?;
         let lost = without(self.before, &now);
         // What a failed reload has newly made is half made.
         for jail in without(&now, self.before) {
-            self.remove(&jail);
+            if let Ok(name) = JailName::from_daemon(&jail) {
+                // What cannot be removed is found by the comparison afterwards.
+                let _ = self.daemon.stop_jail(&name);
+            }
         }
         if lost.is_empty() {
             return Ok(ReloadError::Refused(why));
         }
-        if let (Scope::All, Some(good)) = (scope, self.last_good)
-            && self.daemon.version()?.is_modern()
-        {
-            // Its failure shows in what is missing below.
-            let _ = self.daemon.reload_stream(None, good);
-        }
-        for stream in self.last_good.into_iter().chain([self.stream]) {
+        let last_good = self.last_good;
+        for stream in last_good.into_iter().chain([self.stream]) {
             for jail in without(&lost, &names(self.daemon)?) {
-                // Likewise.
+                // Its failure shows in what is missing below.
                 let _ = self.make(stream, &jail);
             }
         }

@@ -8,6 +8,14 @@ pub(super) fn errors_in(stderr: &str) -> String {
     errors.collect::<Vec<_>>().join("; ")
 }
 
+/// The jails of whose log files none was found.
+pub(super) fn without_logs(stderr: &str) -> impl Iterator<Item = &str> {
+    stderr.lines().filter_map(|line| {
+        let (_, rest) = line.split_once("Have not found any log file for ")?;
+        Some(rest.rsplit_once(" jail")?.0)
+    })
+}
+
 /// The last thing a program wrote that may say what was wrong.
 pub(super) fn reason(outcome: &Outcome) -> String {
     let errors = errors_in(&outcome.stderr);
@@ -22,6 +30,12 @@ pub(super) fn reason(outcome: &Outcome) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn jails_without_logs_are_named() {
+        let stderr = "2026 x [1]: WARNING Have not found any log file for my jail jail\n2026 x [1]: INFO other\n";
+        assert_eq!(without_logs(stderr).collect::<Vec<_>>(), ["my jail"]);
+    }
 
     #[test]
     fn what_is_told_is_the_most_telling_of_what_was_said() {

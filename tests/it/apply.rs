@@ -139,12 +139,12 @@ struct SlowClient {
 }
 
 impl SlowClient {
-    /// A `fail2ban-client` before the real one that waits in its reload, so that there is time to kill.
+    /// A `fail2ban-client` before the real one that waits before it prints the commands to load, so that there is time to kill.
     fn new() -> SlowClient {
         let directory = tempfile::tempdir().unwrap();
         let mark = directory.path().join("reloading");
         let script = format!(
-            "#!/bin/sh\ncase \"$*\" in *' reload'*) touch {mark}; while [ -e {mark}.wait ]; do sleep 0.02; done;; esac\nexec {client} \"$@\"\n",
+            "#!/bin/sh\ncase \"$*\" in *' -d') touch {mark}; while [ -e {mark}.wait ]; do sleep 0.02; done;; esac\nexec {client} \"$@\"\n",
             mark = mark.display(),
             client = Release::under_test().program("fail2ban-client").get_program().to_string_lossy()
         );

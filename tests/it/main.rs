@@ -25,6 +25,7 @@ mod geo;
 mod health;
 mod history;
 mod http;
+mod in_force;
 mod jail_config;
 mod jails;
 mod logs;

@@ -3,11 +3,10 @@
 //! What a fresh jail has is not written down here, since it differs between versions: the daemon is asked, with an empty jail that
 //! exists for a moment. Lists (expressions, log files, ignored addresses, actions) need nothing: a reload replaces them.
 
-use std::time::{Duration, Instant};
-
 use super::Daemon;
 use crate::domain::names::JailName;
 use crate::fail2ban::error::Error;
+use crate::fail2ban::keep::{Restarted, restart};
 use crate::fail2ban::stream::Stream;
 use crate::fail2ban::value::Value;
 
@@ -38,8 +37,6 @@ const KEPT: [&str; 20] = [
 ];
 /// Those that are built into an expression when it is added.
 const BUILT_IN: [&str; 2] = ["usedns", "maxlines"];
-/// How long the bans of a restarted jail may take to come back from the daemon's database.
-const RESTORE: Duration = Duration::from_secs(20);
 
 /// The values of an empty jail of one backend.
 #[derive(Debug)]
@@ -50,12 +47,13 @@ pub struct Defaults {
 
 impl Daemon {
     /// Sets what differs in a jail from what a start with these commands would give. `defaults` is kept between calls.
-    /// Returns the words of what still differs: none but where the daemon has no database to keep bans in.
+    /// Returns the words of what still differs. A jail that has to be restarted for it keeps its bans and is added to `restarted`.
     pub fn make_fresh(
         &mut self,
         jail: &JailName,
         stream: &Stream,
         defaults: &mut Vec<Defaults>,
+        restarted: &mut Vec<Restarted>,
     ) -> Result<Vec<String>, Error> {
         let own = stream.of_jail(jail.as_str());
         if own.is_empty() {
@@ -74,14 +72,15 @@ impl Daemon {
                 Err(error) => return Err(error),
             }
         }
-        if stale.iter().any(|(word, _)| BUILT_IN.contains(word)) {
-            self.reload_jail(jail, &own, false)?;
+        // A reload would lose Python actions.
+        let has_python = own.actions().iter().any(|action| action.is_python);
+        let is_built_in = stale.iter().any(|(word, _)| BUILT_IN.contains(word));
+        if is_built_in && !has_python {
+            self.reload_stream(Some(jail), &own)?;
         }
-        let left = self.stale(jail, &own, defaults)?;
-        if left.is_empty() || self.database_path()?.is_none() {
-            return Ok(left.into_iter().map(|(word, _)| word.to_owned()).collect());
+        if (is_built_in && has_python) || !self.stale(jail, &own, defaults)?.is_empty() {
+            restarted.push(restart(self, jail, &own)?);
         }
-        self.restart_jail(jail, &own)?;
         Ok(self.stale(jail, &own, defaults)?.into_iter().map(|(word, _)| word.to_owned()).collect())
     }
 
@@ -105,7 +104,7 @@ impl Daemon {
     }
 
     /// A value as it is; `None` where this version of the daemon has none of that name.
-    fn value_of(&mut self, jail: &str, word: &str) -> Result<Option<Value>, Error> {
+    pub fn value_of(&mut self, jail: &str, word: &str) -> Result<Option<Value>, Error> {
         match self.client.ask(&["get", jail, word]) {
             Ok(value) => Ok(Some(value)),
             Err(Error::Refused { .. } | Error::Protocol(_)) => Ok(None),
@@ -142,22 +141,5 @@ impl Daemon {
         }
         self.client.call(&["stop", EMPTY_JAIL])?;
         Ok(values)
-    }
-
-    /// Starts a jail anew from its commands. Its bans come back from the daemon's database, which is waited for.
-    fn restart_jail(&mut self, jail: &JailName, own: &Stream) -> Result<(), Error> {
-        let before = self.counters(jail)?.counters.currently_banned;
-        self.reload_jail(jail, own, true)?;
-        let start = Instant::now();
-        while self.counters(jail)?.counters.currently_banned < before && start.elapsed() < RESTORE {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(())
-    }
-
-    fn reload_jail(&mut self, jail: &JailName, own: &Stream, restart: bool) -> Result<(), Error> {
-        let options = if restart { vec![Value::from("--restart")] } else { Vec::new() };
-        let command = [Value::from("reload"), Value::from(jail.as_str()), Value::List(options), own.to_value()];
-        self.client.call_value(&Value::List(command.to_vec())).map(drop)
     }
 }

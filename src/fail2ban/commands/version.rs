@@ -50,6 +50,11 @@ impl Version {
         self.at_least(1, 0)
     }
 
+    /// Whether it is one of those whose inner parts were compared with what is written here: up to 1.1.
+    pub fn is_known(&self) -> bool {
+        !self.at_least(1, 2)
+    }
+
     /// `stats`, the counters and backends of all jails in one short answer: from 1.1.0.
     pub fn has_stats(&self) -> bool {
         self.at_least(1, 1)

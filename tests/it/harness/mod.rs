@@ -16,6 +16,7 @@ pub mod network;
 pub mod pickle;
 pub mod real_daemon;
 pub mod release;
+pub mod rules;
 pub mod server;
 pub mod shim;
 

@@ -1,0 +1,278 @@
+//! What the files say is in force after each way of loading them: the actions of a jail above all, whose commands are logged here, so that
+//! it shows which rules there are and which were left behind.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::harness::client::Client;
+use crate::harness::real_daemon::RealDaemon;
+use crate::harness::rules::{commands, rules, write_action};
+use crate::harness::server::{Launch, Server};
+use crate::harness::wait_until;
+use crate::jail_config::ready;
+
+const LAB: &str = "/api/v1/config/jails/lab";
+const IP: &str = "203.0.113.3";
+
+/// A daemon whose jail `lab` runs this action and has an address banned.
+fn banned_by(action: &str) -> (RealDaemon, Server, Client) {
+    let mut daemon = RealDaemon::configured();
+    for name in ["old", "new"] {
+        write_action(&daemon, name);
+    }
+    fs::write(daemon.path("jail.local"), format!("[lab]\naction = {action}\n")).unwrap();
+    daemon.start_again();
+    daemon.client(&["set", "lab", "banip", IP]);
+    let directory = daemon.config().display().to_string();
+    let launch = Launch::for_real(&daemon).env("BANGUI_ALLOWED_LOG_DIRS", &directory);
+    let (server, admin) = launch.env("BANGUI_ALLOW_ACTION_EDIT", "1").start().into_ready();
+    (daemon, server, admin)
+}
+
+/// The rules of jail `lab` are these and no others; `None` stands for the action's own port.
+#[track_caller]
+fn expect(daemon: &RealDaemon, actions: &[(&str, &str)]) {
+    let mut wanted: Vec<String> = Vec::new();
+    for (action, port) in actions {
+        wanted.push(format!("start {action} lab {port}"));
+        wanted.push(format!("ban {action} lab {port} {IP}"));
+    }
+    wanted.sort();
+    let seen = || rules(daemon).into_iter().collect::<Vec<String>>();
+    // The last command of the last ban may still run.
+    let until = Instant::now() + Duration::from_secs(5);
+    while seen() != wanted && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(seen(), wanted, "{:#?}", commands(daemon));
+    assert_eq!(daemon.banned("lab"), [IP]);
+}
+
+fn commit(admin: &Client, values: serde_json::Value) {
+    admin.put(LAB, values).expect(200);
+    admin.post_empty(&format!("{LAB}/commit")).expect(200);
+}
+
+#[test]
+fn an_action_in_place_of_another_runs() {
+    let (daemon, _server, admin) = banned_by("old");
+    expect(&daemon, &[("old", "0")]);
+    commit(&admin, json!({"actions": ["new"]}));
+    expect(&daemon, &[("new", "0")]);
+    admin.get(&format!("{LAB}/rollback")).expect(200);
+    admin.delete(LAB).expect(204);
+    expect(&daemon, &[("old", "0")]);
+}
+
+#[test]
+fn an_action_beside_another_runs() {
+    let (daemon, _server, admin) = banned_by("old");
+    commit(&admin, json!({"actions": ["old", "new"]}));
+    expect(&daemon, &[("old", "0"), ("new", "0")]);
+    // The other order is another start.
+    commit(&admin, json!({"actions": ["new"]}));
+    expect(&daemon, &[("new", "0")]);
+}
+
+#[test]
+fn an_action_of_another_name_runs() {
+    let (daemon, _server, admin) = banned_by("old");
+    commit(&admin, json!({"actions": ["old[actname=other]"]}));
+    assert_eq!(daemon.client(&["get", "lab", "actions"]).lines().last(), Some("other"));
+    expect(&daemon, &[("old", "0")]);
+}
+
+#[test]
+fn another_port_is_in_force_and_leaves_no_rule_of_the_old_one() {
+    let (daemon, _server, admin) = banned_by("old[port=\"22\"]");
+    commit(&admin, json!({"actions": ["old[port=\"2222\"]"]}));
+    expect(&daemon, &[("old", "2222")]);
+    daemon.client(&["set", "lab", "unbanip", IP]);
+    assert_eq!(rules(&daemon).len(), 1);
+}
+
+#[test]
+fn an_edited_start_of_an_action_runs_and_the_old_stop_before_it() {
+    let (daemon, _server, admin) = banned_by("old");
+    let log = daemon.path("actions.log").display().to_string();
+    let edit = json!({
+        "actionstart": format!("echo \"start edited <name> 1\" >> {log}"),
+        "actionstop": format!("echo \"stop edited <name> 1\" >> {log}"),
+        "actionban": format!("echo \"ban edited <name> 1 <ip>\" >> {log}"),
+        "actionunban": format!("echo \"unban edited <name> 1 <ip>\" >> {log}"),
+    });
+    admin.put("/api/v1/config/actions/old", edit).expect(200);
+    expect(&daemon, &[("edited", "1")]);
+    // As by hand, and the override goes.
+    fs::remove_file(daemon.path("action.d/old.local")).unwrap();
+    admin.post_empty("/api/v1/config/reload").expect(204);
+    expect(&daemon, &[("old", "0")]);
+}
+
+#[test]
+fn a_parameter_that_goes_is_not_left() {
+    let (daemon, _server, admin) = banned_by("old[port=\"22\", chain=\"X\"]");
+    commit(&admin, json!({"actions": ["old[port=\"22\"]"]}));
+    let properties = daemon.client(&["get", "lab", "actionproperties", "old"]);
+    assert!(!properties.contains("chain"), "{properties}");
+    expect(&daemon, &[("old", "22")]);
+}
+
+#[test]
+fn what_is_edited_by_hand_is_in_force_after_each_kind_of_reload() {
+    let (daemon, _server, admin) = banned_by("old");
+    for (action, other) in [("new", "old"), ("old", "new"), ("new", "old")].into_iter().zip([
+        ("/api/v1/config/reload", 204),
+        ("/api/v1/jails/reload-all", 200),
+        ("/api/v1/jails/lab/reload", 200),
+    ]) {
+        let text = format!("[DEFAULT]\nbanaction = {}\n[lab]\naction = %(banaction)s\n", action.0);
+        fs::write(daemon.path("jail.local"), text).unwrap();
+        admin.post_empty(other.0).expect(other.1);
+        expect(&daemon, &[(action.0, "0")]);
+    }
+}
+
+/// A Python action that logs like the others.
+fn write_python(daemon: &RealDaemon) {
+    let log = daemon.path("actions.log").display().to_string();
+    let text = format!(
+        "from fail2ban.server.action import ActionBase\n\
+         class Told(ActionBase):\n\
+         \tdef __init__(self, jail, name, port='0'):\n\t\tsuper(Told, self).__init__(jail, name)\n\t\tself.port = port\n\
+         \tdef say(self, what):\n\t\twith open('{log}', 'a') as log: log.write(what + '\\n')\n\
+         \tdef start(self): self.say('start py %s %s' % (self._jail.name, self.port))\n\
+         \tdef stop(self): self.say('stop py %s %s' % (self._jail.name, self.port))\n\
+         \tdef ban(self, info): self.say('ban py %s %s %s' % (self._jail.name, self.port, info['ip']))\n\
+         \tdef unban(self, info): self.say('unban py %s %s %s' % (self._jail.name, self.port, info['ip']))\n\
+         Action = Told\n"
+    );
+    fs::write(daemon.path("action.d/told.py"), text).unwrap();
+}
+
+#[test]
+fn a_python_action_beside_others_survives_every_load() {
+    let (daemon, _server, admin) = banned_by("old");
+    write_python(&daemon);
+    let jail = |port: u32| {
+        let text = format!("[lab]\naction = old\n  told.py[port=\"{port}\"]\n");
+        fs::write(daemon.path("jail.local"), text).unwrap();
+    };
+    jail(1);
+    for (target, status, port) in [
+        ("/api/v1/config/reload", 204, 1),
+        ("/api/v1/jails/reload-all", 200, 1),
+        ("/api/v1/jails/lab/reload", 200, 2),
+        ("/api/v1/config/reload", 204, 3),
+    ] {
+        jail(port);
+        admin.post_empty(target).expect(status);
+        expect(&daemon, &[("old", "0"), ("py", &port.to_string())]);
+    }
+    commit(&admin, json!({"max_retry": 9}));
+    assert_eq!(daemon.client(&["get", "lab", "maxretry"]), "9");
+    expect(&daemon, &[("old", "0"), ("py", "3")]);
+    // A value of before that only a restart, or a second reload, gets rid of.
+    daemon.client(&["set", "lab", "maxlines", "5"]);
+    admin.post_empty("/api/v1/jails/lab/reload").expect(200);
+    expect(&daemon, &[("old", "0"), ("py", "3")]);
+}
+
+/// Each address with the second in which its ban ends.
+fn ends(daemon: &RealDaemon) -> Vec<(String, String)> {
+    let list = daemon.client(&["get", "lab", "banip", "--with-time"]);
+    let mut ends: Vec<(String, String)> = list
+        .lines()
+        .map(|line| {
+            let (ip, rest) = line.split_once(" \t").unwrap();
+            (ip.to_owned(), rest.rsplit_once(" = ").unwrap().1.to_owned())
+        })
+        .collect();
+    ends.sort();
+    ends
+}
+
+/// The same addresses, each with the same end to a second or two.
+#[track_caller]
+fn expect_ends(daemon: &RealDaemon, wanted: &[(String, String)]) {
+    let seen = ends(daemon);
+    assert_eq!(seen.len(), wanted.len(), "{seen:?} {wanted:?}");
+    for ((ip, end), (wanted_ip, wanted_end)) in seen.iter().zip(wanted) {
+        assert_eq!(ip, wanted_ip);
+        let seconds = |text: &str| text.parse::<jiff::civil::DateTime>().unwrap();
+        let apart = seconds(end).duration_since(seconds(wanted_end)).as_secs().abs();
+        assert!(apart <= 2, "{ip} ends at {end}, not at {wanted_end}");
+    }
+}
+
+/// Bans an address for its own time, and -1 for ever, as the daemon can be brought to do it.
+fn ban_for(daemon: &RealDaemon, ip: &str, seconds: i64) {
+    daemon.client(&["set", "lab", "bantime", "50000"]);
+    daemon.client(&["set", "lab", "banip", ip]);
+    daemon.client(&["set", "lab", "banip", ip]);
+    daemon.client(&["set", "lab", "bantime", &seconds.to_string()]);
+    daemon.client(&["set", "lab", "banip", ip]);
+    daemon.client(&["set", "lab", "bantime", "3600"]);
+}
+
+#[test]
+fn a_restarted_jail_has_each_ban_to_its_old_end() {
+    let (daemon, _server, admin) = banned_by("old");
+    // Longer than the jail's ban time, for ever, and one that the jail ignores by now.
+    ban_for(&daemon, "203.0.113.4", 28 * 86_400);
+    ban_for(&daemon, "203.0.113.5", -1);
+    daemon.client(&["set", "lab", "banip", "203.0.113.6"]);
+    let before = ends(&daemon);
+    assert!(before.iter().any(|(ip, end)| ip == "203.0.113.5" && end.starts_with("9999")), "{before:?}");
+    commit(&admin, json!({"actions": ["new"], "ignore_ips": ["203.0.113.6"]}));
+    expect_ends(&daemon, &before);
+    let rules = rules(&daemon);
+    assert_eq!(rules.len(), 5, "{rules:?}");
+    assert!(rules.iter().all(|rule| rule.contains(" new ")), "{rules:?}");
+}
+
+#[test]
+fn without_a_database_a_restarted_jail_has_its_bans_as_well() {
+    let mut daemon = RealDaemon::configured();
+    for name in ["old", "new"] {
+        write_action(&daemon, name);
+    }
+    fs::write(daemon.path("jail.local"), "[lab]\naction = old\n").unwrap();
+    fs::write(daemon.path("fail2ban.local"), "[Definition]\ndbfile = None\n").unwrap();
+    daemon.start_again();
+    daemon.client(&["set", "lab", "banip", IP]);
+    ban_for(&daemon, "203.0.113.4", 28 * 86_400);
+    ban_for(&daemon, "203.0.113.5", -1);
+    let before = ends(&daemon);
+    let (_server, admin) = ready(&daemon);
+    commit(&admin, json!({"actions": ["new"]}));
+    expect_ends(&daemon, &before);
+    assert!(rules(&daemon).iter().all(|rule| rule.contains(" new ")), "{:?}", rules(&daemon));
+}
+
+#[test]
+fn a_ban_made_longer_after_it_was_written_down_keeps_its_end() {
+    let (daemon, _server, admin) = banned_by("old");
+    // The daemon measures running bans by the new time at once, and remembers the old one.
+    daemon.client(&["set", "lab", "bantime", "90000"]);
+    let before = ends(&daemon);
+    commit(&admin, json!({"actions": ["new"]}));
+    expect_ends(&daemon, &before);
+}
+
+#[test]
+fn a_change_that_fails_runs_the_old_actions_on_with_their_bans() {
+    let (daemon, _server, admin) = banned_by("old");
+    ban_for(&daemon, "203.0.113.4", 28 * 86_400);
+    let before = ends(&daemon);
+    let by_hand = daemon.path("jail.d/by-hand.local");
+    fs::write(&by_hand, "[lab]\naction = new\nlogencoding = no-such-encoding\n").unwrap();
+    admin.post_empty("/api/v1/jails/lab/reload").expect(409);
+    fs::remove_file(&by_hand).unwrap();
+    admin.post_empty("/api/v1/jails/lab/reload").expect(200);
+    expect_ends(&daemon, &before);
+    wait_until("the old rules", Duration::from_secs(5), || rules(&daemon).len() == 3);
+    assert!(rules(&daemon).iter().all(|rule| rule.contains(" old ")), "{:?}", rules(&daemon));
+}
