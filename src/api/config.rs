@@ -74,6 +74,9 @@ pub fn applied(ctx: &mut Ctx, outcome: Value) -> Result<Applied, ApiError> {
     for warning in &applied.warnings {
         log::warn!("{warning}");
     }
+    for restarted in &applied.restarted {
+        log::info!("{restarted}");
+    }
     if let Some(stream) = &applied.stream {
         ctx.store.set_settings(&[(LAST_GOOD, &json::text(stream).map_err(ApiError::internal)?)])?;
     }

@@ -7,6 +7,7 @@ use super::journal::{self, Was};
 use super::{Applied, Apply, ApplyError, FileChange, Problem, Scope, check, read_back, run_time, turn};
 use crate::conf::{self, Folder, Overlay, StreamOptions, Tree, Version};
 use crate::domain::names::JailName;
+use crate::fail2ban::commands::fresh::Defaults;
 use crate::fail2ban::keep::Restarted;
 use crate::fail2ban::reload::{self, Computed, ReloadError};
 use crate::fail2ban::stream::Stream;
@@ -47,7 +48,13 @@ impl Apply {
                 let last_good = self.last_good.as_ref().or(fallback.as_ref());
                 self.load_with(daemon, &options, last_good)
             }
-            _ => Ok(Applied { reloaded: false, jails: Vec::new(), stream: None, warnings: Vec::new(), restarted: Vec::new() }),
+            _ => Ok(Applied {
+                reloaded: false,
+                jails: Vec::new(),
+                stream: None,
+                warnings: Vec::new(),
+                restarted: Vec::new(),
+            }),
         };
         match outcome {
             Ok(mut applied) => {
@@ -172,40 +179,14 @@ impl Apply {
     ) -> Result<Applied, ApplyError> {
         // What only fail2ban understands of the files is left to its client.
         let computed = self.computed(options).ok();
-        let (mut stream, mut restarted) = (None, Vec::new());
-        let reloaded = match &self.scope {
-            Scope::All => {
-                let report = reload::reload(daemon, &self.place, &reload::Scope::All, last_good, computed.as_ref())?;
-                stream = Some(report.stream);
-                restarted.extend(report.restarted);
-                report.jails_after
-            }
-            Scope::Jails(jails) => {
-                let mut reloaded = Vec::new();
-                for jail in jails {
-                    let scope = reload::Scope::Jail(jail.clone());
-                    match reload::reload(daemon, &self.place, &scope, last_good, computed.as_ref()) {
-                        Ok(report) => {
-                            stream = Some(report.stream);
-                            restarted.extend(report.restarted);
-                            reloaded.push(jail.clone());
-                        }
-                        Err(ReloadError::NotEnabled(_)) if self.stops => {
-                            if let Ok(name) = JailName::from_daemon(jail) {
-                                daemon.stop_jail(&name)?;
-                            }
-                        }
-                        Err(error) => return Err(error.into()),
-                    }
-                }
-                reloaded
-            }
+        let scope = match &self.scope {
+            Scope::All => reload::Scope::All,
+            Scope::Jails(names) => reload::Scope::Jails { names: names.clone(), stops: self.stops },
         };
-        let stream = stream.or(computed.map(|computed| computed.stream));
-        let warnings = match &stream {
-            Some(stream) => self.settle(daemon, stream, &reloaded, &mut restarted)?,
-            None => Vec::new(),
-        };
+        let report = reload::reload(daemon, &self.place, &scope, last_good, computed.as_ref())?;
+        let mut restarted = report.restarted;
+        let warnings = self.settle(daemon, &report.stream, &report.loaded, report.defaults, &mut restarted)?;
+        let stream = Some(report.stream);
         let jails = daemon.jail_names()?.iter().map(|name| name.as_str().to_owned()).collect();
         Ok(Applied { reloaded: true, jails, stream, warnings, restarted })
     }
@@ -216,9 +197,10 @@ impl Apply {
         daemon: &mut Daemon,
         stream: &Stream,
         reloaded: &[String],
+        mut defaults: Vec<Defaults>,
         restarted: &mut Vec<Restarted>,
     ) -> Result<Vec<String>, ApplyError> {
-        let (mut warnings, mut defaults) = (Vec::new(), Vec::new());
+        let mut warnings = Vec::new();
         let is_modern = daemon.version()?.is_modern();
         for jail in reloaded {
             let Ok(name) = JailName::from_daemon(jail) else { continue };

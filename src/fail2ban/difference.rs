@@ -90,7 +90,11 @@ fn action_difference(
         // What cannot be told is a method of the action's, called instead of set.
         let Some(present) = daemon.action_property(jail, name, key)? else { continue };
         if present.shown() != value.shown() {
-            return Ok(Some(format!("has '{}' as {key} of action '{name}', the files say '{}'", present.shown(), value.shown())));
+            return Ok(Some(format!(
+                "has '{}' as {key} of action '{name}', the files say '{}'",
+                present.shown(),
+                value.shown()
+            )));
         }
     }
     // Later versions may hold more of their own.

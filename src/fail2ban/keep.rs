@@ -135,7 +135,7 @@ impl Kept {
             return Ok(0);
         }
         if daemon.database_path()?.is_some() {
-            self.wait_for_restore(daemon, jail)?;
+            wait_for_restore(daemon, jail, self.bans.len() as u64)?;
         }
         let present = Kept::read(daemon, jail)?;
         let mut zone = Zone::of(daemon, jail, self)?;
@@ -165,29 +165,8 @@ impl Kept {
     /// Those that are missing in `present` or end too early there, but for those that end anyway.
     fn not_in(&self, present: &Kept, now: i64) -> Vec<&Ban> {
         let ends: HashMap<&str, i64> = present.bans.iter().map(|ban| (ban.ip.as_str(), ban.end())).collect();
-        let is_there = |ban: &Ban| {
-            ends.get(ban.ip.as_str()).is_some_and(|end| end.saturating_add(SAME) > ban.end())
-        };
+        let is_there = |ban: &Ban| ends.get(ban.ip.as_str()).is_some_and(|end| end.saturating_add(SAME) > ban.end());
         self.bans.iter().filter(|ban| ban.end() > now + SAME && !is_there(ban)).collect()
-    }
-
-    fn wait_for_restore(&self, daemon: &mut Daemon, jail: &JailName) -> Result<(), Error> {
-        let wanted = self.bans.len() as u64;
-        let (start, mut count, mut since, mut longest) = (Instant::now(), 0, Instant::now(), STALLED / 3);
-        while start.elapsed() < RESTORED {
-            let now = daemon.counters(jail)?.counters.currently_banned;
-            if now >= wanted {
-                return Ok(());
-            }
-            if now > count {
-                longest = longest.max(since.elapsed());
-                (count, since) = (now, Instant::now());
-            } else if since.elapsed() > longest * 3 {
-                return Ok(());
-            }
-            std::thread::sleep(ROUND);
-        }
-        Ok(())
     }
 }
 
@@ -197,6 +176,36 @@ pub fn restart(daemon: &mut Daemon, jail: &JailName, own: &Stream) -> Result<Res
     let began = Instant::now();
     daemon.stop_jail(jail)?;
     kept.start(daemon, jail, own, began)
+}
+
+/// Starts a jail that did not run, and waits for the bans that the daemon remembers of it: whoever bans in it next must see them.
+/// One whose start fails is removed.
+pub fn start_anew(daemon: &mut Daemon, jail: &JailName, own: &Stream) -> Result<(), Error> {
+    Kept::default().start(daemon, jail, own, Instant::now())?;
+    let database = daemon.database_path()?.and_then(|path| Database::open(&path, DATABASE).ok());
+    let mut remembered = 0;
+    // Without its rows it is not known what to wait for.
+    let _ = database.map(|database| database.each_current(Some(jail.as_str()), &mut |_| remembered += 1));
+    wait_for_restore(daemon, jail, remembered)
+}
+
+/// Waits until the jail has so many bans, or nothing more comes.
+fn wait_for_restore(daemon: &mut Daemon, jail: &JailName, wanted: u64) -> Result<(), Error> {
+    let (start, mut count, mut since, mut longest) = (Instant::now(), 0, Instant::now(), STALLED / 3);
+    while start.elapsed() < RESTORED {
+        let now = daemon.counters(jail)?.counters.currently_banned;
+        if now >= wanted {
+            return Ok(());
+        }
+        if now > count {
+            longest = longest.max(since.elapsed());
+            (count, since) = (now, Instant::now());
+        } else if since.elapsed() > longest * 3 {
+            return Ok(());
+        }
+        std::thread::sleep(ROUND);
+    }
+    Ok(())
 }
 
 /// Bans each again, to its old end.

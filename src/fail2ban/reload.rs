@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::Daemon;
+use super::commands::fresh::Defaults;
 use super::commands::version::Version;
 use super::difference::{Strictness, difference};
 use super::error::Error;
-use super::keep::{Kept, Restarted};
+use super::keep::{Kept, Restarted, start_anew};
 use super::said;
 use super::stream::Stream;
 use crate::domain::names::JailName;
@@ -43,8 +44,13 @@ pub struct Installation {
 pub enum Scope {
     /// Everything.
     All,
-    /// One jail, whether it runs or not.
-    Jail(String),
+    /// These jails, whether they run or not.
+    Jails {
+        /// Their names.
+        names: Vec<String>,
+        /// Whether one that the files do not enable is stopped; else that is an error.
+        stops: bool,
+    },
 }
 
 /// The commands of all files, computed without the client.
@@ -57,7 +63,7 @@ pub struct Computed {
 }
 
 /// What a reload has done.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// The jails that ran before.
     pub jails_before: Vec<String>,
@@ -65,8 +71,12 @@ pub struct Report {
     pub jails_after: Vec<String>,
     /// The commands of all files as they are now: what to give to the next reload as the last good ones.
     pub stream: Stream,
+    /// The jails that were loaded.
+    pub loaded: Vec<String>,
     /// The jails that had to be restarted.
     pub restarted: Vec<Restarted>,
+    /// What empty jails have.
+    pub defaults: Vec<Defaults>,
 }
 
 /// Why nothing was loaded, or not everything.
@@ -235,38 +245,28 @@ pub fn reload(
     last_good: Option<&Stream>,
     computed: Option<&Computed>,
 ) -> Result<Report, ReloadError> {
-    // Without the daemon's own client, the commands are those we computed ourselves, where there are any.
-    let computed = match (place.check_client(daemon), computed) {
-        (Err(ReloadError::NoClient | ReloadError::OtherVersion { .. }), Some(computed))
-            if daemon.version()?.is_modern() =>
-        {
-            Some(computed)
-        }
-        (checked, _) => checked.map(|()| None)?,
-    };
     let before = names(daemon)?;
-    let (stream, errors) = match computed {
-        Some(computed) => (computed.stream.clone(), computed.errors.clone()),
-        None => {
-            let (stream, errors, without_logs) = place.stream()?;
-            // To print commands the client does without the log files that it demands to load them.
-            let is_loaded = |jail: &&String| match scope {
-                Scope::All => stream.of_jail(jail).values_of("addlogpath").is_empty(),
-                Scope::Jail(only) => *jail == only,
-            };
-            if let Some(jail) = without_logs.iter().find(is_loaded) {
-                return Err(ReloadError::Refused(format!("no log file of jail {jail} exists")));
-            }
-            (stream, errors)
-        }
-    };
+    let (stream, errors) = commands(daemon, place, scope, computed)?;
     let wanted = plan(&before, &stream.jails(), errors, scope)?;
-    let mut reload = Reload { daemon, before: &before, stream: &stream, last_good, restarted: Vec::new(), kept: Vec::new() };
-    let loaded = match reload.daemon.version()?.is_modern() {
-        true => reload.load(scope),
-        false => reload.load_old(place, scope),
+    let loaded: Vec<String> = match scope {
+        Scope::All => stream.jails(),
+        Scope::Jails { names, .. } => stream.jails().into_iter().filter(|jail| names.contains(jail)).collect(),
     };
-    let why = match loaded {
+    let mut reload =
+        Reload { daemon, before: &before, stream: &stream, last_good, restarted: Vec::new(), kept: Vec::new() };
+    let mut defaults = Vec::new();
+    if reload.daemon.version()?.is_modern() {
+        // Nothing is touched before that went well.
+        let own: Vec<(&str, Stream)> = loaded.iter().map(|jail| (jail.as_str(), stream.of_jail(jail))).collect();
+        if let Some((jail, why)) = reload.daemon.rehearse(&own, &mut defaults)? {
+            return Err(ReloadError::Refused(format!("jail '{jail}': {why}")));
+        }
+    }
+    let outcome = match reload.daemon.version()?.is_modern() {
+        true => reload.load(scope, &loaded),
+        false => reload.load_old(place, scope, &loaded),
+    };
+    let why = match outcome {
         Ok(()) => {
             let missing = without(&wanted, &names(reload.daemon)?);
             if missing.is_empty() { None } else { Some(format!("{} did not start", missing.join(", "))) }
@@ -280,7 +280,40 @@ pub fn reload(
     }
     let restarted = reload.restarted;
     let jails_after = names(daemon)?;
-    Ok(Report { jails_before: before, jails_after, stream, restarted })
+    Ok(Report { jails_before: before, jails_after, stream, loaded, restarted, defaults })
+}
+
+/// The commands of the files, and the errors that fail2ban's client met.
+fn commands(
+    daemon: &mut Daemon,
+    place: &Installation,
+    scope: &Scope,
+    computed: Option<&Computed>,
+) -> Result<(Stream, String), ReloadError> {
+    // Without the daemon's own client, the commands are those we computed ourselves, where there are any.
+    let computed = match (place.check_client(daemon), computed) {
+        (Err(ReloadError::NoClient | ReloadError::OtherVersion { .. }), Some(computed))
+            if daemon.version()?.is_modern() =>
+        {
+            Some(computed)
+        }
+        (checked, _) => checked.map(|()| None)?,
+    };
+    match computed {
+        Some(computed) => Ok((computed.stream.clone(), computed.errors.clone())),
+        None => {
+            let (stream, errors, without_logs) = place.stream()?;
+            // To print commands the client does without the log files that it demands to load them.
+            let is_loaded = |jail: &&String| match scope {
+                Scope::All => true,
+                Scope::Jails { names, .. } => names.contains(jail),
+            };
+            if let Some(jail) = without_logs.iter().find(is_loaded) {
+                return Err(ReloadError::Refused(format!("no log file of jail {jail} exists")));
+            }
+            Ok((stream, errors))
+        }
+    }
 }
 
 /// The jails that must run afterwards; an error where the files would cost one by mistake. One that the files no longer enable is no mistake.
@@ -299,20 +332,21 @@ fn plan(before: &[String], started: &[String], errors: String, scope: &Scope) ->
                 Err(ReloadError::WouldLose { jails: lost, why: errors })
             }
         }
-        Scope::Jail(jail) => {
-            if started.contains(jail) {
-                let mut wanted = before.to_vec();
-                if !wanted.contains(jail) {
-                    wanted.push(jail.clone());
+        Scope::Jails { names, stops } => {
+            let mut wanted = before.to_vec();
+            for jail in names {
+                match (started.contains(jail), before.contains(jail), errors.is_empty()) {
+                    (true, true, _) => {}
+                    (true, false, _) => wanted.push(jail.clone()),
+                    (false, _, true) if *stops => wanted.retain(|name| name != jail),
+                    (false, _, true) => return Err(ReloadError::NotEnabled(jail.clone())),
+                    (false, true, false) => {
+                        return Err(ReloadError::WouldLose { jails: vec![jail.clone()], why: errors });
+                    }
+                    (false, false, false) => return Err(ReloadError::Refused(errors)),
                 }
-                Ok(wanted)
-            } else if errors.is_empty() {
-                Err(ReloadError::NotEnabled(jail.clone()))
-            } else if before.contains(jail) {
-                Err(ReloadError::WouldLose { jails: vec![jail.clone()], why: errors })
-            } else {
-                Err(ReloadError::Refused(errors))
             }
+            Ok(wanted)
         }
     }
 }
@@ -329,28 +363,23 @@ struct Reload<'a> {
 }
 
 impl Reload<'_> {
-    fn load(&mut self, scope: &Scope) -> Result<(), ReloadError> {
-        match scope {
-            Scope::Jail(jail) => self.load_jail(jail),
-            Scope::All => {
-                self.daemon.run_stream(&self.stream.of_server())?;
-                let started = self.stream.jails();
-                for jail in &started {
-                    self.load_jail(jail)?;
-                }
-                for jail in without(self.before, &started) {
-                    self.stop(&jail)?;
-                }
-                Ok(())
-            }
+    fn load(&mut self, scope: &Scope, loaded: &[String]) -> Result<(), ReloadError> {
+        if *scope == Scope::All {
+            self.daemon.run_stream(&self.stream.of_server())?;
         }
+        loaded.iter().try_for_each(|jail| self.load_jail(jail))?;
+        let mut gone = without(self.before, loaded);
+        if let Scope::Jails { names, .. } = scope {
+            gone.retain(|jail| names.contains(jail));
+        }
+        gone.iter().try_for_each(|jail| self.stop(jail))
     }
 
     fn load_jail(&mut self, jail: &str) -> Result<(), ReloadError> {
         let name = JailName::from_daemon(jail).map_err(|error| ReloadError::Refused(error.to_string()))?;
         let own = self.stream.of_jail(jail);
         if !self.before.iter().any(|running| running == jail) {
-            return Ok(Kept::default().start(self.daemon, &name, &own, Instant::now()).map(drop)?);
+            return Ok(start_anew(self.daemon, &name, &own)?);
         }
         let differs = difference(self.daemon, &name, &own, Strictness::BeforeLoad)?.is_some()
             || self.backend_before(jail).is_some_and(|backend| Some(backend) != own.backend());
@@ -378,16 +407,24 @@ impl Reload<'_> {
     }
 
     /// Has the client of a daemon before 0.10 load the files: it stops what it loads.
-    fn load_old(&mut self, place: &Installation, scope: &Scope) -> Result<(), ReloadError> {
+    fn load_old(&mut self, place: &Installation, scope: &Scope, loaded: &[String]) -> Result<(), ReloadError> {
         // Our own connection is closed meanwhile: the daemon accepts few.
         self.daemon.client_mut().disconnect();
-        let outcome = match scope {
-            Scope::All => place.run_client(&["reload"], LOAD_LIMIT)?,
-            Scope::Jail(jail) if self.before.contains(jail) => place.run_client(&["reload", jail], LOAD_LIMIT)?,
-            // It cannot reload what does not run; it is made from its commands.
-            Scope::Jail(jail) => return self.load_jail(jail),
-        };
-        if outcome.success { Ok(()) } else { Err(ReloadError::Refused(said::reason(&outcome))) }
+        let mut outcomes = Vec::new();
+        match scope {
+            Scope::All => outcomes.push(place.run_client(&["reload"], LOAD_LIMIT)?),
+            Scope::Jails { .. } => {
+                for jail in loaded {
+                    // It cannot reload what does not run; that is made from its commands.
+                    match self.before.contains(jail) {
+                        true => outcomes.push(place.run_client(&["reload", jail], LOAD_LIMIT)?),
+                        false => self.load_jail(jail)?,
+                    }
+                }
+            }
+        }
+        let failed = outcomes.iter().find(|outcome| !outcome.success);
+        failed.map_or(Ok(()), |outcome| Err(ReloadError::Refused(said::reason(outcome))))
     }
 
     /// Makes one jail from these commands, with the bans it had.

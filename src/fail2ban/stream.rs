@@ -80,6 +80,17 @@ impl Stream {
         all
     }
 
+    /// What it says of these words, said to another jail.
+    pub fn values_for(&self, jail: &str, words: &[&str]) -> Stream {
+        let named = self.0.iter().filter(|command| word(command, 2).is_some_and(|word| words.contains(&word)));
+        let renamed = named.filter_map(|command| {
+            let mut items = command.items()?.to_vec();
+            *items.get_mut(1)? = Value::from(jail);
+            Some(Value::List(items))
+        });
+        Stream(renamed.collect())
+    }
+
     /// The actions it gives a jail, in their order. It must be the stream of one jail.
     pub fn actions(&self) -> Vec<WantedAction<'_>> {
         let mut all: Vec<WantedAction<'_>> = Vec::new();

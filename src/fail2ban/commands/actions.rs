@@ -19,12 +19,7 @@ impl Daemon {
     }
 
     /// A command or parameter of an action. `None`: there is none of that name, or it is nothing that can be told.
-    pub fn action_property(
-        &mut self,
-        jail: &JailName,
-        action: &str,
-        property: &str,
-    ) -> Result<Option<Value>, Error> {
+    pub fn action_property(&mut self, jail: &JailName, action: &str, property: &str) -> Result<Option<Value>, Error> {
         match self.client.ask(&["get", jail.as_str(), "action", action, property]) {
             Ok(value) => Ok(Some(value)),
             Err(Error::Refused { .. } | Error::Protocol(_)) => Ok(None),

@@ -35,17 +35,84 @@ const KEPT: [&str; 20] = [
     "bantime.rndtime",
     "bantime.overalljails",
 ];
+/// Values that the daemon judges itself.
+const REHEARSED: [&str; 15] = [
+    "logencoding",
+    "logtimezone",
+    "datepattern",
+    "prefregex",
+    "maxlines",
+    "usedns",
+    "addfailregex",
+    "addignoreregex",
+    "bantime.increment",
+    "bantime.factor",
+    "bantime.formula",
+    "bantime.multipliers",
+    "bantime.maxtime",
+    "bantime.rndtime",
+    "ignorecache",
+];
 /// Those that are built into an expression when it is added.
 const BUILT_IN: [&str; 2] = ["usedns", "maxlines"];
 
 /// The values of an empty jail of one backend.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Defaults {
-    backend: String,
+    kind: &'static str,
     values: Vec<(&'static str, Value)>,
 }
 
 impl Daemon {
+    /// Has an empty jail take the values of each of these jails, so that what only the daemon can judge (an encoding, a formula) is refused
+    /// before a jail that runs is touched. Returns the first jail with a value that is refused, and why.
+    ///
+    /// Log files and actions are left out: those were looked at in the files, and these are made without a look at their commands.
+    pub fn rehearse(
+        &mut self,
+        jails: &[(&str, Stream)],
+        defaults: &mut Vec<Defaults>,
+    ) -> Result<Option<(String, String)>, Error> {
+        let mut backends: Vec<&str> = jails.iter().filter_map(|(_, own)| own.backend()).collect();
+        backends.sort_unstable();
+        backends.dedup();
+        for backend in backends {
+            let those = jails.iter().filter(|(_, own)| own.backend() == Some(backend));
+            let first = those.clone().next().map(|(jail, _)| *jail).unwrap_or_default();
+            match self.begin_empty_jail(backend) {
+                Err(Error::Refused { message, .. }) => return Ok(Some((first.to_owned(), message))),
+                other => other?,
+            }
+            let result = self.rehearse_in_empty_jail(those, kind_of(backend), defaults);
+            self.client.call(&["stop", EMPTY_JAIL])?;
+            if let Some(refused) = result? {
+                return Ok(Some(refused));
+            }
+        }
+        Ok(None)
+    }
+
+    fn rehearse_in_empty_jail<'j>(
+        &mut self,
+        jails: impl Iterator<Item = &'j (&'j str, Stream)>,
+        kind: &'static str,
+        defaults: &mut Vec<Defaults>,
+    ) -> Result<Option<(String, String)>, Error> {
+        if !defaults.iter().any(|known| known.kind == kind) {
+            let values = self.values_of_empty_jail()?;
+            defaults.push(Defaults { kind, values });
+        }
+        // It must read nothing with what it is told.
+        self.client.call(&["set", EMPTY_JAIL, "idle", "on"])?;
+        for (jail, own) in jails {
+            match self.run_stream(&own.values_for(EMPTY_JAIL, &REHEARSED)) {
+                Err(Error::Refused { message, .. }) => return Ok(Some(((*jail).to_owned(), message))),
+                other => other?,
+            }
+        }
+        Ok(None)
+    }
+
     /// Sets what differs in a jail from what a start with these commands would give. `defaults` is kept between calls.
     /// Returns the words of what still differs. A jail that has to be restarted for it keeps its bans and is added to `restarted`.
     pub fn make_fresh(
@@ -113,33 +180,41 @@ impl Daemon {
     }
 
     fn default_of(&mut self, own: &Stream, word: &str, defaults: &mut Vec<Defaults>) -> Result<Option<Value>, Error> {
-        // Where lines come from decides over some values, how a file is watched over none.
-        let backend = if own.backend().is_some_and(|name| name.starts_with("systemd")) { "systemd" } else { "polling" };
-        if !defaults.iter().any(|known| known.backend == backend) {
-            let values = self.empty_jail(backend)?;
-            defaults.push(Defaults { backend: backend.to_owned(), values });
+        let kind = kind_of(own.backend().unwrap_or_default());
+        if !defaults.iter().any(|known| known.kind == kind) {
+            self.begin_empty_jail(kind)?;
+            let values = self.values_of_empty_jail();
+            self.client.call(&["stop", EMPTY_JAIL])?;
+            defaults.push(Defaults { kind, values: values? });
         }
-        let known = defaults.iter().find(|known| known.backend == backend);
+        let known = defaults.iter().find(|known| known.kind == kind);
         let value = known.and_then(|known| known.values.iter().find(|(name, _)| *name == word));
         Ok(value.map(|(_, value)| value.clone()))
     }
 
-    /// Makes an empty jail, asks it, and removes it.
-    fn empty_jail(&mut self, backend: &str) -> Result<Vec<(&'static str, Value)>, Error> {
+    /// Makes and starts the empty jail. Whoever calls it stops it.
+    fn begin_empty_jail(&mut self, backend: &str) -> Result<(), Error> {
         // One that a killed process of ours has left.
         if self.jail_names()?.iter().any(|name| name.as_str() == EMPTY_JAIL) {
             self.client.call(&["stop", EMPTY_JAIL])?;
         }
         self.client.call(&["add", EMPTY_JAIL, backend])?;
         // One that was never started is stopped with complaints in the daemon's log.
-        self.client.call(&["start", EMPTY_JAIL])?;
+        self.client.call(&["start", EMPTY_JAIL]).map(drop)
+    }
+
+    fn values_of_empty_jail(&mut self) -> Result<Vec<(&'static str, Value)>, Error> {
         let mut values = Vec::new();
         for word in KEPT {
             if let Some(value) = self.value_of(EMPTY_JAIL, word)? {
                 values.push((word, value));
             }
         }
-        self.client.call(&["stop", EMPTY_JAIL])?;
         Ok(values)
     }
+}
+
+/// Where lines come from decides over some values, how a file is watched over none.
+fn kind_of(backend: &str) -> &'static str {
+    if backend.to_ascii_lowercase().starts_with("systemd") { "systemd" } else { "polling" }
 }

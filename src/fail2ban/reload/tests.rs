@@ -19,7 +19,7 @@ fn all(real: &RealDaemon, daemon: &mut Daemon, last_good: Option<&Stream>) -> Re
 }
 
 fn one(real: &RealDaemon, daemon: &mut Daemon, jail: &str, last_good: Option<&Stream>) -> Result<Report, ReloadError> {
-    reload(daemon, &real.installation(), &Scope::Jail(jail.to_owned()), last_good, None)
+    reload(daemon, &real.installation(), &Scope::Jails { names: vec![jail.to_owned()], stops: false }, last_good, None)
 }
 
 fn jail(name: &str) -> JailName {
@@ -40,10 +40,11 @@ fn a_broken_expression_costs_no_jail() {
     // Later reloads refuse the same way, and bring back what they can.
     daemon.reload_stream(None, &good.stream).unwrap();
 
+    poll("both jails run", || names(&mut daemon).unwrap().len() == 2);
+
     let error = all(&real, &mut daemon, Some(&good.stream)).unwrap_err();
-    let ReloadError::Lost { jails, missing, why } = &error else { panic!("{error}") };
-    assert_eq!((jails.join(" "), missing.len()), ("one".to_owned(), 0));
-    assert!(why.contains("Unable to compile regular expression"), "{why}");
+    let ReloadError::Refused(why) = &error else { panic!("{error}") };
+    assert!(why.contains("'one'") && why.contains("Unable to compile regular expression"), "{why}");
     assert_eq!(names(&mut daemon).unwrap(), ["one", "two"]);
     assert!(daemon.jail_settings(&jail("one")).unwrap().fail_regex[0].contains("login failed"));
     poll("the ban is back from the database", || daemon.is_banned(&jail("two"), "192.0.2.7").unwrap());
@@ -53,16 +54,39 @@ fn a_broken_expression_costs_no_jail() {
     poll("the jail reads its log", || daemon.counters(&jail("two")).unwrap().counters.total_failed > 0);
 }
 
+/// An action that passes every check and cannot be made.
+const FAILING: &str = "[one]\naction = failing.py\n[two]\naction = failing.py\n";
+
 #[test]
-fn without_good_commands_the_sound_jails_come_back() {
+fn a_jail_whose_new_action_cannot_be_made_comes_back_with_its_bans() {
     let (real, mut daemon) = started();
-    real.write("jail.local", BROKEN);
+    let good = all(&real, &mut daemon, None).unwrap();
+    daemon.ban(&jail("two"), &["192.0.2.7".parse().unwrap()]).unwrap();
+    real.write("action.d/failing.py", "raise ValueError('not today')\n");
+    real.write("jail.local", FAILING);
+    let error = all(&real, &mut daemon, Some(&good.stream)).unwrap_err();
+    let ReloadError::Lost { jails, missing, why } = &error else { panic!("{error}") };
+    assert_eq!((jails.join(" "), missing.len()), ("one".to_owned(), 0), "the other one was not touched");
+    assert!(why.contains("not today"), "{why}");
+    let error = one(&real, &mut daemon, "two", Some(&good.stream)).unwrap_err();
+    assert!(matches!(&error, ReloadError::Lost { missing, .. } if missing.is_empty()), "{error}");
+    assert_eq!(names(&mut daemon).unwrap(), ["one", "two"]);
+    assert!(daemon.is_banned(&jail("two"), "192.0.2.7").unwrap());
+}
+
+#[test]
+fn without_good_commands_only_that_jail_is_lost() {
+    let (real, mut daemon) = started();
+    real.write("action.d/failing.py", "raise ValueError('not today')\n");
+    real.write("jail.local", FAILING);
     let error = all(&real, &mut daemon, None).unwrap_err();
     let ReloadError::Lost { jails, missing, .. } = &error else { panic!("{error}") };
     assert_eq!((jails.join(" "), missing.join(" ")), ("one".to_owned(), "one".to_owned()));
     assert_eq!(names(&mut daemon).unwrap(), ["two"]);
     real.write("jail.local", "");
-    assert_eq!(all(&real, &mut daemon, None).unwrap().jails_after, ["one", "two"]);
+    let mut after = all(&real, &mut daemon, None).unwrap().jails_after;
+    after.sort();
+    assert_eq!(after, ["one", "two"]);
 }
 
 #[test]
@@ -117,10 +141,7 @@ fn a_stopped_jail_comes_back_when_the_files_enable_it() {
     let good = one(&real, &mut daemon, "one", None).unwrap().stream;
     real.write("jail.local", BROKEN);
     let error = one(&real, &mut daemon, "one", Some(&good)).unwrap_err();
-    assert!(
-        matches!(&error, ReloadError::Lost { jails, missing, .. } if jails == &["one"] && missing.is_empty()),
-        "{error}"
-    );
+    assert!(matches!(&error, ReloadError::Refused(_)), "{error}");
     assert_eq!(names(&mut daemon).unwrap().len(), 2);
     daemon.stop_jail(&jail("one")).unwrap();
     let error = one(&real, &mut daemon, "one", Some(&good)).unwrap_err();
