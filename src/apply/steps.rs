@@ -144,9 +144,7 @@ impl Apply {
 
     fn problem(&self, overlay: Overlay, options: &StreamOptions) -> Result<(), Problem> {
         let tree = Tree::load_with(&self.place.config_dir, overlay)?;
-        // Where logs may be missing, what becomes of the jail is for the daemon's own client to say; it refuses before it loads.
-        let may_miss = options.allow_missing_logs || options.version.may_do_without_logs();
-        check::check(&tree, &StreamOptions { allow_missing_logs: may_miss, ..options.clone() }, &self.scope)
+        check::check(&tree, options, &self.scope)
     }
 
     fn swap(&self) -> Result<(), ApplyError> {

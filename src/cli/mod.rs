@@ -106,7 +106,9 @@ pub const COMMANDS: &[Command] = &[
         options: &[("as-version", true)],
         arguments: false,
         run: |invocation| {
-            let directory = invocation.config()?.fail2ban_config;
+            let config = invocation.config()?;
+            // fail2ban does not make the directory absolute, and some values are made of its name.
+            let directory = invocation.setting("fail2ban-config").map_or(config.fail2ban_config, PathBuf::from);
             dump_config::run(&directory, invocation.option("as-version"), &mut std::io::stdout().lock())
                 .map_err(|error| Failure::failed(error.to_string()))
         },
@@ -137,6 +139,11 @@ impl Invocation {
     /// The value of an option of the command.
     pub fn option(&self, name: &str) -> Option<&str> {
         self.options.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a setting as the command line has it.
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// All settings together.

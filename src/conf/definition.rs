@@ -13,6 +13,7 @@ use super::layers::{Layers, Loader, absolute_if_dotted, condition};
 use super::ordered::Ordered;
 use super::tags::{Found, substitute};
 use super::value::{Value, boolean, integer};
+use super::version::Version;
 
 /// The type an option is converted to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,24 +141,32 @@ pub struct Definition {
 
 impl Definition {
     /// The filter `name` with these parameters; `None` when it has no readable file.
-    pub fn filter(loader: &mut Loader, name: &str, parameters: Ordered<Value>) -> Result<Option<Definition>, Error> {
+    pub fn filter(
+        loader: &mut Loader,
+        name: &str,
+        parameters: Ordered<Value>,
+        version: &Version,
+    ) -> Result<Option<Definition>, Error> {
         let path = join("filter.d", &absolute_if_dotted(name));
-        Definition::new(loader, &path, &FILTER_OPTIONS, parameters)
+        Definition::new(loader.load_as(&path, version)?, &FILTER_OPTIONS, parameters)
     }
 
     /// The action `name` with these parameters; `None` when it has no readable file.
-    pub fn action(loader: &mut Loader, name: &str, parameters: Ordered<Value>) -> Result<Option<Definition>, Error> {
+    pub fn action(
+        loader: &mut Loader,
+        name: &str,
+        parameters: Ordered<Value>,
+        version: &Version,
+    ) -> Result<Option<Definition>, Error> {
         let path = join("action.d", &absolute_if_dotted(name));
-        Definition::new(loader, &path, &ACTION_OPTIONS, parameters)
+        Definition::new(loader.load_as(&path, version)?, &ACTION_OPTIONS, parameters)
     }
 
     fn new(
-        loader: &mut Loader,
-        path: &str,
+        layers: Option<Rc<Layers>>,
         known: &'static [Known],
         parameters: Ordered<Value>,
     ) -> Result<Option<Definition>, Error> {
-        let layers = loader.load(path)?;
         Ok(layers.map(|layers| Definition {
             layers,
             known,
@@ -188,9 +197,10 @@ impl Definition {
 
     /// Reads the options, with those of the jail visible to references. `all` takes every option of `[Definition]`,
     /// not only the known ones.
-    pub fn read(&mut self, jail: &Ordered<Value>, all: bool) -> Result<(), Error> {
+    pub fn read(&mut self, jail: &Ordered<Value>, all: bool, version: &Version) -> Result<(), Error> {
         let config = &self.layers.config;
         let given = jail.merged(&self.parameters);
+        let own = self.parameters.len();
         // Whoever gives an option from outside has it already. Types come later, since tags need texts.
         let wanted: Vec<&Known> = self.known.iter().filter(|option| !given.contains(option.name)).collect();
         self.given = lowered(given);
@@ -221,6 +231,11 @@ impl Definition {
                     self.parameters.insert(["known/", key].concat(), value.clone());
                 }
                 if !self.parameters.contains(key) {
+                    let value = match condition(key).filter(|_| version.gives_conditions()) {
+                        // What was given for the option itself holds in every case, the conditional ones included.
+                        Some((plain, _)) => given_for(plain, &self.parameters, own, jail).unwrap_or(value),
+                        None => value,
+                    };
                     self.parameters.insert(key.clone(), value);
                 }
             }
@@ -266,6 +281,12 @@ impl Definition {
         }
         Ok(options)
     }
+}
+
+/// What was given for an option: by one of the first `own` parameters, or by the jail.
+fn given_for(option: &str, parameters: &Ordered<Value>, own: usize, jail: &Ordered<Value>) -> Option<Value> {
+    let by_parameter = parameters.position(option).filter(|&place| place < own);
+    by_parameter.map(|place| parameters.at(place)).or_else(|| jail.get(option)).cloned()
 }
 
 /// A value, if there is one.

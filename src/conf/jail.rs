@@ -11,8 +11,9 @@ use super::error::Error;
 use super::glob::join;
 use super::layers::{Loader, without_ending};
 use super::ordered::Ordered;
-use super::params::{invocation, invocations};
+use super::params::{invocation_as, invocations_as};
 use super::value::{Command, Value, quoted};
+use super::version::Version;
 
 const fn with_default(kind: Type, name: &'static str, default: &'static str) -> Known {
     Known { kind, name, default: Some(default) }
@@ -25,8 +26,8 @@ pub const FIRST_OPTIONS: [Known; 3] = [
     with_default(Type::Text, "filter", ""),
 ];
 
-/// The options of a jail, those of a filter included, which a jail may override.
-pub const JAIL_OPTIONS: [Known; 29] = [
+/// The options of a jail, those of a filter included, which a jail may override. The last two are known since 1.1.1.
+pub const JAIL_OPTIONS: [Known; 31] = [
     with_default(Type::Bool, "enabled", "false"),
     with_default(Type::Text, "backend", "auto"),
     known(Type::Int, "maxretry"),
@@ -56,7 +57,14 @@ pub const JAIL_OPTIONS: [Known; 29] = [
     known(Type::Int, "maxlines"),
     known(Type::Text, "datepattern"),
     known(Type::Text, "journalmatch"),
+    with_default(Type::Bool, "skip_if_nologs", "false"),
+    with_default(Type::Bool, "systemd_if_nologs", "true"),
 ];
+
+/// How many of [`JAIL_OPTIONS`] a version knows.
+fn known_by(version: &Version) -> usize {
+    if version.may_do_without_logs() { JAIL_OPTIONS.len() } else { JAIL_OPTIONS.len() - 2 }
+}
 
 /// An action of a jail.
 #[derive(Debug)]
@@ -99,13 +107,19 @@ pub struct Jail {
 
 /// Computes a jail; `None` when it is disabled and not `forced`. What the filter defines is added to the jail's section
 /// in `config` as `known/…` and stays there, visible to later jails, as with fail2ban.
-pub fn jail(loader: &mut Loader, config: &mut Config, name: &Rc<str>, forced: bool) -> Result<Option<Jail>, Error> {
+pub fn jail(
+    loader: &mut Loader,
+    config: &mut Config,
+    name: &Rc<str>,
+    version: &Version,
+    forced: bool,
+) -> Result<Option<Jail>, Error> {
     let options = known_options(config, name, &FIRST_OPTIONS)?;
     if !forced && options.get("enabled") != Some(&Value::Bool(true)) {
         return Ok(None);
     }
     let mut jail = Jail { name: name.clone(), options, filter: None, actions: Vec::new(), skipped: None };
-    jail.skipped = jail.complete(loader, config)?;
+    jail.skipped = jail.complete(loader, config, version)?;
     Ok(Some(jail))
 }
 
@@ -118,40 +132,50 @@ impl Jail {
     }
 
     /// Reads filter, options and actions. The answer is the reason for which fail2ban skips the jail, if any.
-    fn complete(&mut self, loader: &mut Loader, config: &mut Config) -> Result<Option<String>, Error> {
-        if let Some(reason) = self.read_filter(loader, config)? {
+    fn complete(
+        &mut self,
+        loader: &mut Loader,
+        config: &mut Config,
+        version: &Version,
+    ) -> Result<Option<String>, Error> {
+        if let Some(reason) = self.read_filter(loader, config, version)? {
             return Ok(Some(reason));
         }
-        self.options = known_options(config, &self.name, &JAIL_OPTIONS)?;
+        self.options = known_options(config, &self.name, &JAIL_OPTIONS[..known_by(version)])?;
         if let Some(filter) = &mut self.filter {
-            filter.read(&self.options, false)?;
+            filter.read(&self.options, false, version)?;
         }
-        for action in invocations(&self.text("action"))? {
-            if let Some(reason) = self.read_action(loader, &action)? {
+        for action in invocations_as(&self.text("action"), version)? {
+            if let Some(reason) = self.read_action(loader, &action, version)? {
                 return Ok(Some(reason));
             }
         }
         Ok(None)
     }
 
-    fn read_filter(&mut self, loader: &mut Loader, config: &mut Config) -> Result<Option<String>, Error> {
+    fn read_filter(
+        &mut self,
+        loader: &mut Loader,
+        config: &mut Config,
+        version: &Version,
+    ) -> Result<Option<String>, Error> {
         let text = self.text("filter");
         if text.is_empty() {
             return Ok(None);
         }
-        let called = match invocation(&text) {
+        let called = match invocation_as(&text, version) {
             Ok(called) => called,
             Err(reason) => {
                 let text = quoted(&text);
                 return Ok(Some(format!("Invalid filter definition {text}: {reason}")));
             }
         };
-        let Some(mut filter) = Definition::filter(loader, &called.name, called.parameters)? else {
+        let Some(mut filter) = Definition::filter(loader, &called.name, called.parameters, version)? else {
             let name = quoted(&called.name);
             return Ok(Some(format!("Unable to read the filter {name}")));
         };
         filter.apply_backend(&self.text("backend"));
-        filter.read(&self.options, true)?;
+        filter.read(&self.options, true, version)?;
         let combined = filter.combined(&[]).map_err(|error| self.blame(error))?;
         if let Some(section) = config.sections.get_mut(&self.name) {
             for (key, value) in combined.iter() {
@@ -166,8 +190,8 @@ impl Jail {
         Ok(None)
     }
 
-    fn read_action(&mut self, loader: &mut Loader, text: &str) -> Result<Option<String>, Error> {
-        let mut called = match invocation(text) {
+    fn read_action(&mut self, loader: &mut Loader, text: &str, version: &Version) -> Result<Option<String>, Error> {
+        let mut called = match invocation_as(text, version) {
             Ok(called) => called,
             Err(reason) => {
                 let text = quoted(text);
@@ -180,11 +204,11 @@ impl Jail {
             return Ok(None);
         }
         let name = self.name_action(&called.name, &mut called.parameters);
-        let Some(mut definition) = Definition::action(loader, &called.name, called.parameters)? else {
+        let Some(mut definition) = Definition::action(loader, &called.name, called.parameters, version)? else {
             let name = quoted(&called.name);
             return Ok(Some(format!("Unable to read action {name}")));
         };
-        definition.read(&self.options, false)?;
+        definition.read(&self.options, false, version)?;
         let definition = Box::new(definition);
         self.actions.push(Action::Shell { name, definition });
         Ok(None)

@@ -19,6 +19,7 @@ use super::glob::{glob, join};
 use super::listing::{Listings, Presence};
 use super::ordered::{Index, Ordered};
 use super::value::{Value, is_word};
+use super::version::Version;
 
 /// The largest file that is read, in bytes; fail2ban's own largest has 26 KB.
 pub const MAX_FILE: u64 = 4 << 20;
@@ -48,6 +49,8 @@ pub struct Layers {
     pub config: Config,
     /// The files that were read, in order; later ones win. A file included several times is listed each time.
     pub files: Vec<Rc<str>>,
+    /// The first of its own files that cannot be read, and why. A version that needs every file has nothing then.
+    pub unread: Option<Unread>,
     /// What its values refer to.
     references: OnceCell<Vec<String>>,
     /// Expanded values where nothing is given from outside: most jails share an action.
@@ -85,6 +88,33 @@ fn remembered(
     Ok(value)
 }
 
+/// A file that is there and cannot be read.
+#[derive(Clone, Debug)]
+pub struct Unread {
+    file: Rc<str>,
+    /// The line, counted from 1, where one can be named.
+    line: Option<u32>,
+    reason: Rc<str>,
+}
+
+impl Unread {
+    /// The error of a version of fail2ban that needs every file.
+    pub fn error(&self) -> Error {
+        let (file, reason) = (self.file.to_string(), &self.reason);
+        match self.line {
+            Some(line) => Error::Syntax {
+                file,
+                line,
+                message: "this is not UTF-8, and this version of fail2ban refuses the file; convert it".to_owned(),
+            },
+            None => Error::Definition {
+                subject: file,
+                message: format!("it cannot be read, and this version of fail2ban does not do without it: {reason}"),
+            },
+        }
+    }
+}
+
 /// A single parsed file; `None` when it cannot be opened or decoded, which fail2ban passes over.
 type Parsed = Option<Rc<Config>>;
 
@@ -97,8 +127,8 @@ pub struct Loader {
     parsed: Index<String, Parsed>,
     include_lists: Index<String, Vec<Rc<str>>>,
     merged: Index<String, Option<Rc<Layers>>>,
-    /// The first file that was passed over because it is not UTF-8, with the line.
-    undecodable: Option<(String, u32)>,
+    /// The files that were passed over, although they are there.
+    unread: Index<String, Unread>,
     /// What was passed over so far.
     pub warnings: Vec<Warning>,
 }
@@ -121,16 +151,10 @@ impl Loader {
         &self.base
     }
 
-    /// An error where a file was passed over that is not UTF-8: not every version does so.
-    pub fn demand_utf8(&self) -> Result<(), Error> {
-        match &self.undecodable {
-            None => Ok(()),
-            Some((file, line)) => Err(Error::Syntax {
-                file: file.clone(),
-                line: *line,
-                message: "this is not UTF-8, and this version of fail2ban refuses the file; convert it".to_owned(),
-            }),
-        }
+    /// Like [`Loader::load`], as this version does: some have nothing where one of the files cannot be read.
+    pub fn load_as(&mut self, name: &str, version: &Version) -> Result<Option<Rc<Layers>>, Error> {
+        let found = self.load(name)?;
+        Ok(found.filter(|layers| layers.unread.is_none() || !version.needs_every_file()))
     }
 
     /// Everything that configures `name`, such as `jail` or `filter.d/sshd`; `None` when there is no readable file.
@@ -149,6 +173,9 @@ impl Loader {
                 merge(&mut layers.config, Rc::unwrap_or_clone(config));
                 layers.files.push(file);
             }
+        }
+        if !self.unread.is_empty() {
+            layers.unread = files.iter().find_map(|file| self.unread.get(file)).cloned();
         }
         let found = (!layers.files.is_empty()).then(|| Rc::new(layers));
         self.merged.insert(name.to_owned(), found.clone());
@@ -296,7 +323,7 @@ impl Loader {
             // Includes that are not there are common: shipped files name optional ones.
             Err(source) if source.kind() == std::io::ErrorKind::NotFound => None,
             Err(source) => {
-                self.warn(file, format!("cannot be read and is passed over: {source}"));
+                self.pass_over(file, None, format!("cannot be read and is passed over: {source}"));
                 None
             }
             Ok(bytes) if bytes.len() as u64 > MAX_FILE => {
@@ -316,8 +343,8 @@ impl Loader {
                     undecodable(file, error.as_bytes(), valid)?;
                     let lines = error.as_bytes()[..valid].iter().filter(|&&byte| byte == b'\n').count();
                     let line = u32::try_from(lines + 1).unwrap_or(u32::MAX);
-                    self.undecodable.get_or_insert((file.to_owned(), line));
-                    self.warn(file, "is not UTF-8, so all of it is passed over (fail2ban 1.1.1 refuses it)");
+                    let message = "is not UTF-8, so all of it is passed over (from fail2ban 1.1.1 on, what it belongs to is unusable)";
+                    self.pass_over(file, Some(line), message.to_owned());
                     None
                 }
             },
@@ -349,8 +376,10 @@ impl Loader {
         Ok(bytes)
     }
 
-    fn warn(&mut self, subject: &str, message: impl Into<String>) {
-        self.warnings.push(Warning { subject: subject.to_owned(), message: message.into() });
+    fn pass_over(&mut self, file: &str, line: Option<u32>, message: String) {
+        let unread = Unread { file: file.into(), line, reason: message.as_str().into() };
+        self.unread.insert(file.to_owned(), unread);
+        self.warnings.push(Warning { subject: file.to_owned(), message });
     }
 }
 
@@ -425,7 +454,8 @@ fn merge(all: &mut Config, file: Config) {
         let (name, options) = match condition(&name) {
             Some((name, condition)) => {
                 let mut renamed = Ordered::with_capacity(options.len());
-                for (key, entry) in options {
+                // An option `__name__` of such a section is dropped: the parser once had one of its own there.
+                for (key, entry) in options.into_iter().filter(|(key, _)| &**key != "__name__") {
                     renamed.insert(format!("{key}{condition}"), entry);
                 }
                 (Rc::from(name), renamed)

@@ -35,7 +35,7 @@ pub use edit::{LocalFile, NewValue, is_plain_name};
 pub use error::Error;
 pub use layers::{MAX_FILE, Overlay, Warning};
 pub use ordered::Ordered;
-pub use params::{Invocation, invocation, invocations, words, words_of_old};
+pub use params::{Invocation, invocation, invocation_as, invocations, invocations_as, words, words_of_old};
 pub use stream::{Stream, StreamOptions};
 pub use testing::lines;
 pub use tree::Tree;

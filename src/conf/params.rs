@@ -6,6 +6,7 @@
 use super::error::Error;
 use super::ordered::Ordered;
 use super::value::{Value, is_space, is_word, quoted, strip, strip_end};
+use super::version::Version;
 
 /// A filter or action as a jail names it: its name and its parameters.
 #[derive(Clone, Debug, Default)]
@@ -16,8 +17,14 @@ pub struct Invocation {
     pub parameters: Ordered<Value>,
 }
 
-/// Reads `name`, `name[a=b, c="d, e"]` or `name[a=b][c=d]`. The error is fail2ban's own wording.
+/// Reads `name`, `name[a=b, c="d, e"]`, `name[a=b][c=d]` or `name[a?family=inet6=b]` as the newest fail2ban does. The error
+/// is fail2ban's own wording.
 pub fn invocation(text: &str) -> Result<Invocation, String> {
+    invocation_as(text, &Version::newest())
+}
+
+/// Like [`invocation`], as this version reads it.
+pub fn invocation_as(text: &str, version: &Version) -> Result<Invocation, String> {
     let Some(open) = text.find('[') else {
         if text.is_empty() {
             return Err("unexpected option syntax".to_owned());
@@ -26,20 +33,34 @@ pub fn invocation(text: &str) -> Result<Invocation, String> {
     };
     let inner =
         strip_end(&text[open + 1..]).strip_suffix(']').filter(|_| open > 0).ok_or("unexpected option syntax")?;
-    Ok(Invocation { name: text[..open].to_owned(), parameters: parameters(inner)? })
+    Ok(Invocation { name: text[..open].to_owned(), parameters: parameters(inner, version.gives_conditions())? })
 }
 
 fn is_key_char(c: char) -> bool {
     is_word(c) || c == '-' || c == '.'
 }
 
+/// Where the key ends that begins at `at`: `blk`, or with `conditions` also `blk?family=inet6`.
+fn key_end(text: &str, at: usize, conditions: bool) -> usize {
+    let end = behind(text, at, is_key_char);
+    if !conditions || end == at || byte(text, end) != Some(b'?') {
+        return end;
+    }
+    let name = behind(text, end + 1, is_key_char);
+    if name == end + 1 || byte(text, name) != Some(b'=') {
+        return end;
+    }
+    let value = behind(text, name + 1, is_key_char);
+    if value == name + 1 { end } else { value }
+}
+
 /// The parameters between the brackets.
-fn parameters(text: &str) -> Result<Ordered<Value>, String> {
+fn parameters(text: &str, conditions: bool) -> Result<Ordered<Value>, String> {
     let mut found = Ordered::new();
     let mut at = 0;
     while at < text.len() {
         let start = behind(text, at, is_space);
-        let key_end = behind(text, start, is_key_char);
+        let key_end = key_end(text, start, conditions);
         if key_end == start || byte(text, key_end) != Some(b'=') {
             let rest = &text[at..];
             if strip(rest.strip_prefix(',').unwrap_or(rest)).is_empty() {
@@ -122,12 +143,18 @@ fn behind(text: &str, mut at: usize, condition: impl Fn(char) -> bool) -> usize 
 /// Steps that the search for one bracket group may take; real values need a few hundred.
 const MAX_STEPS: usize = 1_000_000;
 
-/// Splits the value of `action` into its invocations: at white space, but not inside the brackets.
+/// Splits the value of `action` into its invocations as the newest fail2ban does: at white space, but not inside the
+/// brackets.
 pub fn invocations(text: &str) -> Result<Vec<String>, Error> {
+    invocations_as(text, &Version::newest())
+}
+
+/// Like [`invocations`], as this version does it.
+pub fn invocations_as(text: &str, version: &Version) -> Result<Vec<String>, Error> {
     let mut found = Vec::new();
     let mut at = behind(text, 0, is_space);
     while at < text.len() {
-        let end = Splitter::new(text).end(at)?;
+        let end = Splitter::new(text, version.gives_conditions()).end(at)?;
         found.push(strip(&text[at..end]).to_owned());
         at = behind(text, end, is_space);
     }
@@ -137,14 +164,16 @@ pub fn invocations(text: &str) -> Result<Vec<String>, Error> {
 /// The search for the end of one invocation, which tries several readings of the same text.
 struct Splitter<'a> {
     text: &'a str,
+    /// Whether keys may have conditions.
+    conditions: bool,
     /// Places where a parameter was tried and led nowhere.
     dead: Vec<bool>,
     steps: usize,
 }
 
 impl<'a> Splitter<'a> {
-    fn new(text: &'a str) -> Self {
-        Splitter { text, dead: Vec::new(), steps: 0 }
+    fn new(text: &'a str, conditions: bool) -> Self {
+        Splitter { text, conditions, dead: Vec::new(), steps: 0 }
     }
 
     /// The end of the invocation that begins at `at`, which is not white space.
@@ -195,7 +224,7 @@ impl<'a> Splitter<'a> {
     fn plain_body(&self, first: usize) -> Option<usize> {
         let mut at = first;
         while byte(self.text, at) != Some(b']') || !self.closes(at + 1) {
-            let key_end = behind(self.text, at, is_key_char);
+            let key_end = key_end(self.text, at, self.conditions);
             if key_end == at || byte(self.text, key_end) != Some(b'=') {
                 return None;
             }
@@ -210,7 +239,7 @@ impl<'a> Splitter<'a> {
     /// Where reading one parameter at `at` may lead, the preferred place first.
     fn readings(&mut self, at: usize) -> Result<Vec<usize>, Error> {
         let text = self.text;
-        let key_end = behind(text, at, is_key_char);
+        let key_end = key_end(text, at, self.conditions);
         if key_end == at || byte(text, key_end) != Some(b'=') {
             return Ok(Vec::new());
         }
@@ -320,6 +349,18 @@ mod tests {
         assert_eq!(invocation("x[a=b").unwrap_err(), "unexpected option syntax");
         assert_eq!(invocation("[a=b]").unwrap_err(), "unexpected option syntax");
         assert_eq!(invocation("x[a=b, c]").unwrap_err(), "expected option, wrong syntax at 4:  c");
+    }
+
+    #[test]
+    fn a_key_may_have_a_condition_since_1_1_1() {
+        let text = "x[blk=DROP, blk?family=inet6='DROP 6', a?b=c]";
+        let found = invocation("x[blk=DROP, blk?family=inet6='DROP 6']").unwrap().parameters;
+        assert_eq!(found.get("blk?family=inet6").map(|value| value.to_text().into_owned()).as_deref(), Some("DROP 6"));
+        assert!(invocation(text).unwrap_err().starts_with("expected option, wrong syntax at 34"));
+        assert!(invocation_as(text, &Version::new("1.1.0")).unwrap_err().starts_with("expected option, wrong syntax"));
+        let list = "x[blk?family=inet6='DROP 6', b=c] y";
+        assert_eq!(invocations(list).unwrap(), ["x[blk?family=inet6='DROP 6', b=c]", "y"]);
+        assert_eq!(invocations_as(list, &Version::new("1.1.0")).unwrap().len(), 4);
     }
 
     #[test]

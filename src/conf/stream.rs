@@ -15,6 +15,7 @@ use super::ordered::Ordered;
 use super::params::{shell_words, words, words_of_old};
 use super::value::{Command, Value};
 use super::version::Version;
+use crate::domain::digits::in_ascii;
 
 /// What a stream is computed for.
 #[derive(Clone, Debug)]
@@ -42,6 +43,8 @@ pub struct Stream {
     pub jails: Vec<Rc<str>>,
     /// The jails that are enabled but skipped, each with fail2ban's reason.
     pub skipped: Vec<(Rc<str>, String)>,
+    /// The jails that are enabled and left out on purpose, since they have no log file and say so (`skip_if_nologs`).
+    pub without_logs: Vec<Rc<str>>,
     /// What fail2ban would only log.
     pub warnings: Vec<Warning>,
 }
@@ -49,7 +52,7 @@ pub struct Stream {
 impl Stream {
     /// Whether fail2ban's client calls the configuration usable: when every enabled jail is skipped, it does not.
     pub fn is_usable(&self) -> bool {
-        self.skipped.is_empty() || !self.jails.is_empty()
+        self.skipped.is_empty() || !self.jails.is_empty() || !self.without_logs.is_empty()
     }
 }
 
@@ -127,7 +130,7 @@ fn is_log_level(level: &str) -> bool {
         "HEAVYDEBUG",
         "NOTSET",
     ];
-    let number = !level.is_empty() && level.chars().all(|c| c.is_ascii_digit());
+    let number = !level.is_empty() && in_ascii(level).bytes().all(|byte| byte.is_ascii_digit());
     number || names.contains(&level.to_uppercase().as_str())
 }
 
@@ -149,13 +152,15 @@ pub(super) fn stream(
         None => jail_names(&config),
     };
     for name in &names {
-        let Some(mut jail) = jail(loader, &mut config, name, false)? else {
+        let Some(mut jail) = jail(loader, &mut config, name, &options.version, false)? else {
             continue;
         };
+        let is_wrong = jail.skipped.is_some();
         let commands = jail_commands(&mut jail, options, &mut stream.warnings)?;
         stream.commands.extend(commands);
         match jail.skipped {
-            Some(reason) => stream.skipped.push((jail.name, reason)),
+            Some(reason) if is_wrong => stream.skipped.push((jail.name, reason)),
+            Some(_) => stream.without_logs.push(jail.name),
             None => stream.jails.push(jail.name),
         }
     }
@@ -183,7 +188,7 @@ pub(super) fn add_defaults(config: &mut Config, base: &str, version: &Version) {
     }
 }
 
-/// The commands of one jail, but for its start.
+/// The commands of one jail, but for its start. A jail that is left out for want of log files is marked as skipped.
 pub(super) fn jail_commands(
     jail: &mut Jail,
     options: &StreamOptions,
@@ -200,13 +205,22 @@ pub(super) fn jail_commands(
         filter_commands(&mut commands, &name, &combined, &options.version)?;
     }
     filter_commands(&mut commands, &name, &jail.options, &options.version)?;
+    let mut backend = jail.options.get("backend").cloned().unwrap_or(Value::None);
     let mut paths = Vec::new();
     for option in JAIL_OPTIONS.iter().take(OWN_OPTIONS) {
         let Some(value) = jail.options.get(option.name) else {
             continue;
         };
         match option.name {
-            "logpath" => paths = log_commands(jail, &value.to_text(), options, warnings)?,
+            "logpath" => match logs(jail, &value.to_text(), options, warnings)? {
+                Logs::Files(commands) => paths = commands,
+                Logs::Journal => backend = "systemd".into(),
+                Logs::Skip => {
+                    let message = format!("Jail '{}' skipped, because of missing log files.", jail.name);
+                    jail.skipped = Some("none of its log files exists, and skip_if_nologs is set".to_owned());
+                    return Ok(vec![vec!["config-error".into(), message.into()]]);
+                }
+            },
             "ignoreip" => {
                 let text = value.to_text();
                 let mut command = vec!["set".into(), name.clone(), "addignoreip".into()];
@@ -222,7 +236,6 @@ pub(super) fn jail_commands(
     for action in &mut jail.actions {
         commands.extend(action_commands(&name, action)?);
     }
-    let backend = jail.options.get("backend").cloned().unwrap_or(Value::None);
     commands.insert(0, vec!["add".into(), name, backend]);
     Ok(commands)
 }
@@ -273,25 +286,68 @@ fn filter_commands(
                     commands.push(command);
                 }
             }
-            // fail2ban compares so that any part of this word is taken for it, such as a parameter "date".
-            key if "datepattern".contains(key) => commands.push(set(key, value.clone())),
+            "datepattern" => commands.push(set(key, value.clone())),
+            // It once compared so that any part of the word was taken for it, such as a parameter "date".
+            key if version.takes_parts_of_datepattern() && "datepattern".contains(key) => {
+                commands.push(set(key, value.clone()));
+            }
             _ => {}
         }
     }
     Ok(())
 }
 
-/// The commands that add the log files which exist now.
-fn log_commands(
-    jail: &Jail,
-    value: &str,
-    options: &StreamOptions,
-    warnings: &mut Vec<Warning>,
-) -> Result<Vec<Command>, Error> {
-    let backend = jail.options.get("backend").map(Value::to_text);
-    if backend.is_some_and(|backend| backend.starts_with("systemd")) {
-        return Ok(Vec::new());
+/// What is watched for a jail.
+enum Logs {
+    /// The files that these commands add.
+    Files(Vec<Command>),
+    /// The journal, for want of files.
+    Journal,
+    /// Nothing: the jail says that it does without then.
+    Skip,
+}
+
+/// The log files which exist now, or what comes instead.
+fn logs(jail: &Jail, value: &str, options: &StreamOptions, warnings: &mut Vec<Warning>) -> Result<Logs, Error> {
+    let backend = jail.options.get("backend").map(Value::to_text).unwrap_or_default();
+    if backend.starts_with("systemd") {
+        return Ok(Logs::Files(Vec::new()));
     }
+    let commands = log_commands(jail, value, warnings)?;
+    if !commands.is_empty() {
+        return Ok(Logs::Files(commands));
+    }
+    if options.version.may_do_without_logs() {
+        let is_on = |option: &str| jail.options.get(option) == Some(&Value::Bool(true));
+        let has_match = jail.options.get("journalmatch").is_some_and(|value| *value != Value::None);
+        if backend.starts_with("auto") && is_on("systemd_if_nologs") && has_match {
+            return Ok(Logs::Journal);
+        }
+        if is_on("skip_if_nologs") {
+            return Ok(Logs::Skip);
+        }
+    }
+    if !options.allow_missing_logs {
+        return Err(Error::Definition {
+            subject: format!("jail '{}'", jail.name),
+            message: match value.trim() {
+                "" => "it names no log file; set logpath".to_owned(),
+                files => format!(
+                    "none of its log files exists: {}; create one, or set logpath to another",
+                    files.replace('\n', ", ")
+                ),
+            },
+        });
+    }
+    warnings.push(Warning {
+        subject: format!("jail '{}'", jail.name),
+        message: "none of its log files exists, so fail2ban would refuse to start".to_owned(),
+    });
+    Ok(Logs::Files(commands))
+}
+
+/// The commands that add the log files which exist now.
+fn log_commands(jail: &Jail, value: &str, warnings: &mut Vec<Warning>) -> Result<Vec<Command>, Error> {
     let mut commands = Vec::new();
     for line in value.split('\n') {
         let (pattern, position) = line.rsplit_once(' ').unwrap_or((line, "head"));
@@ -315,24 +371,6 @@ fn log_commands(
                     .push(Warning { subject: path, message: "is a dangling link and cannot be watched".to_owned() });
             }
         }
-    }
-    if commands.is_empty() {
-        if !options.allow_missing_logs {
-            return Err(Error::Definition {
-                subject: format!("jail '{}'", jail.name),
-                message: match value.trim() {
-                    "" => "it names no log file; set logpath".to_owned(),
-                    files => format!(
-                        "none of its log files exists: {}; create one, or set logpath to another",
-                        files.replace('\n', ", ")
-                    ),
-                },
-            });
-        }
-        warnings.push(Warning {
-            subject: format!("jail '{}'", jail.name),
-            message: "none of its log files exists, so fail2ban would refuse to start".to_owned(),
-        });
     }
     Ok(commands)
 }

@@ -23,6 +23,9 @@ pub struct Tree {
     loader: RefCell<Loader>,
     main: Option<Rc<Layers>>,
     jails: Rc<Layers>,
+    /// Whether there is any file of jails.
+    has_jails: bool,
+    version: Version,
 }
 
 impl Tree {
@@ -35,8 +38,16 @@ impl Tree {
     pub fn load_with(directory: &Path, overlay: Overlay) -> Result<Tree, Error> {
         let mut loader = Loader::new(directory, overlay)?;
         let main = loader.load("fail2ban")?;
-        let jails = loader.load("jail")?.unwrap_or_default();
-        Ok(Tree { loader: RefCell::new(loader), main, jails })
+        let jails = loader.load("jail")?;
+        let has_jails = jails.is_some();
+        let jails = jails.unwrap_or_default();
+        Ok(Tree { loader: RefCell::new(loader), main, jails, has_jails, version: Version::default() })
+    }
+
+    /// The same, with filters and actions read as this version does.
+    pub fn read_as(mut self, version: Version) -> Tree {
+        self.version = version;
+        self
     }
 
     /// The configuration directory, without trailing slashes.
@@ -51,13 +62,31 @@ impl Tree {
 
     /// Computes the command stream, equal to what `fail2ban-client -d` prints.
     pub fn stream(&self, options: &StreamOptions) -> Result<Stream, Error> {
+        if options.version.needs_every_file() {
+            self.demand_files()?;
+        }
         let mut loader = self.loader.borrow_mut();
         let mut stream = stream(&mut loader, self.main.as_deref(), &self.jails.config, options)?;
-        if options.version.refuses_undecodable_files() {
-            loader.demand_utf8()?;
-        }
         stream.warnings.extend(loader.warnings.iter().cloned());
         Ok(stream)
+    }
+
+    /// That the files of the server and of the jails are there and can be read.
+    fn demand_files(&self) -> Result<(), Error> {
+        let main = self.main.as_deref();
+        if let Some(unread) = main.and_then(|main| main.unread.as_ref()).or(self.jails.unread.as_ref()) {
+            return Err(unread.error());
+        }
+        let missing = [("fail2ban.conf", main.is_some()), ("jail.conf", self.has_jails)];
+        match missing.iter().find(|(_, is_there)| !is_there) {
+            None => Ok(()),
+            Some((file, _)) => Err(Error::Definition {
+                subject: format!("{}/{file}", self.base()),
+                message:
+                    "it is not there, and this version of fail2ban does not do without it; create it, empty if need be"
+                        .to_owned(),
+            }),
+        }
     }
 
     /// The names of all jails, enabled or not, in the order of the stream.
@@ -120,7 +149,7 @@ impl Tree {
     pub fn uses(&self, version: &Version) -> Vec<JailUse> {
         let config = self.config(self.loader.borrow().base(), version);
         let names = jail_names(&config);
-        names.iter().map(|name| jail_use(&config, name)).collect()
+        names.iter().map(|name| jail_use(&config, name, version)).collect()
     }
 
     /// The names of all filters, those that only others include among them.
@@ -137,19 +166,19 @@ impl Tree {
     pub fn filter(&self, called: &Invocation, backend: &str) -> Result<DefinitionView, Error> {
         let mut loader = self.loader.borrow_mut();
         let parameters = called.parameters.clone();
-        let found = Definition::filter(&mut loader, &called.name, parameters)?;
+        let found = Definition::filter(&mut loader, &called.name, parameters, &self.version)?;
         let mut filter = found.ok_or_else(|| missing("filter", &called.name))?;
         filter.apply_backend(backend);
-        Ok(definition_view(&called.name, filter))
+        Ok(definition_view(&called.name, filter, &self.version))
     }
 
     /// Everything about an action as called with these parameters.
     pub fn action(&self, called: &Invocation) -> Result<DefinitionView, Error> {
         let mut loader = self.loader.borrow_mut();
         let parameters = called.parameters.clone();
-        let found = Definition::action(&mut loader, &called.name, parameters)?;
+        let found = Definition::action(&mut loader, &called.name, parameters, &self.version)?;
         let action = found.ok_or_else(|| missing("action", &called.name))?;
-        Ok(definition_view(&called.name, action))
+        Ok(definition_view(&called.name, action, &self.version))
     }
 }
 

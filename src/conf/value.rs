@@ -7,6 +7,8 @@ use std::rc::Rc;
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
+use crate::domain::digits::in_ascii;
+
 /// One value of an option or of a command.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -155,12 +157,13 @@ pub fn boolean(text: &str) -> bool {
     ["1", "on", "true", "yes"].contains(&text.to_lowercase().as_str())
 }
 
-/// A whole number as Python's `int()` reads it: white space around it, a sign and single underscores are allowed.
+/// A whole number as Python's `int()` reads it: white space around it, a sign and single underscores are allowed, and
+/// digits may be those of any script.
 pub fn integer(text: &str) -> Option<i64> {
-    let text = strip(text);
+    let text = in_ascii(strip(text));
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
+        None => (false, text.strip_prefix('+').unwrap_or(&text)),
     };
     let well_formed = digits.starts_with(|c: char| c.is_ascii_digit())
         && digits.ends_with(|c: char| c.is_ascii_digit())
@@ -234,7 +237,8 @@ mod tests {
         assert_eq!(integer(" 12 "), Some(12));
         assert_eq!(integer("+1_000"), Some(1000));
         assert_eq!(integer("-5"), Some(-5));
-        for bad in ["", "-", "1__0", "_1", "1_", "1.0", "0x10", "5m"] {
+        assert_eq!(integer("１_٠"), Some(10));
+        for bad in ["", "²", "-", "1__0", "_1", "1_", "1.0", "0x10", "5m"] {
             assert_eq!(integer(bad), None, "{bad}");
         }
     }

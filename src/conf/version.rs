@@ -10,8 +10,8 @@ pub struct Version {
 }
 
 impl Default for Version {
-    /// The version that is taken for granted where none is known: that of Debian 12. Others that this module was checked
-    /// against, command by command, are 0.11.2 and 1.1.0.
+    /// The version that is taken for granted where none is known: that of Debian 12. The others that this module was
+    /// compared with, command by command, are listed in docs/releases.md.
     fn default() -> Self {
         Version::new("1.0.2")
     }
@@ -23,6 +23,11 @@ impl Version {
         let mut parts = text.split('.').map(|part| part.parse().unwrap_or(0));
         let mut next = || parts.next().unwrap_or(0);
         Version { text: text.to_owned(), numbers: (next(), next(), next()) }
+    }
+
+    /// One that reads everything that any version reads.
+    pub fn newest() -> Version {
+        Version { text: String::new(), numbers: (u32::MAX, 0, 0) }
     }
 
     /// The text as given.
@@ -45,14 +50,32 @@ impl Version {
         self.numbers >= (1, 1, 0)
     }
 
-    /// Whether a file that is not UTF-8 makes it refuse everything; an older one passes over the file.
-    pub fn refuses_undecodable_files(&self) -> bool {
+    /// Whether a file of the server, of the jails, of a filter or of an action that cannot be read makes all of it
+    /// unusable; an older version passes over that one file.
+    pub fn needs_every_file(&self) -> bool {
         self.numbers >= (1, 1, 1)
     }
 
-    /// Whether it may do without the log files of a jail: it then reads the journal, or leaves the jail out.
+    /// Whether a jail may give options with a condition, such as `blk?family=inet6`, and its other options override
+    /// those of `[Init?family=inet6]` as well.
+    pub fn gives_conditions(&self) -> bool {
+        self.numbers >= (1, 1, 1)
+    }
+
+    /// Whether an option whose name is a part of the word `datepattern` is taken for it.
+    pub fn takes_parts_of_datepattern(&self) -> bool {
+        self.numbers < (1, 1, 1)
+    }
+
+    /// Whether it may do without the log files of a jail: it then reads the journal, or leaves the jail out, as
+    /// `systemd_if_nologs` and `skip_if_nologs` say.
     pub fn may_do_without_logs(&self) -> bool {
         self.numbers >= (1, 1, 1)
+    }
+
+    /// The numbers: major, minor, patch.
+    pub fn numbers(&self) -> (u32, u32, u32) {
+        self.numbers
     }
 
     /// Whether the daemon knows `set allowipv6`; an older one fails the whole stream on it.

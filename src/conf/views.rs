@@ -11,9 +11,10 @@ use super::error::Error;
 use super::jail::{JAIL_OPTIONS, Jail, jail};
 use super::layers::Loader;
 use super::ordered::Ordered;
-use super::params::{Invocation, invocation, invocations};
+use super::params::{Invocation, invocation_as, invocations_as};
 use super::stream::{StreamOptions, jail_commands};
 use super::value::{Command, Value};
+use super::version::Version;
 
 /// An option as some file sets it.
 #[derive(Clone, Debug)]
@@ -76,6 +77,8 @@ pub struct DefinitionView {
     pub effective: Ordered<Value>,
     /// Why fail2ban would refuse it, if it would.
     pub problem: Option<String>,
+    /// The version of fail2ban whose reading this is.
+    pub version: Version,
 }
 
 impl DefinitionView {
@@ -145,7 +148,8 @@ fn text_of(config: &Config, section: &str, key: &str) -> String {
 
 /// The view of one jail; `config` must hold fail2ban's own defaults.
 pub(super) fn jail_view(loader: &mut Loader, config: &mut Config, name: &Rc<str>, options: &StreamOptions) -> JailView {
-    let used = jail_use(config, name);
+    let version = &options.version;
+    let used = jail_use(config, name, version);
     let mut view = JailView {
         name: name.clone(),
         enabled: used.enabled,
@@ -174,9 +178,9 @@ pub(super) fn jail_view(loader: &mut Loader, config: &mut Config, name: &Rc<str>
         Err(error) => view.problem = Some(error.to_string()),
     }
     view.options = option_views(config, name, &JAIL_OPTIONS);
-    view.filter = invocation(&text_of(config, name, "filter")).ok();
-    let actions = invocations(&text_of(config, name, "action")).unwrap_or_default();
-    view.actions = actions.iter().filter_map(|text| invocation(text).ok()).collect();
+    view.filter = invocation_as(&text_of(config, name, "filter"), version).ok();
+    let actions = invocations_as(&text_of(config, name, "action"), version).unwrap_or_default();
+    view.actions = actions.iter().filter_map(|text| invocation_as(text, version).ok()).collect();
     view
 }
 
@@ -186,17 +190,17 @@ fn computed(
     name: &Rc<str>,
     options: &StreamOptions,
 ) -> Result<(Jail, Vec<Command>), Error> {
-    let mut jail =
-        jail(loader, config, name, true)?.ok_or_else(|| Error::Missing { kind: "jail", name: name.to_string() })?;
+    let mut jail = jail(loader, config, name, &options.version, true)?
+        .ok_or_else(|| Error::Missing { kind: "jail", name: name.to_string() })?;
     let commands = jail_commands(&mut jail, options, &mut Vec::new())?;
     Ok((jail, commands))
 }
 
 /// Which filter and actions a jail names, without reading them.
-pub(super) fn jail_use(config: &Config, name: &Rc<str>) -> JailUse {
-    let filter = invocation(&text_of(config, name, "filter")).ok();
-    let actions = invocations(&text_of(config, name, "action")).unwrap_or_default();
-    let actions = actions.iter().filter_map(|text| invocation(text).ok());
+pub(super) fn jail_use(config: &Config, name: &Rc<str>, version: &Version) -> JailUse {
+    let filter = invocation_as(&text_of(config, name, "filter"), version).ok();
+    let actions = invocations_as(&text_of(config, name, "action"), version).unwrap_or_default();
+    let actions = actions.iter().filter_map(|text| invocation_as(text, version).ok());
     JailUse {
         jail: name.clone(),
         enabled: super::value::boolean(&text_of(config, name, "enabled")),
@@ -207,7 +211,7 @@ pub(super) fn jail_use(config: &Config, name: &Rc<str>) -> JailUse {
 }
 
 /// The view of a filter or an action.
-pub(super) fn definition_view(name: &str, mut definition: Definition) -> DefinitionView {
+pub(super) fn definition_view(name: &str, mut definition: Definition, version: &Version) -> DefinitionView {
     let config = &definition.layers.config;
     let known = definition.known();
     let mut view = DefinitionView {
@@ -217,9 +221,10 @@ pub(super) fn definition_view(name: &str, mut definition: Definition) -> Definit
         init: option_views(config, "Init", &[]),
         effective: Ordered::new(),
         problem: None,
+        version: version.clone(),
     };
     view.init.retain(|option| !option.inherited);
-    let effective = definition.read(&Ordered::new(), true).and_then(|()| definition.combined(&[]));
+    let effective = definition.read(&Ordered::new(), true, version).and_then(|()| definition.combined(&[]));
     match effective {
         Ok(effective) => view.effective = effective,
         Err(error) => view.problem = Some(error.to_string()),

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod client;
+pub mod digits;
 pub mod history;
 pub mod jail_values;
 pub mod json;

@@ -23,7 +23,8 @@ struct Verdict {
 
 /// Trees that are something else before 1.0: actions are divided at line ends only, mistakes in their parameters passed over, and the
 /// configuration directory has no name.
-const NOT_BEFORE_1_0: [&str; 3] = ["interpolation-version", "skipped-jail", "syntax"];
+const NOT_BEFORE_1_0: [&str; 5] =
+    ["bad-conditional-parameters", "conditional-parameters", "interpolation-version", "skipped-jail", "syntax"];
 
 /// The releases to compare with.
 fn releases() -> Vec<(Release, Version)> {
@@ -42,6 +43,13 @@ fn theirs(release: &Release, directory: &Path) -> (Verdict, Duration, String) {
         .output()
         .unwrap();
     let took = begin.elapsed();
+    let verdict = Verdict { commands: as_json(&output.stdout), usable: output.status.success() };
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+    (verdict, took, said)
+}
+
+/// The commands that `fail2ban-client -d` printed.
+fn as_json(printed: &[u8]) -> Vec<Value> {
     let script = "import sys, ast, json\n\
         for line in sys.stdin:\n    \
         if line.startswith('['): print(json.dumps(ast.literal_eval(line)))";
@@ -53,19 +61,16 @@ fn theirs(release: &Release, directory: &Path) -> (Verdict, Duration, String) {
         .spawn()
         .unwrap();
     let mut input = python.stdin.take().unwrap();
-    let stdout = output.stdout.clone();
+    let printed = printed.to_owned();
     let writer = std::thread::spawn(move || {
         use std::io::Write;
-        input.write_all(&stdout).unwrap();
+        input.write_all(&printed).unwrap();
     });
     let json = python.wait_with_output().unwrap();
     writer.join().unwrap();
     assert!(json.status.success());
     let commands = String::from_utf8(json.stdout).unwrap();
-    let commands = commands.lines().map(|line| serde_json::from_str(line).unwrap());
-    let verdict = Verdict { commands: commands.collect(), usable: output.status.success() };
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
-    (verdict, took, said)
+    commands.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// What this program makes of the same directory.
@@ -159,25 +164,41 @@ fn hand_made_trees(release: &(Release, Version)) {
         }
         let root = tempfile::tempdir().unwrap();
         plant(&text, root.path());
+        // What is to be seen of a tree is not that the server has no file of its own, which releases from 1.1.1 on refuse.
+        let main = root.path().join("fail2ban.conf");
+        if !main.exists() {
+            fs::write(main, "").unwrap();
+        }
         if name == "logpaths" {
             symlink("nowhere", root.path().join("log/dangling-two.log")).unwrap();
             symlink("nowhere", root.path().join("log/tzz.log")).unwrap();
         }
         let (verdict, _, _, error) = compare(&name, root.path(), release);
-        let expect = text.split(|&byte| byte == b'\n').next().unwrap();
+        let expect = expectation(&text, &release.1);
         let skipped = verdict.commands.iter().filter(|c| c[0] == "config-error").count();
-        match expect {
-            b"expect: stream" => assert!(verdict.usable && skipped == 0, "{name}: {error}"),
-            b"expect: some skipped" => assert!(verdict.usable && skipped > 0, "{name}"),
-            b"expect: unusable" => assert!(!verdict.usable && !verdict.commands.is_empty()),
-            b"expect: refused" => {
+        match expect.as_str() {
+            "stream" => assert!(verdict.usable && skipped == 0, "{name}: {error}"),
+            "some skipped" => assert!(verdict.usable && skipped > 0, "{name}"),
+            "unusable" => assert!(!verdict.usable && !verdict.commands.is_empty()),
+            "refused" => {
                 assert!(verdict.commands.is_empty(), "{name}");
                 assert!(!error.contains('\n') && error.len() > 10, "{name}: {error:?}");
             }
-            other => panic!("{name}: {:?}", String::from_utf8_lossy(other)),
+            other => panic!("{name}: {other:?}"),
         }
     }
-    assert!(seen >= 39, "only {seen} trees found");
+    assert!(seen >= 50, "only {seen} trees found");
+}
+
+/// What a tree's first line says is to come of it: `expect: stream`, or `expect: stream, from 1.1.1 some skipped`.
+fn expectation(tree: &[u8], version: &Version) -> String {
+    let line = String::from_utf8_lossy(tree.split(|&byte| byte == b'\n').next().unwrap()).into_owned();
+    let line = line.strip_prefix("expect: ").unwrap_or_else(|| panic!("{line:?}"));
+    match line.split_once(", from 1.1.1 ") {
+        None => line.to_owned(),
+        Some((_, later)) if version.numbers() >= (1, 1, 1) => later.to_owned(),
+        Some((before, _)) => before.to_owned(),
+    }
 }
 
 #[test]
@@ -186,12 +207,14 @@ fn conf_parity_undecodable_files_are_passed_over_as_a_whole() {
 }
 
 fn undecodable_files(release: &(Release, Version)) {
+    // From 1.1.1 on each file of the server and of the jails has to be readable.
+    let passes_over = release.1.numbers() < (1, 1, 1);
     let root = tempfile::tempdir().unwrap();
     plant(
-        b"=== jail.conf\n[a]\nenabled = true\nbantime = 1\n[b]\nenabled = true\n=== jail.local\n[a]\nbantime = 2\n# \xff\n",
+        b"=== fail2ban.conf\n=== jail.conf\n[a]\nenabled = true\nbantime = 1\n[b]\nenabled = true\n=== jail.local\n[a]\nbantime = 2\n# \xff\n",
         root.path(),
     );
-    assert!(compare("bad byte", root.path(), release).0.usable);
+    assert_eq!(compare("bad byte", root.path(), release).0.usable, passes_over);
     // The parser stops at a duplicate before Python decodes a bad byte 20 KB further down.
     let mut late = b"[a]\nx=1\nx=2\n".to_vec();
     late.extend(b"# filler\n".repeat(3000));
@@ -200,10 +223,64 @@ fn undecodable_files(release: &(Release, Version)) {
     assert!(!compare("late bad byte", root.path(), release).0.usable);
     let late = [b"# \xff\n", &late[..]].concat();
     fs::write(root.path().join("jail.local"), &late).unwrap();
-    assert!(compare("early bad byte", root.path(), release).0.usable);
+    assert_eq!(compare("early bad byte", root.path(), release).0.usable, passes_over);
     fs::remove_file(root.path().join("jail.local")).unwrap();
     fs::create_dir(root.path().join("jail.local")).unwrap();
-    assert!(compare("a directory", root.path(), release).0.usable);
+    assert_eq!(compare("a directory", root.path(), release).0.usable, passes_over);
+    fs::remove_dir(root.path().join("jail.local")).unwrap();
+    symlink("nowhere", root.path().join("jail.local")).unwrap();
+    assert!(compare("a dangling link", root.path(), release).0.usable);
+    fs::write(root.path().join("fail2ban.local"), b"[Definition]\nloglevel = DEBUG\n# \xff\n").unwrap();
+    assert_eq!(compare("bad byte in the server's file", root.path(), release).0.usable, passes_over);
+}
+
+#[test]
+fn conf_parity_without_the_files_of_the_server_or_of_the_jails() {
+    releases().iter().for_each(without_main_files);
+}
+
+fn without_main_files(release: &(Release, Version)) {
+    let does_without = release.1.numbers() < (1, 1, 1);
+    for files in
+        ["jail.conf", "fail2ban.conf", "none.conf", "jail.local fail2ban.local", "jail.d/x.conf fail2ban.d/y.local"]
+    {
+        let root = tempfile::tempdir().unwrap();
+        for file in files.split(' ') {
+            write_file(Some(root.path().join(file)), &mut Vec::new());
+        }
+        let complete = files.contains("jail.") && files.contains("fail2ban.");
+        assert_eq!(compare(files, root.path(), release).0.usable, does_without || complete, "{files}");
+    }
+}
+
+#[test]
+fn conf_parity_a_directory_named_relative_to_where_one_is() {
+    releases().iter().for_each(relative_directory);
+}
+
+/// The program is asked, since the directory that a name is relative to belongs to a process.
+fn relative_directory(release: &(Release, Version)) {
+    if release.1.numbers() < (1, 0, 0) {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let tree = b"=== conf/fail2ban.conf\n=== conf/jail.conf\n[INCLUDES]\nbefore = ../more.conf\n[a]\nenabled = true\nbantime = %(fail2ban_confpath)s\nlogpath = log/*.log\nfilter = ./f\naction = x.py\n  ./conf/action.d/act\n=== more.conf\n[b]\nenabled = true\n=== f.conf\n[Definition]\nfailregex = ^<HOST>\n=== conf/action.d/act.conf\n[Definition]\nactionban = <actname>\n=== log/a.log\n";
+    plant(tree, root.path());
+    for directory in ["conf", "./conf", "conf/", "../conf", "conf//", "conf/../conf"] {
+        let below = if directory.starts_with("..") { root.path().join("conf") } else { root.path().to_owned() };
+        let theirs =
+            release.0.program("fail2ban-client").args(["-c", directory, "-d"]).current_dir(&below).output().unwrap();
+        assert!(theirs.status.success(), "{directory}: {theirs:?}");
+        let ours = Command::new(env!("CARGO_BIN_EXE_bangui"))
+            .args(["dump-config", "--fail2ban-config", directory, "--as-version", release.1.text()])
+            .current_dir(&below)
+            .output()
+            .unwrap();
+        assert!(ours.status.success(), "{directory}: {}", String::from_utf8_lossy(&ours.stderr));
+        let ours = String::from_utf8(ours.stdout).unwrap();
+        let ours: Vec<Value> = ours.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(as_json(&theirs.stdout), ours, "{directory}, fail2ban {}", release.1.text());
+    }
 }
 
 /// Copies the stock configuration, enables every jail and makes their log files below `root`.

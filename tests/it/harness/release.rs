@@ -59,8 +59,12 @@ impl Release {
     /// What its client says its version is.
     #[track_caller]
     pub fn version(&self) -> String {
-        let output = self.program("fail2ban-client").arg("-V").output().expect("this release of fail2ban is there");
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        // The short form changes the number of a version in development.
+        let output =
+            self.program("fail2ban-client").arg("--version").output().expect("this release of fail2ban is there");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let text = text.lines().next().unwrap_or_default();
+        text.trim().trim_start_matches("Fail2Ban v").to_owned()
     }
 
     /// The sample logs of its own tests.
