@@ -356,7 +356,7 @@ mod tests {
         let text = "x[blk=DROP, blk?family=inet6='DROP 6', a?b=c]";
         let found = invocation("x[blk=DROP, blk?family=inet6='DROP 6']").unwrap().parameters;
         assert_eq!(found.get("blk?family=inet6").map(|value| value.to_text().into_owned()).as_deref(), Some("DROP 6"));
-        assert!(invocation(text).unwrap_err().starts_with("expected option, wrong syntax at 34"));
+        assert!(invocation(text).unwrap_err().starts_with("expected option, wrong syntax"));
         assert!(invocation_as(text, &Version::new("1.1.0")).unwrap_err().starts_with("expected option, wrong syntax"));
         let list = "x[blk?family=inet6='DROP 6', b=c] y";
         assert_eq!(invocations(list).unwrap(), ["x[blk?family=inet6='DROP 6', b=c]", "y"]);
