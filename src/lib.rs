@@ -15,6 +15,7 @@ pub mod files;
 pub mod firewall;
 pub mod geo;
 pub mod jobs;
+mod log_sink;
 pub mod machine;
 pub mod main_loop;
 pub mod packed;

@@ -2,12 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::dispatch::{COOKIE, token_hash};
+use super::dispatch::{COOKIE, DEVICE_COOKIE, known_device, token_hash};
 use super::{Admitted, ApiError, Ctx, Job, Request};
+use crate::domain::client::Client;
 use crate::domain::time;
 use crate::jobs::{Task, password};
 use crate::server::response::Response;
 use crate::store::Login;
+use crate::store::devices::DEVICE_SECONDS;
 
 /// The longest password that is looked at, in bytes: anything longer is no password of ours.
 const LONGEST_PASSWORD: usize = 256;
@@ -26,35 +28,77 @@ pub fn login(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     }
     fields.finish()?;
     let Some(hash) = ctx.stored.password_hash.clone() else { return Err(ApiError::internal("no password is set")) };
-    let client = request.admitted.key.to_string();
-    let is_known = ctx.store.has_session(&client, time::now())?;
-    if let Login::Wait(seconds) = ctx.store.may_log_in(&client, is_known, time::now())? {
+    let who = Attempt::of(ctx, request)?;
+    if let Login::Wait(seconds) = ctx.store.may_log_in(&who.budget, who.is_known, time::now())? {
+        log_failure(&request.admitted, "too many attempts");
         return Err(ApiError::rate_limited(seconds, "Too many failed logins; wait before the next one."));
     }
     let secret = password::secret_form(&password.unwrap_or_default());
     let task = Task::VerifyPassword(password::Verify { secret, hash: hash.clone() });
     let admitted = request.admitted.clone();
-    let mut job = Job::new(task, move |ctx, matches| finish_login(ctx, &admitted, &hash, matches));
-    job.urgent = is_known;
+    let urgent = who.is_known;
+    let mut job = Job::new(task, move |ctx, matches| finish_login(ctx, &admitted, &who, &hash, matches));
+    job.urgent = urgent;
     Ok(job)
 }
 
-fn finish_login(ctx: &mut Ctx, admitted: &Admitted, hash: &str, matches: Value) -> Result<Response, ApiError> {
+/// Who tries to log in, as the limits see it.
+struct Attempt {
+    /// Whose failures it counts among.
+    budget: String,
+    /// Strangers' failures do not keep it out, and its password waits before theirs.
+    is_known: bool,
+    /// The device, where it has logged in before.
+    device: Option<String>,
+}
+
+impl Attempt {
+    fn of(ctx: &Ctx, request: &Request) -> Result<Attempt, ApiError> {
+        let client = request.admitted.client;
+        if let Some(device) = known_device(ctx, &request.head)? {
+            let budget = format!("device {}", password::hex(&token_hash(device)));
+            return Ok(Attempt { budget, is_known: true, device: Some(device.to_owned()) });
+        }
+        let budget = client.key().to_string();
+        let has_session = client != Client::Unknown && ctx.store.has_session(&budget, time::now())?;
+        Ok(Attempt { budget, is_known: has_session || client.is_this_machine(), device: None })
+    }
+}
+
+/// The one form in which a failed login is logged, so that a filter of fail2ban's can read it: the address first, or `unknown`, which is none.
+fn log_failure(admitted: &Admitted, reason: &str) {
+    log::warn!("{} failed to log in: {reason}", admitted.client);
+}
+
+/// 128 and more random bits as hexadecimal digits.
+fn random_token(bytes: &mut [u8]) -> Result<String, ApiError> {
+    getrandom::fill(bytes).map_err(ApiError::internal)?;
+    Ok(password::hex(bytes))
+}
+
+fn finish_login(
+    ctx: &mut Ctx,
+    admitted: &Admitted,
+    who: &Attempt,
+    hash: &str,
+    matches: Value,
+) -> Result<Response, ApiError> {
     // The password may have been changed while the old one was being compared.
-    let client = admitted.key.to_string();
     if matches != Value::Bool(true) || ctx.stored.password_hash.as_deref() != Some(hash) {
-        ctx.store.login_failed(&client, time::now())?;
+        ctx.store.login_failed(&who.budget, time::now())?;
+        log_failure(admitted, "wrong password");
         return Err(ApiError::new(401, "authentication_required", "The password is wrong."));
     }
-    let mut random = [0; 32];
-    getrandom::fill(&mut random).map_err(ApiError::internal)?;
-    let token = password::hex(&random);
+    let token = random_token(&mut [0; 32])?;
+    let device = who.device.clone().map_or_else(|| random_token(&mut [0; 16]), Ok)?;
     let now = time::now();
     let expires_at = now + ctx.session_seconds();
-    ctx.store.login_succeeded(&client)?;
-    ctx.store.add_session(&token_hash(&token), &client, now, expires_at)?;
-    let cookie = cookie(ctx, admitted, &token, ctx.session_seconds());
-    Ok(Response::json(200, &json!({ "expires_at": time::rfc3339(expires_at) })).with("set-cookie", cookie))
+    ctx.store.login_succeeded(&who.budget)?;
+    ctx.store.add_session(&token_hash(&token), &admitted.client.key().to_string(), now, expires_at)?;
+    ctx.store.remember_device(&token_hash(&device), now)?;
+    Ok(Response::json(200, &json!({ "expires_at": time::rfc3339(expires_at) }))
+        .with("set-cookie", cookie(ctx, admitted, COOKIE, &token, ctx.session_seconds()))
+        .with("set-cookie", cookie(ctx, admitted, DEVICE_COOKIE, &device, DEVICE_SECONDS)))
 }
 
 /// `GET /api/v1/auth/session`
@@ -73,10 +117,12 @@ pub fn logout(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
 
 /// A cookie that makes the browser forget the session.
 pub fn clear_cookie(ctx: &Ctx, admitted: &Admitted) -> String {
-    cookie(ctx, admitted, "", 0)
+    cookie(ctx, admitted, COOKIE, "", 0)
 }
 
-fn cookie(ctx: &Ctx, admitted: &Admitted, token: &str, seconds: i64) -> String {
+fn cookie(ctx: &Ctx, admitted: &Admitted, name: &str, token: &str, seconds: i64) -> String {
     let secure = if ctx.config.cookie_secure.unwrap_or(admitted.is_https) { "; Secure" } else { "" };
-    format!("{COOKIE}={token}; HttpOnly; SameSite=Lax; Path=/; Max-Age={seconds}{secure}")
+    // Another server on this host, below another path, has cookies of its own.
+    let path = if ctx.config.base_path.is_empty() { "/" } else { &ctx.config.base_path };
+    format!("{name}={token}; HttpOnly; SameSite=Lax; Path={path}; Max-Age={seconds}{secure}")
 }

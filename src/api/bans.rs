@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{ApiError, Ctx, Job, Request};
 use crate::domain::address::IpOrNet;
+use crate::domain::client::Client;
 use crate::domain::names::JailName;
 use crate::jobs::{Task, bans};
 use crate::machine;
@@ -55,9 +56,9 @@ pub fn ban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 }
 
 /// 409 for an address whose ban would shut out the caller, this machine, its gateway or a proxy in front.
-fn protect(ctx: &Ctx, caller: IpAddr, target: &IpOrNet) -> Result<(), ApiError> {
+fn protect(ctx: &Ctx, caller: Client, target: &IpOrNet) -> Result<(), ApiError> {
     let hit = |address: &IpAddr| target.contains_address(*address);
-    let whose = if hit(&caller) {
+    let whose = if caller.address().is_some_and(|address| hit(&address)) {
         "yours"
     } else if target.contains_address(IpAddr::from([127, 0, 0, 1])) || machine::own_addresses().iter().any(hit) {
         "this machine's own"

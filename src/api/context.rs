@@ -20,6 +20,7 @@ use crate::jobs::held_set::SetPlace;
 use crate::store::{self, Store, settings::Stored};
 
 use super::Job;
+use super::dispatch;
 use super::imports::{Running, Tending};
 use super::limits::Limits;
 
@@ -115,6 +116,8 @@ pub struct Ctx {
     pub resolve_from: Option<(i64, i64)>,
     /// The general rate limits.
     pub limits: Limits,
+    /// What was said about proxies.
+    pub proxies_said: dispatch::client::Said,
     /// The import of blocklists under way.
     pub import: Option<Running>,
     /// The set of imported addresses.
@@ -177,6 +180,7 @@ impl Ctx {
             snapshot: Snapshot::default(),
             restarted: false,
             limits: Limits::default(),
+            proxies_said: dispatch::client::Said::default(),
             import: None,
             tending: Tending::default(),
             background: Vec::new(),

@@ -1,6 +1,8 @@
 //! The whole chain a request passes, on one screen: `admit` on its head, `handle` once its body is there, `finish`
 //! on every answer.
 
+pub mod client;
+
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -11,17 +13,18 @@ use tiny_http::Method;
 use super::error::{ApiError, STORAGE};
 use super::limits::Key;
 use super::{Admitted, Ctx, Handler, Job, Request, Steps, decode_parameters};
-use crate::domain::client::ClientKey;
 use crate::domain::time;
 use crate::routes::{self, Access, BODY_WITHOUT_SESSION, Found, Limit, Route};
 use crate::server::request::{Framing, Head, Peer};
 use crate::server::response::Response;
-use crate::store::{Counter, Session, TokenHash};
+use crate::store::{Counter, TokenHash};
 
 /// The header that a cookie-authenticated change must carry, and its value: no page of another origin can send it.
 pub const CSRF_HEADER: (&str, &str) = ("X-BanGUI-Request", "1");
 /// The session cookie.
 pub const COOKIE: &str = "bangui_session";
+/// The cookie of a device that has logged in before.
+pub const DEVICE_COOKIE: &str = "bangui_device";
 
 /// What a handler led to.
 pub enum Outcome {
@@ -46,11 +49,11 @@ fn judge(ctx: &mut Ctx, head: &Head, admitted: &mut Admitted) -> Result<usize, A
     if head.method == Method::Options && admitted.cors_origin.is_some() {
         return Ok(0);
     }
-    let path = head.path().strip_prefix(ctx.config.base_path.as_str()).unwrap_or_default();
+    let path = client::own_path(&ctx.config.base_path, head.path());
     let found = routes::find(&head.method, path);
     let by_cookie = recognise(ctx, head, admitted)?;
     if !matches!(&found, Found::Route(route, _) if route.access == Access::Unlimited) {
-        count_request(ctx, admitted)?;
+        count_request(ctx, head, admitted)?;
     }
     let route = match found {
         Found::Route(route, segments) => {
@@ -74,7 +77,10 @@ fn judge(ctx: &mut Ctx, head: &Head, admitted: &mut Admitted) -> Result<usize, A
             return Err(ApiError::new(405, "method_not_allowed", format!("This path takes {allow}."))
                 .with_header("allow", allow));
         }
-        Found::Nothing => return Err(ApiError::not_found("not_found", "There is nothing at this path.")),
+        Found::Nothing => {
+            admitted.unknown_path = shown_path(head.path());
+            return Err(ApiError::not_found("not_found", "There is nothing at this path."));
+        }
     };
     check_change(ctx, head, route, by_cookie)?;
     if let Some(limit) = route.limit {
@@ -96,15 +102,12 @@ fn judge(ctx: &mut Ctx, head: &Head, admitted: &mut Admitted) -> Result<usize, A
 
 /// What is known of a request that cannot be understood: where it came from.
 pub fn stranger(ctx: &mut Ctx, peer: Peer) -> Admitted {
-    let client = match peer {
-        Peer::Tcp(address) => address,
-        Peer::Unix => IpAddr::from([127, 0, 0, 1]),
-    };
+    let client = client::unparsed(ctx, peer);
     Admitted {
         route: None,
+        unknown_path: "-".to_owned(),
         parameters: Vec::new(),
         client,
-        key: ClientKey::of(client),
         session: None,
         is_https: false,
         request_id: ctx.request_ids.make(),
@@ -115,12 +118,11 @@ pub fn stranger(ctx: &mut Ctx, peer: Peer) -> Admitted {
 
 /// Who asks: the client's address, how it came, and under which name the request is logged.
 fn introduce(ctx: &mut Ctx, head: &Head, peer: Peer) -> Admitted {
-    let (client, is_https) = client_behind_proxies(ctx, head, peer);
+    let (client, is_https) = client::identify(ctx, head, peer);
     let given_id = head.header("x-request-id").filter(|id| is_request_id(id)).map(str::to_owned);
     let origin = head.header("origin").map(str::to_ascii_lowercase);
     let mut admitted = stranger(ctx, peer);
     admitted.client = client;
-    admitted.key = ClientKey::of(client);
     admitted.is_https = is_https;
     admitted.cors_origin = origin.filter(|origin| ctx.config.cors_origins.contains(origin));
     if let Some(id) = given_id {
@@ -133,34 +135,10 @@ fn is_request_id(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
-/// The right-most address in X-Forwarded-For that is no trusted proxy, as far as trusted proxies vouch for it.
-fn client_behind_proxies(ctx: &Ctx, head: &Head, peer: Peer) -> (IpAddr, bool) {
-    let trusted = |address: IpAddr| ctx.config.trusted_proxies.iter().any(|net| net.contains_address(address));
-    let nearest = match peer {
-        Peer::Tcp(address) if !trusted(address) => return (address, false),
-        Peer::Tcp(address) => address,
-        Peer::Unix => IpAddr::from([127, 0, 0, 1]),
-    };
-    let is_https = head.header("x-forwarded-proto").is_some_and(|value| value.eq_ignore_ascii_case("https"));
-    let forwarded: Vec<&str> = head
-        .all("x-forwarded-for")
-        .filter_map(|value| std::str::from_utf8(value).ok())
-        .flat_map(|value| value.split(','))
-        .collect();
-    let mut client = nearest;
-    for text in forwarded.iter().rev() {
-        let Ok(address) = text.trim().parse::<IpAddr>() else { break };
-        client = address.to_canonical();
-        if !trusted(client) {
-            break;
-        }
-    }
-    (client, is_https)
-}
-
 /// 421 unless the Host header names this machine: an attacker's page cannot reach us under a name of its own (DNS rebinding).
 fn check_host(ctx: &Ctx, head: &Head) -> Result<(), ApiError> {
-    let Some(host) = head.header("host") else { return Ok(()) };
+    let Some(host) = head.all("host").next() else { return Ok(()) };
+    let host = std::str::from_utf8(host).map_err(|_| unknown_host())?;
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
@@ -172,7 +150,11 @@ fn check_host(ctx: &Ctx, head: &Head) -> Result<(), ApiError> {
     if bare.parse::<IpAddr>().is_ok() || name == "localhost" || is_own || ctx.config.allowed_hosts.contains(&name) {
         return Ok(());
     }
-    Err(ApiError::new(421, "unknown_host", "This machine does not go by that name; add it to --allowed-hosts."))
+    Err(unknown_host())
+}
+
+fn unknown_host() -> ApiError {
+    ApiError::new(421, "unknown_host", "This machine does not go by that name; add it to --allowed-hosts.")
 }
 
 /// Finds the session; says whether a cookie carried its token.
@@ -181,16 +163,31 @@ fn recognise(ctx: &Ctx, head: &Head, admitted: &mut Admitted) -> Result<bool, Ap
         let (scheme, token) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });
-    let Some(token) = bearer.or_else(|| cookie(head)) else { return Ok(false) };
-    let session: Option<Session> = ctx.store.session(&token_hash(token), time::now())?;
-    admitted.session = session;
-    Ok(bearer.is_none())
+    if let Some(token) = bearer {
+        admitted.session = ctx.store.session(&token_hash(token), time::now())?;
+        return Ok(false);
+    }
+    // Another server on this host may have set a cookie of the same name: whichever is ours counts.
+    for token in cookies(head, COOKIE) {
+        admitted.session = ctx.store.session(&token_hash(token), time::now())?;
+        if admitted.session.is_some() {
+            break;
+        }
+    }
+    Ok(cookies(head, COOKIE).next().is_some())
 }
 
-/// The token in the session cookie.
-pub fn cookie(head: &Head) -> Option<&str> {
-    let pairs = head.header("cookie")?.split(';');
-    pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
+/// How many cookies of one name are looked at.
+const MOST_COOKIES: usize = 4;
+
+/// The values of the cookies of a name. What else the headers hold need not be text.
+pub fn cookies<'h>(head: &'h Head, name: &'static str) -> impl Iterator<Item = &'h str> {
+    let pairs = head.all("cookie").flat_map(|value| value.split(|byte| *byte == b';'));
+    let values = pairs.filter_map(move |pair| {
+        let value = pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+        std::str::from_utf8(value).ok()
+    });
+    values.take(MOST_COOKIES)
 }
 
 /// What the store knows a token by.
@@ -215,10 +212,23 @@ fn unauthenticated(ctx: &Ctx, route: &Route, admitted: &Admitted) -> ApiError {
     error
 }
 
-fn count_request(ctx: &mut Ctx, admitted: &Admitted) -> Result<(), ApiError> {
+/// The cookie of a device that is known.
+pub fn known_device<'h>(ctx: &Ctx, head: &'h Head) -> Result<Option<&'h str>, ApiError> {
+    for device in cookies(head, DEVICE_COOKIE) {
+        if ctx.store.is_known_device(&token_hash(device), time::now())? {
+            return Ok(Some(device));
+        }
+    }
+    Ok(None)
+}
+
+fn count_request(ctx: &mut Ctx, head: &Head, admitted: &Admitted) -> Result<(), ApiError> {
     let (key, limit) = match &admitted.session {
         Some(session) => (Key::Session(session.token_hash), ctx.config.rate_session),
-        None => (Key::Anonymous(admitted.key), ctx.config.rate_anonymous),
+        None => {
+            let device = known_device(ctx, head)?.map(|device| Key::Device(token_hash(device)));
+            (device.unwrap_or(Key::Anonymous(admitted.client.key())), ctx.config.rate_anonymous)
+        }
     };
     ctx.limits
         .count(key, limit, admitted.started)
@@ -256,11 +266,11 @@ fn count_change(ctx: &mut Ctx, limit: Limit, admitted: &Admitted) -> Result<(), 
     let counted = match (limit, &admitted.session) {
         (Limit::Ban, _) => {
             let most = ctx.config.rate_ban;
-            ctx.store.count(Counter::Ban, &admitted.key.to_string(), most, time::now())?
+            ctx.store.count(Counter::Ban, &admitted.client.key().to_string(), most, time::now())?
         }
         (Limit::Import, _) => {
             let most = ctx.config.rate_import;
-            ctx.store.count(Counter::Import, &admitted.key.to_string(), most, time::now())?
+            ctx.store.count(Counter::Import, &admitted.client.key().to_string(), most, time::now())?
         }
         (Limit::Config, Some(session)) => {
             let key = Key::Config(session.token_hash);
@@ -331,12 +341,22 @@ pub fn finish(method: &Method, admitted: &Admitted, result: Result<Response, Api
     let is_probe = admitted.route.is_some_and(|route| route.access == Access::Unlimited);
     let level = if is_probe { log::Level::Debug } else { log::Level::Info };
     if log::log_enabled!(level) {
-        let pattern = admitted.route.map_or("-", |route| route.path);
+        let pattern = admitted.route.map_or(admitted.unknown_path.as_str(), |route| route.path);
         let took = admitted.started.elapsed().as_secs_f64() * 1000.0;
         let (status, client, id) = (response.status.0, admitted.client, &admitted.request_id);
         log::log!(level, "{id} {method} {pattern} {status} {code} {took:.1}ms {client}");
     }
     response
+}
+
+/// How much of a path that leads nowhere is logged, in bytes.
+const SHOWN_PATH: usize = 100;
+
+/// A path from outside as one word of the log.
+fn shown_path(path: &str) -> String {
+    let byte = |byte: u8| if byte.is_ascii_graphic() { char::from(byte) } else { '?' };
+    let shown: String = path.bytes().take(SHOWN_PATH).map(byte).collect();
+    if path.len() > SHOWN_PATH { shown + "..." } else { shown }
 }
 
 /// Text from outside as one line of the log.

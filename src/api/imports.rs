@@ -1,6 +1,5 @@
 //! Imports of blocklists: started by a client or by the schedule, watched, logged. One at a time.
 
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
@@ -10,6 +9,7 @@ use super::{ApiError, Ctx, Job, Request, config};
 use crate::apply::Scope;
 use crate::blocklist::schedule::{Frequency, Schedule};
 use crate::domain::address::IpOrNet;
+use crate::domain::client::Client;
 use crate::domain::json;
 use crate::domain::time::{self, rfc3339};
 use crate::fetch::Validators;
@@ -46,7 +46,7 @@ pub fn import(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 }
 
 /// An import of all enabled sources. `client` is who asks for it; the schedule leaves servers alone that wish it.
-fn begin(ctx: &mut Ctx, client: Option<IpAddr>) -> Result<Job, ApiError> {
+fn begin(ctx: &mut Ctx, client: Option<Client>) -> Result<Job, ApiError> {
     if ctx.import.is_some() {
         return Err(ApiError::conflict(
             "import_running",
@@ -101,8 +101,8 @@ pub(super) fn forget_list(ctx: &Ctx, id: i64) {
 }
 
 /// What is never banned: who asks and who is logged in, this machine, its gateways, the proxies in front.
-fn protected(ctx: &Ctx, client: Option<IpAddr>) -> Result<Vec<IpOrNet>, ApiError> {
-    let mut all: Vec<IpOrNet> = client.map(IpOrNet::from).into_iter().collect();
+fn protected(ctx: &Ctx, client: Option<Client>) -> Result<Vec<IpOrNet>, ApiError> {
+    let mut all: Vec<IpOrNet> = client.and_then(Client::address).map(IpOrNet::from).into_iter().collect();
     all.extend(ctx.store.session_clients()?.iter().filter_map(|text| text.parse::<IpOrNet>().ok()));
     all.extend(machine::own_addresses().into_iter().chain(machine::gateways()).map(IpOrNet::from));
     all.extend(&ctx.config.trusted_proxies);

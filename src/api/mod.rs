@@ -29,7 +29,6 @@ pub mod server;
 pub mod setup;
 
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Instant;
 
@@ -39,7 +38,7 @@ pub use self::context::Ctx;
 use self::dispatch::Outcome;
 pub use self::error::ApiError;
 use self::input::{Fields, Query, percent_decode};
-use crate::domain::client::ClientKey;
+use crate::domain::client::Client;
 use crate::jobs::Task;
 use crate::routes::Route;
 use crate::server::request::Head;
@@ -133,12 +132,12 @@ impl Job {
 pub struct Admitted {
     /// The route; `None` for a CORS preflight, which is answered without one.
     pub route: Option<&'static Route>,
+    /// What the log calls a path that leads nowhere; `-` where none was read.
+    pub unknown_path: String,
     /// The segments of the path that the route's parameters stand for, decoded.
     pub parameters: Vec<String>,
     /// The client behind all trusted proxies.
-    pub client: IpAddr,
-    /// Who that is for limits.
-    pub key: ClientKey,
+    pub client: Client,
     /// The session, where there is a good one.
     pub session: Option<Session>,
     /// Whether the client came by HTTPS, as a trusted proxy says.

@@ -43,6 +43,7 @@ impl Settings {
     pub fn of(ctx: &Ctx, request: &Request) -> Result<Settings, ApiError> {
         let mut fields = request.fields()?.not_empty();
         let log_level: Option<String> = fields.optional("log_level");
+        let log_level = log_level.map(|level| level.to_ascii_uppercase());
         let log_target: Option<String> = fields.optional("log_target");
         let db_purge_age: Option<u32> = fields.optional("db_purge_age");
         let db_max_matches: Option<u32> = fields.optional("db_max_matches");

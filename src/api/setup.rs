@@ -7,7 +7,6 @@ use serde_json::json;
 use super::error::ApiError;
 use super::{Ctx, Job, Request};
 use crate::config::parse_timezone;
-use crate::domain::client::is_local_network;
 use crate::jobs::{Task, password};
 use crate::server::response::Response;
 
@@ -35,7 +34,7 @@ pub fn complete(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     if ctx.is_set_up() {
         return Err(already_complete());
     }
-    if !is_local_network(request.admitted.client) {
+    if !request.admitted.client.is_local_network() {
         return Err(ApiError::new(
             403,
             "setup_local_only",

@@ -9,6 +9,7 @@ pub mod serve;
 pub mod set_password;
 pub mod setup;
 pub mod test_filter;
+pub mod unlock;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -85,6 +86,13 @@ pub const COMMANDS: &[Command] = &[
         options: &[("password-file", true)],
         arguments: false,
         run: set_password::run,
+    },
+    Command {
+        name: "unlock",
+        help: "lift every lock on logins that failed passwords have led to",
+        options: &[],
+        arguments: false,
+        run: unlock::run,
     },
     Command {
         name: "geo",

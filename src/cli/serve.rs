@@ -1,9 +1,8 @@
 //! `bangui serve`: the server.
 
-use std::io::LineWriter;
-
 use super::{Failure, Invocation};
 use crate::api::Ctx;
+use crate::log_sink::LogSink;
 use crate::main_loop::MainLoop;
 use crate::store::Store;
 
@@ -25,5 +24,5 @@ fn start_log(level: log::LevelFilter) {
         .set_location_level(log::LevelFilter::Off)
         .build();
     // Fails only where a logger is set already, and this is the one place that sets one.
-    let _ = simplelog::WriteLogger::init(level, config, LineWriter::new(std::io::stderr()));
+    let _ = simplelog::WriteLogger::init(level, config, LogSink::stderr());
 }

@@ -22,6 +22,6 @@ pub fn run(invocation: &Invocation) -> Result<(), Failure> {
         }
         Err(error) => return Err(Failure::failed(error.to_string())),
     }
-    println!("The password is changed and all sessions have ended.");
+    println!("The password is changed, all sessions have ended, and all locks on logins are lifted.");
     Ok(())
 }

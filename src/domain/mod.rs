@@ -3,6 +3,7 @@
 pub mod address;
 pub mod client;
 pub mod digits;
+pub mod forwarded;
 pub mod history;
 pub mod jail_values;
 pub mod json;

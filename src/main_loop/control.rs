@@ -1,4 +1,4 @@
-//! The control socket `<database>.ctl`: how `bangui setup` and `bangui set-password` reach a running server, which
+//! The control socket `<database>.ctl`: how `bangui setup`, `set-password` and `unlock` reach a running server, which
 //! owns the database. Only root and the server's own user may use it; a line of JSON in, one out.
 
 use std::fs;
@@ -12,6 +12,7 @@ use mio::net::UnixListener;
 use mio::{Interest, Registry};
 use serde::{Deserialize, Serialize};
 
+use crate::api::limits::Limits;
 use crate::api::setup::{self, Choices};
 use crate::api::{ApiError, Ctx};
 use crate::domain::json;
@@ -42,6 +43,8 @@ pub enum Order {
         /// The Argon2id hash of the password in PHC form.
         hash: String,
     },
+    /// Lift every lock on logins.
+    Unlock,
 }
 
 /// What it answers: the outcome, or the reason why not.
@@ -134,7 +137,14 @@ fn obey(ctx: &mut Ctx, order: Order) -> Reply {
             }
             ctx.store.change_password(&hash).map_err(|error| error.to_string())?;
             ctx.reload_stored().map_err(|error| error.to_string())?;
+            ctx.limits = Limits::default();
             log::info!("password changed over the control socket; all sessions ended");
+            Ok(true)
+        }
+        Order::Unlock => {
+            ctx.store.unlock_logins().map_err(|error| error.to_string())?;
+            ctx.limits = Limits::default();
+            log::info!("all locks on logins lifted over the control socket");
             Ok(true)
         }
     }

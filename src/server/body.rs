@@ -92,7 +92,10 @@ impl BodyReader {
 
     fn chunk_size(&mut self, rest: &[u8]) -> Result<usize, BadBody> {
         let Some(line) = line(rest)? else { return Ok(0) };
-        let digits = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        if !line.iter().all(|byte| is_field_byte(*byte)) {
+            return Err(BadBody::Malformed);
+        }
+        let digits = line.split(|byte| *byte == b';').next().unwrap_or_default();
         let size = std::str::from_utf8(digits)
             .ok()
             .filter(|text| !text.is_empty() && text.len() <= 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit()))
@@ -112,7 +115,7 @@ impl BodyReader {
             State::Trailers { .. } if line.is_empty() => self.state = State::Done,
             State::Trailers { seen } => {
                 *seen += length;
-                if *seen > MAX_TRAILERS {
+                if *seen > MAX_TRAILERS || !is_field(line) {
                     return Err(BadBody::Malformed);
                 }
             }
@@ -120,6 +123,18 @@ impl BodyReader {
         }
         Ok(length)
     }
+}
+
+/// Whether a line is a field, `name: value`: a folded or broken one is read in two ways by two readers.
+fn is_field(line: &[u8]) -> bool {
+    let Some(colon) = line.iter().position(|byte| *byte == b':') else { return false };
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    colon > 0 && line[..colon].iter().all(is_token) && line[colon..].iter().all(|byte| is_field_byte(*byte))
+}
+
+/// What the value of a field may hold: no control byte but the tab.
+fn is_field_byte(byte: u8) -> bool {
+    byte == b'\t' || !byte.is_ascii_control()
 }
 
 /// The first line of `rest` without its CR LF; `None` while it is incomplete.
@@ -166,9 +181,34 @@ mod tests {
 
     #[test]
     fn broken_chunks_are_refused() {
-        for bad in ["\r\n", "g\r\n", "-1\r\n", "0x1\r\n", "1\r\nab\r\n", "1\nx", "fffffffff\r\n"] {
+        for bad in [
+            "\r\n",
+            "g\r\n",
+            "-1\r\n",
+            "+2\r\n",
+            " 2\r\n",
+            "2 \r\n",
+            "2\t\r\n",
+            "2 ;a\r\n",
+            "0x1\r\n",
+            "1\r\nab\r\n",
+            "1\nx",
+            "fffffffff\r\n",
+            "2;a\0\r\n",
+            "2;a\rb\r\n",
+            ";a\r\n",
+            "1_0\r\n",
+            "0\r\n folded: x\r\n",
+            "0\r\nno field\r\n",
+            "0\r\n: x\r\n",
+            "0\r\na b: x\r\n",
+            "0\r\na: x\0\r\n",
+            "0\r\na: x\n",
+        ] {
             assert!(read(Framing::Chunked, 1 << 30, bad.as_bytes(), 64).is_err(), "{bad:?}");
         }
         assert!(read(Framing::Chunked, 10, &[b'1'; 400], 400).is_err());
+        let endless = ["0\r\n".to_owned(), "t: v\r\n".repeat(400)].concat();
+        assert!(read(Framing::Chunked, 10, endless.as_bytes(), 64).is_err(), "trailers have a limit");
     }
 }

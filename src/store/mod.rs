@@ -8,6 +8,7 @@ mod archive_counts;
 mod archive_read;
 pub mod blocklists;
 mod counters;
+pub mod devices;
 mod logins;
 mod pending;
 mod places;
@@ -30,8 +31,12 @@ pub use sessions::{Session, TokenHash};
 
 const SCHEMA: &str = include_str!("../../schema.sql");
 /// What brings an old database to `SCHEMA`: the step at index N makes version N + 2 of version N + 1.
-const MIGRATIONS: &[&str] =
-    &[include_str!("archive.sql"), include_str!("blocklists.sql"), include_str!("archive_counts.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("archive.sql"),
+    include_str!("blocklists.sql"),
+    include_str!("archive_counts.sql"),
+    include_str!("devices.sql"),
+];
 /// The version of `SCHEMA`, kept in `PRAGMA user_version`.
 const VERSION: i64 = 1 + MIGRATIONS.len() as i64;
 /// Pages in the log from which on they are brought into the file, 1 MiB.

@@ -69,14 +69,16 @@ impl Store {
         Ok(true)
     }
 
-    /// Replaces the password and ends every session, in one transaction.
+    /// Replaces the password, ends every session, forgets every device and lifts every lock on logins, in one transaction.
     pub fn change_password(&mut self, password_hash: &str) -> Result<(), Error> {
         let transaction = self.connection.transaction()?;
         transaction.execute(
             "INSERT INTO settings (key, value) VALUES ('password_hash', ?1) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             [password_hash],
         )?;
-        transaction.execute("DELETE FROM sessions", [])?;
+        for table in ["sessions", "devices", "login_failures"] {
+            transaction.execute(&format!("DELETE FROM {table}"), [])?;
+        }
         transaction.commit()?;
         Ok(())
     }

@@ -30,6 +30,7 @@ mod jail_config;
 mod jails;
 mod logs;
 mod r#loop;
+mod proxies;
 mod regex;
 mod rescue;
 mod server;
