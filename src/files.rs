@@ -9,6 +9,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 /// Opens a regular file for reading. The error says what stands there instead of one.
 pub fn open(path: &Path) -> io::Result<File> {
     // Without waiting, for a pipe that nobody writes to would be waited for.
@@ -37,6 +39,55 @@ pub fn demand_regular(found: &Metadata) -> io::Result<()> {
         () => "a device",
     };
     Err(io::Error::new(ErrorKind::InvalidInput, format!("it is {what}, not a regular file")))
+}
+
+/// Why a file or directory cannot be used, for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// It is not there.
+    Absent,
+    /// The system does not let us.
+    NotPermitted,
+    /// The disk is full, or what this user may have of it.
+    Full,
+    /// Something else stands where a regular file should be.
+    NotAFile,
+    /// Anything else: the disk fails, for example.
+    Other,
+}
+
+/// A file or directory that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// Which kind of trouble it is.
+    pub kind: Kind,
+    /// The file, where it is known.
+    pub path: Option<String>,
+    /// What happened, in a sentence without its end.
+    pub cause: String,
+}
+
+impl Trouble {
+    /// The trouble that an error of the system is. `action` is the verb of what was tried.
+    pub fn of(action: &str, path: &str, error: &io::Error) -> Trouble {
+        let kind = match error.raw_os_error() {
+            Some(libc::ENOENT) => Kind::Absent,
+            Some(libc::EACCES | libc::EPERM | libc::EROFS) => Kind::NotPermitted,
+            Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG) => Kind::Full,
+            Some(libc::ELOOP | libc::ENOTDIR | libc::EISDIR | libc::ENXIO) => Kind::NotAFile,
+            _ => match error.kind() {
+                ErrorKind::NotFound => Kind::Absent,
+                ErrorKind::InvalidInput => Kind::NotAFile,
+                _ => Kind::Other,
+            },
+        };
+        Trouble { kind, path: Some(path.to_owned()), cause: format!("cannot {action} {path}: {error}") }
+    }
+
+    /// One of which no more is known than a sentence.
+    pub fn other(cause: impl ToString) -> Trouble {
+        Trouble { kind: Kind::Other, path: None, cause: cause.to_string() }
+    }
 }
 
 /// The bytes of a regular file, at most so many: a longer one is an error.

@@ -199,7 +199,7 @@ pub static ROUTES: &[Route] = &[
     // config
     post("/api/v1/config/reload", Later(api::config::reload)),
     post("/api/v1/config/restart", Later(api::config::restart_daemon)),
-    get("/api/v1/config/service-status", Now(api::config::service_status)).asks_daemon(),
+    get("/api/v1/config/service-status", Either(api::config::service_status)).asks_daemon(),
     get("/api/v1/config/global", Now(api::config::global)).asks_daemon(),
     put("/api/v1/config/global", Later(api::config::change_global)).asks_daemon().counted(Limit::Config),
     post("/api/v1/config/regex-test", Later(api::regex::test)).large(),

@@ -1,9 +1,10 @@
 //! Time zones: those the system knows, else a copy of all that the program carries, for routers have none.
 
-use std::{env, fs};
+use std::env;
 
 use jiff::tz::TimeZone;
 
+use crate::files;
 use crate::packed;
 
 /// The zone of an IANA name, such as `Europe/Berlin`.
@@ -21,7 +22,9 @@ pub fn local() -> TimeZone {
         return zone;
     }
     let given = env::var("TZ").ok().filter(|text| !text.is_empty());
-    let text = given.or_else(|| fs::read_to_string("/etc/TZ").ok()).unwrap_or_default();
+    let text = given
+        .or_else(|| files::read("/etc/TZ".as_ref(), 4096).ok().and_then(|text| String::from_utf8(text).ok()))
+        .unwrap_or_default();
     let text = text.trim().trim_start_matches(':');
     named(text).or_else(|| TimeZone::posix(text).ok()).unwrap_or(TimeZone::UTC)
 }

@@ -1,11 +1,12 @@
 //! The configuration as a whole: loaded again, the daemon restarted, the state of the service.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::context::Restarted;
-use super::{ApiError, Ctx, Job, Request, jail_config, server};
+use super::dispatch::Outcome;
+use super::{ApiError, Ctx, Job, Request, jail_config, paths, server};
 use crate::apply::{Applied, Apply, FileChange, Scope};
 use crate::conf::{LocalFile, NewValue};
 use crate::domain::jail_values::JailValues;
@@ -13,6 +14,8 @@ use crate::domain::json;
 use crate::domain::time;
 use crate::fail2ban::reload::Installation;
 use crate::fail2ban::restart::{self, Report};
+use crate::jobs::tail::LogFile;
+use crate::jobs::why::{Found, Why};
 use crate::jobs::{Task, service};
 use crate::server::response::Response;
 
@@ -149,22 +152,57 @@ fn drop_expressions(ctx: &mut Ctx) -> Result<Option<String>, ApiError> {
     Ok((!jails.is_empty()).then_some(told))
 }
 
-/// `GET /api/v1/config/service-status`
-pub fn service_status(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
-    ctx.take_snapshot()?;
-    let settings = ctx.daemon.server_settings()?;
+/// `GET /api/v1/config/service-status`: of one that is away, what its files and its log say about that.
+pub fn service_status(ctx: &mut Ctx, _request: &Request) -> Result<Outcome, ApiError> {
+    let looked = ctx.take_snapshot().and_then(|()| ctx.daemon.server_settings());
+    let error = match looked {
+        Ok(settings) => {
+            let mut body = status_of(ctx);
+            body["log_level"] = json!(settings.log_level);
+            body["log_target"] = json!(settings.log_target);
+            return Ok(Outcome::Answer(Response::json(200, &body)));
+        }
+        Err(error) => error,
+    };
+    // Without files there is nothing to tell beyond that.
+    let files = ctx.server_files().ok_or_else(|| ApiError::from(error.clone()))?;
+    let log = paths::allowed(&ctx.config, Path::new(&files.log_target)).ok();
+    let log = log.map(|path| LogFile { path, allowed: ctx.config.allowed_log_dirs.clone() });
+    let task = Task::WhyAway(Why { config_dir: ctx.config.fail2ban_config.clone(), log });
+    Ok(Outcome::Job(Box::new(Job::new(task, move |ctx, found: Value| {
+        let found: Found = json::from_tree(found).map_err(ApiError::internal)?;
+        let away = ApiError::away(Some(&error));
+        let mut body = status_of(ctx);
+        body["online"] = json!(false);
+        body["log_level"] = json!(files.log_level);
+        body["log_target"] = json!(files.log_target);
+        body["reason"] = away.metadata.get("reason").cloned().unwrap_or_default();
+        body["problem"] = json!(away.detail);
+        let problems = found.problems.iter().map(|problem| {
+            json!({ "detail": problem.to_string(), "jail": problem.jail, "file": problem.file, "line": problem.line })
+        });
+        body["config_problems"] = problems.collect();
+        body["log_errors"] = json!(found.log_errors);
+        Ok(Response::json(200, &body))
+    }))))
+}
+
+/// What is known of the daemon without asking it.
+fn status_of(ctx: &Ctx) -> Value {
     let seen = &ctx.snapshot;
-    let body = json!({
+    json!({
         "online": seen.online,
         "version": seen.version,
         "jail_count": seen.jails,
         "total_bans": seen.bans,
         "total_failures": seen.failures,
-        "log_level": settings.log_level,
-        "log_target": settings.log_target,
         "bangui_version": env!("CARGO_PKG_VERSION"),
-    });
-    Ok(Response::json(200, &body))
+        "reason": null,
+        "problem": null,
+        "config_problems": [],
+        "log_errors": [],
+        "last_restart": ctx.last_restart,
+    })
 }
 
 /// `GET /api/v1/config/global`

@@ -27,6 +27,9 @@ use super::limits::Limits;
 /// How long a quick command may hold the loop.
 pub const QUICK: Duration = Duration::from_millis(300);
 
+/// How long what the daemon's files say is taken to hold.
+const FILES_HOLD: Duration = Duration::from_secs(3);
+
 /// The longest answer to a quick command, in bytes: longer ones are lists, and lists are a child's work. A daemon
 /// before 0.10 sends its bans along with every status, 20 bytes each.
 const QUICK_REPLY: usize = 2 * 1024 * 1024;
@@ -62,6 +65,17 @@ pub enum TheirDatabase {
     None,
     /// It cannot be read.
     Error,
+}
+
+/// What the daemon's own files say of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerFiles {
+    /// Its log level.
+    pub log_level: String,
+    /// Where it writes its log.
+    pub log_target: String,
+    /// Its database; `None` where it keeps none.
+    pub database: Option<PathBuf>,
 }
 
 /// A restart of the daemon.
@@ -126,6 +140,8 @@ pub struct Ctx {
     pub background: Vec<Job>,
     /// The backends of jails as the files name them, for daemons that do not tell; read again when the snapshot is stale.
     backends: Option<BTreeMap<String, String>>,
+    /// What the daemon's own files say of it, and when they were read.
+    server_files: Option<(Option<ServerFiles>, Instant)>,
     /// The last timer step did its work.
     pub scheduler_runs: bool,
     /// The name of this machine, in lower case.
@@ -185,6 +201,7 @@ impl Ctx {
             tending: Tending::default(),
             background: Vec::new(),
             backends: None,
+            server_files: None,
             scheduler_runs: true,
             host_name: host_name(),
             request_ids: RequestIds::new(),
@@ -233,9 +250,30 @@ impl Ctx {
         match self.daemon.database_path() {
             // Busy with bans is not away: its database is where it was.
             Err(fail2ban::Error::Busy { .. }) if self.known_database.is_some() => {}
-            path => self.known_database = path?,
+            Err(fail2ban::Error::Unreachable { .. } | fail2ban::Error::ShuttingDown)
+                if self.known_database.is_some() => {}
+            // Its past is there without it, where its files say.
+            Err(error) => match self.server_files() {
+                Some(files) => self.known_database = files.database,
+                None => return Err(error),
+            },
+            Ok(path) => self.known_database = path,
         }
         Ok(self.known_database.clone())
+    }
+
+    /// What the daemon's own files say of it; `None` where they cannot be read. They are read again after some seconds.
+    pub fn server_files(&mut self) -> Option<ServerFiles> {
+        let is_fresh = self.server_files.as_ref().is_some_and(|(_, at)| at.elapsed() < FILES_HOLD);
+        if !is_fresh {
+            let read = Tree::load(&self.config.fail2ban_config).ok().map(|tree| ServerFiles {
+                log_level: tree.server_option("loglevel").unwrap_or_default(),
+                log_target: tree.server_option("logtarget").unwrap_or_default(),
+                database: tree.server_option("dbfile").filter(|path| path.starts_with('/')).map(PathBuf::from),
+            });
+            self.server_files = Some((read, Instant::now()));
+        }
+        self.server_files.as_ref()?.0.clone()
     }
 
     /// fail2ban's socket.

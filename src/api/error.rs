@@ -9,6 +9,7 @@ use crate::domain::names::NameError;
 use crate::fail2ban::database::DatabaseError;
 use crate::fail2ban::{self, Reason};
 use crate::fetch::FetchError;
+use crate::files::{Kind, Trouble};
 use crate::jobs::Failure;
 use crate::jobs::patterns::Refusal;
 use crate::server::body::BadBody;
@@ -212,9 +213,27 @@ impl From<Problem> for ApiError {
     }
 }
 
-/// Which file and why is in the log: the reason of the system names paths.
-const NO_FILE: &str = "A file of the configuration cannot be read or written, so nothing was changed; the log says which and why. \
-                       A full disk or missing rights are the usual reasons.";
+impl From<Trouble> for ApiError {
+    fn from(trouble: Trouble) -> Self {
+        let (code, remedy) = match trouble.kind {
+            Kind::Absent => (
+                "config_not_installed",
+                "Install fail2ban, or name the directory of its configuration with BANGUI_FAIL2BAN_CONFIG_DIR.",
+            ),
+            Kind::NotPermitted => (
+                "config_not_permitted",
+                "Run bangui as root, or give its user the right to it; a file system may also be mounted read-only.",
+            ),
+            Kind::Full => ("config_disk_full", "Make room on that disk."),
+            Kind::NotAFile => ("config_not_a_file", "Put a regular file in its place, or remove it."),
+            Kind::Other => ("config_unusable", "Look at that file and its disk."),
+        };
+        let mut error = Self::new(500, code, format!("Nothing was changed: {}. {remedy}", trouble.cause));
+        error.metadata.extend(trouble.path.map(|path| ("file".to_owned(), Value::from(path))));
+        error.cause = Some(trouble.cause);
+        error
+    }
+}
 
 impl From<Failure> for ApiError {
     fn from(failure: Failure) -> Self {
@@ -234,7 +253,7 @@ impl From<Failure> for ApiError {
                 error.metadata.extend(problem.line.map(|line| ("line".to_owned(), Value::from(line))));
                 error
             }
-            Failure::Files(cause) => ApiError { detail: NO_FILE.to_owned(), ..ApiError::internal(cause) },
+            Failure::Files(trouble) => trouble.into(),
             Failure::NotBack(detail) => {
                 ApiError::new(503, "fail2ban_not_back", detail).with_header("retry-after", "10")
             }
@@ -283,11 +302,7 @@ impl From<Refusal> for ApiError {
                 let detail = format!("Enabled jails use it: {}.", jails.join(", "));
                 ApiError::conflict("conflict", detail).with("used_by_jails", jails)
             }
-            Refusal::File(detail) => {
-                let mut error = ApiError::new(500, "internal_error", "A configuration file cannot be read or written.");
-                error.cause = Some(detail);
-                error
-            }
+            Refusal::File(trouble) => trouble.into(),
             Refusal::Configuration(detail) => invalid(&detail),
             Refusal::Expression { field, detail } => {
                 let error = FieldError { source_field: field, rule: "regex", detail: detail.clone() };

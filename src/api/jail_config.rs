@@ -16,6 +16,7 @@ use crate::domain::json;
 use crate::domain::names::JailName;
 use crate::domain::time::rfc3339;
 use crate::fail2ban;
+use crate::files::Kind;
 use crate::jobs::Task;
 use crate::jobs::apply::SetValues;
 use crate::jobs::jail_config::{Effective, JailConfigs, below};
@@ -317,6 +318,15 @@ fn task_without_pending(ctx: &Ctx, name: &JailName, change: Option<FileChange>) 
 
 impl From<conf::Error> for ApiError {
     fn from(error: conf::Error) -> Self {
+        if let Some(trouble) = error.trouble() {
+            let is_odd = trouble.kind == Kind::NotAFile;
+            let mut error = ApiError::from(trouble);
+            // What stands there was not made by this request, and yet it is the name it asked for.
+            if is_odd {
+                error.status = 400;
+            }
+            return error;
+        }
         let detail = error.to_string();
         match error {
             conf::Error::Missing { kind: "jail", .. } => ApiError::not_found("jail_not_found", detail),
@@ -324,6 +334,7 @@ impl From<conf::Error> for ApiError {
             conf::Error::Missing { kind: "action", .. } => ApiError::not_found("action_not_found", detail),
             conf::Error::Missing { .. } => ApiError::not_found("config_file_not_found", detail),
             conf::Error::Refused { .. } | conf::Error::Limit { .. } => ApiError::invalid_input(detail),
+            // Told above.
             conf::Error::Io { .. } => ApiError::internal(detail),
             // What is in the files already is not the client's mistake.
             conf::Error::Syntax { .. } | conf::Error::Interpolation { .. } | conf::Error::Definition { .. } => {

@@ -27,8 +27,14 @@ pub fn fail2ban_log(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     if filter.as_ref().is_some_and(|text| text.len() > MAX_FILTER) {
         return Err(ApiError::invalid_field("filter", "filter has 1000 bytes at most."));
     }
-    let settings = ctx.daemon.server_settings()?;
-    let (target, level) = (settings.log_target, settings.log_level);
+    let (target, level) = match ctx.daemon.server_settings() {
+        Ok(settings) => (settings.log_target, settings.log_level),
+        // Its log is wanted most when it is away: its files say where that is.
+        Err(error) => {
+            let files = ctx.server_files().ok_or(error)?;
+            (files.log_target, files.log_level)
+        }
+    };
     let path = paths::allowed(&ctx.config, Path::new(&target)).map_err(|problem| not_readable(&target, &problem))?;
     let log = LogFile { path: path.clone(), allowed: ctx.config.allowed_log_dirs.clone() };
     let task = Task::ReadLog(ReadLog { log, lines, filter });

@@ -16,6 +16,7 @@ use super::turn;
 use super::{Apply, ApplyError, FileChange, Scope};
 use crate::conf::{Folder, Saved};
 use crate::domain::json;
+use crate::files;
 
 /// A file as it was.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -102,6 +103,8 @@ fn sync_directory(path: &Path) -> Result<(), ApplyError> {
 
 /// How long an apply that is under way may take to its end: its own loads, and those to undo them.
 const ENDS: Duration = Duration::from_secs(300);
+/// The longest journal, in bytes: files of 4 MiB as numbers, and commands.
+const MAX_JOURNAL: u64 = 128 << 20;
 
 /// Undoes the apply whose journal is there, unless it is still under way: then its end is waited for. False: there is no journal.
 pub fn recover(path: &Path) -> Result<bool, ApplyError> {
@@ -113,7 +116,7 @@ pub fn recover(path: &Path) -> Result<bool, ApplyError> {
 ///
 /// One that cannot be read was not written by this program and is an error; it stays.
 pub(super) fn undo(path: &Path) -> Result<bool, ApplyError> {
-    let bytes = match fs::read(path) {
+    let bytes = match files::read(path, MAX_JOURNAL) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         other => other.map_err(failed(path))?,
     };

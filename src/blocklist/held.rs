@@ -11,6 +11,7 @@ use std::path::Path;
 
 use super::set::AddressSet;
 use crate::domain::address::IpOrNet;
+use crate::files;
 
 /// The first bytes of the file: its form and version.
 const MAGIC: &[u8; 8] = b"bangheld";
@@ -153,7 +154,7 @@ fn entry_of(bytes: &[u8]) -> io::Result<Entry> {
 impl HeldFile {
     /// Opens it; `None` where there is none.
     pub fn open(path: &Path) -> io::Result<Option<HeldFile>> {
-        let file = match File::open(path) {
+        let file = match files::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other?,
         };

@@ -1,12 +1,15 @@
 //! `bangui check`: tells in plain words whether what the server needs is usable, and what to do if not.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Failure, Invocation};
+use crate::conf::Tree;
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET};
 use crate::fail2ban::{Client, Daemon};
 use crate::firewall::Way;
+use crate::jobs::tail::{LogFile, shown};
+use crate::jobs::why::Why;
 use crate::main_loop::control::{self, Order};
 use crate::store::{Error, Store};
 
@@ -18,7 +21,12 @@ pub fn run(invocation: &Invocation) -> Result<(), Failure> {
     let config = invocation.config()?;
     let (stored_socket, database) = check_database(&config);
     let socket = config.fail2ban_socket.clone().or(stored_socket).unwrap_or_else(|| DEFAULT_FAIL2BAN_SOCKET.into());
-    let mut results = vec![database, check_socket(&socket), check_directory(&config.fail2ban_config)];
+    let reached = check_socket(&socket);
+    let is_away = reached.is_err();
+    let mut results = vec![database, reached, check_directory(&config.fail2ban_config)];
+    if is_away {
+        results.extend(why_away(&config.fail2ban_config));
+    }
     results.extend(config.blocklist_way.map(check_set));
     for result in &results {
         match result {
@@ -75,6 +83,19 @@ fn check_socket(socket: &Path) -> Line {
     let version = daemon.version().map_err(|error| error.to_string())?;
     let jails = daemon.jail_names().map_err(|error| error.to_string())?;
     Ok(format!("fail2ban {} answers at {} and runs {} jails", version.as_str(), socket.display(), jails.len()))
+}
+
+/// What keeps a daemon that is away from starting, a line each.
+fn why_away(directory: &Path) -> Vec<Line> {
+    let target = Tree::load(directory).ok().and_then(|tree| tree.server_option("logtarget"));
+    let log = target.map(PathBuf::from).filter(|path| path.is_absolute()).map(|path| LogFile {
+        allowed: path.parent().map(Path::to_owned).into_iter().collect(),
+        path: path.canonicalize().unwrap_or(path),
+    });
+    let found = Why { config_dir: directory.to_owned(), log }.look();
+    let problems = found.problems.iter().map(|problem| Err(format!("fail2ban would not start: {problem}")));
+    let errors = found.log_errors.iter().map(|line| Err(format!("fail2ban's log: {}", shown(line))));
+    problems.chain(errors).collect()
 }
 
 fn check_directory(directory: &Path) -> Line {

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::io;
 
+use crate::files::Trouble;
+
 /// Why a configuration cannot be read, computed or written.
 #[derive(Debug)]
 pub enum Error {
@@ -67,6 +69,14 @@ impl Error {
     /// An [`Error::Io`] for `path`; `action` is the verb of what was tried.
     pub(crate) fn io(action: &'static str, path: &str, source: io::Error) -> Error {
         Error::Io { action, path: path.to_owned(), source }
+    }
+
+    /// What the system refused, where it is that.
+    pub fn trouble(&self) -> Option<Trouble> {
+        match self {
+            Error::Io { action, path, source } => Some(Trouble::of(action, path, source)),
+            _ => None,
+        }
     }
 
     /// An [`Error::Refused`] with this message.

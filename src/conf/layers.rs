@@ -7,7 +7,6 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -20,6 +19,7 @@ use super::listing::{Listings, Presence};
 use super::ordered::{Index, Ordered};
 use super::value::{Value, is_word};
 use super::version::Version;
+use crate::files;
 
 /// The largest file that is read, in bytes; fail2ban's own largest has 26 KB.
 pub const MAX_FILE: u64 = 4 << 20;
@@ -363,12 +363,8 @@ impl Loader {
             }
             None => {}
         }
-        // Opening a FIFO would hold the reader for ever without this.
-        let opened = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(file)?;
+        let opened = files::open(Path::new(file))?;
         let about = opened.metadata()?;
-        if !about.is_file() {
-            return Err(std::io::Error::other("not a regular file"));
-        }
         let size = usize::try_from(about.len().min(MAX_FILE + 1)).unwrap_or(0);
         let mut bytes = Vec::with_capacity(size);
         // As long as it was when it was opened, so that one that grows all the time has an end, too.

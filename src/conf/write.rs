@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::document::Document;
 use super::error::Error;
 use super::layers::MAX_FILE;
+use crate::files::demand_regular;
 
 /// The start of the names of temporary files. They are hidden and have no ending that fail2ban reads.
 const TEMPORARY: &str = ".bangui-";
@@ -100,17 +101,13 @@ impl Folder {
         let file = match open_at(&self.directory, name, flags, 0) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
-                return Err(Error::refused(format!(
-                    "{} is a symbolic link and is not changed; edit the file it points to",
-                    self.path_of(name)
-                )));
+                let why = "it is a symbolic link and is not changed; edit the file it points to";
+                return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, why)));
             }
             other => other.map_err(failed)?,
         };
         let about = file.metadata().map_err(failed)?;
-        if !about.is_file() {
-            return Err(Error::refused(format!("{} is not a regular file", self.path_of(name))));
-        }
+        demand_regular(&about).map_err(failed)?;
         let mut bytes = Vec::new();
         file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
         if bytes.len() as u64 > MAX_FILE {

@@ -5,10 +5,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::files;
 use crate::program;
 
 /// How much of `version.py` is read, in bytes: it has 50 lines.
-const MAX_LENGTH: usize = 64 << 10;
+const MAX_LENGTH: u64 = 64 << 10;
 
 /// The version of the package that this client belongs to, such as `1.0.2`.
 pub fn version(client: &Path) -> Option<String> {
@@ -30,7 +31,7 @@ pub fn version(client: &Path) -> Option<String> {
 
 /// The version in a `version.py`.
 fn read(path: &Path) -> Option<String> {
-    let text = fs::read_to_string(path).ok().filter(|text| text.len() <= MAX_LENGTH)?;
+    let text = String::from_utf8(files::read(path, MAX_LENGTH).ok()?).ok()?;
     let value = text.lines().find_map(|line| line.strip_prefix("version")?.trim_start().strip_prefix('='))?;
     let value = value.trim().trim_matches(['"', '\'']);
     value.starts_with(|first: char| first.is_ascii_digit()).then(|| value.to_owned())

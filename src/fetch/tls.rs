@@ -93,7 +93,7 @@ fn authorities(file: Option<&Path>) -> Result<RootCerts, FetchError> {
     let unusable = |why: &dyn fmt::Display| {
         FetchError::Untrusted(format!("the authorities of BANGUI_BLOCKLIST_CA_FILE, {}: {why}", file.display()))
     };
-    let pem = std::fs::read(file).map_err(|error| unusable(&error))?;
+    let pem = crate::files::read(Path::new(file), 16 << 20).map_err(|error| unusable(&error))?;
     let mut found = Vec::new();
     for item in parse_pem(&pem) {
         if let PemItem::Certificate(certificate) = item.map_err(|error| unusable(&error))? {

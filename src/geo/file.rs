@@ -12,6 +12,7 @@ use maxminddb::{LookupResult, Mmap, PathElement, Reader};
 
 use super::GeoError;
 use crate::domain::history::{Country, Place};
+use crate::files;
 
 /// The largest file that is mapped, in bytes. City databases of the world are below 150 MB.
 pub const MAX_BYTES: u64 = 512 << 20;
@@ -60,12 +61,7 @@ impl GeoFile {
     /// Opens and maps a file, and reads what it says about itself.
     pub fn open(path: &Path) -> Result<GeoFile, GeoError> {
         let unreadable = |error: std::io::Error| GeoError::Unreadable(path.to_owned(), error.to_string());
-        let metadata = std::fs::metadata(path).map_err(unreadable)?;
-        if !metadata.is_file() {
-            // Opening a pipe could wait for ever.
-            return Err(GeoError::Unreadable(path.to_owned(), "it is no file".to_owned()));
-        }
-        let file = File::open(path).map_err(unreadable)?;
+        let file = files::open(path).map_err(unreadable)?;
         let metadata = file.metadata().map_err(unreadable)?;
         if metadata.mode() & 0o002 != 0 {
             // Who may cut it while it is mapped may end this process.

@@ -13,6 +13,7 @@ use crate::apply::{self, Apply, ApplyError, RunTime, Scope, run_time};
 use crate::domain::jail_values::JailValues;
 use crate::fail2ban::Error;
 use crate::fail2ban::reload::ReloadError;
+use crate::files::Trouble;
 
 /// How long values may take: each expression is compiled, and a changed ban time is written into running bans.
 const SETS: Duration = Duration::from_secs(30);
@@ -29,7 +30,8 @@ impl From<ApplyError> for Failure {
             ApplyError::WasInvalid(_) => Failure::CommandFailed(text),
             ApplyError::Changed(_) => Failure::Conflict(text),
             ApplyError::InProgress => Failure::InProgress(text),
-            ApplyError::Files(_) | ApplyError::Journal(_) => Failure::Files(text),
+            ApplyError::Files(error) => Failure::Files(error.trouble().unwrap_or_else(|| Trouble::other(text))),
+            ApplyError::Journal(_) => Failure::Files(Trouble::other(text)),
             ApplyError::Reload(ReloadError::WouldLose { .. } | ReloadError::Lost { .. })
             | ApplyError::HalfUndone { .. } => Failure::WouldLoseJails(text),
             ApplyError::Reload(_) => Failure::CommandFailed(text),

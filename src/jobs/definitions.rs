@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::Failure;
 use super::patterns::{Answer, Refusal};
 use crate::conf::{self, DefinitionView, Document, Invocation, JailUse, OptionView, Tree, Version};
+use crate::files;
 use crate::pattern::date::Clock;
 use crate::pattern::{Filter, warnings};
 
@@ -113,6 +114,9 @@ pub fn used_by(uses: &[JailUse], kind: Kind, name: &str) -> Vec<String> {
     uses.iter().filter(|used| used.enabled).filter(names).map(|used| used.jail.to_string()).collect()
 }
 
+/// The longest file that is looked into, in bytes.
+const MAX_FILE: u64 = 4 << 20;
+
 /// What stands in `[INCLUDES]`, and which files there are.
 struct Files {
     conf: PathBuf,
@@ -126,7 +130,8 @@ impl Files {
         let path = |ending: &str| PathBuf::from(format!("{}/{}/{name}.{ending}", tree.base(), kind.folder()));
         let mut files = Files { conf: path("conf"), local: path("local"), before: None, after: None };
         for path in [&files.conf, &files.local] {
-            let text = std::fs::read_to_string(path).unwrap_or_default();
+            let bytes = files::read(path, MAX_FILE).unwrap_or_default();
+            let text = String::from_utf8(bytes).unwrap_or_default();
             let Ok(document) = Document::parse(text) else { continue };
             let option = |key| document.setting("INCLUDES", key).map(|setting| setting.value.to_string());
             files.before = option("before").or(files.before);

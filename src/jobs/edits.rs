@@ -14,6 +14,7 @@ use super::service::CHANGES;
 use crate::apply::{Apply, FileChange, Scope};
 use crate::conf::{self, Document, Folder, LocalFile, NewValue, Overlay, Tree, Version};
 use crate::fail2ban;
+use crate::files::Trouble;
 
 /// Change a filter or an action.
 #[derive(Debug, Serialize, Deserialize)]
@@ -102,7 +103,7 @@ impl EditDefinition {
         let path = file.path(&tree.base());
         let saved = Folder::open(directory, file.folder)
             .and_then(|folder| folder.read(&file.name))
-            .map_err(|error| Refusal::File(error.to_string()))?;
+            .map_err(|error| Refusal::File(error.trouble().unwrap_or_else(|| Trouble::other(error))))?;
         let text = |bytes: Vec<u8>| {
             String::from_utf8(bytes)
                 .map_err(|_| Refusal::Configuration(format!("{path} is not UTF-8; convert it first")))

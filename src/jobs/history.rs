@@ -18,6 +18,7 @@ use crate::domain::history::{
 };
 use crate::domain::time::rfc3339;
 use crate::fail2ban::database::{Ban, Database, DatabaseError};
+use crate::files::Trouble;
 use crate::geo::{Geo, GeoDetail, GeoSource, countries};
 
 /// How long a page may wait for the daemon's own writing.
@@ -101,7 +102,7 @@ impl Ask {
             }
             true
         };
-        held.each(0, visit).map_err(|error| Failure::Files(error.to_string()))
+        held.each(0, visit).map_err(|error| Failure::Files(Trouble::other(error)))
     }
 
     fn note(&self, jail: &str, ip: &str, position: Cursor, geo: &Geo, seen: &mut Seen) {

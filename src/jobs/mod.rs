@@ -20,6 +20,7 @@ pub mod places;
 pub mod preview;
 pub mod service;
 pub mod tail;
+pub mod why;
 
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -32,6 +33,7 @@ use crate::domain::json;
 use crate::fail2ban;
 use crate::fail2ban::database::DatabaseError;
 use crate::fail2ban::restart::RestartError;
+use crate::files::Trouble;
 
 /// Which of the few children at a time a task counts against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -77,6 +79,8 @@ pub enum Task {
     SetAgain(apply::SetAgain),
     /// What the files say of all jails.
     JailConfigs(jail_config::JailConfigs),
+    /// Find out why the daemon does not run.
+    WhyAway(why::Why),
     /// Restart the daemon.
     Restart(service::Restart),
     /// Stop a jail.
@@ -134,8 +138,8 @@ pub enum Failure {
     Refused(patterns::Refusal),
     /// The change would make the configuration wrong.
     Invalid(crate::apply::Problem),
-    /// Files cannot be read or written; the text says which and why.
-    Files(String),
+    /// Files cannot be read or written.
+    Files(Trouble),
 }
 
 impl From<RestartError> for Failure {
@@ -173,7 +177,7 @@ impl Task {
             Task::HashPassword(_) | Task::VerifyPassword(_) => Lane::Password,
             Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Lane::General,
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::AskHistory(_) => Lane::General,
-            Task::JailConfigs(_) => Lane::General,
+            Task::JailConfigs(_) | Task::WhyAway(_) => Lane::General,
             Task::Import(_) => Lane::Import,
             Task::Preview(_) | Task::AskPlaces(_) | Task::TendSet(_) => Lane::General,
             Task::UpdateGeo(_) => Lane::Geo,
@@ -190,7 +194,7 @@ impl Task {
             // A load, and another one to undo it.
             Task::Apply(_) | Task::EditDefinition(_) | Task::Recover(_) => Duration::from_secs(400),
             Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Duration::from_secs(20),
-            Task::ReadLog(_) | Task::ShowDefinitions(_) => Duration::from_secs(20),
+            Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::WhyAway(_) => Duration::from_secs(20),
             Task::ListBans(_) | Task::PageOfBans(_) | Task::AskHistory(_) => Duration::from_secs(60),
             Task::SetValues(_) | Task::SetAgain(_) => Duration::from_secs(60),
             Task::StopJail(_) => Duration::from_secs(180),
@@ -234,6 +238,7 @@ impl Task {
             Task::SetAgain(task) => task.run(),
             Task::SetValues(task) => task.run(),
             Task::AskHistory(task) => task.run(out),
+            Task::WhyAway(task) => task.run(),
             Task::Restart(task) => task.run(),
             Task::StopJail(task) => task.run(),
             Task::EditDefinition(task) => task.run(),

@@ -14,6 +14,7 @@ use super::Failure;
 use super::tail::{self, LogFile, shown};
 use crate::conf::{self, Tree};
 use crate::domain::time::rfc3339;
+use crate::files::Trouble;
 use crate::pattern::date::{Clock, DateDetector};
 use crate::pattern::{FailRegex, Filter, LineReport, PatternError, UseDns};
 use crate::zones;
@@ -48,7 +49,7 @@ pub enum Refusal {
     /// These enabled jails use it.
     Used(Vec<String>),
     /// A file of the configuration cannot be read, or be what is to be changed.
-    File(String),
+    File(Trouble),
 }
 
 impl From<tail::Error> for Refusal {
@@ -62,8 +63,10 @@ impl From<conf::Error> for Refusal {
         match error {
             conf::Error::Missing { kind: "filter", .. } => Refusal::NoFilter,
             conf::Error::Missing { kind: "action", .. } => Refusal::NoAction,
-            conf::Error::Io { .. } => Refusal::File(error.to_string()),
-            other => Refusal::Configuration(other.to_string()),
+            other => match other.trouble() {
+                Some(trouble) => Refusal::File(trouble),
+                None => Refusal::Configuration(other.to_string()),
+            },
         }
     }
 }

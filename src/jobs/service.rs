@@ -16,6 +16,7 @@ use crate::fail2ban::database::{Ban, Database};
 use crate::fail2ban::reload::Installation;
 use crate::fail2ban::restart::{self, Bans, RestartError};
 use crate::fail2ban::{Client, Daemon};
+use crate::files;
 
 /// How long the daemon may take to stop a jail: each ban is lifted by its action.
 pub(super) const CHANGES: Duration = Duration::from_secs(120);
@@ -38,6 +39,9 @@ impl StopJail {
     }
 }
 
+/// The longest file that is looked into, in bytes.
+const MAX_FILE: u64 = 4 << 20;
+
 /// Whether any file of the configuration has a section of a jail's name.
 pub(super) fn names_jail(config_dir: &Path, name: &str) -> bool {
     let header = format!("[{name}]");
@@ -46,7 +50,7 @@ pub(super) fn names_jail(config_dir: &Path, name: &str) -> bool {
     files.extend(entries.map(|entry| entry.path()));
     files.iter().any(|path| {
         // Bytes, because a comment in another encoding must not hide the file.
-        std::fs::read(path)
+        files::read(path, MAX_FILE)
             .is_ok_and(|text| text.split(|byte| *byte == b'\n').any(|line| line.starts_with(header.as_bytes())))
     })
 }

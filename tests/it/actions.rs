@@ -56,9 +56,9 @@ fn a_file_that_cannot_be_written_is_500(daemon: &RealDaemon, admin: &Client) {
     fs::write(&other, "[Definition]\n").unwrap();
     symlink(&other, daemon.path("action.d/mail.local")).unwrap();
     symlink("/nonexistent/secret", daemon.path("action.d/fresh.local")).unwrap();
-    admin.put(&at("mail"), json!({"actionban": "true"})).expect_error(500, "internal_error");
-    admin.delete(&at("mail")).expect_error(500, "internal_error");
-    admin.post(ACTIONS, json!({"name": "fresh", "actionban": "true"})).expect_error(500, "internal_error");
+    admin.put(&at("mail"), json!({"actionban": "true"})).expect_error(500, "config_not_a_file");
+    admin.delete(&at("mail")).expect_error(500, "config_not_a_file");
+    admin.post(ACTIONS, json!({"name": "fresh", "actionban": "true"})).expect_error(500, "config_not_a_file");
     assert_eq!(fs::read_to_string(other).unwrap(), "[Definition]\n");
 }
 

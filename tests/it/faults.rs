@@ -20,7 +20,7 @@ const ASKING: &[(&str, &str, &str)] = &[
     ("GET", "/api/v1/jails/lab/banned", ""),
     ("GET", "/api/v1/bans/active", ""),
     ("GET", "/api/v1/server/settings", ""),
-    ("GET", "/api/v1/config/service-status", ""),
+    ("GET", "/api/v1/config/global", ""),
     ("POST", "/api/v1/jails/lab/idle", "true"),
     ("POST", "/api/v1/server/flush-logs", ""),
     ("POST", "/api/v1/bans", r#"{"ip":"203.0.113.1","jail":"lab"}"#),

@@ -84,13 +84,13 @@ fn a_file_that_cannot_be_written_is_500(daemon: &RealDaemon, admin: &Client) {
     fs::write(&other, "[Definition]\n").unwrap();
     symlink(&other, &target).unwrap();
     let body = json!({"failregex": ["^x <HOST>$"]});
-    admin.put(&at("vsftpd"), body).expect_error(500, "internal_error");
-    admin.delete(&at("vsftpd")).expect_error(500, "internal_error");
+    admin.put(&at("vsftpd"), body).expect_error(500, "config_not_a_file");
+    admin.delete(&at("vsftpd")).expect_error(500, "config_not_a_file");
     assert_eq!(fs::read_to_string(&other).unwrap(), "[Definition]\n", "the link is not followed");
     let linked = daemon.path("filter.d/fresh.local");
     symlink("/nonexistent/secret", &linked).unwrap();
     let fresh = json!({"name": "fresh", "failregex": ["^x <HOST>$"]});
-    admin.post(FILTERS, fresh).expect_error(500, "internal_error");
+    admin.post(FILTERS, fresh).expect_error(500, "config_not_a_file");
     fs::remove_file(target).unwrap();
     fs::remove_file(linked).unwrap();
 }

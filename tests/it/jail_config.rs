@@ -379,7 +379,7 @@ fn a_link_in_place_of_the_file_is_refused() {
     std::os::unix::fs::symlink(&target, daemon.path("jail.d/zz-bangui-lab.local")).unwrap();
     let answer = admin.put(LAB, json!({"max_retry": 6}));
     assert!([400, 409].contains(&answer.status), "{answer}");
-    admin.delete(LAB).expect_error(400, "invalid_input");
+    admin.delete(LAB).expect_error(400, "config_not_a_file");
     assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
 }
 

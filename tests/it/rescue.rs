@@ -177,3 +177,94 @@ fn what_the_start_said_is_told() {
     let error = admin.post_empty(RESTART).expect_error(409, "fail2ban_command_failed").json();
     assert!(error["detail"].as_str().unwrap().contains("bantime"), "{error}");
 }
+
+#[test]
+fn its_log_its_past_and_its_state_are_told_while_it_is_away() {
+    let mut daemon = RealDaemon::start();
+    daemon.client(&["set", "lab", "banip", "203.0.113.5"]);
+    wait_until("the ban is on disk", Duration::from_secs(10), || {
+        fs::read(daemon.path("f.sqlite3-wal")).map_or(0, |log| log.len()) > 0
+            || daemon.log().contains("Ban 203.0.113.5")
+    });
+    daemon.stop();
+    // A server that has never seen it.
+    let (_server, admin) = launch(&daemon);
+    let log = admin.get("/api/v1/config/fail2ban-log").expect(200).json();
+    assert!(log["lines"].to_string().contains("Exiting Fail2ban"), "{log}");
+    for target in ["/api/v1/history", "/api/v1/dashboard/bans"] {
+        let found = admin.get(&format!("{target}?source=fail2ban")).expect(200).json();
+        assert_eq!(found["items"][0]["ip"], "203.0.113.5", "{target}: {found}");
+    }
+    let by_jail = admin.get("/api/v1/dashboard/bans/by-jail").expect(200).json();
+    assert_eq!(by_jail["jails"], json!([{"jail": "lab", "count": 1}]));
+    admin.get("/api/v1/history/203.0.113.5").expect(200);
+    let status = admin.get("/api/v1/config/service-status").expect(200).json();
+    assert_eq!((&status["online"], &status["reason"]), (&json!(false), &json!("absent")));
+    assert_eq!(status["log_target"], json!(daemon.path("f.log")));
+    assert_eq!(status["config_problems"], json!([]));
+}
+
+#[test]
+fn why_it_does_not_start_is_told_with_file_and_line() {
+    let daemon = RealDaemon::configured();
+    fs::write(daemon.path("f.log"), "2026-11-27 01:00:00,000 fail2ban [1]: ERROR   no such thing\n").unwrap();
+    fs::write(daemon.path("jail.local"), "[lab]\nbantime = soon\n[slow]\nlogpath = /nonexistent/slow.log\n").unwrap();
+    let (_server, admin) = launch(&daemon);
+    let status = admin.get("/api/v1/config/service-status").expect(200).json();
+    let problems = status["config_problems"].as_array().unwrap();
+    let of = |jail: &str| problems.iter().find(|problem| problem["jail"] == jail).unwrap_or_else(|| panic!("{status}"));
+    assert_eq!((&of("lab")["file"], &of("lab")["line"]), (&json!(daemon.path("jail.local")), &json!(2)));
+    assert!(of("slow")["detail"].as_str().unwrap().contains("log"), "{status}");
+    assert!(status["log_errors"][0].as_str().unwrap().contains("no such thing"));
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_bangui"))
+        .args(["check", "--fail2ban-socket"])
+        .arg(daemon.socket())
+        .arg("--fail2ban-config")
+        .arg(daemon.config())
+        .arg("--database")
+        .arg(daemon.path("b.db"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    for part in ["jail.local:2", "jail 'slow'", "no such thing"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn a_pipe_among_the_filters_costs_nobody_any_time() {
+    let daemon = RealDaemon::configured();
+    for name in ["filter.d/pipe.conf", "action.d/pipe.conf"] {
+        assert!(std::process::Command::new("mkfifo").arg(daemon.path(name)).status().unwrap().success());
+    }
+    let (_server, admin) = launch(&daemon);
+    for kind in ["filters", "actions"] {
+        let listed = admin.get(&format!("/api/v1/config/{kind}")).expect(200);
+        assert!(listed.elapsed < Duration::from_secs(5), "{:?}", listed.elapsed);
+        let one = admin.get(&format!("/api/v1/config/{kind}/pipe"));
+        assert!(one.elapsed < Duration::from_secs(5), "{:?}", one.elapsed);
+        let body = json!({"failregex": ["^x <HOST>$"], "actionban": "true"});
+        let put = admin.put(&format!("/api/v1/config/{kind}/pipe"), body);
+        assert_ne!(put.code(), "internal_error", "{put}");
+    }
+}
+
+#[test]
+fn what_is_not_installed_or_not_permitted_has_a_code_of_its_own() {
+    const DAC_OVERRIDE: u64 = 1;
+    let daemon = RealDaemon::start();
+    let (server, _) = launch(&daemon);
+    let server = server.without_capability(DAC_OVERRIDE);
+    let admin = server.client().login();
+    fs::set_permissions(daemon.path("filter.d"), std::os::unix::fs::PermissionsExt::from_mode(0o555)).unwrap();
+    let put = admin.put("/api/v1/config/filters/lab", json!({"failregex": ["^x <HOST>$"]}));
+    let refused = put.expect_error(500, "config_not_permitted").json();
+    assert!(refused["detail"].as_str().unwrap().contains("as root"), "{refused}");
+    let absent = Launch::new("/nonexistent/f.sock".as_ref(), "/nonexistent".as_ref()).start().into_ready();
+    let refused = absent.1.get("/api/v1/config/jails").expect_error(500, "config_not_installed").json();
+    assert!(refused["detail"].as_str().unwrap().contains("Install fail2ban"), "{refused}");
+    let away = absent.1.get("/api/v1/server/settings").expect_error(502, "fail2ban_unreachable");
+    assert_eq!(away.header("retry-after"), Some("5"));
+    assert_eq!(away.json()["metadata"]["reason"], "absent");
+    assert_eq!(away.json()["metadata"]["socket"], "/nonexistent/f.sock");
+}

@@ -9,6 +9,7 @@ use crate::domain::address::IpOrNet;
 use crate::domain::names::JailName;
 use crate::fail2ban::stream::Stream;
 use crate::fail2ban::{Daemon, Error};
+use crate::files::Trouble;
 use crate::jobs::Failure;
 use crate::jobs::bans::answering;
 
@@ -165,7 +166,7 @@ fn not_made(error: ApplyError) -> Failure {
 }
 
 fn files(error: conf::Error) -> Failure {
-    Failure::Files(error.to_string())
+    Failure::Files(error.trouble().unwrap_or_else(|| Trouble::other(error)))
 }
 
 /// What the jail's file says. No log and no filter: the jail only holds what is banned by hand.

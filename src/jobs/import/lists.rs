@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use crate::blocklist::set::AddressSet;
+use crate::files;
 use crate::jobs::held_set::{SetPlace, replace_file, write_aside};
 
 /// The files.
@@ -39,7 +40,7 @@ impl<'a> Lists<'a> {
     /// The list of a source, with what was saved in this import.
     pub fn load(&self, id: i64) -> Option<AddressSet> {
         let path = if self.waiting.contains(&id) { self.aside(id) } else { self.path(id) };
-        AddressSet::decode(&fs::read(path).ok()?)
+        AddressSet::decode(&files::read(&path, 256 << 20).ok()?)
     }
 
     /// Replaces it, whole or not at all.

@@ -13,7 +13,7 @@ use super::http::Answer;
 
 /// Error codes by status, as the contract lists them. A status that is not here needs only the shape of an error.
 const CODES: &[(u16, &[&str])] = &[
-    (400, &["invalid_input", "config_validation_failed"]),
+    (400, &["invalid_input", "config_validation_failed", "config_not_a_file"]),
     (401, &["authentication_required"]),
     (403, &["csrf_header_required", "read_only", "action_edit_disabled", "setup_local_only"]),
     (
@@ -43,7 +43,17 @@ const CODES: &[(u16, &[&str])] = &[
     (421, &["unknown_host"]),
     (422, &["invalid_input", "config_validation_failed"]),
     (429, &["rate_limit_exceeded"]),
-    (500, &["internal_error"]),
+    (
+        500,
+        &[
+            "internal_error",
+            "config_not_installed",
+            "config_not_permitted",
+            "config_disk_full",
+            "config_not_a_file",
+            "config_unusable",
+        ],
+    ),
     (502, &["fail2ban_unreachable", "fail2ban_database_unreadable", "upstream_unreachable"]),
     (503, &["setup_required", "busy", "fail2ban_not_back", "storage_unavailable"]),
 ];
