@@ -13,10 +13,12 @@ use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET, DEFAULT_SESSION_MINUTES};
 use crate::domain::history::Place;
 use crate::domain::json;
 use crate::domain::time;
+use crate::fail2ban::database::Page;
 use crate::fail2ban::{self, Client, commands::Daemon, restart::Bans};
 use crate::geo::asking::Asking;
 use crate::geo::{Geo, GeoSource};
 use crate::jobs::held_set::SetPlace;
+use crate::jobs::their_database::Theirs;
 use crate::store::{self, Store, settings::Stored};
 
 use super::Job;
@@ -116,6 +118,8 @@ pub struct Ctx {
     pub last_restart: Option<Restarted>,
     /// Where fail2ban's database is, as the daemon last said.
     pub known_database: Option<PathBuf>,
+    /// What a child has read of it, for the archive to take.
+    pub their_page: Option<Theirs<Page>>,
     /// Whether that could be read when it was last looked into.
     pub their_database: TheirDatabase,
     /// A write to our own database has failed, and none has gone well since.
@@ -185,6 +189,7 @@ impl Ctx {
             changed_while_hung: Vec::new(),
             last_restart: None,
             known_database: None,
+            their_page: None,
             their_database: TheirDatabase::Unknown,
             storage_fails: false,
             resolve_from: None,

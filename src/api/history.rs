@@ -1,6 +1,10 @@
 //! The history: every ban that is remembered, by list and by address. `source=fail2ban` is read from the daemon's database in a
 //! child, `archive` from ours on the loop; the dashboards ask in the same way.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -13,8 +17,9 @@ use crate::domain::history::{Filter, Origin, PastBan, Question, Range, Slice, So
 use crate::domain::json;
 use crate::domain::page::Page;
 use crate::domain::time::{now, rfc3339};
-use crate::fail2ban::database::{Database, DatabaseError};
+use crate::fail2ban::database::{Ban, DatabaseError};
 use crate::geo::GeoDetail;
+use crate::jobs::their_database::{ReadTheirs, Theirs, Wanted};
 use crate::jobs::{Task, history};
 use crate::server::response::Response;
 use crate::store::archive::{Asked, Summary};
@@ -23,8 +28,8 @@ use crate::store::archive::{Asked, Summary};
 const LONGEST_SEARCH: usize = 256;
 /// Events on the timeline of an address; its totals count all.
 const TIMELINE: u32 = 500;
-/// How long the loop waits for the daemon's own writing when it reads the few rows of one address.
-const PATIENCE: std::time::Duration = std::time::Duration::from_millis(5);
+/// How long a child may take to read the few rows of one address.
+const READS: Duration = Duration::from_secs(2);
 
 /// `HistoryBanItem` of the contract.
 #[derive(Debug, Serialize)]
@@ -179,17 +184,22 @@ fn push(ctx: &Ctx, body: &mut Vec<u8>, ban: PastBan) {
 pub fn of_ip(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let net: IpOrNet = request.parameter()?;
     let ip = net.to_string();
-    let mut fresh = Some(fresh(ctx, &net));
+    let remembered = remembered(ctx, &ip);
+    let until = Instant::now() + READS;
     let (mut summary, mut after) = (Summary::default(), Some(Summary::START));
     Ok(Outcome::Steps(Box::new(move |ctx| {
         if let Some(start) = after {
             after = ctx.store.sum_up_ip(&ip, start, &mut summary)?;
         }
-        if after.is_some() {
+        let is_read = remembered.as_ref().is_err() || remembered.as_ref().is_ok_and(|read| read.borrow().is_some());
+        if after.is_some() || (!is_read && Instant::now() < until) {
             return Ok(Step::More);
         }
-        let fresh = fresh.take().unwrap_or(Ok(Vec::new()));
-        detail(ctx, &ip, std::mem::take(&mut summary), fresh).map(Step::Done)
+        let bans = match &remembered {
+            Ok(read) => read.take().unwrap_or(Err(DatabaseError::Locked)).map_err(ApiError::from),
+            Err(error) => Err(error.clone()),
+        };
+        detail(ctx, &ip, std::mem::take(&mut summary), fresh(ctx, &net, bans)).map(Step::Done)
     })))
 }
 
@@ -232,24 +242,32 @@ fn detail(
 }
 
 /// What the archive may not have yet of an address. What the set of imported addresses holds is known without the daemon.
-fn fresh(ctx: &mut Ctx, net: &IpOrNet) -> Result<Vec<PastBan>, ApiError> {
+fn fresh(ctx: &Ctx, net: &IpOrNet, remembered: Result<Vec<Ban>, ApiError>) -> Result<Vec<PastBan>, ApiError> {
     let held = ctx.held().and_then(|held| held.find(net).ok().flatten());
     let held = held.map(|entry| history::past_held(&entry));
-    match (remembered(ctx, &net.to_string()), held) {
-        (Ok(mut bans), held) => {
-            bans.extend(held);
-            Ok(bans)
-        }
+    match (remembered, held) {
+        (Ok(bans), held) => Ok(bans.into_iter().map(history::past_ban).chain(held).collect()),
         (Err(_), Some(held)) => Ok(vec![held]),
         (Err(error), None) => Err(error),
     }
 }
 
-/// What the daemon's database has of an address.
-fn remembered(ctx: &mut Ctx, ip: &str) -> Result<Vec<PastBan>, ApiError> {
+/// What a child is reading; nothing before it is there.
+type Reading = Rc<RefCell<Option<Theirs<Vec<Ban>>>>>;
+
+/// Has a child read what the daemon's database has of an address.
+fn remembered(ctx: &mut Ctx, ip: &str) -> Result<Reading, ApiError> {
     let path = ctx.fail2ban_database()?.ok_or(DatabaseError::NotKept)?;
-    let bans = Database::open(&path, PATIENCE)?.history_for_ip(ip, TIMELINE as usize)?;
-    Ok(bans.into_iter().map(history::past_ban).collect())
+    let reading = Reading::default();
+    let read = Rc::clone(&reading);
+    let wanted = Wanted::OfAddress(ip.to_owned(), TIMELINE as usize);
+    let mut job = Job::new(Task::ReadTheirs(ReadTheirs { path, wanted }), move |_, bans| {
+        *read.borrow_mut() = Some(json::from_tree(bans).map_err(ApiError::internal)?);
+        Ok(Response::no_content())
+    });
+    job.urgent = true;
+    ctx.background.push(job);
+    Ok(reading)
 }
 
 fn event(ban: &PastBan) -> Value {

@@ -111,6 +111,15 @@ impl Database {
         if !any {
             return Err(DatabaseError::Damaged(path.to_owned(), "it has no table of bans".to_owned()));
         }
+        // A view may have rows without end.
+        let is_view = "SELECT 1 FROM sqlite_schema WHERE type = 'view' AND name IN ('bans', 'bips')";
+        let has_view = connection
+            .prepare(is_view)
+            .and_then(|mut found| found.exists([]))
+            .map_err(|error| sort_out(path, &error))?;
+        if has_view {
+            return Err(DatabaseError::Damaged(path.to_owned(), "its bans are a view, not a table".to_owned()));
+        }
         let schema = if timed { Schema::Timed } else { Schema::Bare };
         Ok(Database { connection, schema, path: path.to_owned() })
     }

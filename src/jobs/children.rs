@@ -20,6 +20,8 @@ const MAX_WAITING: usize = 8;
 const MAX_URGENT: usize = 4;
 /// Children of the lanes General and Daemon at a time.
 const MAX_SHARED: usize = 2;
+/// Killed children that the kernel may hold before no more are sent where they are held.
+const MAX_HELD: usize = 4;
 /// What is read of a child in one turn, in bytes.
 const TURN_BYTES: usize = 64 * 1024;
 /// How long a child may take to end once it has said its last word.
@@ -95,6 +97,8 @@ impl Children {
         let same = self.running().filter(|running| running.lane == lane).count();
         let shared = self.running().filter(|running| matches!(running.lane, Lane::General | Lane::Daemon)).count();
         match lane {
+            // A file system that hangs holds its readers even when they are killed: more of them would not help.
+            Lane::Theirs => same == 0 && self.ended.len() < MAX_HELD,
             Lane::Password | Lane::Import | Lane::Geo | Lane::Restart => same == 0,
             Lane::Daemon => !self.daemon_is_taken() && shared < MAX_SHARED,
             Lane::General => shared < MAX_SHARED,

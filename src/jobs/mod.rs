@@ -20,6 +20,7 @@ pub mod places;
 pub mod preview;
 pub mod service;
 pub mod tail;
+pub mod their_database;
 pub mod why;
 
 use std::io::{Read, Write};
@@ -44,6 +45,8 @@ pub enum Lane {
     Daemon,
     /// Restarting the daemon: one at a time, and it waits for nobody, because what keeps the daemon may be what is wrong.
     Restart,
+    /// Reading a little of fail2ban's database: one at a time, and others need not wait where it hangs.
+    Theirs,
     /// Hashing a password: one at a time.
     Password,
     /// A blocklist import: one at a time.
@@ -71,6 +74,8 @@ pub enum Task {
     Apply(Box<crate::apply::Apply>),
     /// Undo an apply that died.
     Recover(apply::Recover),
+    /// Read a little of fail2ban's database for the loop.
+    ReadTheirs(their_database::ReadTheirs),
     /// Ask fail2ban's database about the past.
     AskHistory(history::Ask),
     /// Set values in a running jail.
@@ -178,6 +183,7 @@ impl Task {
             Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Lane::General,
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::AskHistory(_) => Lane::General,
             Task::JailConfigs(_) | Task::WhyAway(_) => Lane::General,
+            Task::ReadTheirs(_) => Lane::Theirs,
             Task::Import(_) => Lane::Import,
             Task::Preview(_) | Task::AskPlaces(_) | Task::TendSet(_) => Lane::General,
             Task::UpdateGeo(_) => Lane::Geo,
@@ -197,6 +203,7 @@ impl Task {
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::WhyAway(_) => Duration::from_secs(20),
             Task::ListBans(_) | Task::PageOfBans(_) | Task::AskHistory(_) => Duration::from_secs(60),
             Task::SetValues(_) | Task::SetAgain(_) => Duration::from_secs(60),
+            Task::ReadTheirs(_) => their_database::DEADLINE,
             Task::StopJail(_) => Duration::from_secs(180),
             // Its end, and two starts, each with a limit of its own.
             Task::Restart(_) => Duration::from_secs(400),
@@ -238,6 +245,7 @@ impl Task {
             Task::SetAgain(task) => task.run(),
             Task::SetValues(task) => task.run(),
             Task::AskHistory(task) => task.run(out),
+            Task::ReadTheirs(task) => task.run(),
             Task::WhyAway(task) => task.run(),
             Task::Restart(task) => task.run(),
             Task::StopJail(task) => task.run(),

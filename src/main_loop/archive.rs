@@ -1,16 +1,19 @@
 //! Keeps the archive: copies what fail2ban's database and the set of imported addresses have that we have not, removes what is kept too
 //! long, and looks up countries that have become known. One short step at a time, between requests.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::held::HeldCopy;
-use crate::api::Ctx;
 use crate::api::context::TheirDatabase;
+use crate::api::{ApiError, Ctx, Job};
 use crate::domain::json;
 use crate::domain::time;
-use crate::fail2ban::database::{Ban, Database, DatabaseError, Mark};
+use crate::fail2ban::database::{Ban, DatabaseError, Mark, Page};
 use crate::geo::Geo;
+use crate::jobs::Task;
+use crate::jobs::their_database::{ReadTheirs, Wanted};
+use crate::server::response::Response;
 use crate::store::archive::{Bounds, FAIL2BAN_MARK, NewBan};
 use crate::store::{self, Store};
 
@@ -18,8 +21,8 @@ use crate::store::{self, Store};
 const STEP: Duration = Duration::from_millis(3);
 /// Bounds of a page, in rows.
 const PAGES: (usize, usize) = (16, 512);
-/// How long the daemon's own writing is waited for. Then the step is tried again a little later.
-const PATIENCE: Duration = Duration::from_millis(2);
+/// How long a child may take to read a page; it is killed a little earlier.
+const READ_LIMIT: Duration = Duration::from_secs(12);
 /// How long it rests at least between two steps of one pass, so that requests have their turn.
 const REST: Duration = Duration::from_millis(5);
 /// When what could not be done is tried again.
@@ -48,6 +51,8 @@ pub struct Archivist {
     held: HeldCopy,
     /// A pass goes on: where the database is has been settled at its beginning.
     is_copying: bool,
+    /// The database of which a child reads a page.
+    asked: Option<PathBuf>,
     /// Since when fail2ban's database has been locked whenever it was looked into.
     locked_since: Option<Instant>,
     /// What was last complained of, so that the log says it once.
@@ -83,19 +88,23 @@ impl Archivist {
             page: PAGES.0 * 4,
             held: HeldCopy::default(),
             is_copying: false,
+            asked: None,
             locked_since: None,
             complaint: String::new(),
         }
     }
 
-    /// When the next step is due.
-    pub fn next(&self) -> Instant {
+    /// When the next step is due; `now` where a page has been read.
+    pub fn next(&self, ctx: &Ctx, now: Instant) -> Instant {
+        if ctx.their_page.is_some() {
+            return now;
+        }
         self.copy_at.min(self.held_at).min(self.purge_at).min(self.files_at)
     }
 
     /// Does one step, if one is due.
     pub fn run(&mut self, ctx: &mut Ctx, daemon_is_free: bool, now: Instant) {
-        if now >= self.copy_at {
+        if now >= self.copy_at || ctx.their_page.is_some() {
             self.copy(ctx, daemon_is_free, now);
         } else if now >= self.held_at {
             self.copy_held(ctx, now);
@@ -107,6 +116,10 @@ impl Archivist {
     }
 
     fn copy(&mut self, ctx: &mut Ctx, daemon_is_free: bool, now: Instant) {
+        if let Some(path) = self.asked.take() {
+            return self.take(ctx, path, now);
+        }
+        ctx.their_page = None;
         if !self.is_copying && ctx.config.fail2ban_database.is_none() && ctx.snapshot.online && daemon_is_free {
             // It may have moved since the last pass. Where the daemon does not say, the place last known will do.
             if let Ok(path) = ctx.daemon.database_path() {
@@ -121,8 +134,35 @@ impl Archivist {
             self.copy_at = now + AGAIN;
             return;
         };
+        match self.ask(ctx, path) {
+            Ok(()) => self.copy_at = now + READ_LIMIT,
+            Err(error) => {
+                self.copy_at = now + AFTER_TROUBLE;
+                self.complain(ctx, error.into());
+            }
+        }
+    }
+
+    /// Has a child read the next page.
+    fn ask(&mut self, ctx: &mut Ctx, path: PathBuf) -> Result<(), store::Error> {
+        let wanted = Wanted::Page(marks(ctx)?, self.page);
+        self.asked = Some(path.clone());
+        let task = Task::ReadTheirs(ReadTheirs { path, wanted });
+        ctx.background.push(Job::new(task, |ctx, page| {
+            ctx.their_page = Some(json::from_tree(page).map_err(ApiError::internal)?);
+            Ok(Response::no_content())
+        }));
+        Ok(())
+    }
+
+    /// Takes what the child has read; nothing where it did not come to an end.
+    fn take(&mut self, ctx: &mut Ctx, path: PathBuf, now: Instant) {
         let begun = Instant::now();
-        let step = self.copy_page(ctx, &path);
+        let step = match ctx.their_page.take() {
+            Some(Ok(page)) => keep(ctx, &page).map(|()| page.next.is_some()).map_err(Problem::from),
+            Some(Err(error)) => Err(error.into()),
+            None => Err(DatabaseError::Unreadable(path, "reading it did not come to an end".to_owned()).into()),
+        };
         let took = begun.elapsed();
         self.page = fitting(self.page, took);
         let period = Duration::from_secs(u64::from(ctx.config.archive.seconds));
@@ -153,28 +193,6 @@ impl Archivist {
             Some(Problem::Theirs(_)) => TheirDatabase::Error,
             Some(Problem::Ours(_)) => before,
         }
-    }
-
-    /// Copies a page. True where there is more. Where to begin is found anew each time, for the daemon may have deleted rows.
-    fn copy_page(&self, ctx: &mut Ctx, path: &Path) -> Result<bool, Problem> {
-        let text = ctx.store.archive_mark(FAIL2BAN_MARK)?.unwrap_or_default();
-        let mut marks: Vec<Mark> = json::read(&text).unwrap_or_default();
-        let database = Database::open(path, PATIENCE)?;
-        let page = database.history_page(database.start_after(&marks)?, self.page)?;
-        drop(database);
-        let Some(newest) = page.bans.last() else { return Ok(false) };
-        marks.insert(0, Mark::from(newest));
-        marks.truncate(MARKS);
-        let marks = json::text(&marks).expect("numbers and texts are JSON");
-        let bans: Vec<NewBan<'_>> = page.bans.iter().map(|ban| new_ban(ctx, ban)).collect();
-        ctx.store.archive_bans(&bans, Some((FAIL2BAN_MARK, &marks)), time::now())?;
-        if ctx.config.geoip_online.is_some() {
-            let now = Instant::now();
-            for ban in bans.iter().filter(|ban| ban.country.is_none() && Geo::is_askable(ban.ip)) {
-                ctx.asking.want(ban.ip, now);
-            }
-        }
-        Ok(page.next.is_some())
     }
 
     /// Copies some of what was put into the set of imported addresses.
@@ -242,6 +260,30 @@ impl Archivist {
             self.complaint = line;
         }
     }
+}
+
+/// Where the archive has come to in the daemon's database. Where to go on is found anew each time, for the daemon may have deleted rows.
+fn marks(ctx: &Ctx) -> Result<Vec<Mark>, store::Error> {
+    let text = ctx.store.archive_mark(FAIL2BAN_MARK)?.unwrap_or_default();
+    Ok(json::read(&text).unwrap_or_default())
+}
+
+/// Keeps a page of bans.
+fn keep(ctx: &mut Ctx, page: &Page) -> Result<(), store::Error> {
+    let Some(newest) = page.bans.last() else { return Ok(()) };
+    let mut marks = marks(ctx)?;
+    marks.insert(0, Mark::from(newest));
+    marks.truncate(MARKS);
+    let marks = json::text(&marks).expect("numbers and texts are JSON");
+    let bans: Vec<NewBan<'_>> = page.bans.iter().map(|ban| new_ban(ctx, ban)).collect();
+    ctx.store.archive_bans(&bans, Some((FAIL2BAN_MARK, &marks)), time::now())?;
+    if ctx.config.geoip_online.is_some() {
+        let now = Instant::now();
+        for ban in bans.iter().filter(|ban| ban.country.is_none() && Geo::is_askable(ban.ip)) {
+            ctx.asking.want(ban.ip, now);
+        }
+    }
+    Ok(())
 }
 
 /// The page that would have taken as long as a step should.

@@ -39,7 +39,13 @@ impl DaemonWatch {
                 registered.is_ok()
             });
         }
-        self.hangs |= client.is_resting();
+        let is_news = !self.hangs && client.is_resting();
+        self.hangs |= is_news;
+        if is_news {
+            // Health and dashboard are to say so now, not at the next look.
+            ctx.expect_changes();
+        }
+        let client = ctx.daemon.client_mut();
         let now = Instant::now();
         if !self.hangs || self.probe_at.is_some_and(|at| now < at) {
             return;

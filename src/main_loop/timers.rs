@@ -60,7 +60,8 @@ impl Timers {
 
     /// How long nothing is due, deadlines excepted.
     pub fn next(&self, ctx: &Ctx, now: Instant) -> Duration {
-        let steps = self.checkpoint_at.min(self.archive.next()).min(self.geography.next(ctx)).min(self.expire_at);
+        let steps =
+            self.checkpoint_at.min(self.archive.next(ctx, now)).min(self.geography.next(ctx)).min(self.expire_at);
         let others = self.schedule_at.min(self.storage_at);
         self.look_at(ctx, now).min(steps).min(others).saturating_duration_since(now)
     }
@@ -125,7 +126,7 @@ impl Timers {
                 return ctx.store.checkpoint();
             }
         }
-        if now >= self.archive.next() {
+        if now >= self.archive.next(ctx, now) {
             self.archive.run(ctx, daemon_is_free, now);
         } else if now >= self.geography.next(ctx) {
             self.geography.run(ctx, now);

@@ -268,3 +268,30 @@ fn what_is_not_installed_or_not_permitted_has_a_code_of_its_own() {
     assert_eq!(away.json()["metadata"]["reason"], "absent");
     assert_eq!(away.json()["metadata"]["socket"], "/nonexistent/f.sock");
 }
+
+/// Tables as the daemon's, but that looking at a row never ends: a generated column would not do, so the rows lie in a view.
+const ENDLESS: &str = "CREATE TABLE bips (ip, jail, timeofban, bantime, bancount, data);
+    CREATE VIEW bans AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)
+    SELECT x AS rowid, 'lab' AS jail, 'x' AS ip, 0 AS timeofban, 1 AS bantime, 1 AS bancount, NULL AS data FROM n;";
+
+#[test]
+fn a_database_whose_rows_never_end_stops_nobody() {
+    let daemon = RealDaemon::start();
+    let path = daemon.path("endless.sqlite3");
+    rusqlite::Connection::open(&path).unwrap().execute_batch(ENDLESS).unwrap();
+    let (server, admin) = Launch::for_real(&daemon)
+        .env("BANGUI_FAIL2BAN_DATABASE_PATH", path.to_str().unwrap())
+        .env("BANGUI_ARCHIVE_SECONDS", "1")
+        .start()
+        .into_ready();
+    let other = server.client();
+    for target in ["/api/v1/history/203.0.113.5", "/api/v1/history?source=fail2ban", "/api/v1/dashboard/bans"] {
+        admin.get(target).expect_error(502, "fail2ban_database_unreadable");
+        let elapsed = other.get("/api/v1/setup").expect(200).elapsed;
+        assert!(elapsed < Duration::from_millis(500), "{target}: {elapsed:?}");
+    }
+    wait_until("health says so", Duration::from_secs(10), || {
+        other.get("/api/v1/health").json()["fail2ban_database"] == "error"
+    });
+    assert_eq!(server.threads(), 1);
+}
