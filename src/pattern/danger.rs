@@ -66,15 +66,22 @@ pub fn slowest_construct(pattern: &Pattern) -> Construct {
 }
 
 fn describe(pattern: &Pattern, repeat: &Repeat) -> Construct {
-    let written: Vec<char> = pattern.source().chars().skip(repeat.start).take(repeat.end - repeat.start).collect();
-    let construct = if written.len() > 60 {
-        let (first, last): (String, String) =
-            (written[..28].iter().collect(), written[written.len() - 28..].iter().collect());
-        format!("{first}…{last}")
-    } else {
-        written.into_iter().collect()
-    };
-    Construct { construct, position: repeat.start }
+    Construct::of(pattern.source(), (repeat.start, repeat.end))
+}
+
+impl Construct {
+    /// What stands in a pattern from one character to another.
+    pub fn of(source: &str, (start, end): (usize, usize)) -> Construct {
+        let written: Vec<char> = source.chars().skip(start).take(end.saturating_sub(start)).collect();
+        let construct = if written.len() > 60 {
+            let (first, last): (String, String) =
+                (written[..28].iter().collect(), written[written.len() - 28..].iter().collect());
+            format!("{first}…{last}")
+        } else {
+            written.into_iter().collect()
+        };
+        Construct { construct, position: start }
+    }
 }
 
 /// True for a repetition that may take many turns.

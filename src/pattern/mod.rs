@@ -5,6 +5,7 @@
 pub mod ast;
 pub mod compile;
 mod connection;
+pub mod cost;
 pub mod danger;
 pub mod date;
 mod error;

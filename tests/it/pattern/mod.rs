@@ -1,6 +1,7 @@
 //!
 //! The yardsticks are asked at test time, in child processes; nothing of theirs is kept here.
 
+mod cost;
 mod dates;
 mod mutation;
 mod oracle;

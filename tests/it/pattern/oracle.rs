@@ -88,6 +88,11 @@ impl Oracle {
         Oracle::of("oracle_dates.py")
     }
 
+    /// For how long `re` takes.
+    pub fn times() -> Oracle {
+        Oracle::of("oracle_time.py")
+    }
+
     /// For fail2ban's filter.
     pub fn filters() -> Oracle {
         Oracle::of("oracle_filter.py")
