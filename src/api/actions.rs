@@ -33,7 +33,7 @@ pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     fields.check(has_ban, "actionban", "required", "An action needs an actionban.");
     fields.finish()?;
     let name: ConfName = name.unwrap_or_default().parse()?;
-    edit_job(ctx, Kind::Action, name, Edit::Create(settings))
+    edit_job(ctx, Kind::Action, name, Edit::Create(settings), false)
 }
 
 /// `PUT /api/v1/config/actions/{name}`
@@ -43,14 +43,14 @@ pub fn update(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let mut fields = request.fields()?.not_empty();
     let settings = settings(&mut fields, &[("init_vars", "Init"), ("definition_vars", "Definition")]);
     fields.finish()?;
-    edit_job(ctx, Kind::Action, name, Edit::Update(settings))
+    edit_job(ctx, Kind::Action, name, Edit::Update(settings), false)
 }
 
 /// `DELETE /api/v1/config/actions/{name}`
 pub fn delete(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     check_allowed(ctx)?;
     let name: ConfName = request.parameter()?;
-    edit_job(ctx, Kind::Action, name, Edit::Delete)
+    edit_job(ctx, Kind::Action, name, Edit::Delete, false)
 }
 
 /// 403 where the owner wants no commands to be changed from afar.

@@ -304,6 +304,16 @@ impl From<Refusal> for ApiError {
             }
             Refusal::File(trouble) => trouble.into(),
             Refusal::Configuration(detail) => invalid(&detail),
+            Refusal::TooSlow(slow) => {
+                let error = FieldError { source_field: slow.field, rule: "cost", detail: slow.detail.clone() };
+                invalid(&slow.detail)
+                    .with("errors", json!([error]))
+                    .with("expression", slow.expression)
+                    .with("construct", slow.construct)
+                    .with("position", slow.position)
+                    .with("attack_line", slow.line)
+                    .with("seconds", slow.seconds)
+            }
             Refusal::Expression { field, detail } => {
                 let error = FieldError { source_field: field, rule: "regex", detail: detail.clone() };
                 invalid(&detail).with("errors", json!([error]))

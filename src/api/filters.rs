@@ -80,6 +80,7 @@ pub fn test(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let mut fields = request.fields()?;
     let name: Option<String> = fields.required("name");
+    let force = fields.optional("force").unwrap_or(false);
     let settings = filter_settings(&mut fields);
     let has_failregex = settings.iter().any(|setting| setting.key == "failregex");
     fields.check(has_failregex, "failregex", "required", "A filter needs at least one failregex.");
@@ -88,23 +89,24 @@ pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
         return Err(ApiError::invalid_field("failregex", TOO_LONG));
     }
     let name: ConfName = name.unwrap_or_default().parse()?;
-    edit_job(ctx, Kind::Filter, name, Edit::Create(settings))
+    edit_job(ctx, Kind::Filter, name, Edit::Create(settings), force)
 }
 
 /// `PUT /api/v1/config/filters/{name}`
 pub fn update(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let name: ConfName = request.parameter()?;
     let mut fields = request.fields()?.not_empty();
+    let force = fields.optional("force").unwrap_or(false);
     let settings = filter_settings(&mut fields);
     fields.check(fit(&settings), "failregex", "max_length", TOO_LONG);
     fields.finish()?;
-    edit_job(ctx, Kind::Filter, name, Edit::Update(settings))
+    edit_job(ctx, Kind::Filter, name, Edit::Update(settings), force)
 }
 
 /// `DELETE /api/v1/config/filters/{name}`
 pub fn delete(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let name: ConfName = request.parameter()?;
-    edit_job(ctx, Kind::Filter, name, Edit::Delete)
+    edit_job(ctx, Kind::Filter, name, Edit::Delete, false)
 }
 
 const TOO_LONG: &str = "An expression has 16384 characters at most.";
@@ -146,14 +148,14 @@ fn filter_settings(fields: &mut Fields) -> Vec<Setting> {
 }
 
 /// A change to a filter or an action; the answer is what it is afterwards.
-pub fn edit_job(ctx: &mut Ctx, kind: Kind, name: ConfName, edit: Edit) -> Result<Job, ApiError> {
+pub fn edit_job(ctx: &mut Ctx, kind: Kind, name: ConfName, edit: Edit, force: bool) -> Result<Job, ApiError> {
     let status = match edit {
         Edit::Create(_) => 201,
         Edit::Update(_) => 200,
         Edit::Delete => 204,
     };
     let apply = config::apply_task(ctx, Vec::new(), Scope::Jails(Vec::new()))?;
-    let task = Task::EditDefinition(Box::new(EditDefinition { kind, name: name.to_string(), edit, apply }));
+    let task = Task::EditDefinition(Box::new(EditDefinition { kind, name: name.to_string(), edit, force, apply }));
     Ok(Job::new(task, move |ctx, mut outcome: Value| {
         let mut definition = outcome["definition"].take();
         let warnings = config::applied(ctx, outcome)?.warnings;

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Failure, Invocation};
-use crate::conf::Tree;
+use crate::conf::{JailView, StreamOptions, Tree};
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET};
 use crate::fail2ban::{Client, Daemon};
 use crate::firewall::Way;
+use crate::jobs::expressions::Expressions;
 use crate::jobs::tail::{LogFile, shown};
 use crate::jobs::why::Why;
 use crate::main_loop::control::{self, Order};
@@ -34,6 +35,9 @@ pub fn run(invocation: &Invocation) -> Result<(), Failure> {
             Err(line) => println!("problem  {line}"),
         }
     }
+    for line in costly_expressions(&config.fail2ban_config) {
+        println!("warning  {line}");
+    }
     let problems = results.iter().filter(|result| result.is_err()).count();
     if problems > 0 {
         return Err(Failure::failed(format!("{problems} of {} checks found a problem", results.len())));
@@ -42,6 +46,17 @@ pub fn run(invocation: &Invocation) -> Result<(), Failure> {
 }
 
 type Line = Result<String, String>;
+
+/// What the expressions of enabled jails can cost. A configuration that cannot be read is told of elsewhere.
+fn costly_expressions(directory: &Path) -> Vec<String> {
+    let views = Tree::load(directory).and_then(|tree| tree.all_jails(&StreamOptions::default()));
+    let enabled = views.unwrap_or_default().into_iter().filter(|view| view.enabled);
+    let told = |view: JailView| {
+        let found = Expressions::of_jail(&view).warnings(None);
+        found.into_iter().map(move |warning| format!("jail {}: {warning}", view.name)).collect::<Vec<_>>()
+    };
+    enabled.flat_map(told).collect()
+}
 
 /// Whether imported addresses can be dropped by a set of our own.
 fn check_set(way: Way) -> Line {

@@ -11,6 +11,7 @@ use std::path::Path;
 use super::{Failure, Invocation};
 use crate::conf::{self, Tree};
 use crate::domain::names::ConfName;
+use crate::jobs::expressions::Expressions;
 use crate::pattern::date::Clock;
 use crate::pattern::{Filter, FilterDefinition, FilterError, LineReport, MAX_TEXT_BYTES, Outcome, Warning, warnings};
 use crate::zones;
@@ -210,6 +211,9 @@ impl Summary {
             if let Some(hint) = hint {
                 writeln!(output, "    {hint}")?;
             }
+        }
+        for warning in Expressions::of(definition).warnings(None) {
+            writeln!(output, "Warning: {}", printable(&warning))?;
         }
         print_warnings(filter, output)
     }

@@ -3,16 +3,22 @@
 //! Whether the daemon runs is not asked here; the answer's `active` is for the loop to add.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::Failure;
+use super::expressions::Expressions;
 use super::patterns::{Answer, Refusal};
 use crate::conf::{self, DefinitionView, Document, Invocation, JailUse, OptionView, Tree, Version};
 use crate::files;
 use crate::pattern::date::Clock;
 use crate::pattern::{Filter, warnings};
+
+/// How long the expressions of all filters are looked at together, and those of one.
+const ALL_FILTERS: Duration = Duration::from_millis(800);
+const ONE_FILTER: Duration = Duration::from_secs(3);
 
 /// What kind of definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,16 +60,48 @@ impl Show {
     fn answer(self) -> Answer {
         let tree = Tree::load(&self.config_dir)?;
         if let Some(name) = &self.name {
-            return one(&tree, self.kind, name);
+            let mut body = one(&tree, self.kind, name)?;
+            if self.kind == Kind::Filter {
+                body["warnings"] = json!(cost_warnings(&tree, name, Instant::now() + ONE_FILTER).unwrap_or_default());
+            }
+            return Ok(body);
         }
         let names = match self.kind {
             Kind::Filter => tree.filters(),
             Kind::Action => tree.actions(),
         };
         let uses = tree.uses(&Version::default());
-        let items: Vec<Value> = names.iter().map(|name| shown(&tree, self.kind, name, &uses)).collect();
-        Ok(json!({ "total": items.len(), "items": items }))
+        let mut items: Vec<Value> = names.iter().map(|name| shown(&tree, self.kind, name, &uses)).collect();
+        if self.kind == Kind::Action {
+            return Ok(json!({ "total": items.len(), "items": items }));
+        }
+        // Those that are at work come first; there may not be time for all.
+        let deadline = Instant::now() + ALL_FILTERS;
+        let mut unjudged = Vec::new();
+        items.sort_by_cached_key(|item| item["used_by_jails"].as_array().is_none_or(Vec::is_empty));
+        for item in &mut items {
+            let name = item["name"].as_str().unwrap_or_default().to_owned();
+            match cost_warnings(&tree, &name, deadline) {
+                Some(warnings) => item["warnings"] = json!(warnings),
+                None => {
+                    item["warnings"] = json!([]);
+                    unjudged.push(name);
+                }
+            }
+        }
+        items.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
+        Ok(json!({ "total": items.len(), "items": items, "unjudged": unjudged }))
     }
+}
+
+/// What the expressions of a filter can cost; `None` when there is no time left.
+fn cost_warnings(tree: &Tree, name: &str, deadline: Instant) -> Option<Vec<String>> {
+    if Instant::now() >= deadline {
+        return None;
+    }
+    let definition = Kind::Filter.view(tree, name).ok().and_then(|view| view.filter_definition().ok());
+    let judged = definition.map(|definition| Expressions::of(&definition).judge_until(deadline, None, &|_| true));
+    Some(judged.and_then(Result::ok).unwrap_or_default())
 }
 
 /// One filter or action as the API shows it.
@@ -266,9 +304,19 @@ pub fn filter_warnings(filter: &Filter) -> Vec<String> {
 
 /// Compiles a filter: what is wrong with it, or what to warn of. One without any failregex is a part of others, and is
 /// only compiled as far as it goes.
-pub fn check_filter(view: &DefinitionView) -> Result<Vec<String>, Refusal> {
+///
+/// What can stop fail2ban is refused, unless `may_stay` says otherwise of it.
+pub fn check_filter(view: &DefinitionView, may_stay: &dyn Fn(&str) -> bool) -> Result<Vec<String>, Refusal> {
     let definition = view.filter_definition().map_err(Refusal::Configuration)?;
     let filter = Filter::new(&definition, Clock::utc())
         .map_err(|error| Refusal::Expression { field: error.option.to_owned(), detail: error.to_string() })?;
-    Ok(filter_warnings(&filter))
+    let mut warnings = Expressions::of(&definition).judge(None, may_stay)?;
+    warnings.extend(filter_warnings(&filter));
+    Ok(warnings)
+}
+
+/// Whether an expression stands in a filter of the files, byte for byte.
+pub fn stands_in_a_filter(tree: &Tree, text: &str) -> bool {
+    let definition = |name: &String| Kind::Filter.view(tree, name).ok()?.filter_definition().ok();
+    tree.filters().iter().filter_map(definition).any(|definition| Expressions::of(&definition).holds(text))
 }

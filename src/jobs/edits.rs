@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::bans::answering;
-use super::definitions::{Kind, check_filter, one, unsafe_tags, written};
+use super::definitions::{Kind, check_filter, one, stands_in_a_filter, unsafe_tags, written};
 use super::patterns::Refusal;
 use super::service::CHANGES;
 use crate::apply::{Apply, FileChange, Scope};
@@ -25,6 +25,9 @@ pub struct EditDefinition {
     pub name: String,
     /// What is to be done.
     pub edit: Edit,
+    /// Whether expressions that can stop fail2ban are written all the same.
+    #[serde(default)]
+    pub force: bool,
     /// The apply; its files and jails are filled in here.
     pub apply: Apply,
 }
@@ -127,7 +130,7 @@ impl EditDefinition {
         let after = self.edited(&tree, is_known, before.as_deref().unwrap_or_default(), settings)?;
         let changed = Tree::load_with(directory, Overlay::from([(path.clone(), Some(after.clone().into_bytes()))]))?;
         let mut body = one(&changed, self.kind, &self.name)?;
-        body["warnings"] = json!(self.check(&changed, settings)?);
+        body["warnings"] = json!(self.check(&tree, &changed, settings)?);
         // The file is about to be there.
         body["has_local_override"] = true.into();
         let jails = made_of(&changed, self.kind, &path);
@@ -159,7 +162,7 @@ impl EditDefinition {
     }
 
     /// Whether it makes sense where it is going to be; gives what to warn of.
-    fn check(&self, changed: &Tree, settings: &[Setting]) -> Result<Vec<String>, Refusal> {
+    fn check(&self, tree: &Tree, changed: &Tree, settings: &[Setting]) -> Result<Vec<String>, Refusal> {
         let view = self.kind.view(changed, &self.name)?;
         if let Some(problem) = &view.problem {
             return Err(Refusal::Configuration(problem.clone()));
@@ -179,7 +182,7 @@ impl EditDefinition {
             }
         }
         match self.kind {
-            Kind::Filter => check_filter(&view),
+            Kind::Filter => check_filter(&view, &|text| self.force || stands_in_a_filter(tree, text)),
             Kind::Action => {
                 let effective = view.effective.iter();
                 Ok(effective.flat_map(|(key, value)| unsafe_tags(key, &value.to_text())).collect())

@@ -7,6 +7,7 @@ pub mod bans;
 pub mod children;
 pub mod definitions;
 pub mod edits;
+pub mod expressions;
 pub mod frames;
 pub mod geo_update;
 pub mod held_set;

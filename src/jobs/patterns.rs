@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Failure;
+use super::expressions::{Expressions, TooSlow};
 use super::tail::{self, LogFile, shown};
 use crate::conf::{self, Tree};
 use crate::domain::time::rfc3339;
@@ -25,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 const MAX_CAPTURED: usize = 512 * 1024;
 
 /// Why a request could not be done, for the answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Refusal {
     /// There is no such filter.
     NoFilter,
@@ -40,6 +41,8 @@ pub enum Refusal {
         /// Why.
         detail: String,
     },
+    /// An expression can stop fail2ban.
+    TooSlow(Box<TooSlow>),
     /// The log file cannot be read.
     Log(String),
     /// A filter or action of this name is there already.
@@ -191,6 +194,7 @@ impl TestRegex {
         let line = self.line.trim_end_matches(['\r', '\n']);
         let mut body = json!({
             "matched": false, "groups": [], "error": null, "named_groups": {}, "host": null, "timestamp": null,
+            "warnings": single(&self.regex).warnings(Some(line)),
         });
         let found = searched(line, &mut dates).and_then(|(text, seconds)| {
             body["timestamp"] = json!(seconds.map(|seconds| rfc3339(seconds.floor() as i64)));
@@ -215,6 +219,16 @@ impl TestRegex {
         }
         Ok(body)
     }
+}
+
+/// One expression that is tried.
+fn single(regex: &str) -> Expressions {
+    Expressions::new(UseDns::default()).with("fail_regex", &[regex.to_owned()], false)
+}
+
+/// The longest of lines.
+fn longest(lines: &[String]) -> Option<&str> {
+    lines.iter().max_by_key(|line| line.len()).map(String::as_str)
 }
 
 /// Why an expression that looks right does not match: the daemon cuts the date out before it searches.
@@ -258,7 +272,10 @@ impl PreviewLog {
             lines.push(json!({ "line": shown(line), "matched": is_match, "groups": groups }));
         }
         let examined = lines.len();
-        Ok(json!({ "lines": lines, "total_lines": examined, "matched_count": matched, "regex_error": problem }))
+        let warnings = single(&self.regex).warnings(longest(&tail.lines));
+        Ok(json!({
+            "lines": lines, "total_lines": examined, "matched_count": matched, "regex_error": problem, "warnings": warnings,
+        }))
     }
 }
 
@@ -295,7 +312,10 @@ impl TestFilter {
         let matched = reports.iter().filter(|report| report.matched).count();
         let hint = cut.or_else(|| if matched == 0 { Some(why_nothing(&reports)) } else { None });
         let total = reports.len();
-        Ok(json!({ "results": reports, "matched_count": matched, "total_lines": total, "hint": hint }))
+        let warnings = Expressions::of(&definition).warnings(longest(&lines));
+        Ok(json!({
+            "results": reports, "matched_count": matched, "total_lines": total, "hint": hint, "warnings": warnings,
+        }))
     }
 }
 

@@ -1,6 +1,7 @@
-//! Finds what is dangerous in a pattern: exponential repetition, a match of nothing, a prefix that lets others choose the address.
+//! Finds what is dangerous in a pattern: a match of nothing, a prefix that lets others choose the address.
 //!
-//! It warns; it refuses nothing. It judges by shape alone, so it can be wrong in both directions for unusual patterns.
+//! It warns; it refuses nothing. It judges by shape alone, so it can be wrong in both directions for unusual patterns. What a pattern
+//! costs is judged in `cost`.
 
 use super::ast::{Assertion, ClassItem, Node, Repeat};
 use super::compile::Pattern;
@@ -17,8 +18,6 @@ pub struct Construct {
 /// Something that works, but not as its author is likely to want.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Warning {
-    /// Repetitions inside repetitions that can share out the same text in many ways: Python, which has no limit, may take forever.
-    NestedRepeat(Construct),
     /// The pattern matches the empty text, so it matches every line.
     MatchesNothing,
     /// Before the address stands something that matches anything, and nothing behind it is fixed: whoever can write into the log
@@ -29,9 +28,6 @@ pub enum Warning {
 impl std::fmt::Display for Warning {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Warning::NestedRepeat(Construct { construct, position }) => {
-                write!(f, "`{construct}` at position {position} repeats a repetition and may take forever; make what is repeated unambiguous")
-            }
             Warning::MatchesNothing => f.write_str("the pattern matches the empty text and so every line; anchor it with ^ and name what the line must hold"),
             Warning::GreedyPrefix(Construct { construct, position }) => write!(
                 f,
@@ -45,9 +41,6 @@ impl std::fmt::Display for Warning {
 /// Everything to warn of in a pattern.
 pub fn warnings(pattern: &Pattern) -> Vec<Warning> {
     let mut found = Vec::new();
-    if let Some(repeat) = nested_repeat(pattern.root()) {
-        found.push(Warning::NestedRepeat(describe(pattern, repeat)));
-    }
     if matches_nothing(pattern.root()) {
         found.push(Warning::MatchesNothing);
     }
@@ -180,7 +173,6 @@ mod tests {
     #[test]
     fn dangerous_shapes_are_named() {
         let construct = |construct: &str, position: usize| Construct { construct: construct.to_string(), position };
-        assert_eq!(warned(r"^x(?:\w+)*y$"), [Warning::NestedRepeat(construct(r"(?:\w+)*", 2))]);
         assert_eq!(warned("a*"), [Warning::MatchesNothing]);
         let host = r"(?P<ip4>\d+\.\d+)";
         assert_eq!(warned(&format!("^fail .* from {host}")), [Warning::GreedyPrefix(construct(".*", 6))]);

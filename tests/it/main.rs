@@ -15,6 +15,7 @@ mod blocklist_set;
 mod blocklists;
 mod cli;
 mod config;
+mod costs;
 mod crash;
 mod dashboard;
 mod debian;

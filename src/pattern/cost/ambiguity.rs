@@ -249,7 +249,8 @@ fn word_from_diagonal(came: &Came<(usize, usize)>, to: (usize, usize)) -> (usize
 /// The shortest word that this one repeats.
 fn root(word: Word) -> Word {
     let length = word.len();
-    let period = (1..=length).find(|period| length % period == 0 && word[*period..] == word[..length - period]);
+    let period =
+        (1..=length).find(|period| length.is_multiple_of(*period) && word[*period..] == word[..length - period]);
     word[..period.unwrap_or(length)].to_vec()
 }
 

@@ -39,16 +39,38 @@ const DEEPEST: usize = 60_000;
 
 enum Op {
     Set(Letters, u64),
-    Run { set: Letters, written: Written, min: u32, max: u32, greed: Greed, next: Letters },
+    Run {
+        set: Letters,
+        written: Written,
+        min: u32,
+        max: u32,
+        greed: Greed,
+        next: Letters,
+    },
     Branch(Vec<(Letters, usize)>),
     Jump(usize),
-    Enter { id: usize, until: usize },
-    Until { id: usize, min: u32, max: u32, lazy: bool, body: usize },
+    Enter {
+        id: usize,
+        until: usize,
+    },
+    Until {
+        id: usize,
+        min: u32,
+        max: u32,
+        lazy: bool,
+        body: usize,
+    },
     Mark(usize),
     Assert(Assertion),
     /// Its program follows and ends in `End`; `after` comes behind it.
-    Look { back: u32, negative: bool, after: usize },
-    Atomic { after: usize },
+    Look {
+        back: u32,
+        negative: bool,
+        after: usize,
+    },
+    Atomic {
+        after: usize,
+    },
     Again(usize, Fold),
     If(usize, usize),
     End,
@@ -204,7 +226,7 @@ pub fn search(program: &Program, alphabet: &Alphabet, text: &[u8], limit: u64) -
     };
     for start in 0..=text.len() {
         run.spent += price::START;
-        if program.first != Letters::MAX && !text.get(start).is_some_and(|letter| program.first >> letter & 1 == 1) {
+        if program.first != Letters::MAX && text.get(start).is_none_or(|letter| program.first >> letter & 1 == 0) {
             continue;
         }
         run.back.clear();

@@ -92,7 +92,7 @@ pub fn judge(expanded: &str, multi_line: bool) -> Judgement {
         nanoseconds,
         exponential: candidate.exponential,
     });
-    Judgement { slow, unfinished }
+    Judgement { unfinished: unfinished && slow.is_none(), slow }
 }
 
 /// What a search for an expression in a line takes, in nanoseconds, up to [`TOO_LONG`].

@@ -177,7 +177,11 @@ impl Lower<'_> {
             Node::Empty => Piece::Seq(Vec::new()),
             Node::Literal(code, fold) => {
                 let wanted = char::from_u32(*code).map(|own| forms(own, *fold));
-                let same = |letter| wanted.is_some_and(|wanted| wanted.contains(&letter) || (*fold != Fold::None && forms(letter, *fold).contains(&wanted[0])));
+                let same = |letter| {
+                    wanted.is_some_and(|wanted| {
+                        wanted.contains(&letter) || (*fold != Fold::None && forms(letter, *fold).contains(&wanted[0]))
+                    })
+                };
                 Piece::Set(self.alphabet.mask(same), Written::Letter)
             }
             Node::Any(newline) => Piece::Set(self.alphabet.mask(|letter| *newline || letter != '\n'), Written::Other),

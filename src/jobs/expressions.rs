@@ -1,0 +1,177 @@
+//! What expressions can cost fail2ban: judged before they are written, and named where they stand in the files already.
+//!
+//! The judging is `pattern::cost`'s. Here is decided what is refused, what is said, and how long is looked.
+
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::patterns::Refusal;
+use crate::conf::{JailView, Value};
+use crate::pattern::cost::{self, Slow};
+use crate::pattern::tags::expand_tags;
+use crate::pattern::{FilterDefinition, UseDns};
+
+/// How long the expressions of one request are looked at, in seconds.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// Longest part of a line that a sentence shows, in characters; the whole is a field of its own.
+const SHOWN: usize = 40;
+
+/// An expression that is refused, because one line can stop fail2ban.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TooSlow {
+    /// The field of the request, or the option of the filter.
+    pub field: String,
+    /// The expression as it was sent.
+    pub expression: String,
+    /// The part that is to blame, as Python gets it.
+    pub construct: String,
+    /// Where that stands, in characters from 0: in the expression as it was sent if it stands there, else as Python gets it.
+    pub position: usize,
+    /// The line.
+    pub line: String,
+    /// What a search in it takes at least, in seconds.
+    pub seconds: f64,
+    /// One sentence.
+    pub detail: String,
+}
+
+/// Expressions of one filter or jail.
+pub struct Expressions {
+    use_dns: UseDns,
+    /// Field, number from 1, text, whether it looks at several lines.
+    all: Vec<(String, usize, String, bool)>,
+}
+
+impl Expressions {
+    /// None yet.
+    pub fn new(use_dns: UseDns) -> Expressions {
+        Expressions { use_dns, all: Vec::new() }
+    }
+
+    /// Those of a filter.
+    pub fn of(definition: &FilterDefinition) -> Expressions {
+        let use_dns = if definition.usedns.is_empty() { UseDns::default() } else { UseDns::of(&definition.usedns) };
+        let prefregex: Vec<String> = definition.prefregex.iter().filter(|text| !text.is_empty()).cloned().collect();
+        Expressions::new(use_dns)
+            .with("prefregex", &prefregex, false)
+            .with("failregex", &definition.failregex, definition.maxlines > 1)
+            .with("ignoreregex", &definition.ignoreregex, false)
+    }
+
+    /// Those that a jail sets in the daemon.
+    pub fn of_jail(view: &JailView) -> Expressions {
+        let of = |words: [&str; 2]| -> Vec<String> {
+            let own = view
+                .commands
+                .iter()
+                .filter(|command| command.get(2).and_then(Value::as_str).is_some_and(|word| words.contains(&word)));
+            let values = own.flat_map(|command| command.iter().skip(3));
+            let flat = values.flat_map(|value| match value {
+                Value::List(items) => items.iter().collect(),
+                other => vec![other],
+            });
+            flat.map(|value| value.to_text().into_owned()).collect()
+        };
+        let use_dns = of(["usedns", "usedns"]).pop().map_or_else(UseDns::default, |text| UseDns::of(&text));
+        let lines = of(["maxlines", "maxlines"]).pop().and_then(|text| text.trim().parse::<u32>().ok());
+        let prefregex: Vec<String> =
+            of(["prefregex", "prefregex"]).pop().into_iter().filter(|text| !text.is_empty()).collect();
+        Expressions::new(use_dns)
+            .with("prefregex", &prefregex, false)
+            .with("failregex", &of(["addfailregex", "failregex"]), lines.is_some_and(|lines| lines > 1))
+            .with("ignoreregex", &of(["addignoreregex", "ignoreregex"]), false)
+    }
+
+    /// And these.
+    pub fn with(mut self, field: &str, list: &[String], multi_line: bool) -> Expressions {
+        let own = list.iter().enumerate();
+        self.all.extend(own.map(|(index, text)| (field.to_owned(), index + 1, text.clone(), multi_line)));
+        self
+    }
+
+    /// Whether this one is among them, byte for byte.
+    pub fn holds(&self, text: &str) -> bool {
+        self.all.iter().any(|(_, _, own, _)| own == text)
+    }
+
+    /// What to warn of. The first that can stop fail2ban is refused instead, unless `may_stay` says otherwise of it.
+    /// `line` is a real line that the time is told for, too.
+    pub fn judge(&self, line: Option<&str>, may_stay: &dyn Fn(&str) -> bool) -> Result<Vec<String>, Refusal> {
+        self.judge_until(Instant::now() + PATIENCE, line, may_stay)
+    }
+
+    /// The same, as long as there is time.
+    pub fn judge_until(
+        &self,
+        deadline: Instant,
+        line: Option<&str>,
+        may_stay: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<String>, Refusal> {
+        let mut told = Vec::new();
+        for (field, number, text, multi_line) in &self.all {
+            if Instant::now() >= deadline {
+                told.push(format!(
+                    "{field} {number} and what comes behind it were not judged for their cost: it would take too long"
+                ));
+                break;
+            }
+            let expanded = expand_tags(text, self.use_dns);
+            let judgement = cost::judge(&expanded, *multi_line);
+            if judgement.unfinished {
+                told.push(format!("{field} {number} is too large to be judged for its cost as a whole; split it"));
+            }
+            let Some(slow) = judgement.slow else { continue };
+            let mut detail = format!("{field} {number}: {}", sentence(&slow));
+            if slow.is_too_slow() && !may_stay(text) {
+                return Err(refusal(field, text, slow, detail));
+            }
+            if let Some(line) = line {
+                let nanoseconds = cost::measure(&expanded, *multi_line, line);
+                detail.push_str(&format!("; on the longest line of the log it takes {}", time(nanoseconds)));
+            }
+            told.push(detail);
+        }
+        Ok(told)
+    }
+
+    /// What to warn of, and nothing refused.
+    pub fn warnings(&self, line: Option<&str>) -> Vec<String> {
+        self.judge(line, &|_| true).unwrap_or_default()
+    }
+}
+
+fn refusal(field: &str, text: &str, slow: Slow, detail: String) -> Refusal {
+    let written = text.find(&slow.construct.construct).map(|at| text[..at].chars().count());
+    Refusal::TooSlow(Box::new(TooSlow {
+        field: field.to_owned(),
+        expression: text.to_owned(),
+        position: written.unwrap_or(slow.construct.position),
+        construct: slow.construct.construct,
+        line: slow.line,
+        seconds: slow.nanoseconds as f64 / 1e9,
+        detail: format!(
+            "{detail}. Rewrite it so that each text can be matched in one way only, or send \"force\": true to save it as it is."
+        ),
+    }))
+}
+
+/// What is slow, on what, and how slow.
+fn sentence(slow: &Slow) -> String {
+    let start: String = slow.line.chars().take(SHOWN).collect();
+    let takes = if slow.is_too_slow() { "more than a second".to_owned() } else { time(slow.nanoseconds) };
+    let grows = if slow.exponential { ", and each few characters more double that" } else { "" };
+    format!(
+        "`{}` makes fail2ban search one line for {takes}{grows}, during which it does nothing else; the line has {} characters and begins {start:?}",
+        slow.construct.construct,
+        slow.line.chars().count(),
+    )
+}
+
+fn time(nanoseconds: u64) -> String {
+    match nanoseconds {
+        cost::TOO_LONG.. => "more than a second".to_owned(),
+        1_000_000.. => format!("{} ms", nanoseconds / 1_000_000),
+        _ => "less than a millisecond".to_owned(),
+    }
+}

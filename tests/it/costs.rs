@@ -1,0 +1,97 @@
+//! Expressions that can stop fail2ban: refused before they are written, kept where they stand, and named where they are.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::harness::real_daemon::RealDaemon;
+use crate::harness::server::Server;
+
+const FILTERS: &str = "/api/v1/config/filters";
+const EVIL: &str = r"^lab: (?:a|aa)+b <HOST>$";
+
+#[test]
+fn an_expression_that_one_line_can_hang_is_refused_with_that_line_unless_forced() {
+    let daemon = RealDaemon::start();
+    let (_server, admin) = Server::ready(&daemon);
+    let lab = format!("{FILTERS}/lab");
+    for (method, target) in [("POST", FILTERS), ("PUT", lab.as_str())] {
+        let mut body = json!({ "failregex": ["^lab: good <HOST>$", EVIL] });
+        if method == "POST" {
+            body["name"] = "evil".into();
+        }
+        let answer = admin.send(method, target, Some(body.to_string().as_bytes()));
+        let error = answer.expect_error(422, "config_validation_failed").json();
+        let facts = &error["metadata"];
+        assert_eq!((&facts["construct"], &facts["position"]), (&json!("(?:a|aa)+"), &json!(6)), "{error}");
+        assert_eq!(facts["expression"], EVIL, "{error}");
+        assert_eq!(
+            (&facts["errors"][0]["rule"], &facts["errors"][0]["source_field"]),
+            (&json!("cost"), &json!("failregex"))
+        );
+        assert!(facts["attack_line"].as_str().unwrap().starts_with("lab: aaaaaaaa"), "{error}");
+        assert!(facts["seconds"].as_f64().unwrap() >= 1.0, "{error}");
+        assert!(error["detail"].as_str().unwrap().contains("force"), "{error}");
+    }
+    assert!(!daemon.path("filter.d/evil.local").exists() && !daemon.path("filter.d/lab.local").exists());
+    let forced =
+        admin.put(&lab, json!({ "failregex": ["^lab: good <HOST>$", EVIL], "force": true })).expect(200).json();
+    assert!(forced["warnings"].to_string().contains("more than a second"), "{forced}");
+    // It stands in the files now, and may stay when something else is changed; elsewhere it is as good as here.
+    let kept = admin.put(&lab, json!({ "failregex": [EVIL, "^lab: worse <HOST>$"] })).expect(200).json();
+    assert!(kept["warnings"].to_string().contains("(?:a|aa)+"), "{kept}");
+    admin.post(FILTERS, json!({ "name": "copy", "failregex": [EVIL] })).expect(201);
+    let almost = EVIL.replace("b <HOST>", "c <HOST>");
+    admin.put(&lab, json!({ "failregex": [almost] })).expect_error(422, "config_validation_failed");
+}
+
+#[test]
+fn what_is_slow_but_not_too_slow_is_a_warning() {
+    let daemon = RealDaemon::start();
+    let (_server, admin) = Server::ready(&daemon);
+    let saved = admin.put(&format!("{FILTERS}/lab"), json!({ "failregex": [r"^.*.*<HOST>$"] })).expect(200).json();
+    assert!(saved["warnings"][0].as_str().unwrap().contains(" ms"), "{saved}");
+}
+
+#[test]
+fn a_test_of_an_expression_says_what_it_can_cost() {
+    let daemon = RealDaemon::start();
+    let (_server, admin) = Server::ready(&daemon);
+    let tried = json!({ "log_line": "lab: ab 203.0.113.7", "fail_regex": EVIL });
+    let answer = admin.post("/api/v1/config/regex-test", tried).expect(200).json();
+    assert!(answer["warnings"][0].as_str().unwrap().contains("less than a millisecond"), "{answer}");
+    let fine = json!({ "log_line": "lab: bad 203.0.113.7", "fail_regex": "^lab: bad <HOST>$" });
+    assert_eq!(admin.post("/api/v1/config/regex-test", fine).expect(200).json()["warnings"], json!([]));
+    daemon.append_log("lab.log", "lab: bad 203.0.113.7");
+    let preview = json!({ "log_path": daemon.path("lab.log"), "fail_regex": EVIL });
+    let answer = admin.post("/api/v1/config/preview-log", preview).expect(200).json();
+    assert!(answer["warnings"][0].as_str().unwrap().contains("longest line of the log"), "{answer}");
+}
+
+#[test]
+fn what_stands_in_the_files_is_named_by_the_list_the_filter_its_test_and_check() {
+    let mut daemon = RealDaemon::configured();
+    fs::write(daemon.path("filter.d/lab.conf"), format!("[Definition]\nfailregex = {EVIL}\n")).unwrap();
+    daemon.start_again();
+    let (_server, admin) = Server::ready(&daemon);
+    let list = admin.get(FILTERS).expect(200).json();
+    let lab = list["items"].as_array().unwrap().iter().find(|item| item["name"] == "lab").unwrap();
+    assert!(lab["warnings"][0].as_str().unwrap().contains("(?:a|aa)+"), "{lab}");
+    let one = admin.get(&format!("{FILTERS}/lab")).expect(200).json();
+    assert_eq!(one["warnings"], lab["warnings"]);
+    let lines = json!({ "lines": ["lab: ab 203.0.113.7"] });
+    let tested = admin.post(&format!("{FILTERS}/lab/test"), lines).expect(200).json();
+    assert!(tested["warnings"][0].as_str().unwrap().contains("(?:a|aa)+"), "{tested}");
+    let said = Command::new(env!("CARGO_BIN_EXE_bangui"))
+        .args(["check", "--database"])
+        .arg(daemon.path("other.db"))
+        .arg("--fail2ban-socket")
+        .arg(daemon.socket())
+        .arg("--fail2ban-config")
+        .arg(daemon.config())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(said.contains("warning  jail lab: failregex 1: `(?:a|aa)+`"), "{said}");
+}
