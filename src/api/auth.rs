@@ -110,9 +110,17 @@ pub fn session(_ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> 
 /// `POST /api/v1/auth/logout`
 pub fn logout(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let session = request.admitted.session.as_ref().ok_or_else(ApiError::authentication_required)?;
-    ctx.store.end_session(&session.token_hash)?;
+    // It is over whether or not that can be written: the database is told again when it takes writes.
+    let warning = match ctx.store.end_session(&session.token_hash) {
+        Ok(()) => "",
+        Err(error) => {
+            log::warn!("a session was ended, and the database cannot note it yet: {error}");
+            ctx.storage_fails = true;
+            "The database takes no writes now: make room on its disk before the server restarts, or the session is known again."
+        }
+    };
     let cookie = clear_cookie(ctx, &request.admitted);
-    Ok(Response::json(200, &json!({ "message": "Logged out." })).with("set-cookie", cookie))
+    Ok(Response::json(200, &json!({ "message": "Logged out." })).with("set-cookie", cookie).warning(warning))
 }
 
 /// A cookie that makes the browser forget the session.

@@ -57,6 +57,10 @@ pub fn ban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 
 /// 409 for an address whose ban would shut out the caller, this machine, its gateway or a proxy in front.
 fn protect(ctx: &Ctx, caller: Client, target: &IpOrNet) -> Result<(), ApiError> {
+    if let Some((reason, what)) = target.too_much() {
+        let detail = format!("{target} is {what}; use force to ban it all the same.");
+        return Err(ApiError::conflict("conflict", detail).with("ip", target.to_string()).with("reason", reason));
+    }
     let hit = |address: &IpAddr| target.contains_address(*address);
     let whose = if caller.address().is_some_and(|address| hit(&address)) {
         "yours"

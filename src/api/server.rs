@@ -1,5 +1,7 @@
 //! The daemon's own settings, until its next reload.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use super::error::ApiError;
@@ -51,7 +53,10 @@ impl Settings {
         if log_level.as_deref().is_some_and(|level| !LOG_LEVELS.contains(&level)) {
             return Err(ApiError::invalid_field("log_level", format!("Expected one of {}.", LOG_LEVELS.join(", "))));
         }
-        let log_target = log_target.as_deref().map(|target| paths::log_target(&ctx.config, target)).transpose()?;
+        let kept = [Some(ctx.store.path()), ctx.known_database.as_deref(), Some(ctx.fail2ban_socket())];
+        let kept: Vec<&Path> = kept.into_iter().flatten().collect();
+        let log_target =
+            log_target.as_deref().map(|target| paths::log_target(&ctx.config, &kept, target)).transpose()?;
         Ok(Settings { log_level, log_target, db_purge_age, db_max_matches })
     }
 

@@ -233,8 +233,17 @@ fn cannot_read(path: &Path, error: &std::io::Error) -> Failure {
     Failure::failed(format!("cannot read {}: {error}", path.display()))
 }
 
+/// A write beyond the limit of a file's size (`ulimit -f`) is an error like that of a full disk, not the end of the program. A handler and
+/// not `SIG_IGN`, because programs that are started would inherit that.
+fn outlive_file_limit() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    // SAFETY: the handler does nothing, which is safe at any instant.
+    unsafe { libc::signal(libc::SIGXFSZ, nothing as extern "C" fn(libc::c_int) as libc::sighandler_t) };
+}
+
 /// Reads the command line and runs the command. `arguments` are without the program's name.
 pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<(), Failure> {
+    outlive_file_limit();
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut invocation = Invocation::default();
     let mut command: Option<&Command> = None;

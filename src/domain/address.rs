@@ -108,6 +108,19 @@ impl IpOrNet {
         }
     }
 
+    /// Why a ban of it is hardly what is meant, a word for programs and one for people: so wide that it shuts out whole parts of the world, or
+    /// nothing that can ever be the source of a packet.
+    pub fn too_much(&self) -> Option<(&'static str, &'static str)> {
+        let (multicast, widest) = match self.address {
+            IpAddr::V4(_) => (v4_net([224, 0, 0, 0], 4), WIDEST_V4),
+            IpAddr::V6(_) => (v6_net([0xff00, 0, 0, 0, 0, 0, 0, 0], 8), WIDEST_V6),
+        };
+        if self.prefix < widest {
+            return Some(("too_wide", "wider than any one network"));
+        }
+        multicast.contains(self).then_some(("multicast", "for multicast, so that nothing comes from it"))
+    }
+
     /// Whether every address of it is a host on the public Internet, as far as the registries of special-purpose addresses tell. Forms of
     /// IPv6 that carry an IPv4 address (NAT64, 6to4, Teredo) are as public as what they carry.
     pub fn is_public(&self) -> bool {
@@ -143,6 +156,10 @@ impl IpOrNet {
             && !RESERVED_V6.iter().any(|(a, prefix)| self.overlaps(&v6_net(*a, *prefix)))
     }
 }
+
+/// The shortest prefixes that are banned without being asked twice: whoever holds more holds it in many pieces.
+const WIDEST_V4: u8 = 8;
+const WIDEST_V6: u8 = 16;
 
 /// IPv4 that is no host on the Internet, after the IANA registry of special-purpose addresses (RFC 6890 and successors).
 const RESERVED_V4: [([u8; 4], u8); 15] = [

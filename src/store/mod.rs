@@ -9,6 +9,7 @@ mod archive_read;
 pub mod blocklists;
 mod counters;
 pub mod devices;
+mod judge;
 mod logins;
 mod pending;
 mod places;
@@ -106,6 +107,8 @@ impl From<rusqlite::Error> for Error {
 pub struct Store {
     connection: Connection,
     path: PathBuf,
+    /// Sessions that were ended while the database took no writes: they are over all the same.
+    ended: Vec<TokenHash>,
 }
 
 impl Store {
@@ -131,18 +134,20 @@ impl Store {
                 .create(directory)
                 .map_err(|error| unusable(error.to_string()))?;
         }
+        judge::judge(path)?;
         // SQLite would make the file by the umask; it holds password and token hashes.
         fs::OpenOptions::new()
             .create(true)
             .append(true)
             .mode(0o600)
+            .custom_flags(libc::O_NONBLOCK)
             .open(path)
             .map_err(|error| unusable(error.to_string()))?;
         let flags =
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let canonical = path.canonicalize().map_err(|error| unusable(error.to_string()))?;
         let connection = Connection::open_with_flags(&canonical, flags).map_err(|error| unusable(error.to_string()))?;
-        let mut store = Self { connection, path: canonical };
+        let mut store = Self { connection, path: canonical, ended: Vec::new() };
         store.prepare().map_err(|error| match error {
             Error::Sqlite(error) => match error.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Locked(path.to_path_buf()),
@@ -212,7 +217,8 @@ impl Store {
 
     /// Writes a little, to know whether that is possible.
     pub fn try_to_write(&mut self, now: i64) -> Result<(), Error> {
-        self.set_settings(&[("tried_to_write_at", &now.to_string())])
+        self.set_settings(&[("tried_to_write_at", &now.to_string())])?;
+        self.end_sessions_again()
     }
 
     /// Where it lies: absolute, links resolved.

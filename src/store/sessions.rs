@@ -26,6 +26,9 @@ pub struct Session {
 impl Store {
     /// The session of a token, while it is good.
     pub fn session(&self, token_hash: &TokenHash, now: i64) -> Result<Option<Session>, Error> {
+        if self.ended.contains(token_hash) {
+            return Ok(None);
+        }
         let mut statement =
             self.connection.prepare_cached("SELECT created_at, expires_at FROM sessions WHERE token_hash = ?1")?;
         let times = statement.query_row([token_hash], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
@@ -56,9 +59,22 @@ impl Store {
         Ok(())
     }
 
-    /// Ends a session.
+    /// Ends a session. It is over in any case; an error means that the database does not know that yet.
     pub fn end_session(&mut self, token_hash: &TokenHash) -> Result<(), Error> {
-        self.connection.execute("DELETE FROM sessions WHERE token_hash = ?1", [token_hash])?;
+        let ended = self.connection.execute("DELETE FROM sessions WHERE token_hash = ?1", [token_hash]);
+        if ended.is_err() && self.ended.len() < MAX_SESSIONS as usize && !self.ended.contains(token_hash) {
+            self.ended.push(*token_hash);
+        }
+        ended?;
+        Ok(())
+    }
+
+    /// Has the database know of the sessions that were ended while it took no writes.
+    pub(super) fn end_sessions_again(&mut self) -> Result<(), Error> {
+        while let Some(hash) = self.ended.last() {
+            self.connection.execute("DELETE FROM sessions WHERE token_hash = ?1", [hash])?;
+            self.ended.pop();
+        }
         Ok(())
     }
 

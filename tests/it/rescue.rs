@@ -295,3 +295,129 @@ fn a_database_whose_rows_never_end_stops_nobody() {
     });
     assert_eq!(server.threads(), 1);
 }
+
+/// Runs `check` on a database, and gives what it said.
+fn check(database: &std::path::Path) -> String {
+    let output = std::process::Command::new("timeout")
+        .args(["20", env!("CARGO_BIN_EXE_bangui"), "check", "--fail2ban-socket", "/nonexistent/s", "--database"])
+        .arg(database)
+        .output()
+        .unwrap();
+    assert_ne!(output.status.code(), Some(124), "it hangs");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn the_database_of_another_program_is_refused_untouched_and_a_pipe_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    for mode in ["DELETE", "WAL"] {
+        let path = directory.path().join(format!("{mode}.db"));
+        let other = rusqlite::Connection::open(&path).unwrap();
+        other.execute_batch(&format!("PRAGMA journal_mode = {mode}; CREATE TABLE theirs (a);")).unwrap();
+        let all = || -> Vec<(std::ffi::OsString, Vec<u8>)> {
+            let entries = fs::read_dir(directory.path()).unwrap().flatten();
+            let mut all: Vec<_> = entries.map(|entry| (entry.file_name(), fs::read(entry.path()).unwrap())).collect();
+            all.sort();
+            all
+        };
+        let before = all();
+        let said = check(&path);
+        assert!(said.contains("is a database of another program"), "{said}");
+        assert!(before == all(), "{mode}: it was touched");
+    }
+    let pipe = directory.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let said = check(&pipe);
+    assert!(said.contains("named pipe"), "{said}");
+}
+
+#[test]
+fn a_database_that_anybody_can_read_is_closed_to_them_and_that_is_said() {
+    use std::os::unix::fs::PermissionsExt;
+    let (mut server, _) = Launch::without_daemon().start().into_ready();
+    server.kill();
+    let path = server.database();
+    fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+    server.start_again();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    assert_eq!(server.log().matches("its mode was put right").count(), 1, "{}", server.log());
+}
+
+#[test]
+fn a_logout_on_a_full_disk_ends_the_session() {
+    if !crate::storage::can_mount() {
+        return;
+    }
+    let (server, admin) = Launch::without_daemon().on_disk("1m").start().into_ready();
+    let filler = server.disk().join("filler");
+    let mut file = fs::File::create(&filler).unwrap();
+    while std::io::Write::write_all(&mut file, &[0x55; 4096]).is_ok() {}
+    drop(file);
+    wait_until("the database takes no writes", Duration::from_secs(30), || {
+        admin
+            .put(
+                "/api/v1/config/map-color-thresholds",
+                json!({"threshold_high": 90, "threshold_medium": 50, "threshold_low": 20}),
+            )
+            .status
+            == 503
+    });
+    let answer = admin.post_empty("/api/v1/auth/logout").expect(200);
+    assert!(answer.header("x-bangui-warning").is_some(), "{answer}");
+    admin.get("/api/v1/auth/session").expect(401);
+    fs::remove_file(&filler).unwrap();
+    wait_until("the database knows it, too", Duration::from_secs(30), || server.log().contains("takes writes again"));
+    admin.get("/api/v1/auth/session").expect(401);
+}
+
+#[test]
+fn a_limit_of_the_size_of_files_is_an_error_and_not_the_end() {
+    let (mut server, admin) = Launch::without_daemon().start().into_ready();
+    let limit = libc::rlimit { rlim_cur: 1, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: prlimit reads one struct, and writes nowhere.
+    let done = unsafe { libc::prlimit(server.pid() as i32, libc::RLIMIT_FSIZE, &limit, std::ptr::null_mut()) };
+    assert_eq!(done, 0);
+    let colors = json!({"threshold_high": 90, "threshold_medium": 50, "threshold_low": 20});
+    admin.put("/api/v1/config/map-color-thresholds", colors).expect_error(503, "storage_unavailable");
+    assert!(server.is_running());
+}
+
+#[test]
+fn a_ban_of_half_the_world_or_of_nobody_needs_force() {
+    let daemon = RealDaemon::start();
+    let (_server, admin) = launch(&daemon);
+    for (ip, reason) in [
+        ("2000::/3", "too_wide"),
+        ("64.0.0.0/2", "too_wide"),
+        ("224.0.0.1", "multicast"),
+        ("ff02::1", "multicast"),
+        ("239.1.0.0/16", "multicast"),
+    ] {
+        let refused = admin.post("/api/v1/bans", json!({"ip": ip, "jail": "lab"})).expect_error(409, "conflict");
+        assert_eq!(refused.json()["metadata"]["reason"], reason, "{ip}");
+    }
+    admin.post("/api/v1/bans", json!({"ip": "224.0.0.1", "jail": "lab", "force": true})).expect(201);
+    admin.post("/api/v1/bans", json!({"ip": "45.0.0.0/8", "jail": "lab"})).expect(201);
+}
+
+#[test]
+fn fail2ban_never_logs_into_files_that_are_something_else() {
+    let daemon = RealDaemon::start();
+    let (server, _) = launch(&daemon);
+    let logs = format!("{},{}", daemon.config().display(), server.database().parent().unwrap().display());
+    let server = server.with_env("BANGUI_ALLOWED_LOG_DIRS", &logs);
+    let admin = server.client().login();
+    admin.get("/api/v1/history").expect(200);
+    for path in [
+        daemon.path("jail.local"),
+        daemon.path("jail.d/x.log"),
+        daemon.path("f.sqlite3"),
+        daemon.path("f.sqlite3-journal"),
+        server.database(),
+        server.database().with_file_name("bangui.db-wal"),
+    ] {
+        let refused = admin.put("/api/v1/server/settings", json!({"log_target": path}));
+        assert_eq!(refused.status, 400, "{}: {refused}", path.display());
+    }
+    admin.put("/api/v1/server/settings", json!({"log_target": daemon.path("f.log")})).expect(204);
+}

@@ -96,7 +96,7 @@ fn a_disk_that_turns_read_only_is_told_and_what_it_kept_out_comes_in_later() {
 }
 
 /// Whether file systems of a test's own can be mounted: by root, or where everybody may be root in a name space of his own.
-fn can_mount() -> bool {
+pub fn can_mount() -> bool {
     let script = "mount -t tmpfs tmpfs /mnt";
     let output = Command::new("unshare").args(["--map-root-user", "--mount", "sh", "-c", script]).output().unwrap();
     if !output.status.success() {
