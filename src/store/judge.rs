@@ -63,8 +63,8 @@ fn log_is_ours(path: &Path) -> Option<bool> {
     name.push("-wal");
     let log = files::read(Path::new(&name), MAX_LOG).ok()?;
     let size = number(log.get(PAGE_SIZE..PAGE_SIZE + 4)?) as usize;
-    let frames = log.get(LOG_HEAD..)?.chunks_exact(FRAME_HEAD + size);
-    let first = frames.filter(|frame| number(frame) == 1).last()?;
+    let mut frames = log.get(LOG_HEAD..)?.chunks_exact(FRAME_HEAD + size);
+    let first = frames.rfind(|frame| number(frame) == 1)?;
     let marked = number(first.get(FRAME_HEAD + APPLICATION..)?);
     Some(i64::from(marked) == APPLICATION_ID)
 }
