@@ -1,6 +1,7 @@
 //! Standard error as a log that is never waited for: whoever reads it may have stopped, and the server has one thread.
 //!
-//! A line goes out whole or not at all; how many did not is said before the next one that does. Formatting is the logger's.
+//! A line goes out whole or not at all; how many did not is said before the next one that does. A record is one line, whatever bytes of others
+//! stand in it: nobody can write a line of his own. Times and levels are the logger's.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -23,7 +24,7 @@ enum Way {
 
 /// The end of the log that bytes go into.
 #[derive(Debug)]
-pub struct LogSink {
+struct LogSink {
     way: Way,
     line: Vec<u8>,
     dropped: u64,
@@ -33,7 +34,7 @@ pub struct LogSink {
 
 impl LogSink {
     /// Standard error.
-    pub fn stderr() -> Self {
+    fn stderr() -> Self {
         let kind = std::fs::metadata("/proc/self/fd/2").map(|metadata| metadata.file_type());
         let way = match kind {
             Ok(kind) if kind.is_socket() => Way::Socket,
@@ -96,9 +97,63 @@ impl Write for LogSink {
     }
 }
 
+/// A logger that makes one line of each record.
+struct OneLine(Box<dyn log::Log>);
+
+impl log::Log for OneLine {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let text = clean(&record.args().to_string());
+        self.0.log(&log::Record::builder().metadata(record.metadata().clone()).args(format_args!("{text}")).build());
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
+}
+
+/// Text without control characters.
+fn clean(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+}
+
+/// Logs to standard error: the service manager knows where that goes, and a router has no flash to spare for it.
+pub fn start(level: log::LevelFilter) {
+    let config = simplelog::ConfigBuilder::new()
+        .set_time_format_rfc3339()
+        .set_thread_level(log::LevelFilter::Off)
+        .set_target_level(log::LevelFilter::Off)
+        .set_location_level(log::LevelFilter::Off)
+        .build();
+    let logger = OneLine(simplelog::WriteLogger::new(level, config, LogSink::stderr()));
+    // Fails only where a logger is set already, and this is the one place that sets one.
+    if log::set_boxed_logger(Box::new(logger)).is_ok() {
+        log::set_max_level(level);
+    }
+    // The standard library would wait for whoever reads.
+    std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
+}
+
 /// Whether standard error takes something now.
 fn is_ready() -> bool {
     let mut asked = libc::pollfd { fd: io::stderr().as_raw_fd(), events: libc::POLLOUT, revents: 0 };
     // SAFETY: one structure, which lives through the call; it does not wait.
     unsafe { libc::poll(&mut asked, 1, 0) == 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clean;
+
+    #[test]
+    fn nobody_writes_a_line_of_his_own_into_the_log() {
+        let text =
+            "x\n2026-01-01T00:00:00Z [WARN] 192.0.2.1 failed to log in: wrong password\r\u{1b}[2J\u{85}\u{9b}\0é";
+        let cleaned = clean(text);
+        assert!(!cleaned.chars().any(char::is_control) && cleaned.ends_with('é'), "{cleaned:?}");
+        assert_eq!(cleaned.chars().count(), text.chars().count());
+    }
 }

@@ -327,7 +327,7 @@ pub fn finish(method: &Method, admitted: &Admitted, result: Result<Response, Api
         Ok(response) => (response, ""),
         Err(error) => {
             if let Some(cause) = &error.cause {
-                log::warn!("{} {}", admitted.request_id, one_line(cause));
+                log::warn!("{} {cause}", admitted.request_id);
             }
             (error.response(), error.code)
         }
@@ -357,9 +357,4 @@ fn shown_path(path: &str) -> String {
     let byte = |byte: u8| if byte.is_ascii_graphic() { char::from(byte) } else { '?' };
     let shown: String = path.bytes().take(SHOWN_PATH).map(byte).collect();
     if path.len() > SHOWN_PATH { shown + "..." } else { shown }
-}
-
-/// Text from outside as one line of the log.
-fn one_line(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }

@@ -83,7 +83,9 @@ impl Limits {
     }
 
     fn has_room_for(&mut self, key: &Key, now: Instant) -> bool {
-        if self.counters.contains_key(key) || self.counters.len() < MAX_COUNTERS {
+        // Sessions and devices are few, and whoever has one, or sits at this machine, does not share with strangers.
+        let is_stranger = matches!(key, Key::Anonymous(client) if !client.is_this_machine());
+        if !is_stranger || self.counters.contains_key(key) || self.counters.len() < MAX_COUNTERS {
             return true;
         }
         self.counters.retain(|_, (start, _)| now.duration_since(*start) < WINDOW);
@@ -146,5 +148,11 @@ mod tests {
         }
         assert!(limits.counters.len() <= MAX_COUNTERS + 1);
         assert!(limits.count(anonymous(0), 1, now).is_err());
+        // Whoever is known, and this machine, share nothing with those strangers.
+        let known = [Key::Session([1; 32]), Key::Config([1; 32]), Key::Device([1; 32]), of_network("127.0.0.1")];
+        for key in known {
+            assert!(limits.count(key.clone(), 1, now).is_ok(), "{key:?}");
+            assert!(limits.count(key.clone(), 1, now).is_err(), "{key:?}");
+        }
     }
 }

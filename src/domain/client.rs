@@ -67,6 +67,11 @@ impl ClientKey {
         }
     }
 
+    /// Whether it is on this machine.
+    pub fn is_this_machine(self) -> bool {
+        matches!(self, ClientKey::Network(address, _) if address.is_loopback())
+    }
+
     /// The wider IPv6 network it lies in; `None` for an address of IPv4.
     pub fn within(self, bits: u8) -> Option<Self> {
         match self {

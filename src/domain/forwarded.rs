@@ -17,9 +17,12 @@ pub fn x_forwarded_for<'v>(values: impl Iterator<Item = &'v [u8]>) -> Vec<Hop> {
     values.flat_map(|value| value.split(|byte| *byte == b',')).map(hop).collect()
 }
 
-/// The stages in the values of `Forwarded`, the nearest last. One that does not say `for=` is unreadable.
+/// The stages in the values of `Forwarded`, the nearest last. One that does not say `for=` once is unreadable.
+///
+/// Divided at every comma, also inside quotes: no address has one in it, so that what a proxy appends always follows the last one. A quote
+/// that a client opens and does not close must not swallow that; it only spoils elements of the client's own.
 pub fn forwarded<'v>(values: impl Iterator<Item = &'v [u8]>) -> Vec<Hop> {
-    let elements = values.flat_map(|value| outside_quotes(value, b','));
+    let elements = values.flat_map(|value| value.split(|byte| *byte == b','));
     elements.map(|element| parameter(element, b"for").map_or(Hop::Unreadable, hop)).collect()
 }
 
@@ -31,7 +34,7 @@ pub fn proto_is_https(value: &[u8]) -> bool {
 
 /// The same of a value of `Forwarded`.
 pub fn forwarded_is_https(value: &[u8]) -> bool {
-    let first = outside_quotes(value, b',').into_iter().next().unwrap_or_default();
+    let first = value.split(|byte| *byte == b',').next().unwrap_or_default();
     parameter(first, b"proto").is_some_and(|proto| unquoted(proto).eq_ignore_ascii_case(b"https"))
 }
 
@@ -60,12 +63,16 @@ fn outside_quotes(text: &[u8], separator: u8) -> Vec<&[u8]> {
     .collect()
 }
 
-/// The value of `name=` in an element of `Forwarded`.
+/// The value of `name=` in an element of `Forwarded`. `None` where it is there twice, or where a quote is not closed.
 fn parameter<'e>(element: &'e [u8], name: &[u8]) -> Option<&'e [u8]> {
-    outside_quotes(element, b';').into_iter().find_map(|pair| {
+    if element.iter().filter(|byte| **byte == b'"').count() % 2 != 0 {
+        return None;
+    }
+    let mut values = outside_quotes(element, b';').into_iter().filter_map(|pair| {
         let at = pair.iter().position(|byte| *byte == b'=')?;
         pair[..at].trim_ascii().eq_ignore_ascii_case(name).then(|| pair[at + 1..].trim_ascii())
-    })
+    });
+    values.next().filter(|_| values.next().is_none())
 }
 
 #[cfg(test)]
@@ -118,11 +125,27 @@ mod tests {
         let read = |text: &[u8]| shown(forwarded([text].into_iter()));
         assert_eq!(read(b"for=192.0.2.60;proto=http;by=203.0.113.43"), "192.0.2.60");
         assert_eq!(read(b"For=\"[2001:db8:cafe::17]:4711\", for=198.51.100.17"), "2001:db8:cafe::17 198.51.100.17");
-        assert_eq!(read(b"for=192.0.2.43, for=\"_mdn, for=192.0.2.1\""), "192.0.2.43 ?");
+        assert_eq!(read(b"for=192.0.2.43, for=\"_mdn, for=192.0.2.1\""), "192.0.2.43 ? ?");
         assert_eq!(read(b"proto=https"), "?");
         assert_eq!(read(b"by=192.0.2.1;for=unknown"), "?");
         assert!(forwarded_is_https(b"for=192.0.2.60; Proto=\"https\", for=10.0.0.1;proto=http"));
         assert!(!forwarded_is_https(b"for=\"a;proto=https\""));
+    }
+
+    /// The proxy appends `, for=192.0.2.1` or `, for="[2001:db8::1]:4711"` to whatever its client has sent.
+    #[test]
+    fn a_quote_that_a_client_leaves_open_hides_nothing_of_what_the_proxy_appends() {
+        for sent in ["for=127.0.0.1;x=\"", "for=127.0.0.1, x=\"", "for=\"127.0.0.1", "for=127.0.0.1;x=\"\\\\", "\""] {
+            for (appended, client) in [("192.0.2.1", "192.0.2.1"), ("\"[2001:db8::1]:4711\"", "2001:db8::1")] {
+                let value = format!("{sent}, for={appended}");
+                let hops = forwarded([value.as_bytes()].into_iter());
+                assert_eq!(hops.last(), Some(&Hop::Address(client.parse().unwrap())), "{value}");
+            }
+        }
+        // The name of the host is the client's choice, too.
+        for value in ["for=192.0.2.1;host=\"a, for=127.0.0.1;x=\"", "for=192.0.2.1;for=127.0.0.1"] {
+            assert_eq!(forwarded([value.as_bytes()].into_iter()).last(), Some(&Hop::Unreadable), "{value}");
+        }
     }
 
     #[test]

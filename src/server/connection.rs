@@ -481,3 +481,6 @@ enum Read1 {
     Some,
     Ended(Turn),
 }
+
+#[cfg(test)]
+mod tests;

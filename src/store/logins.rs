@@ -7,6 +7,7 @@
 use rusqlite::{OptionalExtension, Transaction};
 
 use super::{Error, Store};
+use crate::domain::client::ClientKey;
 
 /// Failures of a client that are allowed in `WINDOW` seconds.
 const FAILURES: i64 = 5;
@@ -18,6 +19,8 @@ const LONGEST_WAIT: i64 = 15 * 60;
 const ALL_FAILURES: i64 = 100;
 const ALL_WINDOW: i64 = 15 * 60;
 const ALL: &str = "*";
+/// Failures of an IPv6 /56 and of a /48 that are allowed in that time, so that whoever has a network of many /64s spends a part of it only.
+const WIDER_FAILURES: [(u8, i64); 2] = [(56, 15), (48, 30)];
 /// Seconds after which earlier blocks of a client no longer lengthen the next one.
 pub(super) const FORGET_AFTER: i64 = 24 * 3600;
 
@@ -46,9 +49,14 @@ impl Store {
         if own.blocked_until > now {
             return Ok(Login::Wait(own.blocked_until - now));
         }
-        let all = row(&transaction, ALL, now)?.fresh(now, ALL_WINDOW);
-        if all.failures >= ALL_FAILURES && !is_known {
-            return Ok(Login::Wait(all.window_start + ALL_WINDOW - now));
+        if is_known {
+            return Ok(Login::Allowed);
+        }
+        for (network, most) in shared(client) {
+            let all = row(&transaction, &network, now)?.fresh(now, ALL_WINDOW);
+            if all.failures >= most {
+                return Ok(Login::Wait(all.window_start + ALL_WINDOW - now));
+            }
         }
         Ok(Login::Allowed)
     }
@@ -62,10 +70,12 @@ impl Store {
             let wait = (FIRST_WAIT << own.blocks.min(10)).min(LONGEST_WAIT);
             own = Row { failures: 0, blocked_until: now + wait, blocks: own.blocks + 1, ..own };
         }
-        let mut all = row(&transaction, ALL, now)?.fresh(now, ALL_WINDOW);
-        all.failures += 1;
         write(&transaction, client, own)?;
-        write(&transaction, ALL, all)?;
+        for (network, _) in shared(client) {
+            let mut all = row(&transaction, &network, now)?.fresh(now, ALL_WINDOW);
+            all.failures += 1;
+            write(&transaction, &network, all)?;
+        }
         transaction.commit()?;
         Ok(())
     }
@@ -81,6 +91,18 @@ impl Store {
         self.connection.execute("DELETE FROM login_failures WHERE client = ?1", [client])?;
         Ok(())
     }
+}
+
+/// The budgets that a client shares with others, and how much each allows.
+fn shared(client: &str) -> Vec<(String, i64)> {
+    let address = client.strip_suffix("/64").and_then(|address| address.parse().ok());
+    let mut all = Vec::new();
+    if let Some(key) = address.map(ClientKey::of) {
+        let wider = |(bits, most)| key.within(bits).map(|network| (network.to_string(), most));
+        all.extend(WIDER_FAILURES.into_iter().filter_map(wider));
+    }
+    all.push((ALL.to_owned(), ALL_FAILURES));
+    all
 }
 
 impl Row {
@@ -172,6 +194,25 @@ mod tests {
         assert_eq!(attempt(&mut store, "new", false, 110), Login::Wait(ALL_WINDOW - 10));
         assert_eq!(attempt(&mut store, "known", true, 110), Login::Allowed);
         assert_eq!(attempt(&mut store, "new", false, 100 + ALL_WINDOW), Login::Allowed);
+    }
+
+    #[test]
+    fn a_network_of_many_64s_cannot_spend_the_budget_of_all() {
+        let (_directory, mut store) = temporary();
+        let mut tried = 0;
+        for number in 0..2_000 {
+            let client = format!("2001:db8:7:{number:x}::/64");
+            tried += i64::from(attempt(&mut store, &client, false, 100) == Login::Allowed);
+        }
+        assert_eq!(tried, WIDER_FAILURES[1].1);
+        assert_eq!(attempt(&mut store, "2001:db8:8::/64", false, 100), Login::Allowed);
+        assert_eq!(attempt(&mut store, "192.0.2.1", false, 100), Login::Allowed);
+        assert_eq!(
+            attempt(&mut store, "2001:db8:7:1::/64", true, 100),
+            Login::Allowed,
+            "whoever is known is not held to it"
+        );
+        assert_eq!(attempt(&mut store, "2001:db8:7:ffff::/64", false, 100 + ALL_WINDOW), Login::Allowed);
     }
 
     #[test]

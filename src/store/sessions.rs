@@ -128,6 +128,7 @@ mod tests {
         assert!(store.session(&[1; 32], 199).unwrap().is_some());
         assert!(store.session(&[1; 32], 200).unwrap().is_none());
         assert!(store.has_session("a", 150).unwrap() && !store.has_session("b", 150).unwrap());
+        assert!(!store.has_session("a", 200).unwrap(), "one that is over makes nobody known");
         store.end_session(&[2; 32]).unwrap();
         assert!(store.session(&[2; 32], 150).unwrap().is_none());
         store.change_password("x").unwrap();

@@ -77,6 +77,9 @@ fn a_forwarded_address_is_read_in_every_form_and_what_cannot_be_read_is_nobody()
         (b"Forwarded: for=203.0.113.1, for=\"[2001:db8::7]:4711\"", "2001:db8::7"),
         (b"Forwarded: proto=https", "unknown"),
         (b"Forwarded: for=_hidden", "unknown"),
+        (b"Forwarded: for=127.0.0.1;x=\", for=198.51.100.7", "198.51.100.7"),
+        (b"Forwarded: for=127.0.0.1;x=\", for=\"[2001:db8::7]:4711\"", "2001:db8::7"),
+        (b"Forwarded: for=198.51.100.7;host=\"a, for=127.0.0.1;x=\"", "unknown"),
     ];
     for (header, client) in cases {
         assert_eq!(client_of(&server, &[header]), *client, "{}", String::from_utf8_lossy(header));
@@ -98,6 +101,11 @@ fn an_unreadable_client_is_not_local_and_may_not_set_up() {
         // A proxy on this machine that nobody told us of.
         (Launch::without_daemon(), b"X-Forwarded-For: 192.168.1.2"),
         (Launch::without_daemon(), b"Forwarded: for=127.0.0.1"),
+        (Launch::without_daemon(), b"X-Real-IP: 127.0.0.1"),
+        (Launch::without_daemon(), b"X-Forwarded-Proto: https"),
+        (Launch::without_daemon(), b"Via: 1.1 front"),
+        // A quote that the stranger leaves open, before what the proxy appends.
+        (behind_a_proxy(), b"Forwarded: for=127.0.0.1;x=\", for=203.0.113.9, for=unknown"),
     ] {
         let server = launch.start();
         raw(&server, "POST", SETUP, &[header], &body).expect_error(403, "setup_local_only");
@@ -274,6 +282,26 @@ fn failed_logins_are_warnings_that_begin_with_the_address() {
     assert_eq!(warned("198.51.100.7 failed to log in: too many attempts"), 1, "{log}");
     assert_eq!(warned("unknown failed to log in: wrong password"), 1, "{log}");
     assert!(!log.contains("192.0.2.1"), "{log}");
+    filter_of_the_documentation(&log, 6);
+}
+
+/// The filter that docs/locked-out.md gives finds these lines, by fail2ban's own tool.
+fn filter_of_the_documentation(log: &str, lines: usize) {
+    let text = include_str!("../../docs/locked-out.md");
+    let filter = text.split("```ini\n").find(|part| part.starts_with("# filter.d/bangui.conf")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let (conf, written) = (directory.path().join("bangui.conf"), directory.path().join("bangui.log"));
+    std::fs::write(&conf, filter.split("```").next().unwrap()).unwrap();
+    // As it stands in a file, and as the journal and syslog put it.
+    let syslog: String = log.lines().map(|line| format!("Nov 27 02:00:00 host bangui[7]: {line}\n")).collect();
+    for log in [log.to_owned(), syslog] {
+        std::fs::write(&written, log).unwrap();
+        let Ok(output) = Command::new("fail2ban-regex").args([&written, &conf]).output() else {
+            return crate::harness::left_out("what needs fail2ban-regex: it is not installed");
+        };
+        let output = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.contains(&format!("{lines} matched")), "{output}");
+    }
 }
 
 #[test]

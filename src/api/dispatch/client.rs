@@ -17,6 +17,8 @@ pub struct Said {
 /// The headers that say from where a request came.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 const FORWARDED: &str = "forwarded";
+/// What else a proxy sends, and no client on this machine by itself.
+const OF_PROXIES: [&str; 4] = ["x-real-ip", "x-forwarded-proto", "x-forwarded-host", "via"];
 
 /// The client, and whether it came by HTTPS.
 ///
@@ -30,14 +32,17 @@ pub(super) fn identify(ctx: &mut Ctx, head: &Head, peer: Peer) -> (Client, bool)
         if says_something {
             say_stranger(ctx, nearest);
         }
-        let is_unknown = says_something && nearest.is_loopback();
+        let is_unknown =
+            nearest.is_loopback() && (says_something || OF_PROXIES.iter().any(|name| head.all(name).next().is_some()));
         return (if is_unknown { Client::Unknown } else { Client::Address(nearest) }, false);
     }
     if !says_something {
         if peer != Peer::Unix {
             say_silent_proxy(ctx, nearest);
         }
-        return (Client::Address(nearest), is_https(head));
+        // Somebody at this machine may come without its proxy. From elsewhere comes the proxy only, for whomever.
+        let client = if nearest.is_loopback() { Client::Address(nearest) } else { Client::Unknown };
+        return (client, is_https(head));
     }
     (behind(ctx, head, nearest), is_https(head))
 }
