@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Scope;
-use crate::conf::{self, Origin, Stream, StreamOptions, Tree, Value, time};
+use crate::conf::{self, JailView, Origin, Stream, StreamOptions, Tree, Value, time};
 use crate::pattern::date::{Clock, DateDetector};
 use crate::pattern::{FailRegex, PatternError, UseDns};
 
@@ -87,6 +87,35 @@ pub fn check(tree: &Tree, options: &StreamOptions, scope: &Scope) -> Result<(), 
             Ok(())
         }
     }
+}
+
+/// Why an enabled jail would run and hear nothing: the daemon takes it without a word. One without expressions only holds what is banned by
+/// hand, and one that reads the whole journal because nothing else is named may mean it.
+pub fn deaf(tree: &Tree, options: &StreamOptions, jail: &str) -> Option<Problem> {
+    let view = tree.jail(jail, options).ok().filter(|view| view.enabled && view.problem.is_none())?;
+    let says = |word: &str| {
+        view.commands.iter().any(|command| matches!(command.as_slice(), [_, _, Value::Str(own), ..] if **own == *word))
+    };
+    let has_logs = view.effective.get("logpath").is_some_and(|value| !value.to_text().trim().is_empty());
+    let reason = match reads_journal(&view) {
+        _ if !says("addfailregex") => return None,
+        true if has_logs && !says("addjournalmatch") => {
+            "backend: systemd reads none of the jail's log files, and no journalmatch says what of the journal it is to read; \
+             set backend to auto, or leave the log paths out and give it a journalmatch"
+        }
+        false if !has_logs => {
+            "logpath: it would have nothing to read; give it log paths, or a journalmatch and systemd as backend"
+        }
+        _ => return None,
+    };
+    let (option, reason) = reason.split_once(": ")?;
+    Some(located(tree, options, jail, option, reason.to_owned()))
+}
+
+/// Whether the jail reads the systemd journal, rather than files.
+pub(super) fn reads_journal(view: &JailView) -> bool {
+    let backend = view.effective.get("backend").map(|value| value.to_text().to_ascii_lowercase());
+    backend.is_some_and(|backend| backend.starts_with("systemd"))
 }
 
 fn check_stream(tree: &Tree, options: &StreamOptions, stream: &Stream) -> Result<(), Problem> {

@@ -7,6 +7,7 @@
 //! nothing of HTTP and computes no change: texts of files come from whoever asks.
 
 pub mod check;
+mod hearing;
 pub mod journal;
 mod read_back;
 pub mod run_time;

@@ -31,22 +31,30 @@ impl Apply {
         let _turn = turn::take(&self.journal, patience)?;
         journal::undo(&self.journal)?;
         let (mut daemon, unloaded) = self.daemon()?;
-        let files = self.files_before()?;
         let options = self.options(daemon.as_mut())?;
-        self.check(&options)?;
+        let change = self.with_hearing(&options)?;
+        let files = change.files_before()?;
+        change.check(&options)?;
+        let mut applied = change.make(&files, daemon, &options)?;
+        applied.warnings.extend(unloaded);
+        Ok(applied)
+    }
+
+    /// Changes, loads and compares.
+    fn make(&self, files: &[Was], mut daemon: Option<Daemon>, options: &StreamOptions) -> Result<Applied, ApplyError> {
         // Computed from the files as they are: what is given back to the daemon when the new ones fail.
-        let fallback = self.computed(&options).ok().map(|computed| computed.stream);
+        let fallback = self.computed(options).ok().map(|computed| computed.stream);
         let is_dry = self.changes.is_empty();
         if !is_dry {
-            journal::write(self, &files)?;
+            journal::write(self, files)?;
             if let Err(error) = self.swap() {
-                return Err(self.undone(&files, error, None));
+                return Err(self.undone(files, error, None));
             }
         }
         let outcome = match daemon.as_mut() {
             Some(daemon) if self.scope != Scope::Jails(Vec::new()) => {
                 let last_good = self.last_good.as_ref().or(fallback.as_ref());
-                self.load_with(daemon, &options, last_good)
+                self.load_with(daemon, options, last_good)
             }
             _ => Ok(Applied {
                 reloaded: false,
@@ -57,8 +65,7 @@ impl Apply {
             }),
         };
         match outcome {
-            Ok(mut applied) => {
-                applied.warnings.extend(unloaded);
+            Ok(applied) => {
                 if !is_dry {
                     journal::remove(&self.journal)?;
                 }
@@ -67,7 +74,7 @@ impl Apply {
             Err(error) if is_dry => Err(error),
             Err(error) => {
                 let fallback = if was_tried(&error) { fallback } else { None };
-                Err(self.undone(&files, error, daemon.as_mut().zip(fallback.as_ref())))
+                Err(self.undone(files, error, daemon.as_mut().zip(fallback.as_ref())))
             }
         }
     }
@@ -122,17 +129,23 @@ impl Apply {
         Ok(Folder::open(&self.place.config_dir, &change.folder)?)
     }
 
-    fn check(&self, options: &StreamOptions) -> Result<(), ApplyError> {
+    /// The files as the change makes them.
+    pub(super) fn overlay(&self) -> Overlay {
         let base = without_slash(&self.place.config_dir);
-        let overlay: Overlay = self
-            .changes
+        self.changes
             .iter()
             .map(|change| {
                 let path = format!("{base}/{}/{}", change.folder, change.name);
                 (path, change.after.as_ref().map(|text| text.clone().into_bytes()))
             })
-            .collect();
-        let Err(problem) = self.problem(overlay, options) else { return Ok(()) };
+            .collect()
+    }
+
+    fn check(&self, options: &StreamOptions) -> Result<(), ApplyError> {
+        let overlay = self.overlay();
+        let Err(problem) = self.problem(overlay.clone(), options) else {
+            return if self.changes.is_empty() { Ok(()) } else { self.check_hearing(overlay, options) };
+        };
         let was_there = self.changes.is_empty() || self.problem(Overlay::new(), options).as_ref() == Err(&problem);
         match was_there {
             false => Err(ApplyError::Invalid(problem)),

@@ -10,7 +10,7 @@ use crate::harness::client::Client;
 use crate::harness::real_daemon::RealDaemon;
 use crate::harness::rules::{commands, rules, write_action};
 use crate::harness::server::{Launch, Server};
-use crate::harness::wait_until;
+use crate::harness::{left_out, wait_until};
 use crate::jail_config::ready;
 
 const LAB: &str = "/api/v1/config/jails/lab";
@@ -275,4 +275,80 @@ fn a_change_that_fails_runs_the_old_actions_on_with_their_bans() {
     expect_ends(&daemon, &before);
     wait_until("the old rules", Duration::from_secs(5), || rules(&daemon).len() == 3);
     assert!(rules(&daemon).iter().all(|rule| rule.contains(" old ")), "{:?}", rules(&daemon));
+}
+
+/// A daemon whose `[DEFAULT]` has jails read the journal, as Debian's 13 does; its own three read files. `None` where it cannot do that.
+fn reading_the_journal() -> Option<(RealDaemon, Server, Client)> {
+    let mut daemon = RealDaemon::configured();
+    let own = "[DEFAULT]\nbackend = systemd\n[lab]\nbackend = polling\n[slow]\nbackend = polling\n[sshd]\nbackend = polling\n";
+    fs::write(daemon.path("jail.local"), own).unwrap();
+    daemon.start_again();
+    if !daemon.try_client(&["add", "probe", "systemd"]).0 {
+        left_out("jails that read the journal: this fail2ban cannot (python3-systemd)");
+        return None;
+    }
+    daemon.client(&["start", "probe"]);
+    daemon.client(&["stop", "probe"]);
+    let (server, admin) = ready(&daemon);
+    Some((daemon, server, admin))
+}
+
+/// The jail reads this log file.
+#[track_caller]
+fn expect_heard(daemon: &RealDaemon, jail: &str, log: &str) {
+    let status = daemon.client(&["status", jail]);
+    assert!(status.contains(&daemon.path(log).display().to_string()), "{status}");
+}
+
+#[test]
+fn a_jail_with_log_files_is_not_deaf_where_jails_read_the_journal() {
+    let Some((daemon, _server, admin)) = reading_the_journal() else { return };
+    let logs = json!([daemon.path("off.log")]);
+    let new = json!({"name": "new", "enabled": true, "filter": "lab", "log_paths": logs});
+    admin.post("/api/v1/config/jails", new).expect(201);
+    expect_heard(&daemon, "new", "off.log");
+    // A jail of the files, which is enabled with them.
+    let off = "/api/v1/config/jails/off";
+    admin.put(off, json!({"enabled": true, "log_paths": logs})).expect(200);
+    admin.post_empty(&format!("{off}/commit")).expect(200);
+    expect_heard(&daemon, "off", "off.log");
+}
+
+#[test]
+fn a_jail_that_would_be_deaf_is_refused() {
+    let Some((daemon, _server, admin)) = reading_the_journal() else { return };
+    let files = || fs::read_dir(daemon.path("jail.d")).unwrap().count();
+    // The journal for a jail with log files and nothing that says what to read of it.
+    let put = admin.put(LAB, json!({"backend": "systemd"}));
+    if put.status == 200 {
+        let refused = admin.post_empty(&format!("{LAB}/commit")).expect_error(422, "config_validation_failed").json();
+        assert!(refused["detail"].as_str().unwrap().contains("set backend to auto"), "{refused}");
+    }
+    admin.get(&format!("{LAB}/rollback")).expect(200);
+    let both = json!({"name": "new", "enabled": true, "filter": "sshd", "log_paths": [daemon.path("off.log")], "backend": "systemd"});
+    let refused = admin.post("/api/v1/config/jails", both).expect_error(422, "config_validation_failed").json();
+    assert!(refused["detail"].as_str().unwrap().contains("leave the log paths out"), "{refused}");
+    let none = json!({"name": "new", "enabled": true, "filter": "lab", "backend": "polling"});
+    let refused = admin.post("/api/v1/config/jails", none).expect_error(422, "config_validation_failed").json();
+    assert!(refused["detail"].as_str().unwrap().contains("nothing to read"), "{refused}");
+    assert_eq!((files(), daemon.client(&["status"]).contains("new")), (0, false));
+    // With a match of the journal it hears.
+    let journal = json!({"name": "new", "enabled": true, "filter": "sshd", "backend": "systemd"});
+    admin.post("/api/v1/config/jails", journal).expect(201);
+    assert!(daemon.client(&["status", "new"]).contains("_SYSTEMD_UNIT"));
+    // One for bans by hand has nothing to hear.
+    let by_hand = json!({"name": "hand", "enabled": true, "backend": "polling", "actions": ["noop"]});
+    admin.post("/api/v1/config/jails", by_hand).expect(201);
+}
+
+#[test]
+fn a_jail_that_was_deaf_before_can_be_edited() {
+    let mut daemon = RealDaemon::configured();
+    fs::write(daemon.path("jail.local"), "[quiet]\nenabled = true\nfilter = lab\n").unwrap();
+    daemon.start_again();
+    let (_server, admin) = ready(&daemon);
+    let quiet = "/api/v1/config/jails/quiet";
+    admin.put(quiet, json!({"max_retry": 9})).expect(200);
+    admin.post_empty(&format!("{quiet}/commit")).expect(200);
+    assert_eq!(daemon.client(&["get", "quiet", "maxretry"]), "9");
 }

@@ -34,6 +34,7 @@ mod jails;
 mod logs;
 mod r#loop;
 mod proxies;
+mod random_edits;
 mod regex;
 mod rescue;
 mod server;
