@@ -1,10 +1,11 @@
 # What can be done with this repository. `make` alone tells.
 
-.PHONY: help run test check bench dist
+.PHONY: help run test edits check bench dist
 
 help:
 	@echo "make run    a server to try, with a fail2ban behind it (Ctrl-C ends both)"
 	@echo "make test   every test; installs fail2ban and curl when they are missing"
+	@echo "make edits  5 000 random edits of the configuration on real daemons (an hour or two)"
 	@echo "make check  format, lints, and the dependencies' licences and advisories"
 	@echo "make bench  the figures of this machine"
 	@echo "make dist   the static binaries of every target, in dist/"
@@ -15,6 +16,9 @@ run:
 test:
 	@tests/demo/need --lean fail2ban-client=fail2ban curl=curl
 	cargo test --locked
+
+edits:
+	BANGUI_EDITS=5000 cargo test --locked --test it -- random_edits:: --nocapture
 
 check:
 	cargo fmt --check

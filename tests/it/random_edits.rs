@@ -1,7 +1,7 @@
 //! Random edits of the configuration on real daemons. After each of them every value, every action, every ban with its end, and the rules
 //! that the commands of the actions add up to are those that a fresh start from the same files would give.
 //!
-//! `BANGUI_EDITS` is the number of edits (300), `BANGUI_SEED` what they are drawn from (printed), `BANGUI_DAEMONS` how many daemons run side
+//! `BANGUI_EDITS` is the number of edits (40; CI makes 300, `make edits` 5 000), `BANGUI_SEED` what they are drawn from (printed), `BANGUI_DAEMONS` how many daemons run side
 //! by side (4). The edits of one daemon depend on the seed and its number alone. A failure is shrunk to the shortest list found in time.
 
 use std::cell::Cell;
@@ -376,7 +376,10 @@ impl World {
             Release::under_test().program("fail2ban-client").arg("-c").arg(self.daemon.config()).arg("-d").output();
         let output = output.map_err(|error| error.to_string())?;
         let stream = Stream::parse(&String::from_utf8_lossy(&output.stdout)).ok_or("no commands")?;
-        let own = stream.jails().iter().flat_map(|jail| stream.of_jail(jail).commands().to_vec()).collect();
+        // In the order of a start: every jail is made before the first one runs.
+        let server = stream.of_server();
+        let is_own = |command: &&Plain| !server.commands().contains(command);
+        let own = stream.commands().iter().filter(is_own).cloned().collect();
         fresh.call(&["stop", "--all"]).map_err(|error| format!("a fresh daemon does not stop: {error}"))?;
         let command = Plain::List(vec![Plain::from("server-stream"), Plain::List(own)]);
         fresh.call_value(&command).map(drop).map_err(|error| {
@@ -526,7 +529,7 @@ fn number(name: &str, otherwise: u64) -> u64 {
 fn after_any_edit_everything_is_as_after_a_fresh_start() {
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let seed = number("BANGUI_SEED", clock.as_nanos() as u64 | 1);
-    let (count, daemons) = (number("BANGUI_EDITS", 300), number("BANGUI_DAEMONS", 4).max(1));
+    let (count, daemons) = (number("BANGUI_EDITS", 40), number("BANGUI_DAEMONS", 4).max(1));
     eprintln!("random edits: BANGUI_SEED={seed} BANGUI_EDITS={count} BANGUI_DAEMONS={daemons}");
     let started = Instant::now();
     let failures: Vec<String> = std::thread::scope(|scope| {
@@ -547,21 +550,4 @@ fn after_any_edit_everything_is_as_after_a_fresh_start() {
     });
     eprintln!("random edits: {count} in {} s", started.elapsed().as_secs());
     assert!(failures.is_empty(), "BANGUI_SEED={seed} BANGUI_EDITS={count}:\n{}", failures.join("\n\n"));
-}
-
-#[test]
-fn replay_temporary() {
-    let at = "/api/v1/config/jails/mine".to_owned();
-    let web = "/api/v1/config/jails/web".to_owned();
-    let edits = vec![
-        vec![
-            Step::Put(at.clone(), json!({"bantime_escalation": {"factor": 2.0, "increment": true, "max_time": 700000}, "date_pattern": null, "max_retry": 3})),
-            Step::Post(format!("{at}/commit"), Value::Null),
-        ],
-        vec![
-            Step::Put(web.clone(), json!({"backend": "auto", "fail_regex": ["^b <ADDR> x"], "log_paths": ["DIR/lab.log", "DIR/slow.log", "DIR/auth.log"]})),
-            Step::Post(format!("{web}/commit"), Value::Null),
-        ],
-    ];
-    panic!("{:?}", first_failure(&edits));
 }
