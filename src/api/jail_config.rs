@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::jail_values::{Rules, taken};
-use super::{ApiError, Ctx, Job, Request, config};
+use super::{ApiError, Ctx, Finish, Job, Request, Then, config};
 use crate::apply::values::edited;
 use crate::apply::{Apply, FileChange, Scope};
 use crate::conf::{self, Document, Folder, LocalFile, Tree};
@@ -19,6 +19,7 @@ use crate::fail2ban;
 use crate::files::Kind;
 use crate::jobs::Task;
 use crate::jobs::apply::SetValues;
+use crate::jobs::expressions::{Judged, JudgedOutcome};
 use crate::jobs::jail_config::{Effective, JailConfigs, below};
 use crate::server::response::Response;
 
@@ -38,6 +39,7 @@ pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
 pub fn update(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let name: JailName = request.parameter()?;
     let mut fields = request.fields()?.not_empty();
+    let force = fields.optional("force").unwrap_or(false);
     let values = taken(&mut fields);
     fields.finish()?;
     let configs = described(ctx)?;
@@ -52,10 +54,11 @@ pub fn update(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let text = read(&configs.config_dir, &file)?;
     edited(name.as_str(), &parsed(text.as_deref(), &file)?, &all)?;
     let text = json::text(&all).map_err(ApiError::internal)?;
-    Ok(set_job(ctx, &name, values, move |ctx, name| {
+    let job = set_job(ctx, &name, values.clone(), move |ctx, name| {
         ctx.store.set_pending(name.as_str(), Some(&text))?;
         shown(ctx, 200, name)
-    }))
+    });
+    Ok(judged(ctx, job, values, present, force))
 }
 
 /// `POST /api/v1/config/jails/{name}/commit`
@@ -126,6 +129,7 @@ pub fn delete(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let mut fields = request.fields()?;
     let name: Option<String> = fields.required("name");
+    let force = fields.optional("force").unwrap_or(false);
     let mut values = taken(&mut fields);
     fields.finish()?;
     let name: JailName = name.unwrap_or_default().parse()?;
@@ -141,10 +145,26 @@ pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let document = edited(name.as_str(), &parsed(None, &file)?, &values)?;
     let change = FileChange::new(&file, None, Some(document.text));
     let task = task_without_pending(ctx, &name, Some(change))?;
-    Ok(config::apply_as_job(task, move |ctx, _| {
+    let job = config::apply_as_job(task, move |ctx, _| {
         ctx.store.set_pending(name.as_str(), None)?;
         shown(ctx, 201, &name)
-    }))
+    });
+    Ok(judged(ctx, job, values, JailValues::default(), force))
+}
+
+/// The same job, behind a look at what the expressions can cost.
+fn judged(ctx: &Ctx, job: Job, values: JailValues, present: JailValues, force: bool) -> Job {
+    let Then::Finish(finish) = job.then else { return job };
+    if values.fail_regex.is_none() && values.ignore_regex.is_none() && values.prefregex.is_none() {
+        return Job { then: Then::Finish(finish), ..job };
+    }
+    let config_dir = ctx.config.fail2ban_config.clone();
+    let task = Task::Judged(Box::new(Judged { values, present, config_dir, force, then: job.task }));
+    let then: Finish = Box::new(move |ctx, outcome| {
+        let judged: JudgedOutcome = json::from_tree(outcome).map_err(ApiError::internal)?;
+        Ok(finish(ctx, judged.outcome)?.warning(&judged.warnings.join(" ")))
+    });
+    Job { task, urgent: job.urgent, detached: job.detached, then: Then::Finish(then) }
 }
 
 /// `GET /api/v1/config/jails/{name}/files`

@@ -81,6 +81,8 @@ pub enum Task {
     AskHistory(history::Ask),
     /// Set values in a running jail.
     SetValues(Box<apply::SetValues>),
+    /// Judge expressions, and then do something.
+    Judged(Box<expressions::Judged>),
     /// Set values again after a restart of the daemon.
     SetAgain(apply::SetAgain),
     /// What the files say of all jails.
@@ -189,6 +191,7 @@ impl Task {
             Task::Preview(_) | Task::AskPlaces(_) | Task::TendSet(_) => Lane::General,
             Task::UpdateGeo(_) => Lane::Geo,
             Task::Restart(_) => Lane::Restart,
+            Task::Judged(judged) => judged.then.lane(),
             _ => Lane::Daemon,
         }
     }
@@ -204,6 +207,7 @@ impl Task {
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::WhyAway(_) => Duration::from_secs(20),
             Task::ListBans(_) | Task::PageOfBans(_) | Task::AskHistory(_) => Duration::from_secs(60),
             Task::SetValues(_) | Task::SetAgain(_) => Duration::from_secs(60),
+            Task::Judged(judged) => judged.then.deadline() + Duration::from_secs(20),
             Task::ReadTheirs(_) => their_database::DEADLINE,
             Task::StopJail(_) => Duration::from_secs(180),
             // Its end, and two starts, each with a limit of its own.
@@ -220,7 +224,11 @@ impl Task {
 
     /// Whether it changes the configuration: one at a time, and none waits.
     pub fn applies(&self) -> bool {
-        matches!(self, Task::Apply(_) | Task::EditDefinition(_) | Task::Recover(_) | Task::SetValues(_))
+        match self {
+            Task::Judged(judged) => judged.then.applies(),
+            Task::Apply(_) | Task::EditDefinition(_) | Task::Recover(_) | Task::SetValues(_) => true,
+            _ => false,
+        }
     }
 
     /// Whether it does its part without a daemon that answers: files are changed all the same.
@@ -228,6 +236,7 @@ impl Task {
         match self {
             Task::Apply(apply) => !apply.changes.is_empty(),
             Task::EditDefinition(_) | Task::SetValues(_) => true,
+            Task::Judged(judged) => judged.then.does_without_daemon(),
             _ => false,
         }
     }
@@ -245,6 +254,10 @@ impl Task {
             Task::JailConfigs(task) => task.run(),
             Task::SetAgain(task) => task.run(),
             Task::SetValues(task) => task.run(),
+            Task::Judged(task) => {
+                let warnings = task.judge().map_err(Failure::Refused)?;
+                Ok(serde_json::json!(expressions::JudgedOutcome { warnings, outcome: task.then.run(out)? }))
+            }
             Task::AskHistory(task) => task.run(out),
             Task::ReadTheirs(task) => task.run(),
             Task::WhyAway(task) => task.run(),

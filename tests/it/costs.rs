@@ -47,6 +47,22 @@ fn an_expression_that_one_line_can_hang_is_refused_with_that_line_unless_forced(
 }
 
 #[test]
+fn a_jail_takes_no_such_expression_either() {
+    let daemon = RealDaemon::start();
+    let (_server, admin) = Server::ready(&daemon);
+    let jail = "/api/v1/config/jails/lab";
+    let error = admin.put(jail, json!({ "fail_regex": [EVIL] })).expect_error(422, "config_validation_failed").json();
+    assert_eq!(error["metadata"]["errors"][0]["source_field"], "fail_regex");
+    assert!(!daemon.client(&["get", "lab", "failregex"]).contains("aa"));
+    let made = json!({ "name": "made", "filter": "lab", "log_paths": [daemon.path("off.log")], "fail_regex": [EVIL] });
+    admin.post("/api/v1/config/jails", made).expect_error(422, "config_validation_failed");
+    let forced = admin.put(jail, json!({ "fail_regex": [EVIL], "force": true })).expect(200);
+    assert!(forced.header("x-bangui-warning").unwrap().contains("(?:a|aa)+"), "{forced}");
+    // It is there now, and what the jail has may stay.
+    admin.put(jail, json!({ "fail_regex": [EVIL, "^lab: bad <HOST>$"] })).expect(200);
+}
+
+#[test]
 fn what_is_slow_but_not_too_slow_is_a_warning() {
     let daemon = RealDaemon::start();
     let (_server, admin) = Server::ready(&daemon);
