@@ -13,6 +13,7 @@ use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET, DEFAULT_SESSION_MINUTES};
 use crate::domain::history::Place;
 use crate::domain::json;
 use crate::domain::time;
+use crate::fail2ban::client::News;
 use crate::fail2ban::database::Page;
 use crate::fail2ban::{self, Client, commands::Daemon, restart::Bans};
 use crate::geo::asking::Asking;
@@ -106,6 +107,8 @@ pub struct Ctx {
     pub snapshot: Snapshot,
     /// The daemon may have started again: what held at run time only is to be set again.
     pub restarted: bool,
+    /// How many daemons its client had met when that was last looked at.
+    daemons_met: u64,
     /// A child of ours keeps it busy.
     pub daemon_is_taken: bool,
     /// Why it was not reached, where it was not, when it was last looked at.
@@ -200,6 +203,7 @@ impl Ctx {
             store,
             snapshot: Snapshot::default(),
             restarted: false,
+            daemons_met: 0,
             limits: Limits::default(),
             proxies_said: dispatch::client::Said::default(),
             import: None,
@@ -219,6 +223,7 @@ impl Ctx {
         let socket = socket_of(&self.config, &self.stored);
         if socket != self.fail2ban_socket() {
             self.daemon = quick_daemon(socket);
+            self.daemons_met = 0;
             self.snapshot = Snapshot::default();
             self.known_database = None;
         }
@@ -352,9 +357,44 @@ impl Ctx {
         backends.get(jail).filter(|backend| !backend.is_empty()).cloned()
     }
 
+    /// Takes over what commands on the loop have learned beside their answers: the daemon is gone, is back, or is another process. They
+    /// use up the end of the idle connection, so nothing else may ever tell of it.
+    pub fn heed_daemon(&mut self) {
+        let client = self.daemon.client_mut();
+        let (daemons, news) = (client.daemons(), client.take_news());
+        if daemons != self.daemons_met {
+            self.daemons_met = daemons;
+            self.restarted = true;
+            self.expect_changes();
+        }
+        match news {
+            Some(News::Away(error)) => self.note_away(error),
+            Some(News::Answered) if !self.snapshot.online => self.expect_changes(),
+            _ => {}
+        }
+    }
+
+    /// A command has found the daemon away: that is said from now on, and looked at again at once.
+    pub fn note_away(&mut self, error: fail2ban::Error) {
+        if self.snapshot.online {
+            self.set_away(error);
+            self.expect_changes();
+        }
+    }
+
+    fn set_away(&mut self, error: fail2ban::Error) {
+        if self.snapshot.online || self.snapshot.taken.is_none() {
+            log::warn!("{error}");
+        }
+        self.snapshot = Snapshot { online: false, taken: Some(Instant::now()), ..Snapshot::default() };
+        self.away = Some(error);
+    }
+
     /// Looks at the daemon: at most three short commands, and one for each jail before 1.1.0.
     pub fn take_snapshot(&mut self) -> Result<(), fail2ban::Error> {
         let looked = self.look();
+        // What this look has learned is in the snapshot.
+        self.daemon.client_mut().take_news();
         let taken = Some(Instant::now());
         match looked {
             Ok(snapshot) => {
@@ -366,11 +406,7 @@ impl Ctx {
                 Ok(())
             }
             Err(error) => {
-                if self.snapshot.online || self.snapshot.taken.is_none() {
-                    log::warn!("{error}");
-                }
-                self.snapshot = Snapshot { online: false, taken, ..Snapshot::default() };
-                self.away = Some(error.clone());
+                self.set_away(error.clone());
                 Err(error)
             }
         }

@@ -289,20 +289,21 @@ pub fn handle(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
         Handler::Later(handler) => handler(ctx, request).map(|job| Outcome::Job(Box::new(job))),
         Handler::Either(handler) => handler(ctx, request),
     });
-    note_storage(ctx, outcome.as_ref().err());
+    note_learned(ctx, outcome.as_ref().err());
     outcome
 }
 
 /// Runs what turns the outcome of a task into an answer, or the next step of an answer.
 pub fn go_on<T>(ctx: &mut Ctx, work: impl FnOnce(&mut Ctx) -> Result<T, ApiError>) -> Result<T, ApiError> {
     let result = guarded(|| work(ctx));
-    note_storage(ctx, result.as_ref().err());
+    note_learned(ctx, result.as_ref().err());
     result
 }
 
-/// An answer that our database could not give is for the health check, too.
-fn note_storage(ctx: &mut Ctx, error: Option<&ApiError>) {
+/// What an answer has shown is for the health check, too: that our database fails, or that the daemon is gone or back.
+fn note_learned(ctx: &mut Ctx, error: Option<&ApiError>) {
     ctx.storage_fails |= error.is_some_and(|error| error.code == STORAGE);
+    ctx.heed_daemon();
 }
 
 /// Runs code that must not take the service down with it.

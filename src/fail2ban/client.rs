@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::encode;
 use super::error::{Error, unwrap_reply};
 use super::pickle;
+use super::process::Process;
 use super::value::Value;
 use wire::{Deadline, Failure, connect, is_quiet, receive, send};
 
@@ -32,8 +33,26 @@ pub struct Client {
     stream: Option<UnixStream>,
     connections: u64,
     /// The process behind the last connection; it may have ended since.
-    last_pid: Option<i32>,
+    last_peer: Option<Peer>,
+    daemons: u64,
+    news: Option<News>,
     rest: Option<Rest>,
+}
+
+/// A process: its number, and when it was started, since numbers are given again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Peer {
+    pid: i32,
+    started: Option<u64>,
+}
+
+/// What a command has learned about the daemon beside its answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum News {
+    /// It is there: it answered.
+    Answered,
+    /// It is not.
+    Away(Error),
 }
 
 /// When to leave a daemon alone that did not answer.
@@ -52,7 +71,9 @@ impl Client {
             reply_limit: DEFAULT_REPLY_LIMIT,
             stream: None,
             connections: 0,
-            last_pid: None,
+            last_peer: None,
+            daemons: 0,
+            news: None,
             rest: None,
         }
     }
@@ -114,7 +135,18 @@ impl Client {
 
     /// The process behind the last connection there was, whether it is still open or not.
     pub fn last_daemon_pid(&self) -> Option<i32> {
-        self.last_pid
+        self.last_peer.map(|peer| peer.pid)
+    }
+
+    /// How many daemons there were behind the connections so far. What was set in one at run time holds while this stays the same.
+    /// One that cannot be told from the one before, because it runs in a container, counts as another.
+    pub fn daemons(&self) -> u64 {
+        self.daemons
+    }
+
+    /// What the commands since the last call of this have learned about the daemon. That it is busy is no news.
+    pub fn take_news(&mut self) -> Option<News> {
+        self.news.take()
     }
 
     /// How many connections were made so far. What was learned of the daemon, its version for example, holds while this stays the same.
@@ -195,8 +227,13 @@ impl Client {
         let deadline = Deadline { at: Instant::now() + self.patience, patience: self.patience };
         let result = self.exchange_before(&deadline, request, repeatable);
         self.note(&result);
-        let (buffer, length) = result?;
-        read(&buffer[..length])
+        let answer = result.and_then(|(buffer, length)| read(&buffer[..length]));
+        match &answer {
+            Err(error) if error.is_away() => self.news = Some(News::Away(error.clone())),
+            Err(Error::Busy { .. } | Error::Unsendable(_)) => {}
+            _ => self.news = Some(News::Answered),
+        }
+        answer
     }
 
     fn exchange_before(
@@ -228,7 +265,7 @@ impl Client {
             None => {
                 let stream = connect(&self.path, deadline)?;
                 self.connections += 1;
-                self.last_pid = credentials(&stream).ok().map(|found| found.pid).filter(|pid| *pid > 0);
+                self.note_peer(&stream);
                 stream
             }
         };
@@ -236,6 +273,15 @@ impl Client {
         let reply = receive(&mut stream, self.reply_limit, deadline)?;
         self.stream = Some(stream);
         Ok(reply)
+    }
+
+    fn note_peer(&mut self, stream: &UnixStream) {
+        let pid = credentials(stream).ok().map(|found| found.pid).filter(|pid| *pid > 0);
+        let peer = pid.map(|pid| Peer { pid, started: Process::start_of(pid) });
+        if peer.is_none() || peer != self.last_peer {
+            self.daemons += 1;
+        }
+        self.last_peer = peer;
     }
 
     fn note<T>(&mut self, result: &Result<T, Error>) {

@@ -64,6 +64,13 @@ pub enum Error {
     ShuttingDown,
 }
 
+impl Error {
+    /// Whether no daemon answers at the socket. One that is busy, or refuses, is there.
+    pub fn is_away(&self) -> bool {
+        matches!(self, Error::Unreachable { .. } | Error::Untrusted { .. } | Error::ShuttingDown | Error::Protocol(_))
+    }
+}
+
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

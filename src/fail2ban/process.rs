@@ -71,6 +71,11 @@ impl Process {
         Process::of_daemon(pid.ok_or_else(|| unusable("it holds no number of a process".to_owned()))?, socket)
     }
 
+    /// When the process `pid` was started, in ticks since the machine was; `None` where it has ended or is out of sight.
+    pub fn start_of(pid: i32) -> Option<u64> {
+        stat(pid).map(|(_, started)| started)
+    }
+
     /// Its number.
     pub fn pid(&self) -> i32 {
         self.pid

@@ -34,8 +34,8 @@ impl MainLoop {
             Ok(run_time) if run_time.is_empty() => {}
             Ok(run_time) => {
                 let task = Task::SetAgain(apply::SetAgain { socket: self.ctx.fail2ban_socket().to_owned(), run_time });
-                // Where no place is left, the next notice of a restart does it.
-                let _ = self.children.submit(task, true, Instant::now());
+                // Where no place is left, it is tried again in the next turn of the loop.
+                self.ctx.restarted = self.children.submit(task, true, Instant::now()).is_err();
                 self.children.start_waiting(self.poll.registry());
             }
             Err(error) => log::warn!("{error}"),

@@ -357,6 +357,11 @@ impl MainLoop {
     }
 
     fn on_end(&mut self, id: TaskId, outcome: Result<Value, Failure>) {
+        if let Err(Failure::Fail2ban(error)) = &outcome
+            && error.is_away()
+        {
+            self.ctx.note_away(error.clone());
+        }
         if let Some((lane, finish)) = self.background.remove(&id) {
             return self.on_background_end(lane, finish, outcome);
         }
@@ -432,6 +437,7 @@ impl MainLoop {
         let is_free = !self.children.daemon_is_taken() && !imports::keeps_daemon_busy(&self.ctx);
         self.timers.run(&mut self.ctx, is_free, now);
         self.submit_background();
+        self.ctx.heed_daemon();
         if self.ctx.restarted && self.ctx.snapshot.online && !self.ctx.snapshot.stale && is_free {
             self.set_again();
         }

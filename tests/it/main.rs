@@ -33,6 +33,7 @@ mod jail_config;
 mod jails;
 mod logs;
 mod r#loop;
+mod noticed;
 mod proxies;
 mod random_edits;
 mod regex;
