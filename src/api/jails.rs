@@ -1,9 +1,12 @@
 //! The jails the daemon runs: seen and commanded. What the files say of jails is in `config.rs`.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::bans::command_done;
-use super::jail_config::{Ignored, keep_ignored};
+use super::dispatch::Outcome;
+use super::jail_config::keep_ignored;
 use super::{ApiError, Ctx, Job, Request, config};
 use crate::apply::Scope;
 use crate::domain::address::IpOrNet;
@@ -11,6 +14,8 @@ use crate::domain::json;
 use crate::domain::names::JailName;
 use crate::fail2ban::commands::jail::JailSettings;
 use crate::fail2ban::commands::{Counters, JailCounters};
+use crate::jobs::jail_config::ReadBackends;
+use crate::jobs::jail_edits::Ignored;
 use crate::jobs::{Task, bans, service};
 use crate::server::response::Response;
 
@@ -18,7 +23,7 @@ use crate::server::response::Response;
 const LONGEST_ENTRY: usize = 256;
 
 /// `GET /api/v1/jails`
-pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
+pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Outcome, ApiError> {
     let mut items = Vec::new();
     for JailCounters { jail, backend, counters } in ctx.daemon.all_counters()? {
         let limits = match ctx.daemon.jail_limits(&jail) {
@@ -31,7 +36,7 @@ pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
             "enabled": true,
             "running": true,
             "idle": ctx.store.jail_idle(jail.as_str())?,
-            "backend": backend.or_else(|| ctx.backend_in_files(jail.as_str())),
+            "backend": backend,
             "find_time": limits.find_time,
             "ban_time": limits.ban_time,
             "max_retry": limits.max_retry,
@@ -39,7 +44,39 @@ pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
         }));
     }
     let total = items.len();
-    Ok(Response::json(200, &json!({ "items": items, "total": total })))
+    Ok(with_backends(ctx, json!({ "items": items, "total": total })))
+}
+
+/// Adds to jails the backend that the files give them, where the daemon does not tell. A child reads the files.
+fn with_backends(ctx: &Ctx, body: Value) -> Outcome {
+    let all = body["items"].as_array().map_or(std::slice::from_ref(&body["jail"]), Vec::as_slice);
+    if all.iter().all(|jail| !jail["backend"].is_null()) {
+        return Outcome::Answer(Response::json(200, &body));
+    }
+    if let Some(backends) = ctx.backends() {
+        return Outcome::Answer(Response::json(200, &named_backends(body, backends)));
+    }
+    let task = Task::ReadBackends(ReadBackends { config_dir: ctx.config.fail2ban_config.clone() });
+    Outcome::Job(Box::new(Job::new(task, |ctx, read| {
+        let backends: BTreeMap<String, String> = json::from_tree(read).map_err(ApiError::internal)?;
+        let body = named_backends(body, &backends);
+        ctx.set_backends(backends);
+        Ok(Response::json(200, &body))
+    })))
+}
+
+fn named_backends(mut body: Value, backends: &BTreeMap<String, String>) -> Value {
+    let add = |jail: &mut Value| {
+        let known = jail["name"].as_str().and_then(|name| backends.get(name)).filter(|backend| !backend.is_empty());
+        if let (true, Some(backend)) = (jail["backend"].is_null(), known) {
+            jail["backend"] = backend.as_str().into();
+        }
+    };
+    match body.get_mut("items").and_then(Value::as_array_mut) {
+        Some(items) => items.iter_mut().for_each(add),
+        None => add(&mut body["jail"]),
+    }
+    body
 }
 
 fn status(counters: &Counters) -> Value {
@@ -52,10 +89,9 @@ fn status(counters: &Counters) -> Value {
 }
 
 /// `GET /api/v1/jails/{name}`
-pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let name: JailName = request.parameter()?;
-    let mut seen = ctx.daemon.counters(&name)?;
-    seen.backend = seen.backend.or_else(|| ctx.backend_in_files(name.as_str()));
+    let seen = ctx.daemon.counters(&name)?;
     let settings = ctx.daemon.jail_settings(&name)?;
     let ignored = ctx.daemon.ignore_list(&name)?;
     let idle = ctx.store.jail_idle(name.as_str())?;
@@ -64,7 +100,7 @@ pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
         "ignore_list": ignored,
         "ignore_self": settings.ignore_self,
     });
-    Ok(Response::json(200, &body))
+    Ok(with_backends(ctx, body))
 }
 
 fn jail(name: &JailName, idle: Option<bool>, seen: &JailCounters, settings: &JailSettings) -> Value {
@@ -148,7 +184,7 @@ pub fn ignore_self(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     ctx.daemon.set_ignore_self(&name, on)?;
     let message = if on { "ignores" } else { "no longer ignores" };
     let answer = command_done(200, format!("{name} {message} this machine's own addresses."), name.as_str());
-    keep_ignored(ctx, &name, &Ignored::Own(on), answer)
+    keep_ignored(ctx, &name, Ignored::Own(on), answer)
 }
 
 /// `true`, or `{"on": true}`.
@@ -179,7 +215,7 @@ pub fn add_ignore(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let entry: IpOrNet = ip.unwrap_or_default().parse()?;
     ctx.daemon.add_ignore(&name, &entry.to_string())?;
     let answer = command_done(201, format!("{name} ignores {entry}."), name.as_str());
-    keep_ignored(ctx, &name, &Ignored::Added(entry.to_string()), answer)
+    keep_ignored(ctx, &name, Ignored::Added(entry.to_string()), answer)
 }
 
 /// `DELETE /api/v1/jails/{name}/ignoreip`
@@ -199,7 +235,7 @@ pub fn remove_ignore(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> 
         Some(entry) => {
             ctx.daemon.remove_ignore(&name, &entry)?;
             let answer = command_done(200, format!("{name} no longer ignores {entry}."), name.as_str());
-            keep_ignored(ctx, &name, &Ignored::Removed(entry), answer)
+            keep_ignored(ctx, &name, Ignored::Removed(entry), answer)
         }
         None => Err(ApiError::conflict("fail2ban_command_failed", format!("{name} does not ignore {ip}."))),
     }

@@ -315,6 +315,11 @@ impl Daemon {
         self.client.call(&["set", jail.as_str(), property, &value]).map(drop)
     }
 
+    /// Takes an option of growing ban times (`factor`, `formula` and so on) away, as if it had never been set. From 0.11.
+    pub fn unset_growth(&mut self, jail: &JailName, option: &str) -> Result<(), Error> {
+        self.client.call(&["set", jail.as_str(), &format!("bantime.{option}"), ""]).map(drop)
+    }
+
     /// Adds an expression and returns the list. One that does not compile is refused and does no harm.
     pub fn add_regex(&mut self, jail: &JailName, list: RegexList, regex: &str) -> Result<Vec<String>, Error> {
         let word = match list {
