@@ -31,6 +31,7 @@ mod http;
 mod in_force;
 mod jail_config;
 mod jails;
+mod latency;
 mod logs;
 mod r#loop;
 mod noticed;
