@@ -200,7 +200,9 @@ fn put_back_one(daemon: &mut Daemon, jail: &JailName, setting: &Setting<'_>, old
         Setting::LogEncoding(_) => daemon.set(jail, &Setting::LogEncoding(&old.log_encoding)),
         Setting::Prefregex(_) => daemon.set(jail, &Setting::Prefregex(&old.prefregex)),
         Setting::Increment(_) => daemon.set(jail, &Setting::Increment(growth.increment)),
-        Setting::IncrementOverallJails(_) => daemon.set(jail, &Setting::IncrementOverallJails(growth.overall_jails)),
+        Setting::IncrementOverallJails(_) => {
+            or_away(daemon, "overalljails", growth.overall_jails.then_some(Setting::IncrementOverallJails(true)))
+        }
         Setting::IncrementFactor(_) => or_away(daemon, "factor", growth.factor.map(Setting::IncrementFactor)),
         Setting::IncrementFormula(_) => {
             or_away(daemon, "formula", growth.formula.as_deref().map(Setting::IncrementFormula))

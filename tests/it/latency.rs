@@ -145,7 +145,7 @@ fn no_request_keeps_others_waiting() {
     // Something stays pending, so that every load has it to set again.
     admin.put("/api/v1/config/jails/slow", json!({"ignore_regex": expressions("pending")})).expect(200);
     let addresses: Vec<String> = (1..250).map(|n| format!("203.0.113.{n}")).collect();
-    let mut words = vec!["set", "slow", "banip"];
+    let mut words = vec!["set", "sshd", "banip"];
     words.extend(addresses.iter().map(String::as_str));
     daemon.client(&words);
     let mut slow = Vec::new();
