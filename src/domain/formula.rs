@@ -110,7 +110,8 @@ impl<'t> Parser<'t> {
 
     fn comparison(&mut self) -> Result<f64, String> {
         let left = self.shift()?;
-        let signs: [(&str, fn(f64, f64) -> bool); 5] = [
+        type Holds = fn(f64, f64) -> bool;
+        let signs: [(&str, Holds); 5] = [
             ("<=", |left, right| left <= right),
             (">=", |left, right| left >= right),
             ("==", |left, right| left == right),

@@ -9,10 +9,13 @@ use serde_json::{Value, json};
 
 use crate::harness::http::{Address, Wire};
 use crate::harness::real_daemon::RealDaemon;
-use crate::harness::server::{Launch, Server};
+use crate::harness::server::{Launch, Server, is_release};
 
 /// How long `/health` may take beside any other request. A debug build is some ten times slower, on a machine that does other things.
-const BOUND: Duration = Duration::from_millis(if cfg!(debug_assertions) { 250 } else { 50 });
+fn bound() -> Duration {
+    Duration::from_millis(if is_release() { 50 } else { 250 })
+}
+
 /// How often a route that seems slow is tried: the rest of the machine may be what was slow.
 const TRIES: usize = 3;
 /// The most expressions that fit the longest value of a file.
@@ -49,16 +52,16 @@ fn largest(route: &Route, directory: &str) -> (String, Option<Value>) {
     let address = json!({"ip": "203.0.113.7", "jail": "lab"});
     let values = json!({"fail_regex": expressions("put"), "ignore_regex": expressions("ignored"), "max_retry": 7,
         "log_paths": [format!("{directory}/lab.log"), format!("{directory}/slow*.log")]});
-    let vars: serde_json::Map<String, Value> = (0..4000).map(|n| (format!("v{n}"), json!("x".repeat(100)))).collect();
+    let vars: serde_json::Map<String, Value> = (0..200).map(|n| (format!("v{n}"), json!("x".repeat(2000)))).collect();
     let lines: Vec<String> = (0..1000).map(|n| format!("{n} {}", "y".repeat(900))).collect();
     let body = match (method, route.path) {
         ("GET", _) => None,
-        (_, path) if path.ends_with("/auth/login") => Some(json!({"password": "w".repeat(1000)})),
+        (_, path) if path.ends_with("/auth/login") => Some(json!({"password": "w".repeat(256)})),
         (_, path) if path.ends_with("/setup") => Some(json!({"master_password": "Correct1!horse"})),
         (_, "/api/v1/bans") => Some(address),
         (_, path) if path.ends_with("/idle") || path.ends_with("/ignoreself") => Some(json!(false)),
         (_, path) if path.ends_with("/ignoreip") => Some(json!({"ip": "198.51.100.0/24"})),
-        ("POST", "/api/v1/blocklists") => Some(json!({"name": "list", "url": "https://198.51.100.1/list.txt"})),
+        ("POST", "/api/v1/blocklists") => Some(json!({"name": "list", "url": "https://9.9.9.9/list.txt"})),
         ("PUT", "/api/v1/blocklists/{source_id}") => Some(json!({"enabled": false})),
         ("PUT", "/api/v1/blocklists/schedule") => Some(json!({"frequency": "daily"})),
         ("PUT", path) if path.ends_with("/settings") || path.ends_with("/global") => Some(json!({"log_level": "INFO"})),
@@ -150,7 +153,12 @@ fn no_request_keeps_others_waiting() {
     daemon.client(&words);
     let mut slow = Vec::new();
     let mut refused = Vec::new();
-    for route in ROUTES {
+    // What stops something comes last: the others need it.
+    let is_end = |route: &&Route| {
+        ["/stop", "/restart", "/logout", "/start"].iter().any(|end| route.path.ends_with(end))
+            || route.method.as_str() == "DELETE"
+    };
+    for route in ROUTES.iter().filter(|route| !is_end(route)).chain(ROUTES.iter().filter(is_end)) {
         let ends_session = route.path.ends_with("/logout");
         let (mut best, mut seen) = (Duration::MAX, 0);
         for _ in 0..TRIES {
@@ -159,13 +167,13 @@ fn no_request_keeps_others_waiting() {
             let (status, wait) = beside(&server, &token, route, &directory);
             best = best.min(wait);
             seen = if seen == 0 { status } else { seen };
-            if best < BOUND {
+            if best < bound() {
                 break;
             }
         }
         let name = format!("{} {}", route.method.as_str(), route.path);
         println!("{seen} {best:>12.1?} {name}");
-        if best >= BOUND {
+        if best >= bound() {
             slow.push(format!("{name}: {best:?}"));
         }
         // A login with a wrong password, a second setup and a list that is no more are answers, too; a body that is not taken is none.
@@ -173,6 +181,6 @@ fn no_request_keeps_others_waiting() {
             refused.push(format!("{name}: {seen}"));
         }
     }
-    assert!(slow.is_empty(), "others waited longer than {BOUND:?}:\n{}", slow.join("\n"));
+    assert!(slow.is_empty(), "others waited longer than {:?}:\n{}", bound(), slow.join("\n"));
     assert!(refused.is_empty(), "these bodies were not taken:\n{}", refused.join("\n"));
 }
