@@ -266,6 +266,8 @@ impl From<Failure> for ApiError {
                 error
             }
             Failure::Files(trouble) => trouble.into(),
+            // It was not made by this request, and yet it is the name that was asked for.
+            Failure::OddFile(trouble) => ApiError { status: 400, ..trouble.into() },
             Failure::NotBack(detail) => {
                 ApiError::new(503, "fail2ban_not_back", detail).with_header("retry-after", "10")
             }

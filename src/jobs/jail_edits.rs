@@ -22,6 +22,7 @@ use crate::conf::{self, Document, Folder, JailView, LocalFile, Tree, time};
 use crate::domain::jail_values::JailValues;
 use crate::domain::json as text;
 use crate::fail2ban::Error;
+use crate::files::Kind;
 
 /// Change a jail.
 #[derive(Debug, Serialize, Deserialize)]
@@ -334,7 +335,11 @@ impl EditJail {
         if !self.apply.place.config_dir.join(file.folder).exists() {
             return Ok(None);
         }
-        let saved = Folder::open(&self.apply.place.config_dir, file.folder)?.read(&file.name)?;
+        let odd = |error: conf::Error| match error.trouble() {
+            Some(trouble) if trouble.kind == Kind::NotAFile => Failure::OddFile(trouble),
+            _ => error.into(),
+        };
+        let saved = Folder::open(&self.apply.place.config_dir, file.folder)?.read(&file.name).map_err(odd)?;
         let text = saved.map(|saved| String::from_utf8(saved.bytes)).transpose();
         text.map_err(|_| Failure::Conflict(format!("{} is not valid UTF-8; correct it first.", file.name)))
     }

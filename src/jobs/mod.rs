@@ -153,6 +153,8 @@ pub enum Failure {
     Invalid(crate::apply::Problem),
     /// Files cannot be read or written.
     Files(Trouble),
+    /// What stands where a file of ours belongs is none.
+    OddFile(Trouble),
     /// There is no such file.
     NoFile(String),
     /// The files have no such jail.
