@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::commands::Daemon;
+use super::commands::bans::zone_of;
 use super::database::Database;
 use super::error::Error;
 use super::stream::Stream;
@@ -30,8 +31,6 @@ const DATABASE: Duration = Duration::from_millis(500);
 const BATCH: usize = 10;
 /// Ends that differ by less are the same: the daemon rounds to seconds.
 const SAME: i64 = 2;
-/// Differences of time zones are multiples of this many seconds.
-const ZONE_STEP: i64 = 900;
 
 /// A jail that was restarted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,9 +86,7 @@ impl Kept {
     pub fn read(daemon: &mut Daemon, jail: &JailName) -> Result<Kept, Error> {
         let mut bans = Vec::new();
         let timed = daemon.each_banned_with_time(jail, &mut |line| {
-            let start = line.banned_at_local.parse::<jiff::civil::DateTime>().ok();
-            let start = start.and_then(|start| start.to_zoned(TimeZone::UTC).ok()).map(|start| start.timestamp());
-            let start = start.map_or(0, Timestamp::as_second);
+            let start = line.local_start().unwrap_or(0);
             bans.push(Ban { ip: line.ip.to_owned(), start, seconds: Some(line.seconds) });
         })?;
         if timed.is_none() {
@@ -266,20 +263,20 @@ impl Zone {
         let times = database.and_then(|database| database.times_of(jail.as_str(), &ips).ok()).unwrap_or_default();
         let known = some.iter().zip(&times).find_map(|(ban, times)| Some((ban.start, times.as_ref()?.banned_at)));
         if let Some((local, utc)) = known {
-            zone.set(local - utc);
+            zone.set(local, utc);
         }
         Ok(zone)
     }
 
-    fn set(&mut self, difference: i64) {
-        self.offset = (difference + ZONE_STEP / 2).div_euclid(ZONE_STEP) * ZONE_STEP;
+    fn set(&mut self, local: i64, utc: i64) {
+        self.offset = zone_of(local, utc);
         self.is_sure = true;
     }
 
     /// A ban that was just made tells it.
     fn learn(&mut self, present: &Kept, made: &Ban) {
         if let Some(ban) = present.bans.iter().find(|ban| ban.ip == made.ip && ban.seconds.is_some()) {
-            self.set(ban.start - Timestamp::now().as_second());
+            self.set(ban.start, Timestamp::now().as_second());
         }
     }
 

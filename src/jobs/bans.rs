@@ -17,6 +17,7 @@ use crate::domain::history::{BLOCKLIST_JAIL, Country};
 use crate::domain::names::JailName;
 use crate::domain::page::Page;
 use crate::domain::time::{self, rfc3339};
+use crate::fail2ban::commands::bans::LearnedZone;
 use crate::fail2ban::database::{BanTimes, Database};
 use crate::fail2ban::{Client, Daemon, Error};
 use crate::geo::{Geo, GeoSource};
@@ -239,15 +240,18 @@ impl List {
                 daemon.jail_names()?.into_iter().filter(|name| only.as_ref().is_none_or(|only| only == name)).collect()
             }
         };
-        let times = Times::read(self.database, only.as_ref(), &mut daemon);
+        let mut times = Times::read(self.database, only.as_ref(), &mut daemon);
         let mut items = Items { out, geo: Geo::open(&self.geo), count: 0, broken: None };
         items.write(br#"{"items":["#);
         for jail in &jails {
-            let visited = daemon.each_banned(jail, &mut |ip| items.add(ip, jail, times.of(jail, ip)));
+            let visited = each_present(&mut daemon, jail, &mut |ip, present| {
+                let times = times.of(jail, ip, present);
+                items.add(ip, jail, times.as_ref());
+            });
             match visited {
                 // A jail that stopped meanwhile has no bans in force.
                 Err(Error::UnknownJail(_)) if only.is_none() => {}
-                other => drop(other?),
+                other => other?,
             }
         }
         if let Some(held) = held {
@@ -273,10 +277,37 @@ impl<'a> ActiveBan<'a> {
     }
 }
 
-/// When the bans in force were made, as the daemon's database knows it. Where that cannot be read the times are
-/// unknown: the texts of the socket are in the daemon's own time zone, which nobody tells.
+/// What the daemon itself says of a ban in force: its start in seconds of its own time zone, and its length in seconds, -1 for ever.
+type Present = (i64, i64);
+
+/// Hands over what a jail has banned, and what the daemon says of it; before 0.11 it says nothing.
+fn each_present(
+    daemon: &mut Daemon,
+    jail: &JailName,
+    visit: &mut dyn FnMut(&str, Option<Present>),
+) -> Result<(), Error> {
+    let timed = daemon.each_banned_with_time(jail, &mut |line| {
+        visit(line.ip, line.local_start().map(|start| (start, line.seconds)));
+    })?;
+    if timed.is_none() {
+        daemon.each_banned(jail, &mut |ip| visit(ip, None))?;
+    }
+    Ok(())
+}
+
+/// The times of a ban in force: how long it lasts the daemon says, since its database keeps the length of the day it was made. When that
+/// was the database says, or at least in which time zone the daemon's own text is; where neither can be told, the times are unknown.
+fn in_force(zone: &mut LearnedZone, present: Option<Present>, remembered: Option<BanTimes>) -> Option<BanTimes> {
+    let Some((local, seconds)) = present else { return remembered };
+    let banned_at = zone.start(local, remembered.map(|times| times.banned_at))?;
+    let count = remembered.map_or(1, |times| times.count);
+    Some(BanTimes { banned_at, ban_time: Some(seconds as f64), count })
+}
+
+/// When the bans in force were made.
 struct Times {
     by_jail: HashMap<String, HashMap<String, BanTimes>>,
+    zone: LearnedZone,
 }
 
 impl Times {
@@ -290,11 +321,12 @@ impl Times {
                 by_jail.clear();
             }
         }
-        Self { by_jail }
+        Self { by_jail, zone: LearnedZone::default() }
     }
 
-    fn of(&self, jail: &JailName, ip: &str) -> Option<&BanTimes> {
-        self.by_jail.get(jail.as_str())?.get(ip)
+    fn of(&mut self, jail: &JailName, ip: &str, present: Option<Present>) -> Option<BanTimes> {
+        let remembered = self.by_jail.get(jail.as_str()).and_then(|jail| jail.get(ip)).copied();
+        in_force(&mut self.zone, present, remembered)
     }
 }
 
@@ -333,22 +365,26 @@ impl PageOf {
         let wanted = page.offset()..page.offset() + u64::from(page.size());
         let search = self.search.as_deref().map(str::to_ascii_lowercase).unwrap_or_default();
         let (mut found, mut on_page) = (0, Vec::new());
-        daemon.each_banned(&jail, &mut |ip| {
+        each_present(&mut daemon, &jail, &mut |ip, present| {
             if !ip.to_ascii_lowercase().contains(&search) {
                 return;
             }
             if wanted.contains(&found) {
-                on_page.push(ip.to_owned());
+                on_page.push((ip.to_owned(), present));
             }
             found += 1;
         })?;
-        let texts: Vec<&str> = on_page.iter().map(String::as_str).collect();
+        let texts: Vec<&str> = on_page.iter().map(|(ip, _)| ip.as_str()).collect();
         let times = open_database(self.database, &mut daemon)
             .and_then(|database| database.times_of(jail.as_str(), &texts).ok())
             .unwrap_or_else(|| vec![None; texts.len()]);
         let geo = Geo::open(&self.geo);
-        let items: Vec<_> =
-            texts.iter().zip(&times).map(|(ip, times)| ActiveBan::new(ip, &jail, times.as_ref(), &geo)).collect();
+        let mut zone = LearnedZone::default();
+        let shown = on_page.iter().zip(times).map(|((ip, present), remembered)| {
+            let times = in_force(&mut zone, *present, remembered);
+            ActiveBan::new(ip, &jail, times.as_ref(), &geo)
+        });
+        let items: Vec<_> = shown.collect();
         Ok(json!({ "items": items, "pagination": page.describe(found) }))
     }
 }

@@ -196,3 +196,47 @@ fn times_are_those_of_the_daemons_database_and_unknown_without_it() {
     // The scripted daemon says that it has no database.
     assert_eq!(item["banned_at"], json!(null));
 }
+
+/// The end of each ban as the daemon itself has it, in the time zone UTC of these tests, and as a list of ours shows it.
+#[track_caller]
+fn expect_the_daemons_ends(daemon: &RealDaemon, admin: &Client, what: &str) {
+    let lines = daemon.client(&["get", "lab", "banip", "--with-time"]);
+    let mut theirs: Vec<(String, Option<String>)> = lines
+        .lines()
+        .map(|line| {
+            let (ip, times) = line.split_once(" \t").unwrap();
+            let end = times.split_once(" = ").unwrap().1;
+            let end = (!end.starts_with("9999")).then(|| format!("{}Z", end.replace(' ', "T")));
+            (ip.to_owned(), end)
+        })
+        .collect();
+    theirs.sort();
+    assert_eq!(theirs.len(), 2, "{lines}");
+    for list in [ACTIVE, "/api/v1/jails/lab/banned", "/api/v1/jails/lab/banned?search=203"] {
+        let shown = admin.get(list).expect(200).json();
+        let items = shown["items"].as_array().unwrap().iter();
+        let mut ours: Vec<_> = items
+            .map(|item| (item["ip"].as_str().unwrap().to_owned(), item["expires_at"].as_str().map(str::to_owned)))
+            .collect();
+        ours.sort();
+        assert_eq!(ours, theirs, "{list}, {what}");
+    }
+}
+
+#[test]
+fn ends_follow_the_ban_time_from_4_s_to_1_h_and_from_permanent_to_1_h_in_every_list() {
+    let daemon = RealDaemon::start();
+    let (_server, admin) = Server::ready(&daemon);
+    for (first, then) in [("4", "3600"), ("-1", "3600"), ("3600", "-1"), ("-1", "7200")] {
+        daemon.client(&["set", "lab", "bantime", first]);
+        daemon.client(&["set", "lab", "banip", "203.0.113.1", "203.0.113.2"]);
+        daemon.client(&["set", "lab", "bantime", then]);
+        // Its database learns of a ban a moment after it.
+        crate::harness::wait_until("the times", Duration::from_secs(10), || {
+            let list = admin.get(ACTIVE).expect(200).json();
+            list["items"].as_array().unwrap().iter().all(|item| item["banned_at"].is_string())
+        });
+        expect_the_daemons_ends(&daemon, &admin, &format!("{first} then {then}"));
+        daemon.client(&["unban", "--all"]);
+    }
+}

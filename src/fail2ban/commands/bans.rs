@@ -17,6 +17,45 @@ pub struct BanLine<'a> {
     pub seconds: i64,
 }
 
+/// Differences of time zones are multiples of this many seconds.
+const ZONE_STEP: i64 = 900;
+/// No time zone is further from UTC, in seconds.
+const FURTHEST_ZONE: i64 = 15 * 3600;
+
+impl BanLine<'_> {
+    /// When it was banned, in seconds of the daemon's own time zone.
+    pub fn local_start(&self) -> Option<i64> {
+        let local = self.banned_at_local.parse::<jiff::civil::DateTime>().ok()?;
+        Some(local.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
+    }
+}
+
+/// How far a time zone is from UTC in which it is `local` when it is `utc`, all in seconds. The two need not be quite of one moment.
+pub fn zone_of(local: i64, utc: i64) -> i64 {
+    local.saturating_sub(utc).saturating_add(ZONE_STEP / 2).div_euclid(ZONE_STEP).saturating_mul(ZONE_STEP)
+}
+
+/// The time zone of the daemon, learned from bans whose times are known in it and in UTC.
+#[derive(Debug, Default)]
+pub struct LearnedZone {
+    offset: Option<i64>,
+}
+
+impl LearnedZone {
+    /// When a ban was made, in Unix seconds: from the daemon's text, which is right but has no zone, and from its database, which knows the
+    /// zone of that very day but may remember another ban of the same address. `None` where nothing tells the zone.
+    pub fn start(&mut self, local: i64, remembered: Option<i64>) -> Option<i64> {
+        let own = remembered.map(|utc| (zone_of(local, utc), utc)).filter(|(zone, _)| zone.abs() <= FURTHEST_ZONE);
+        match own {
+            // The daemon cuts seconds off in one place and rounds them in the other.
+            Some((zone, utc)) if (local - zone - utc).abs() <= 1 => self.offset = Some(zone),
+            Some((zone, _)) => return Some(local - self.offset.unwrap_or(zone)),
+            None => {}
+        }
+        self.offset.map(|zone| local - zone)
+    }
+}
+
 /// Takes such a line apart; `None` where it is none. What is banned may hold anything, so it is read from the end.
 pub fn parse_ban_line(line: &str) -> Option<BanLine<'_>> {
     let (ip, times) = line.rsplit_once(" \t")?;

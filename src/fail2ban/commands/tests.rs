@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
-use super::bans::{BanLine, parse_ban_line};
+use super::bans::{BanLine, LearnedZone, parse_ban_line, zone_of};
 use super::jail::{RegexList, Setting};
 use super::*;
 use crate::domain::address::IpOrNet;
@@ -284,4 +284,20 @@ fn lines_with_times_are_taken_apart() {
     let odd = parse_ban_line("a + b = c \t \t2026-11-22 00:55:03 + -1 = 9999-12-31 23:59:59").unwrap();
     assert_eq!((odd.ip, odd.seconds), ("a + b = c \t", -1));
     assert_eq!(parse_ban_line("192.0.2.1"), None);
+}
+
+#[test]
+fn the_start_of_a_ban_is_told_from_a_text_without_zone() {
+    let summer = 7_200;
+    let mut zone = LearnedZone::default();
+    assert_eq!(zone.start(1_000_000 + summer, None), None, "nothing tells the zone");
+    // The database remembers an older ban of this address: it tells the zone, not the start.
+    assert_eq!(zone.start(1_000_200 + summer, Some(1_000_000)), Some(1_000_200));
+    assert_eq!(zone.start(1_000_000 + summer, Some(1_000_001)), Some(1_000_000), "rounded there, cut off here");
+    assert_eq!(zone.start(1_009_000 + summer, None), Some(1_009_000), "learned from the one before");
+    assert_eq!(zone.start(1_009_100 + summer, Some(1_000_000)), Some(1_009_100), "hours after the one remembered");
+    // The same daemon in winter.
+    assert_eq!(zone.start(20_000_000 + 3_600, Some(20_000_000)), Some(20_000_000));
+    assert_eq!(zone.start(i64::MAX, Some(i64::MIN)), Some(i64::MAX - 3_600), "no zone is that far");
+    assert_eq!(zone_of(1_000_000 - 16_200, 1_000_000), -16_200, "half an hour, west");
 }
