@@ -3,8 +3,6 @@
 pub mod address;
 pub mod client;
 pub mod digits;
-pub mod encodings;
-pub mod formula;
 pub mod forwarded;
 pub mod history;
 pub mod jail_values;
