@@ -160,9 +160,9 @@ pub static ROUTES: &[Route] = &[
     delete("/api/v1/bans/all", Later(api::bans::unban_all)),
     delete("/api/v1/bans", Later(api::bans::unban)).counted(Limit::Ban),
     // jails
-    get("/api/v1/jails", Now(api::jails::list)).asks_daemon(),
+    get("/api/v1/jails", Either(api::jails::list)).asks_daemon(),
     post("/api/v1/jails/reload-all", Later(api::jails::reload_all)),
-    get("/api/v1/jails/{name}", Now(api::jails::detail)).asks_daemon(),
+    get("/api/v1/jails/{name}", Either(api::jails::detail)).asks_daemon(),
     post("/api/v1/jails/{name}/start", Later(api::jails::start)),
     post("/api/v1/jails/{name}/stop", Later(api::jails::stop)),
     post("/api/v1/jails/{name}/idle", Now(api::jails::idle)).asks_daemon(),
@@ -222,12 +222,12 @@ pub static ROUTES: &[Route] = &[
     // jail_config
     get("/api/v1/config/jails", Later(api::jail_config::list)).asks_daemon(),
     post("/api/v1/config/jails", Later(api::jail_config::create)).asks_daemon().counted(Limit::Config).large(),
-    get("/api/v1/config/jails/{name}", Now(api::jail_config::detail)).asks_daemon(),
+    get("/api/v1/config/jails/{name}", Later(api::jail_config::detail)).asks_daemon(),
     put("/api/v1/config/jails/{name}", Later(api::jail_config::update)).asks_daemon().counted(Limit::Config).large(),
     delete("/api/v1/config/jails/{name}", Later(api::jail_config::delete)).asks_daemon().counted(Limit::Config),
     post("/api/v1/config/jails/{name}/commit", Later(api::jail_config::commit)).asks_daemon().counted(Limit::Config),
     get("/api/v1/config/jails/{name}/rollback", Later(api::jail_config::rollback)).asks_daemon().changes(),
-    get("/api/v1/config/jails/{name}/files", Now(api::jail_config::files)).asks_daemon(),
+    get("/api/v1/config/jails/{name}/files", Later(api::jail_config::files)).asks_daemon(),
 ];
 
 /// What a method and a path lead to.

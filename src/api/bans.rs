@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{ApiError, Ctx, Job, Request};
 use crate::domain::address::IpOrNet;
 use crate::domain::client::Client;
-use crate::domain::names::{JailName, Running};
+use crate::domain::names::JailName;
 use crate::jobs::{Task, bans};
 use crate::machine;
 use crate::server::response::Response;
@@ -18,7 +18,7 @@ const LONGEST_BANNED: usize = 256;
 /// `GET /api/v1/bans/active`
 pub fn active(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let jail: Option<JailName> = match request.query().text("jail")? {
-        Some(text) => Some(text.parse::<Running>()?.0),
+        Some(text) => Some(text.parse()?),
         None => None,
     };
     Ok(Job::stream(Task::ListBans(bans::List {
@@ -39,7 +39,7 @@ pub fn ban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     fields.finish()?;
     let target: IpOrNet = ip.unwrap_or_default().parse()?;
     let target = target.bannable()?;
-    let Running(jail) = jail.unwrap_or_default().parse()?;
+    let jail: JailName = jail.unwrap_or_default().parse()?;
     if !force {
         protect(ctx, request.admitted.client, &target)?;
     }
@@ -80,7 +80,7 @@ fn protect(ctx: &Ctx, caller: Client, target: &IpOrNet) -> Result<(), ApiError> 
 /// `DELETE /api/v1/bans`
 pub fn unban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let (ip, jail, everything) = unban_input(request)?;
-    let jail: Option<JailName> = jail.as_deref().map(JailName::from_daemon).transpose()?;
+    let jail: Option<JailName> = jail.as_deref().map(str::parse).transpose()?;
     let ip = match ip {
         Some(_) if everything => return Err(ApiError::invalid_input("Give ip or unban_all, not both.")),
         None if !everything => {
@@ -102,12 +102,6 @@ pub fn unban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
             Some(ip) if count == 0 => format!("{ip} was not banned."),
             Some(ip) => format!("{ip} is no longer banned."),
             None => format!("{count} bans were removed."),
-        };
-        let message = match &jail {
-            Some(jail) if jail.is_taken() => {
-                format!("{message} This was done in all jails: fail2ban takes '{jail}' for a word of its own.")
-            }
-            _ => message,
         };
         Ok(command_done(200, message, place))
     })

@@ -61,6 +61,20 @@ pub fn apply_task(ctx: &Ctx, changes: Vec<FileChange>, scope: Scope) -> Result<A
     })
 }
 
+/// The task of an apply that loads nothing: where files and daemon are.
+pub fn files_task(ctx: &Ctx) -> Apply {
+    Apply {
+        place: installation(ctx),
+        journal: ctx.apply_journal(),
+        changes: Vec::new(),
+        scope: Scope::Jails(Vec::new()),
+        stops: true,
+        last_good: None,
+        run_time: Vec::new(),
+        daemon_hangs: ctx.daemon.client().is_resting(),
+    }
+}
+
 /// The job of an apply whose parts are all known.
 pub fn apply_as_job(task: Apply, then: impl FnOnce(&mut Ctx, Applied) -> Result<Response, ApiError> + 'static) -> Job {
     Job::new(Task::Apply(Box::new(task)), move |ctx, outcome: Value| {
@@ -74,6 +88,12 @@ pub fn apply_as_job(task: Apply, then: impl FnOnce(&mut Ctx, Applied) -> Result<
 /// What an apply has done, remembered for the next one.
 pub fn applied(ctx: &mut Ctx, outcome: Value) -> Result<Applied, ApiError> {
     let applied: Applied = json::from_tree(outcome).map_err(ApiError::internal)?;
+    remember(ctx, &applied)?;
+    Ok(applied)
+}
+
+/// Remembers what an apply has done for the next one.
+pub fn remember(ctx: &mut Ctx, applied: &Applied) -> Result<(), ApiError> {
     for warning in &applied.warnings {
         log::warn!("{warning}");
     }
@@ -83,7 +103,7 @@ pub fn applied(ctx: &mut Ctx, outcome: Value) -> Result<Applied, ApiError> {
     if let Some(stream) = &applied.stream {
         ctx.store.set_settings(&[(LAST_GOOD, &json::text(stream).map_err(ApiError::internal)?)])?;
     }
-    Ok(applied)
+    Ok(())
 }
 
 /// Where the daemon, its files and its client are.

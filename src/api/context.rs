@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::apply::RunTime;
 use crate::blocklist::held::HeldFile;
-use crate::conf::{StreamOptions, Tree};
+use crate::conf::Tree;
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET, DEFAULT_SESSION_MINUTES};
 use crate::domain::history::Place;
 use crate::domain::json;
@@ -347,14 +347,14 @@ impl Ctx {
         self.backends = None;
     }
 
-    /// The backend the files give a jail; `None` where they cannot be read or do not know it.
-    pub fn backend_in_files(&mut self, jail: &str) -> Option<String> {
-        let directory = &self.config.fail2ban_config;
-        let backends = self.backends.get_or_insert_with(|| {
-            let uses = Tree::load(directory).map(|tree| tree.uses(&StreamOptions::default().version));
-            uses.unwrap_or_default().into_iter().map(|used| (used.jail.to_string(), used.backend)).collect()
-        });
-        backends.get(jail).filter(|backend| !backend.is_empty()).cloned()
+    /// How the files have the log of each jail watched, where that was read since the last change.
+    pub fn backends(&self) -> Option<&BTreeMap<String, String>> {
+        self.backends.as_ref()
+    }
+
+    /// Remembers how the files have the log of each jail watched.
+    pub fn set_backends(&mut self, backends: BTreeMap<String, String>) {
+        self.backends = Some(backends);
     }
 
     /// Takes over what commands on the loop have learned beside their answers: the daemon is gone, is back, or is another process. They

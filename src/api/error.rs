@@ -4,6 +4,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::conf;
 use crate::domain::address::AddressError;
 use crate::domain::names::NameError;
 use crate::fail2ban::database::DatabaseError;
@@ -156,9 +157,6 @@ impl From<fail2ban::Error> for ApiError {
             UnknownJail(jail) => {
                 ApiError::not_found("jail_not_found", format!("fail2ban runs no jail {jail:?}.")).with("jail", jail)
             }
-            NameTaken(jail) => {
-                ApiError::conflict("fail2ban_command_failed", format!("{detail}.")).with("jail", jail)
-            }
             Refused { .. } => ApiError::conflict("fail2ban_command_failed", detail),
             Unsendable(_) => ApiError::invalid_input(detail),
             ShuttingDown => ApiError::unreachable("refused", "fail2ban is shutting down.").with_header("retry-after", "2"),
@@ -194,6 +192,17 @@ impl From<fail2ban::Error> for ApiError {
 const STARTS: &str = "POST /api/v1/config/restart starts it; GET /api/v1/config/service-status and bangui check say why it does not run.";
 /// What to do about one that does not answer.
 const RESTARTS: &str = "POST /api/v1/config/restart ends it and starts it again.";
+impl From<conf::Error> for ApiError {
+    fn from(error: conf::Error) -> Self {
+        // What stands there was not made by this request, and yet it is the name it asked for.
+        let is_odd = error.trouble().is_some_and(|trouble| trouble.kind == Kind::NotAFile);
+        let mut error = ApiError::from(Failure::from(error));
+        if is_odd {
+            error.status = 400;
+        }
+        error
+    }
+}
 
 impl From<Problem> for ApiError {
     fn from(problem: Problem) -> Self {
@@ -257,9 +266,33 @@ impl From<Failure> for ApiError {
                 error
             }
             Failure::Files(trouble) => trouble.into(),
+            // It was not made by this request, and yet it is the name that was asked for.
+            Failure::OddFile(trouble) => ApiError { status: 400, ..trouble.into() },
             Failure::NotBack(detail) => {
                 ApiError::new(503, "fail2ban_not_back", detail).with_header("retry-after", "10")
             }
+            Failure::NoJail(name) => {
+                ApiError::not_found("jail_not_found", format!("The configuration has no jail {name:?}."))
+                    .with("jail", name)
+            }
+            Failure::BadValue { field, detail } if field.is_empty() => ApiError::invalid_input(detail),
+            Failure::BadValue { field, detail } => ApiError::invalid_field(&field, detail),
+            Failure::Expressions(wrong) => {
+                let field = wrong.first().map(|(field, _)| field.clone()).unwrap_or_default();
+                let details: Vec<&str> = wrong.iter().map(|(_, detail)| detail.as_str()).take(3).collect();
+                let error = |(source_field, detail): &(String, String)| FieldError {
+                    source_field: source_field.clone(),
+                    rule: "regex",
+                    detail: detail.clone(),
+                };
+                let errors: Vec<FieldError> = wrong.iter().take(100).map(error).collect();
+                ApiError::new(422, "config_validation_failed", details.join(" "))
+                    .with("field", field)
+                    .with("errors", json!(errors))
+            }
+            Failure::Forbidden(detail) => ApiError::new(403, "action_edit_disabled", detail),
+            Failure::NotSet { field, error, left } => not_set(&field, error, left),
+            Failure::NoFile(detail) => ApiError::not_found("config_file_not_found", detail),
             Failure::Database(error) => error.into(),
             Failure::Upstream(detail) => {
                 ApiError::new(502, "upstream_unreachable", detail).with_header("retry-after", "60")
@@ -275,6 +308,26 @@ impl From<Failure> for ApiError {
             }
         }
     }
+}
+
+/// A jail that did not take all of its new values. What the daemon refuses is a bad value.
+fn not_set(field: &str, error: fail2ban::Error, left: Vec<String>) -> ApiError {
+    let mut answer = match &error {
+        fail2ban::Error::Refused { message, .. } => ApiError::invalid_field(
+            field,
+            format!("fail2ban does not take this {field}: {message}. No value was changed."),
+        ),
+        _ => error.into(),
+    };
+    if !left.is_empty() {
+        let names = left.join(", ");
+        answer.detail = format!(
+            "{} These could not be put back and are not as before: {names}. Reload the jail.",
+            answer.detail.replace(" No value was changed.", "")
+        );
+        answer = answer.with("not_restored", left);
+    }
+    answer
 }
 
 impl From<FetchError> for ApiError {

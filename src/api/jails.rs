@@ -1,17 +1,21 @@
 //! The jails the daemon runs: seen and commanded. What the files say of jails is in `config.rs`.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::bans::command_done;
-use super::jail_config::{Ignored, keep_ignored};
+use super::dispatch::Outcome;
+use super::jail_config::keep_ignored;
 use super::{ApiError, Ctx, Job, Request, config};
 use crate::apply::Scope;
 use crate::domain::address::IpOrNet;
 use crate::domain::json;
-use crate::domain::names::{JailName, Running};
-use crate::fail2ban::Error;
+use crate::domain::names::JailName;
 use crate::fail2ban::commands::jail::JailSettings;
 use crate::fail2ban::commands::{Counters, JailCounters};
+use crate::jobs::jail_config::ReadBackends;
+use crate::jobs::jail_edits::Ignored;
 use crate::jobs::{Task, bans, service};
 use crate::server::response::Response;
 
@@ -19,16 +23,12 @@ use crate::server::response::Response;
 const LONGEST_ENTRY: usize = 256;
 
 /// `GET /api/v1/jails`
-pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
+pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Outcome, ApiError> {
     let mut items = Vec::new();
     for JailCounters { jail, backend, counters } in ctx.daemon.all_counters()? {
         let limits = match ctx.daemon.jail_limits(&jail) {
             // It stopped between the two questions.
-            Err(Error::UnknownJail(_)) => continue,
-            Err(error @ Error::NameTaken(_)) => {
-                items.push(taken(&jail, backend, &counters, &error, &["find_time", "ban_time", "max_retry"]));
-                continue;
-            }
+            Err(crate::fail2ban::Error::UnknownJail(_)) => continue,
             other => other?,
         };
         items.push(json!({
@@ -36,7 +36,7 @@ pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
             "enabled": true,
             "running": true,
             "idle": ctx.store.jail_idle(jail.as_str())?,
-            "backend": backend.or_else(|| ctx.backend_in_files(jail.as_str())),
+            "backend": backend,
             "find_time": limits.find_time,
             "ban_time": limits.ban_time,
             "max_retry": limits.max_retry,
@@ -44,7 +44,39 @@ pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
         }));
     }
     let total = items.len();
-    Ok(Response::json(200, &json!({ "items": items, "total": total })))
+    Ok(with_backends(ctx, json!({ "items": items, "total": total })))
+}
+
+/// Adds to jails the backend that the files give them, where the daemon does not tell. A child reads the files.
+fn with_backends(ctx: &Ctx, body: Value) -> Outcome {
+    let all = body["items"].as_array().map_or(std::slice::from_ref(&body["jail"]), Vec::as_slice);
+    if all.iter().all(|jail| !jail["backend"].is_null()) {
+        return Outcome::Answer(Response::json(200, &body));
+    }
+    if let Some(backends) = ctx.backends() {
+        return Outcome::Answer(Response::json(200, &named_backends(body, backends)));
+    }
+    let task = Task::ReadBackends(ReadBackends { config_dir: ctx.config.fail2ban_config.clone() });
+    Outcome::Job(Box::new(Job::new(task, |ctx, read| {
+        let backends: BTreeMap<String, String> = json::from_tree(read).map_err(ApiError::internal)?;
+        let body = named_backends(body, &backends);
+        ctx.set_backends(backends);
+        Ok(Response::json(200, &body))
+    })))
+}
+
+fn named_backends(mut body: Value, backends: &BTreeMap<String, String>) -> Value {
+    let add = |jail: &mut Value| {
+        let known = jail["name"].as_str().and_then(|name| backends.get(name)).filter(|backend| !backend.is_empty());
+        if let (true, Some(backend)) = (jail["backend"].is_null(), known) {
+            jail["backend"] = backend.as_str().into();
+        }
+    };
+    match body.get_mut("items").and_then(Value::as_array_mut) {
+        Some(items) => items.iter_mut().for_each(add),
+        None => add(&mut body["jail"]),
+    }
+    body
 }
 
 fn status(counters: &Counters) -> Value {
@@ -57,17 +89,10 @@ fn status(counters: &Counters) -> Value {
 }
 
 /// `GET /api/v1/jails/{name}`
-pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
-    let Running(name) = request.parameter()?;
-    let mut seen = ctx.daemon.counters(&name)?;
-    seen.backend = seen.backend.or_else(|| ctx.backend_in_files(name.as_str()));
-    let settings = match ctx.daemon.jail_settings(&name) {
-        Err(error @ Error::NameTaken(_)) => {
-            let jail = taken(&name, seen.backend, &seen.counters, &error, &UNKNOWN);
-            return Ok(Response::json(200, &json!({ "jail": jail, "ignore_list": null, "ignore_self": null })));
-        }
-        other => other?,
-    };
+pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
+    let name: JailName = request.parameter()?;
+    let seen = ctx.daemon.counters(&name)?;
+    let settings = ctx.daemon.jail_settings(&name)?;
     let ignored = ctx.daemon.ignore_list(&name)?;
     let idle = ctx.store.jail_idle(name.as_str())?;
     let body = json!({
@@ -75,40 +100,7 @@ pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
         "ignore_list": ignored,
         "ignore_self": settings.ignore_self,
     });
-    Ok(Response::json(200, &body))
-}
-
-/// What is unknown of a jail that the daemon cannot be asked about.
-const UNKNOWN: [&str; 12] = [
-    "log_paths",
-    "fail_regex",
-    "ignore_regex",
-    "date_pattern",
-    "log_encoding",
-    "find_time",
-    "ban_time",
-    "max_retry",
-    "use_dns",
-    "prefregex",
-    "actions",
-    "bantime_escalation",
-];
-
-/// A jail whose name the daemon takes for a word of its own: its counters, and why there is no more.
-fn taken(name: &JailName, backend: Option<String>, counters: &Counters, why: &Error, unknown: &[&str]) -> Value {
-    let mut jail = json!({
-        "name": name.as_str(),
-        "enabled": true,
-        "running": true,
-        "idle": null,
-        "backend": backend,
-        "status": status(counters),
-        "problem": format!("{why}."),
-    });
-    for field in unknown {
-        jail[*field] = Value::Null;
-    }
-    jail
+    Ok(with_backends(ctx, body))
 }
 
 fn jail(name: &JailName, idle: Option<bool>, seen: &JailCounters, settings: &JailSettings) -> Value {
@@ -149,7 +141,7 @@ pub fn reload_all(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
 
 /// `POST /api/v1/jails/{name}/start`
 pub fn start(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let Running(name) = request.parameter()?;
+    let name: JailName = request.parameter()?;
     config::reload_job(ctx, Scope::Jails(vec![name.to_string()]), move |_| {
         Ok(command_done(200, format!("{name} runs."), name.as_str()))
     })
@@ -157,7 +149,7 @@ pub fn start(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 
 /// `POST /api/v1/jails/{name}/reload`
 pub fn reload(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let Running(name) = request.parameter()?;
+    let name: JailName = request.parameter()?;
     config::reload_job(ctx, Scope::Jails(vec![name.to_string()]), move |_| {
         Ok(command_done(200, format!("{name} was reloaded."), name.as_str()))
     })
@@ -165,7 +157,7 @@ pub fn reload(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 
 /// `POST /api/v1/jails/{name}/stop`
 pub fn stop(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let Running(name) = request.parameter()?;
+    let name: JailName = request.parameter()?;
     let task = Task::StopJail(service::StopJail { socket: ctx.fail2ban_socket().to_owned(), jail: name.to_string() });
     Ok(Job::new(task, move |ctx, stopped| {
         ctx.store.set_jail_idle(Some(name.as_str()), None)?;
@@ -177,7 +169,7 @@ pub fn stop(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 
 /// `POST /api/v1/jails/{name}/idle`
 pub fn idle(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
-    let Running(name) = request.parameter()?;
+    let name: JailName = request.parameter()?;
     let on = switch(request)?;
     ctx.daemon.set_idle(&name, on)?;
     ctx.store.set_jail_idle(Some(name.as_str()), Some(on))?;
@@ -187,12 +179,12 @@ pub fn idle(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
 
 /// `POST /api/v1/jails/{name}/ignoreself`
 pub fn ignore_self(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let Running(name) = request.parameter()?;
+    let name: JailName = request.parameter()?;
     let on = switch(request)?;
     ctx.daemon.set_ignore_self(&name, on)?;
     let message = if on { "ignores" } else { "no longer ignores" };
     let answer = command_done(200, format!("{name} {message} this machine's own addresses."), name.as_str());
-    keep_ignored(ctx, &name, &Ignored::Own(on), answer)
+    keep_ignored(ctx, &name, Ignored::Own(on), answer)
 }
 
 /// `true`, or `{"on": true}`.
@@ -208,33 +200,27 @@ fn switch(request: &Request) -> Result<bool, ApiError> {
 
 /// `GET /api/v1/jails/{name}/ignoreip`
 pub fn ignore_list(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
-    let Running(name) = request.parameter()?;
-    let items = match ctx.daemon.ignore_list(&name) {
-        // Nothing is in conflict with a question.
-        Err(error @ Error::NameTaken(_)) => {
-            return Err(ApiError::invalid_input(format!("{error}.")).with("jail", name.as_str()));
-        }
-        other => other?,
-    };
+    let name: JailName = request.parameter()?;
+    let items = ctx.daemon.ignore_list(&name)?;
     let total = items.len();
     Ok(Response::json(200, &json!({ "items": items, "total": total })))
 }
 
 /// `POST /api/v1/jails/{name}/ignoreip`
 pub fn add_ignore(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let Running(name) = request.parameter()?;
+    let name: JailName = request.parameter()?;
     let mut fields = request.fields()?;
     let ip: Option<String> = fields.required("ip");
     fields.finish()?;
     let entry: IpOrNet = ip.unwrap_or_default().parse()?;
     ctx.daemon.add_ignore(&name, &entry.to_string())?;
     let answer = command_done(201, format!("{name} ignores {entry}."), name.as_str());
-    keep_ignored(ctx, &name, &Ignored::Added(entry.to_string()), answer)
+    keep_ignored(ctx, &name, Ignored::Added(entry.to_string()), answer)
 }
 
 /// `DELETE /api/v1/jails/{name}/ignoreip`
 pub fn remove_ignore(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let Running(name) = request.parameter()?;
+    let name: JailName = request.parameter()?;
     let ip = if request.body.is_empty() {
         request.query().text("ip")?.ok_or_else(|| ApiError::invalid_field("ip", "ip is missing."))?
     } else {
@@ -249,7 +235,7 @@ pub fn remove_ignore(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> 
         Some(entry) => {
             ctx.daemon.remove_ignore(&name, &entry)?;
             let answer = command_done(200, format!("{name} no longer ignores {entry}."), name.as_str());
-            keep_ignored(ctx, &name, &Ignored::Removed(entry), answer)
+            keep_ignored(ctx, &name, Ignored::Removed(entry), answer)
         }
         None => Err(ApiError::conflict("fail2ban_command_failed", format!("{name} does not ignore {ip}."))),
     }
@@ -269,7 +255,7 @@ fn entry_of(listed: &[String], text: &str) -> Result<Option<String>, ApiError> {
 
 /// `GET /api/v1/jails/{name}/banned`
 pub fn banned(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let Running(name) = request.parameter()?;
+    let name: JailName = request.parameter()?;
     let query = request.query();
     let page = query.page()?;
     let task = Task::PageOfBans(bans::PageOf {

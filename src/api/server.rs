@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::error::ApiError;
 use super::{Ctx, Request, paths};
-use crate::fail2ban;
+use crate::fail2ban::{self, Daemon};
 use crate::server::response::Response;
 
 /// Log levels of all versions of the daemon.
@@ -60,19 +60,37 @@ impl Settings {
         Ok(Settings { log_level, log_target, db_purge_age, db_max_matches })
     }
 
-    /// Sets them in the daemon.
+    /// Sets them in the daemon: all of them, or it has what it had.
     pub fn set(&self, ctx: &mut Ctx) -> Result<(), ApiError> {
-        if let Some(level) = &self.log_level {
-            ctx.daemon.set_log_level(level).map_err(rejected)?;
+        let before = ctx.daemon.server_settings()?;
+        let Err(error) = self.try_to_set(&mut ctx.daemon) else { return Ok(()) };
+        let old = Settings {
+            log_level: self.log_level.as_ref().map(|_| before.log_level),
+            log_target: self.log_target.as_ref().map(|_| before.log_target),
+            db_purge_age: self.db_purge_age.and(before.db_purge_age).and_then(|age| u32::try_from(age).ok()),
+            db_max_matches: self.db_max_matches.and(before.db_max_matches).and_then(|lines| u32::try_from(lines).ok()),
+        };
+        let is_back = old.try_to_set(&mut ctx.daemon).is_ok();
+        let mut error = rejected(error);
+        if !is_back {
+            error.detail.push_str(" Some of the other values were set and could not be put back.");
         }
+        Err(error)
+    }
+
+    fn try_to_set(&self, daemon: &mut Daemon) -> Result<(), fail2ban::Error> {
+        // Only the target can be refused: it comes first.
         if let Some(target) = &self.log_target {
-            ctx.daemon.set_log_target(target).map_err(rejected)?;
+            daemon.set_log_target(target)?;
+        }
+        if let Some(level) = &self.log_level {
+            daemon.set_log_level(level)?;
         }
         if let Some(seconds) = self.db_purge_age {
-            ctx.daemon.set_db_purge_age(seconds).map_err(rejected)?;
+            daemon.set_db_purge_age(seconds)?;
         }
         if let Some(lines) = self.db_max_matches {
-            ctx.daemon.set_db_max_matches(lines).map_err(rejected)?;
+            daemon.set_db_max_matches(lines)?;
         }
         Ok(())
     }

@@ -375,6 +375,20 @@ fn log_commands(jail: &Jail, value: &str, warnings: &mut Vec<Warning>) -> Result
     Ok(commands)
 }
 
+/// The files that exist now of those that lines of `logpath` name, each with whether it is read from its end.
+pub fn log_files(lines: &[String]) -> Vec<(String, bool)> {
+    let mut files: Vec<(String, bool)> = Vec::new();
+    for line in lines {
+        let (pattern, position) = line.rsplit_once(' ').unwrap_or((line, "head"));
+        // One that is named as it is and does not exist is for the daemon to refuse.
+        let found = if is_pattern(pattern) { glob(pattern) } else { vec![pattern.to_owned()] };
+        let is_new = |path: &String| !files.iter().any(|(known, _)| known == path);
+        let found: Vec<_> = found.into_iter().filter(is_new).map(|path| (path, position == "tail")).collect();
+        files.extend(found);
+    }
+    files
+}
+
 /// The commands of one action.
 fn action_commands(jail: &Value, action: &mut Action) -> Result<Vec<Command>, Error> {
     let (name, definition) = match action {

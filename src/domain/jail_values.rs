@@ -61,7 +61,7 @@ pub struct JailValues {
 }
 
 /// How the ban time of those who come back grows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Growth {
     /// Whether it grows at all.

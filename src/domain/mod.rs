@@ -3,6 +3,8 @@
 pub mod address;
 pub mod client;
 pub mod digits;
+pub mod encodings;
+pub mod formula;
 pub mod forwarded;
 pub mod history;
 pub mod jail_values;

@@ -10,7 +10,6 @@ use super::Failure;
 use super::bans::{answering, checked};
 use super::service::names_jail;
 use crate::apply::{self, Apply, ApplyError, RunTime, Scope, run_time};
-use crate::domain::jail_values::JailValues;
 use crate::fail2ban::Error;
 use crate::fail2ban::reload::ReloadError;
 use crate::files::Trouble;
@@ -68,39 +67,6 @@ impl Recover {
     /// Whether there was one.
     pub fn run(self) -> Result<Value, Failure> {
         Ok(json!(apply::recover(&self.journal)?))
-    }
-}
-
-/// Set values in a running jail.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct SetValues {
-    /// fail2ban's socket.
-    pub socket: PathBuf,
-    /// The jail.
-    pub jail: String,
-    /// The values.
-    pub values: JailValues,
-    /// The daemon was just found not to answer, so that it is not asked again.
-    pub daemon_hangs: bool,
-}
-
-impl SetValues {
-    /// Whether the jail runs: else there was nothing to be set. Without a daemon no jail does. Null: the daemon does not answer.
-    pub fn run(self) -> Result<Value, Failure> {
-        if self.daemon_hangs {
-            return Ok(Value::Null);
-        }
-        let mut daemon = match answering(&self.socket, SETS) {
-            Err(Error::Unreachable { .. }) => return Ok(json!(false)),
-            Err(Error::Busy { .. }) => return Ok(Value::Null),
-            other => other?,
-        };
-        let jail = checked(&self.jail)?;
-        if !daemon.jail_names()?.contains(&jail) {
-            return Ok(json!(false));
-        }
-        run_time::set(&mut daemon, &jail, &self.values)?;
-        Ok(json!(true))
     }
 }
 

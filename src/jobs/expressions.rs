@@ -2,12 +2,10 @@
 //!
 //! The judging is `pattern::cost`'s. Here is decided what is refused, what is said, and how long is looked.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::Task;
 use super::definitions::stands_in_a_filter;
 use super::patterns::Refusal;
 use crate::conf::{JailView, Tree, Value};
@@ -148,50 +146,24 @@ impl Expressions {
     }
 }
 
-/// Judge expressions of a jail, and then do something.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Judged {
-    /// The values that are to be set.
-    pub values: JailValues,
-    /// Those that the jail has already, which may stay.
-    pub present: JailValues,
-    /// fail2ban's configuration: what stands in a filter may stand in a jail.
-    pub config_dir: PathBuf,
-    /// Whether expressions that can stop fail2ban are taken all the same.
-    pub force: bool,
-    /// What is done afterwards.
-    pub then: Task,
-}
-
-/// What came of it: the warnings, and the outcome of what was done afterwards.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct JudgedOutcome {
-    /// A sentence each.
-    pub warnings: Vec<String>,
-    /// The outcome.
-    pub outcome: serde_json::Value,
-}
-
-impl Judged {
-    /// What to warn of. The first expression that can stop fail2ban is refused.
-    pub fn judge(&self) -> Result<Vec<String>, Refusal> {
-        let present = &self.present;
-        let use_dns = self.values.use_dns.as_ref().or(present.use_dns.as_ref());
-        let list = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
-        let prefregex: Vec<String> = self.values.prefregex.iter().filter(|text| !text.is_empty()).cloned().collect();
-        let all = Expressions::new(use_dns.map_or_else(UseDns::default, |text| UseDns::of(text)))
-            .with("prefregex", &prefregex, false)
-            .with("fail_regex", &list(&self.values.fail_regex), false)
-            .with("ignore_regex", &list(&self.values.ignore_regex), false);
-        let has = |own: &Option<Vec<String>>, text: &str| own.iter().flatten().any(|known| known == text);
-        all.judge(None, &|text| {
-            self.force
-                || has(&present.fail_regex, text)
-                || has(&present.ignore_regex, text)
-                || present.prefregex.as_deref() == Some(text)
-                || Tree::load(&self.config_dir).is_ok_and(|tree| stands_in_a_filter(&tree, text))
-        })
-    }
+/// What to warn of among the expressions that a jail is to have. The first that can stop fail2ban is refused, unless it stands in the
+/// files already (`present` are the jail's own values) or `force` is set.
+pub fn judge_jail(values: &JailValues, present: &JailValues, tree: &Tree, force: bool) -> Result<Vec<String>, Refusal> {
+    let use_dns = values.use_dns.as_ref().or(present.use_dns.as_ref());
+    let list = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
+    let prefregex: Vec<String> = values.prefregex.iter().filter(|text| !text.is_empty()).cloned().collect();
+    let all = Expressions::new(use_dns.map_or_else(UseDns::default, |text| UseDns::of(text)))
+        .with("prefregex", &prefregex, false)
+        .with("fail_regex", &list(&values.fail_regex), false)
+        .with("ignore_regex", &list(&values.ignore_regex), false);
+    let has = |own: &Option<Vec<String>>, text: &str| own.iter().flatten().any(|known| known == text);
+    all.judge(None, &|text| {
+        force
+            || has(&present.fail_regex, text)
+            || has(&present.ignore_regex, text)
+            || present.prefregex.as_deref() == Some(text)
+            || stands_in_a_filter(tree, text)
+    })
 }
 
 fn refusal(field: &str, text: &str, slow: Slow, detail: String) -> Refusal {

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use super::Failure;
 use crate::conf::{self, JailView, StreamOptions, Tree, Version, time};
 use crate::domain::jail_values::{Growth, JailValues};
+use crate::domain::json;
+use crate::domain::time::rfc3339;
 
 /// What the daemon takes where the files say nothing: seconds, seconds, failures.
 const DEFAULT_TIMES: (f64, f64, i64) = (600.0, 600.0, 3);
@@ -24,31 +26,53 @@ pub struct JailConfigs {
     pub version: Option<String>,
     /// The jails that run.
     pub running: Vec<String>,
-    /// Pending values by jail.
-    pub pending: BTreeMap<String, JailValues>,
+    /// Pending values by jail, as they are stored.
+    pub pending: BTreeMap<String, String>,
+    /// What is wanted.
+    pub wanted: Wanted,
+}
+
+/// Which description is wanted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Wanted {
+    /// A list of all jails in the order of the files.
+    All,
+    /// One jail.
+    One(String),
+    /// The files that one jail is made of.
+    FilesOf(String),
 }
 
 impl JailConfigs {
-    /// All jails in the order of the files, as a list of the contract's objects.
+    /// The body of the answer.
     pub fn run(self) -> Result<Value, Failure> {
-        let all = || -> Result<Vec<Value>, conf::Error> {
-            let tree = Tree::load(&self.config_dir)?;
-            let views = tree.all_jails(&self.options())?;
-            Ok(views.iter().map(|view| self.describe(&tree, view)).collect())
-        };
-        let failed = |error: conf::Error| match error.trouble() {
-            Some(trouble) => Failure::Files(trouble),
-            None => Failure::CommandFailed(error.to_string()),
-        };
-        let items = all().map_err(failed)?;
-        Ok(json!({ "total": items.len(), "items": items }))
-    }
-
-    /// One jail; an error of kind `Missing` where the files have none of that name.
-    pub fn one(&self, jail: &str) -> Result<Value, conf::Error> {
-        let tree = Tree::load(&self.config_dir)?;
-        let view = tree.jail(jail, &self.options())?;
-        Ok(self.describe(&tree, &view))
+        let tree = Tree::load(&self.config_dir);
+        match &self.wanted {
+            Wanted::All => {
+                let all = || -> Result<Vec<Value>, conf::Error> {
+                    let tree = tree?;
+                    let views = tree.all_jails(&self.options())?;
+                    Ok(views.iter().map(|view| self.describe(&tree, view)).collect())
+                };
+                let failed = |error: conf::Error| match error.trouble() {
+                    Some(trouble) => Failure::Files(trouble),
+                    None => Failure::CommandFailed(error.to_string()),
+                };
+                let items = all().map_err(failed)?;
+                Ok(json!({ "total": items.len(), "items": items }))
+            }
+            Wanted::One(jail) => {
+                let tree = tree?;
+                let view = tree.jail(jail, &self.options())?;
+                Ok(json!({ "jail": self.describe(&tree, &view) }))
+            }
+            Wanted::FilesOf(jail) => {
+                let tree = tree?;
+                let view = tree.jail(jail, &self.options())?;
+                let items = files_of(&tree, &view);
+                Ok(json!({ "total": items.len(), "items": items }))
+            }
+        }
     }
 
     /// What a stream is computed for.
@@ -57,10 +81,15 @@ impl JailConfigs {
         StreamOptions { version, ..StreamOptions::default() }
     }
 
-    fn describe(&self, tree: &Tree, view: &JailView) -> Value {
-        let nothing = JailValues::default();
-        let pending = self.pending.get(&*view.name).unwrap_or(&nothing);
-        let values = Effective { view }.values().merged(pending);
+    /// The values that are pending for a jail. What this program wrote it can read; a value it no longer knows is passed over.
+    pub fn pending(&self, jail: &str) -> JailValues {
+        self.pending.get(jail).and_then(|text| json::read(text).ok()).unwrap_or_default()
+    }
+
+    /// A jail as the API shows it.
+    pub fn describe(&self, tree: &Tree, view: &JailView) -> Value {
+        let pending = self.pending(&view.name);
+        let values = Effective { view }.values().merged(&pending);
         let seconds = |text: &Option<String>, default: f64| {
             let text = text.as_deref().and_then(|text| time::seconds(text).ok());
             text.map_or(default, time::Seconds::as_f64)
@@ -89,6 +118,57 @@ impl JailConfigs {
             "has_local_override": is_overridden(view),
             "pending_changes": pending.names(),
         })
+    }
+}
+
+/// The files that a jail, its filter and its actions are made of.
+fn files_of(tree: &Tree, view: &JailView) -> Vec<Value> {
+    let named = |file: &str| {
+        view.options.iter().any(|option| option.origin.as_ref().is_some_and(|origin| *origin.file == *file))
+    };
+    let mut paths: Vec<&str> = tree.jail_files().iter().map(|file| &**file).filter(|file| named(file)).collect();
+    paths.extend(view.files.iter().map(|file| &**file));
+    let mut items: Vec<Value> = Vec::new();
+    for path in paths {
+        let item = file_item(&tree.base(), path);
+        items.extend(item.filter(|item| !items.contains(item)));
+    }
+    items
+}
+
+/// A file as the contract shows it; `None` for one that has gone meanwhile.
+fn file_item(base: &str, path: &str) -> Option<Value> {
+    let about = std::fs::metadata(path).ok()?;
+    let relative = below(base, path);
+    let kind = match relative.split('/').next() {
+        Some("filter.d") => "filter",
+        Some("action.d") => "action",
+        _ => "jail",
+    };
+    let changed = about.modified().ok()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Some(json!({
+        "filename": Path::new(path).file_name()?.to_string_lossy(),
+        "path": relative,
+        "kind": kind,
+        "is_local": path.ends_with(".local"),
+        "size_bytes": about.len(),
+        "modified_at": rfc3339(i64::try_from(changed.as_secs()).unwrap_or(0)),
+    }))
+}
+
+/// How the files have the log of each jail watched.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ReadBackends {
+    /// The directory with `jail.conf`.
+    pub config_dir: PathBuf,
+}
+
+impl ReadBackends {
+    /// Backends by jail; none where the files cannot be read.
+    pub fn run(self) -> Result<Value, Failure> {
+        let uses = Tree::load(&self.config_dir).map(|tree| tree.uses(&StreamOptions::default().version));
+        let backends = uses.unwrap_or_default().into_iter().map(|used| (used.jail.to_string(), used.backend));
+        Ok(json!(backends.collect::<BTreeMap<String, String>>()))
     }
 }
 

@@ -14,6 +14,9 @@ pub mod held_set;
 pub mod history;
 pub mod import;
 pub mod jail_config;
+pub mod jail_edits;
+pub mod jail_rules;
+pub mod log_paths;
 pub mod logs;
 pub mod password;
 pub mod patterns;
@@ -31,6 +34,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::frames::FrameWriter;
+use crate::apply::run_time::NotSet;
+use crate::conf;
 use crate::domain::json;
 use crate::fail2ban;
 use crate::fail2ban::database::DatabaseError;
@@ -79,16 +84,16 @@ pub enum Task {
     ReadTheirs(their_database::ReadTheirs),
     /// Ask fail2ban's database about the past.
     AskHistory(history::Ask),
-    /// Set values in a running jail.
-    SetValues(Box<apply::SetValues>),
-    /// Judge expressions, and then do something.
-    Judged(Box<expressions::Judged>),
+    /// Change a jail: its values at once, or its file.
+    EditJail(Box<jail_edits::EditJail>),
     /// Set values again after a restart of the daemon.
     SetAgain(apply::SetAgain),
     /// What the files say of all jails.
     JailConfigs(jail_config::JailConfigs),
     /// Find out why the daemon does not run.
     WhyAway(why::Why),
+    /// How the files have logs watched, by jail.
+    ReadBackends(jail_config::ReadBackends),
     /// Restart the daemon.
     Restart(service::Restart),
     /// Stop a jail.
@@ -148,6 +153,67 @@ pub enum Failure {
     Invalid(crate::apply::Problem),
     /// Files cannot be read or written.
     Files(Trouble),
+    /// What stands where a file of ours belongs is none.
+    OddFile(Trouble),
+    /// There is no such file.
+    NoFile(String),
+    /// The files have no such jail.
+    NoJail(String),
+    /// A value that is not taken.
+    BadValue {
+        /// The field of the request; empty where it is none of its own.
+        field: String,
+        /// What is wrong with it, in a sentence.
+        detail: String,
+    },
+    /// Expressions that are not taken, each with its field.
+    Expressions(Vec<(String, String)>),
+    /// The owner does not allow it.
+    Forbidden(String),
+    /// A running jail took not all of its new values, so that it has the old ones.
+    NotSet {
+        /// The value that was not taken.
+        field: String,
+        /// Why.
+        error: fail2ban::Error,
+        /// The values that could not be put back.
+        left: Vec<String>,
+    },
+}
+
+impl From<conf::Error> for Failure {
+    fn from(error: conf::Error) -> Self {
+        if let Some(trouble) = error.trouble() {
+            return Failure::Files(trouble);
+        }
+        let detail = error.to_string();
+        match error {
+            conf::Error::Missing { kind: "jail", name } => Failure::NoJail(name),
+            conf::Error::Missing { kind: "filter", .. } => Failure::Refused(patterns::Refusal::NoFilter),
+            conf::Error::Missing { kind: "action", .. } => Failure::Refused(patterns::Refusal::NoAction),
+            conf::Error::Missing { .. } => Failure::NoFile(detail),
+            conf::Error::Refused { .. } | conf::Error::Limit { .. } => {
+                Failure::BadValue { field: String::new(), detail }
+            }
+            // Told above.
+            conf::Error::Io { .. } => Failure::CommandFailed(detail),
+            // What is in the files already is not the client's mistake.
+            conf::Error::Syntax { .. } | conf::Error::Interpolation { .. } | conf::Error::Definition { .. } => {
+                Failure::CommandFailed(detail)
+            }
+        }
+    }
+}
+
+impl From<NotSet> for Failure {
+    fn from(not_set: NotSet) -> Self {
+        let NotSet { field, error, left } = not_set;
+        let left: Vec<String> = left.into_iter().map(str::to_owned).collect();
+        match error {
+            error if field.is_empty() => error.into(),
+            error => Failure::NotSet { field: field.to_owned(), error, left },
+        }
+    }
 }
 
 impl From<RestartError> for Failure {
@@ -185,13 +251,12 @@ impl Task {
             Task::HashPassword(_) | Task::VerifyPassword(_) => Lane::Password,
             Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Lane::General,
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::AskHistory(_) => Lane::General,
-            Task::JailConfigs(_) | Task::WhyAway(_) => Lane::General,
+            Task::JailConfigs(_) | Task::ReadBackends(_) | Task::WhyAway(_) => Lane::General,
             Task::ReadTheirs(_) => Lane::Theirs,
             Task::Import(_) => Lane::Import,
             Task::Preview(_) | Task::AskPlaces(_) | Task::TendSet(_) => Lane::General,
             Task::UpdateGeo(_) => Lane::Geo,
             Task::Restart(_) => Lane::Restart,
-            Task::Judged(judged) => judged.then.lane(),
             _ => Lane::Daemon,
         }
     }
@@ -199,15 +264,15 @@ impl Task {
     /// How long it may take before it is killed.
     pub fn deadline(&self) -> Duration {
         match self {
-            Task::HashPassword(_) | Task::VerifyPassword(_) | Task::JailConfigs(_) => Duration::from_secs(30),
+            Task::HashPassword(_) | Task::VerifyPassword(_) => Duration::from_secs(30),
+            Task::JailConfigs(_) | Task::ReadBackends(_) => Duration::from_secs(30),
             Task::Ban(_) | Task::Unban(_) => Duration::from_secs(70),
             // A load, and another one to undo it.
-            Task::Apply(_) | Task::EditDefinition(_) | Task::Recover(_) => Duration::from_secs(400),
+            Task::Apply(_) | Task::EditDefinition(_) | Task::EditJail(_) | Task::Recover(_) => Duration::from_secs(400),
             Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Duration::from_secs(20),
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::WhyAway(_) => Duration::from_secs(20),
             Task::ListBans(_) | Task::PageOfBans(_) | Task::AskHistory(_) => Duration::from_secs(60),
-            Task::SetValues(_) | Task::SetAgain(_) => Duration::from_secs(60),
-            Task::Judged(judged) => judged.then.deadline() + Duration::from_secs(20),
+            Task::SetAgain(_) => Duration::from_secs(60),
             Task::ReadTheirs(_) => their_database::DEADLINE,
             Task::StopJail(_) => Duration::from_secs(180),
             // Its end, and two starts, each with a limit of its own.
@@ -224,19 +289,14 @@ impl Task {
 
     /// Whether it changes the configuration: one at a time, and none waits.
     pub fn applies(&self) -> bool {
-        match self {
-            Task::Judged(judged) => judged.then.applies(),
-            Task::Apply(_) | Task::EditDefinition(_) | Task::Recover(_) | Task::SetValues(_) => true,
-            _ => false,
-        }
+        matches!(self, Task::Apply(_) | Task::EditDefinition(_) | Task::Recover(_) | Task::EditJail(_))
     }
 
     /// Whether it does its part without a daemon that answers: files are changed all the same.
     pub fn does_without_daemon(&self) -> bool {
         match self {
             Task::Apply(apply) => !apply.changes.is_empty(),
-            Task::EditDefinition(_) | Task::SetValues(_) => true,
-            Task::Judged(judged) => judged.then.does_without_daemon(),
+            Task::EditDefinition(_) | Task::EditJail(_) => true,
             _ => false,
         }
     }
@@ -253,11 +313,8 @@ impl Task {
             Task::Recover(task) => task.run(),
             Task::JailConfigs(task) => task.run(),
             Task::SetAgain(task) => task.run(),
-            Task::SetValues(task) => task.run(),
-            Task::Judged(task) => {
-                let warnings = task.judge().map_err(Failure::Refused)?;
-                Ok(serde_json::json!(expressions::JudgedOutcome { warnings, outcome: task.then.run(out)? }))
-            }
+            Task::EditJail(task) => task.run(),
+            Task::ReadBackends(task) => task.run(),
             Task::AskHistory(task) => task.run(out),
             Task::ReadTheirs(task) => task.run(),
             Task::WhyAway(task) => task.run(),

@@ -310,7 +310,9 @@ fn values_smuggle_nothing() {
         json!({"log_paths": ["/etc/passwd"]}),
         json!({"log_paths": ["/proc/self/mem"]}),
         json!({"log_paths": [format!("{}/../../etc/shadow", daemon.config().display())]}),
-        json!({"log_paths": [daemon.path("*.log")]}),
+        json!({"log_paths": [daemon.path("*.none")]}),
+        json!({"log_paths": ["/etc/pass*"]}),
+        json!({"log_paths": [format!("{}/../*.log", daemon.config().display())]}),
         json!({"log_paths": [daemon.path("none.log")]}),
         json!({"ignore_ips": ["203.0.113.1;id"]}),
         json!({"ignore_ips": ["0x7f.1"]}),
@@ -447,4 +449,66 @@ fn a_hundred_jails_are_listed_quickly() {
     let fastest = fastest.min().unwrap();
     println!("104 jails in {fastest:?}");
     assert!(fastest < Duration::from_secs(1), "{fastest:?}");
+}
+
+/// Values that are set one after the other in the daemon are one change: all of them, or what was before.
+#[test]
+fn a_refused_change_leaves_every_value_as_it_was() {
+    // Never set and switched off are the same to the daemon, and a set that went back can only be switched off.
+    let plain = |getters: Vec<String>| -> Vec<String> {
+        getters.into_iter().map(|line| line.replace("increment: None", "increment: False")).collect()
+    };
+    let daemon = RealDaemon::start();
+    // We see a log file there, the daemon a socket that it cannot read.
+    let odd = daemon.path("odd.log");
+    let _socket = std::os::unix::net::UnixListener::bind(&odd).unwrap();
+    let launch = Launch::for_real(&daemon).env("BANGUI_ALLOWED_LOG_DIRS", &daemon.config().display().to_string());
+    let (_server, admin) = launch.seeing(&daemon.path("slow.log"), &odd).start().into_ready();
+    admin.put(LAB, json!({"ignore_ips": ["198.51.100.4"], "max_retry": 4})).expect(200);
+    let before = plain(getters(&daemon, "lab"));
+    let mut change = everything(&daemon);
+    change["log_paths"] = json!([daemon.path("slow.log"), odd]);
+    let answer = admin.put(LAB, change).expect_error(400, "invalid_input").json();
+    assert_eq!(answer["metadata"]["field"], "log_paths", "{answer}");
+    assert!(answer["metadata"].get("not_restored").is_none(), "{answer}");
+    assert_eq!(plain(getters(&daemon, "lab")), before);
+    assert_eq!(jail(&admin, "lab")["pending_changes"], json!(["ignore_ips", "max_retry"]));
+    // And what is known to be wrong is not even tried.
+    let grown = |formula: &str| {
+        json!({"max_retry": 1_000_000, "bantime_escalation": {"increment": true, "factor": 1, "formula": formula,
+            "multipliers": null, "max_time": null, "rnd_time": null, "overall_jails": false}})
+    };
+    for body in [
+        json!({"max_retry": 1_000_000, "log_encoding": "utf-9"}),
+        json!({"max_retry": 1_000_000, "log_paths": [daemon.path("none*.log")]}),
+        grown("ban.Time * ("),
+        grown("1<<(1<<40)"),
+    ] {
+        admin.put(LAB, body).expect_error(400, "invalid_input");
+        assert_eq!(plain(getters(&daemon, "lab")), before);
+    }
+}
+
+/// Patterns in `log_paths` mean what they mean in fail2ban's files.
+#[test]
+fn log_paths_take_patterns_as_the_files_do() {
+    let daemon = RealDaemon::start();
+    let (_server, admin) = ready(&daemon);
+    let pattern = daemon.path("[ls]*.log").display().to_string();
+    let shown = admin.put(LAB, json!({"log_paths": [pattern]})).expect(200).json();
+    assert_eq!(shown["jail"]["log_paths"], json!([pattern]));
+    let watched = |daemon: &RealDaemon| {
+        let listed = daemon.client(&["get", "lab", "logpath"]);
+        (listed.contains("/lab.log"), listed.contains("/slow.log"), listed.contains("/off.log"))
+    };
+    assert_eq!(watched(&daemon), (true, true, false));
+    admin.post_empty(&format!("{LAB}/commit")).expect(200);
+    assert_eq!(watched(&daemon), (true, true, false));
+    assert!(own_file(&daemon, "lab").contains(&format!("logpath = {pattern}\n")));
+    // What was read can be sent back, and nothing happens.
+    let file = fs::metadata(daemon.path("jail.d/zz-bangui-lab.local")).unwrap().modified().unwrap();
+    let again = admin.put(LAB, json!({"log_paths": [pattern]})).expect(200).json();
+    assert_eq!(again["jail"]["pending_changes"], json!([]));
+    admin.post_empty(&format!("{LAB}/commit")).expect(200);
+    assert_eq!(fs::metadata(daemon.path("jail.d/zz-bangui-lab.local")).unwrap().modified().unwrap(), file);
 }

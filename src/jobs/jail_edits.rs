@@ -1,0 +1,370 @@
+//! A change of one jail, in a child: the files are read, the values checked, the running jail told, the new text of its file handed to the
+//! safe apply, and the jail described as it is afterwards.
+//!
+//! What is pending is kept by the loop, which gets it back as text. What the daemon makes of a file is the business of `apply`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::Failure;
+use super::apply::TURN;
+use super::bans::{answering, checked};
+use super::expressions;
+use super::jail_config::{Effective, JailConfigs, Wanted};
+use super::jail_rules::{Limits, Rules};
+use super::service::CHANGES;
+use crate::apply::run_time::{self, is_same_entry};
+use crate::apply::values::edited;
+use crate::apply::{Applied, Apply, FileChange, RunTime, Scope};
+use crate::conf::{self, Document, Folder, JailView, LocalFile, Tree, time};
+use crate::domain::jail_values::JailValues;
+use crate::domain::json as text;
+use crate::fail2ban::Error;
+use crate::files::Kind;
+
+/// Change a jail.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct EditJail {
+    /// Its name.
+    pub jail: String,
+    /// What is to be done.
+    pub edit: JailEdit,
+    /// What the owner allows.
+    pub limits: Limits,
+    /// The daemon's version, where it is known.
+    pub version: Option<String>,
+    /// The values pending for it, as they are stored.
+    pub pending: Option<String>,
+    /// The jails that ran when they were last seen, for a daemon that does not answer.
+    pub known_jails: Vec<String>,
+    /// The apply; its files and jails are filled in here.
+    pub apply: Apply,
+}
+
+/// What is to be done.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum JailEdit {
+    /// Make a new one.
+    Create {
+        /// Its values.
+        values: JailValues,
+        /// Whether expressions that can stop fail2ban are taken all the same.
+        force: bool,
+    },
+    /// Set values at once and keep them in mind.
+    Update {
+        /// The values.
+        values: JailValues,
+        /// Whether expressions that can stop fail2ban are taken all the same.
+        force: bool,
+    },
+    /// Write what is pending.
+    Commit,
+    /// Forget what is pending.
+    Rollback,
+    /// Remove our file.
+    Delete,
+    /// Write what it ignores, which the daemon knows already.
+    Ignore(Ignored),
+}
+
+/// A change of what a jail ignores.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ignored {
+    /// An entry more.
+    Added(String),
+    /// An entry less.
+    Removed(String),
+    /// Whether the machine's own addresses are ignored.
+    Own(bool),
+}
+
+impl Ignored {
+    fn changed(&self, list: Vec<String>) -> Vec<String> {
+        match self {
+            Ignored::Added(entry) if !list.contains(entry) => list.into_iter().chain([entry.clone()]).collect(),
+            Ignored::Removed(entry) => list.into_iter().filter(|listed| !is_same_entry(listed, entry)).collect(),
+            _ => list,
+        }
+    }
+}
+
+/// What was done.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Edited {
+    /// The jail as it is now; null when it is gone.
+    pub jail: Value,
+    /// What is pending for it now, as it is to be stored.
+    pub pending: Option<String>,
+    /// What the apply has done, where there was one.
+    pub applied: Option<Applied>,
+    /// Why what holds in the daemon could not be written.
+    pub warning: Option<String>,
+    /// The daemon does not answer, so that nothing was set in it.
+    pub hangs: bool,
+    /// What is to be said of what its expressions cost, a sentence each.
+    pub costs: Vec<String>,
+}
+
+/// The jails that run, as far as they are known.
+struct Running {
+    jails: Vec<String>,
+    /// The daemon does not answer; these are the jails that were last seen.
+    hangs: bool,
+}
+
+impl Running {
+    fn has(&self, jail: &str) -> bool {
+        self.jails.iter().any(|running| running == jail)
+    }
+}
+
+impl EditJail {
+    /// What was done, as [`Edited`].
+    pub fn run(mut self) -> Result<Value, Failure> {
+        let edit = std::mem::replace(&mut self.edit, JailEdit::Rollback);
+        let done = match edit {
+            JailEdit::Create { values, force } => self.create(values, force),
+            JailEdit::Update { values, force } => self.update(values, force),
+            JailEdit::Commit => self.commit(),
+            JailEdit::Rollback => self.rollback(),
+            JailEdit::Delete => self.delete(),
+            JailEdit::Ignore(change) => self.ignore(&change),
+        }?;
+        Ok(json!(done))
+    }
+
+    fn update(self, values: JailValues, force: bool) -> Result<Edited, Failure> {
+        let configs = self.configs(Vec::new(), self.pending.clone());
+        let tree = self.tree()?;
+        let view = tree.jail(&self.jail, &configs.options())?;
+        let pending = configs.pending(&self.jail);
+        let present = Effective { view: &view }.values().merged(&pending);
+        let rules = Rules { limits: &self.limits, tree: &tree, present: &present };
+        let news = rules.checked(changed(&values, &configs.describe(&tree, &view)))?;
+        let costs = expressions::judge_jail(&news, &present, &tree, force).map_err(Failure::Refused)?;
+        // The whole is tried on the file now, so that a commit cannot fail for what could be known.
+        let all = pending.merged(&news);
+        let file = LocalFile::jail(&self.jail)?;
+        edited(&self.jail, &parsed(self.read(&file)?.as_deref(), &file)?, &all)?;
+        let running = self.running()?;
+        if running.has(&self.jail) && !running.hangs {
+            // Short values go to the daemon even when the files have them: it may have others.
+            let short = JailValues {
+                ban_time: values.ban_time,
+                find_time: values.find_time,
+                max_retry: values.max_retry,
+                use_dns: values.use_dns,
+                ..JailValues::default()
+            };
+            let set = rules.checked(short).unwrap_or_default().merged(&news);
+            let mut daemon = answering(&self.apply.place.socket, CHANGES)?;
+            run_time::set(&mut daemon, &checked(&self.jail)?, &set)?;
+        }
+        let pending = if all.is_empty() { None } else { Some(text::text(&all).map_err(unwritable)?) };
+        let hangs = running.hangs;
+        let jail = self.configs(running.jails, pending.clone()).describe(&tree, &view);
+        Ok(Edited { jail, pending, hangs, costs, ..Edited::default() })
+    }
+
+    fn commit(mut self) -> Result<Edited, Failure> {
+        let configs = self.configs(Vec::new(), self.pending.clone());
+        self.view(&self.tree()?)?;
+        let file = LocalFile::jail(&self.jail)?;
+        let before = self.read(&file)?;
+        let pending = configs.pending(&self.jail);
+        let after = edited(&self.jail, &parsed(before.as_deref(), &file)?, &pending)?;
+        let is_changed = before.as_deref().unwrap_or_default() != after.text;
+        let running = self.running()?;
+        if !is_changed && (pending.is_empty() || !running.has(&self.jail) || running.hangs) {
+            // Nothing is pending that the files do not say: nothing is to be loaded either.
+            return self.described(running, None);
+        }
+        self.apply.changes =
+            if is_changed { vec![FileChange::new(&file, before, Some(after.text))] } else { Vec::new() };
+        self.applied()
+    }
+
+    fn rollback(mut self) -> Result<Edited, Failure> {
+        self.view(&self.tree()?)?;
+        let running = self.running()?;
+        if !running.has(&self.jail) || running.hangs {
+            return self.described(running, None);
+        }
+        self.apply.stops = false;
+        self.applied()
+    }
+
+    fn delete(mut self) -> Result<Edited, Failure> {
+        let file = LocalFile::jail(&self.jail)?;
+        let Some(before) = self.read(&file)? else {
+            self.view(&self.tree()?)?;
+            let name = &self.jail;
+            let detail = format!(
+                "{name} was not made here and cannot be deleted: its files come from elsewhere. Disable it instead."
+            );
+            return Err(Failure::Conflict(detail));
+        };
+        self.apply.changes = vec![FileChange::new(&file, Some(before), None)];
+        let applied = self.load()?;
+        Ok(Edited { applied: Some(applied), ..Edited::default() })
+    }
+
+    fn create(mut self, mut values: JailValues, force: bool) -> Result<Edited, Failure> {
+        let file = LocalFile::jail(&self.jail)?;
+        let tree = self.tree()?;
+        if self.read(&file)?.is_some() || tree.jails().iter().any(|jail| **jail == *self.jail) {
+            return Err(Failure::Conflict(format!("There is a jail {} already.", self.jail)));
+        }
+        values.enabled = Some(values.enabled.unwrap_or(false));
+        let none = JailValues::default();
+        let values = Rules { limits: &self.limits, tree: &tree, present: &none }.checked(values)?;
+        let costs = expressions::judge_jail(&values, &none, &tree, force).map_err(Failure::Refused)?;
+        let document = edited(&self.jail, &parsed(None, &file)?, &values)?;
+        self.apply.changes = vec![FileChange::new(&file, None, Some(document.text))];
+        Ok(Edited { costs, ..self.applied()? })
+    }
+
+    /// The daemon has it already, so a jail whose files cannot take it is a warning and no failure.
+    fn ignore(mut self, change: &Ignored) -> Result<Edited, Failure> {
+        let mut waiting = self.configs(Vec::new(), self.pending.clone()).pending(&self.jail);
+        let mut pending = self.pending.clone();
+        if let (Some(list), false) = (waiting.ignore_ips.take(), matches!(change, Ignored::Own(_))) {
+            waiting.ignore_ips = Some(change.changed(list));
+            pending = Some(text::text(&waiting).map_err(unwritable)?);
+        }
+        let written = self.ignored_change(change).and_then(|change| {
+            self.apply.changes = vec![change];
+            self.apply.scope = Scope::Jails(Vec::new());
+            Ok(self.apply.run(TURN)?)
+        });
+        match written {
+            Ok(applied) => Ok(Edited { pending, applied: Some(applied), ..Edited::default() }),
+            Err(Failure::Conflict(why) | Failure::CommandFailed(why) | Failure::BadValue { detail: why, .. }) => {
+                Ok(Edited { pending, warning: Some(why), ..Edited::default() })
+            }
+            Err(Failure::NoJail(_)) => {
+                let why = "the files know no such jail".to_owned();
+                Ok(Edited { pending, warning: Some(why), ..Edited::default() })
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    fn ignored_change(&self, change: &Ignored) -> Result<FileChange, Failure> {
+        let tree = self.tree()?;
+        let view = self.view(&tree)?;
+        let values = match change {
+            Ignored::Own(on) => JailValues { ignore_self: Some(*on), ..JailValues::default() },
+            _ => {
+                let list = change.changed(Effective { view: &view }.ignored());
+                JailValues { ignore_ips: Some(list), ..JailValues::default() }
+            }
+        };
+        let file = LocalFile::jail(&self.jail)?;
+        let before = self.read(&file)?;
+        let after = edited(&self.jail, &parsed(before.as_deref(), &file)?, &values)?;
+        Ok(FileChange::new(&file, before, Some(after.text)))
+    }
+
+    fn tree(&self) -> Result<Tree, conf::Error> {
+        Tree::load(&self.apply.place.config_dir)
+    }
+
+    fn view(&self, tree: &Tree) -> Result<JailView, conf::Error> {
+        tree.jail(&self.jail, &self.configs(Vec::new(), None).options())
+    }
+
+    /// What describes the jail.
+    fn configs(&self, running: Vec<String>, pending: Option<String>) -> JailConfigs {
+        let pending: BTreeMap<String, String> = pending.map(|text| (self.jail.clone(), text)).into_iter().collect();
+        JailConfigs {
+            config_dir: self.apply.place.config_dir.clone(),
+            version: self.version.clone(),
+            running,
+            pending,
+            wanted: Wanted::One(self.jail.clone()),
+        }
+    }
+
+    fn described(&self, running: Running, pending: Option<String>) -> Result<Edited, Failure> {
+        let jail = self.configs(running.jails, pending.clone()).run()?["jail"].take();
+        Ok(Edited { jail, pending, hangs: running.hangs, ..Edited::default() })
+    }
+
+    /// Changes the files and loads the jail, without what was pending for it.
+    fn load(&mut self) -> Result<Applied, Failure> {
+        self.apply.scope = Scope::Jails(vec![self.jail.clone()]);
+        let own = |known: &&mut RunTime| known.jail == self.jail;
+        self.apply.run_time.iter_mut().filter(own).for_each(|known| known.values = JailValues::default());
+        Ok(self.apply.run(TURN)?)
+    }
+
+    fn applied(mut self) -> Result<Edited, Failure> {
+        let applied = self.load()?;
+        let running = match applied.reloaded {
+            true => Running { jails: applied.jails.clone(), hangs: false },
+            // Without a daemon none runs; of one that hangs, the apply has told.
+            false => Running { hangs: false, ..self.running()? },
+        };
+        let done = self.described(running, None)?;
+        Ok(Edited { applied: Some(applied), ..done })
+    }
+
+    /// The jails that run: none without a daemon, and those last seen of one that does not answer.
+    fn running(&self) -> Result<Running, Failure> {
+        let asked = || answering(&self.apply.place.socket, CHANGES).and_then(|mut daemon| daemon.jail_names());
+        if self.apply.daemon_hangs {
+            return Ok(Running { jails: self.known_jails.clone(), hangs: true });
+        }
+        match asked() {
+            Ok(names) => {
+                let jails = names.iter().map(|name| name.as_str().to_owned()).collect();
+                Ok(Running { jails, hangs: false })
+            }
+            Err(Error::Unreachable { .. } | Error::ShuttingDown) => Ok(Running { jails: Vec::new(), hangs: false }),
+            Err(Error::Busy { .. }) => Ok(Running { jails: self.known_jails.clone(), hangs: true }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The text of a file of ours; `None` where there is none.
+    fn read(&self, file: &LocalFile) -> Result<Option<String>, Failure> {
+        if !self.apply.place.config_dir.join(file.folder).exists() {
+            return Ok(None);
+        }
+        let odd = |error: conf::Error| match error.trouble() {
+            Some(trouble) if trouble.kind == Kind::NotAFile => Failure::OddFile(trouble),
+            _ => error.into(),
+        };
+        let saved = Folder::open(&self.apply.place.config_dir, file.folder)?.read(&file.name).map_err(odd)?;
+        let text = saved.map(|saved| String::from_utf8(saved.bytes)).transpose();
+        text.map_err(|_| Failure::Conflict(format!("{} is not valid UTF-8; correct it first.", file.name)))
+    }
+}
+
+/// The file, which must be in the configuration language.
+fn parsed(text: Option<&str>, file: &LocalFile) -> Result<Document, Failure> {
+    Document::parse(text.unwrap_or_default())
+        .map_err(|fault| Failure::Conflict(format!("{}:{}: {}", file.name, fault.line, fault.message)))
+}
+
+fn unwritable(error: serde_json::Error) -> Failure {
+    Failure::CommandFailed(error.to_string())
+}
+
+/// Those of the values that are not what the API shows of the jail: what was read can be sent back, and changes nothing.
+fn changed(values: &JailValues, shown: &Value) -> JailValues {
+    let seconds = |value: &Value| time::seconds(value.as_str()?).ok().map(time::Seconds::as_f64);
+    let is_shown = |name: &str, value: &Value| match name {
+        "ban_time" | "find_time" => seconds(value).is_some_and(|seconds| shown[name].as_f64() == Some(seconds)),
+        "filter" => value.as_str().unwrap_or_default() == shown[name].as_str().unwrap_or_default(),
+        _ => *value == shown[name],
+    };
+    let all = serde_json::to_value(values).unwrap_or_default();
+    let all = all.as_object().cloned().unwrap_or_default();
+    let news: Map<String, Value> = all.into_iter().filter(|(name, value)| !is_shown(name, value)).collect();
+    text::from_tree(Value::Object(news)).unwrap_or_default()
+}

@@ -1,0 +1,298 @@
+//! The values of a jail, checked: what comes out can be written and sent to the daemon.
+//!
+//! Every rule stands here once. Times are never evaluated, log files lie under the allowed directories, expressions compile, names exist.
+//! A thousand expressions take seconds, so this is a child's work.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Failure, log_paths};
+use crate::conf::{Invocation, Tree, invocation, time};
+use crate::domain::address::IpOrNet;
+use crate::domain::encodings::is_encoding;
+use crate::domain::formula;
+use crate::domain::jail_values::{Growth, JailValues};
+use crate::domain::names::ConfName;
+use crate::pattern::date::{Clock, DateDetector};
+use crate::pattern::{FailRegex, UseDns};
+
+/// The longest expression, in bytes.
+const LONGEST_REGEX: usize = 16 * 1024;
+/// The longest text of a filter or an action with its parameters, in bytes.
+const LONGEST_CALL: usize = 1024;
+/// The most entries of any list.
+const MOST_ENTRIES: usize = 1000;
+/// Ways to watch a log.
+const BACKENDS: [&str; 5] = ["auto", "polling", "pyinotify", "gamin", "systemd"];
+/// What the daemon may do with host names.
+const USE_DNS: [&str; 4] = ["yes", "warn", "no", "raw"];
+/// What the owner allows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Limits {
+    /// The directories that log files lie under.
+    pub log_dirs: Vec<PathBuf>,
+    /// Whether what fail2ban runs as root may be changed.
+    pub allow_action_edit: bool,
+}
+
+/// What the values are checked against.
+pub struct Rules<'r> {
+    /// What the owner allows.
+    pub limits: &'r Limits,
+    /// The configuration, in which names must exist.
+    pub tree: &'r Tree,
+    /// The values the jail has: what is in them already may stay.
+    pub present: &'r JailValues,
+}
+
+fn bad(field: &str, detail: impl Into<String>) -> Failure {
+    Failure::BadValue { field: field.to_owned(), detail: detail.into() }
+}
+
+impl Rules<'_> {
+    /// The values as they are written and sent: log files resolved, addresses in canonical form.
+    pub fn checked(&self, mut values: JailValues) -> Result<JailValues, Failure> {
+        self.names(&values)?;
+        self.times(&mut values)?;
+        self.choices(&values)?;
+        if let Some(list) = &values.log_paths {
+            values.log_paths = Some(self.log_paths(list)?);
+        }
+        if let Some(list) = &values.ignore_ips {
+            values.ignore_ips = Some(self.ignored(list)?);
+        }
+        if let Some(Some(growth)) = &values.bantime_escalation {
+            self.growth(growth)?;
+        }
+        self.expressions(&values)?;
+        Ok(values)
+    }
+
+    fn names(&self, values: &JailValues) -> Result<(), Failure> {
+        if let Some(text) = &values.filter {
+            let called = call("filter", text)?;
+            if !self.tree.filters().contains(&called.name) {
+                return Err(bad("filter", format!("There is no filter '{}'.", called.name)));
+            }
+        }
+        let present = self.present.actions.as_deref().unwrap_or_default();
+        for text in values.actions.iter().flatten().filter(|text| !present.contains(text)) {
+            let called = call("actions", text)?;
+            if !called.parameters.is_empty() && !self.limits.allow_action_edit {
+                return Err(action_edit_disabled("Parameters of actions cannot be changed here."));
+            }
+            if !self.tree.actions().contains(&called.name) {
+                return Err(bad("actions", format!("There is no action '{}'.", called.name)));
+            }
+        }
+        let too_many = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| list.len() > MOST_ENTRIES);
+        let lists = [&values.actions, &values.fail_regex, &values.ignore_regex, &values.log_paths, &values.ignore_ips];
+        match lists.into_iter().any(too_many) {
+            true => Err(bad("", format!("A list has at most {MOST_ENTRIES} entries."))),
+            false => Ok(()),
+        }
+    }
+
+    fn times(&self, values: &mut JailValues) -> Result<(), Failure> {
+        for (field, value, may_last) in
+            [("ban_time", &mut values.ban_time, true), ("find_time", &mut values.find_time, false)]
+        {
+            let Some(text) = value else { continue };
+            *value = Some(checked_time(field, text, may_last)?);
+        }
+        Ok(())
+    }
+
+    fn choices(&self, values: &JailValues) -> Result<(), Failure> {
+        if let Some(text) = values.backend.as_deref().filter(|text| self.present.backend.as_deref() != Some(text))
+            && !BACKENDS.contains(&text)
+        {
+            return Err(bad("backend", format!("Expected one of {}.", BACKENDS.join(", "))));
+        }
+        if values.use_dns.as_deref().is_some_and(|text| !USE_DNS.contains(&text)) {
+            return Err(bad("use_dns", format!("Expected one of {}.", USE_DNS.join(", "))));
+        }
+        if values.max_retry == Some(0) {
+            return Err(bad("max_retry", "At least 1 is expected."));
+        }
+        if values.log_encoding.as_deref().is_some_and(|text| !is_encoding(text)) {
+            let detail =
+                "Python knows no such encoding: auto, or a name such as UTF-8, ASCII or ISO-8859-1, is expected.";
+            return Err(bad("log_encoding", detail));
+        }
+        Ok(())
+    }
+
+    fn log_paths(&self, list: &[String]) -> Result<Vec<String>, Failure> {
+        let present = self.present.log_paths.as_deref().unwrap_or_default();
+        let check = |path: &String| {
+            // What the files name already may be a pattern, and may lie elsewhere.
+            if present.contains(path) {
+                return Ok(path.clone());
+            }
+            log_paths::logs(&self.limits.log_dirs, path).map_err(|problem| bad("log_paths", problem))
+        };
+        list.iter().map(check).collect()
+    }
+
+    fn ignored(&self, list: &[String]) -> Result<Vec<String>, Failure> {
+        let present = self.present.ignore_ips.as_deref().unwrap_or_default();
+        let check = |entry: &String| {
+            if present.contains(entry) {
+                return Ok(entry.clone());
+            }
+            if let Ok(address) = entry.parse::<IpOrNet>() {
+                return Ok(address.to_string());
+            }
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+            // A name has a letter in its last part; anything else is a mistyped address.
+            let last = entry.rsplit('.').next().unwrap_or_default();
+            let is_name = entry.len() <= 253
+                && entry.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && entry.chars().all(plain)
+                && last.starts_with(|c: char| c.is_ascii_alphabetic());
+            match is_name {
+                true => Ok(entry.clone()),
+                false => Err(bad("ignore_ips", "Addresses, networks and host names are expected.")),
+            }
+        };
+        list.iter().map(check).collect()
+    }
+
+    fn growth(&self, growth: &Growth) -> Result<(), Failure> {
+        let field = "bantime_escalation";
+        let numbers = [growth.factor, growth.max_time, growth.rnd_time];
+        if numbers.into_iter().flatten().any(|number| !(0.0..=1e10).contains(&number)) {
+            return Err(bad(field, "factor, max_time and rnd_time are numbers from 0 on."));
+        }
+        let is_list = |text: &str| {
+            let numbers = |part: &str| !part.is_empty() && part.len() < 10 && part.bytes().all(|b| b.is_ascii_digit());
+            text.len() <= 1024 && text.split(' ').all(numbers)
+        };
+        if growth.multipliers.as_deref().is_some_and(|text| !is_list(text)) {
+            return Err(bad(field, "multipliers are whole numbers with one blank between them."));
+        }
+        let present = self.present.bantime_escalation.as_ref().and_then(|growth| growth.as_ref()?.formula.as_deref());
+        match growth.formula.as_deref().filter(|formula| Some(*formula) != present) {
+            Some(_) if !self.limits.allow_action_edit => {
+                Err(action_edit_disabled("The formula is code for fail2ban and cannot be changed here."))
+            }
+            Some(formula) => formula::check(formula).map_err(|problem| bad(field, problem)),
+            None => Ok(()),
+        }
+    }
+
+    /// Expressions are compiled as the jail will have them together, since one may supply what another lacks.
+    fn expressions(&self, values: &JailValues) -> Result<(), Failure> {
+        let lists = [("fail_regex", &values.fail_regex), ("ignore_regex", &values.ignore_regex)];
+        let mut texts: Vec<(&str, &String)> = Vec::new();
+        for (field, list) in lists {
+            texts.extend(list.iter().flatten().map(|text| (field, text)));
+        }
+        texts.extend(values.prefregex.iter().map(|text| ("prefregex", text)));
+        texts.extend(values.date_pattern.iter().flatten().map(|text| ("date_pattern", text)));
+        if values.fail_regex.as_ref().is_some_and(Vec::is_empty) {
+            return Err(bad("fail_regex", "A jail without an expression bans nobody: disable it instead."));
+        }
+        for (field, text) in &texts {
+            if text.len() > LONGEST_REGEX || text.trim() != text.as_str() || text.chars().any(char::is_control) {
+                let detail =
+                    format!("One line of at most {LONGEST_REGEX} bytes without blanks at its ends is expected.");
+                return Err(bad(field, detail));
+            }
+        }
+        let all = self.present.merged(values);
+        let use_dns = all.use_dns.as_deref().map_or_else(UseDns::default, UseDns::of);
+        let prefregex = all.prefregex.as_deref().filter(|text| !text.is_empty());
+        let prefregex = prefregex.map(|text| FailRegex::new(text, use_dns, false));
+        let mut wrong = Vec::new();
+        let mut judge = |field: &str, text: &str, problem: Option<String>| {
+            let shown: String = text.chars().take(200).collect();
+            wrong.extend(problem.map(|problem| (field.to_owned(), format!("{field} '{shown}': {problem}."))));
+        };
+        if let (Some(text), Some(Err(error))) = (&values.prefregex, &prefregex) {
+            judge("prefregex", text, Some(error.to_string()));
+        }
+        let prefregex = prefregex.and_then(Result::ok);
+        // What the jail has already is the daemon's business, unless it is to work with another first expression.
+        let nothing = Vec::new();
+        let known =
+            |list: &Option<Vec<String>>| list.clone().filter(|_| values.prefregex.is_none()).unwrap_or_default();
+        let (fails, ignores) = (known(&self.present.fail_regex), known(&self.present.ignore_regex));
+        for text in values.fail_regex.as_ref().unwrap_or(&nothing).iter().filter(|text| !fails.contains(text)) {
+            let regex = FailRegex::failure(text, use_dns, false, prefregex.as_ref());
+            judge("fail_regex", text, regex.err().map(|error| error.to_string()));
+        }
+        for text in values.ignore_regex.as_ref().unwrap_or(&nothing).iter().filter(|text| !ignores.contains(text)) {
+            let regex = FailRegex::new(text, use_dns, false);
+            judge("ignore_regex", text, regex.err().map(|error| error.to_string()));
+        }
+        if let Some(Some(text)) = &values.date_pattern {
+            let dates = DateDetector::new(Some(text), None, Clock::utc());
+            judge("date_pattern", text, dates.err().map(|error| error.to_string()));
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(Failure::Expressions(wrong)) }
+    }
+}
+
+/// 403 where actions may not be changed.
+fn action_edit_disabled(detail: &str) -> Failure {
+    Failure::Forbidden(format!("{detail} BANGUI_ALLOW_ACTION_EDIT=1 allows it."))
+}
+
+/// A filter or an action with its parameters.
+fn call(field: &str, text: &str) -> Result<Invocation, Failure> {
+    if text.len() > LONGEST_CALL || text.trim() != text || text.chars().any(char::is_control) {
+        return Err(bad(field, format!("One line of at most {LONGEST_CALL} bytes is expected.")));
+    }
+    let called = invocation(text).map_err(|reason| bad(field, reason))?;
+    let name: ConfName = called.name.parse().map_err(|error| bad(field, format!("{error}.")))?;
+    // Whatever is behind the name must have been understood as parameters.
+    match text.strip_prefix(name.as_str()) {
+        Some(rest) if rest.is_empty() || (rest.starts_with('[') && rest.ends_with(']')) => Ok(called),
+        _ => Err(bad(field, "A name, or name[option=value, ...], is expected.")),
+    }
+}
+
+/// A time as it is written: digits and units only.
+fn checked_time(field: &str, text: &str, may_last: bool) -> Result<String, Failure> {
+    let expected = || bad(field, "Seconds, or a time such as 1h 30m, are expected; -1 for ever (ban_time only).");
+    if text == "-1" {
+        return if may_last { Ok(text.to_owned()) } else { Err(expected()) };
+    }
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, ' ' | '.');
+    let is_plain = text.len() <= 64 && text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(plain);
+    let seconds = time::seconds(text).ok().filter(|_| is_plain).map(time::Seconds::as_f64);
+    match seconds {
+        // A thousand years: beyond that the daemon's own dates overflow.
+        Some(seconds) if (1.0..3.2e10).contains(&seconds) => Ok(text.to_owned()),
+        _ => Err(expected()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_digits_and_units() {
+        for good in ["600", "1h 30m", "1d12h", "0.5h", "1mo"] {
+            assert!(checked_time("find_time", good, false).is_ok(), "{good}");
+        }
+        for wrong in ["", "abc", "-2", "-1", "1/0", "1h;x", "1h\n", "__import__('os')", "9e99", "0", "1 2 x", "1h-2h"] {
+            assert!(checked_time("find_time", wrong, false).is_err(), "{wrong}");
+        }
+        assert!(checked_time("ban_time", "-1", true).is_ok());
+    }
+
+    #[test]
+    fn calls_are_names_with_parameters() {
+        for good in ["sshd", "sshd[mode=aggressive]", "iptables[name=x, port=\"22,80\"]"] {
+            assert!(call("filter", good).is_ok(), "{good}");
+        }
+        for wrong in ["", " sshd", "../x", "a/b", "%(x)s", "a b", "a\nb", "a[x=1] b", "-x", "a[", "x.local"] {
+            assert!(call("filter", wrong).is_err(), "{wrong}");
+        }
+    }
+}
