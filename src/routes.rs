@@ -22,6 +22,8 @@ pub struct Route {
     pub asks_daemon: bool,
     /// The counter it counts against, beside the general one.
     pub limit: Option<Limit>,
+    /// The parameters it takes behind the `?`; any other is refused.
+    pub takes: &'static [&'static str],
     /// What answers it.
     pub handler: Handler,
 }
@@ -84,7 +86,17 @@ pub const BODY_WITHOUT_SESSION: usize = 16 * 1024;
 const fn route(method: Verb, path: &'static str, handler: Handler) -> Route {
     let changes = !matches!(method, Verb::Get);
     let body_limit = if changes { BODY } else { 0 };
-    Route { method, path, access: Access::Session, changes, body_limit, asks_daemon: false, limit: None, handler }
+    Route {
+        method,
+        path,
+        access: Access::Session,
+        changes,
+        body_limit,
+        asks_daemon: false,
+        limit: None,
+        takes: &[],
+        handler,
+    }
 }
 
 const fn get(path: &'static str, handler: Handler) -> Route {
@@ -129,6 +141,11 @@ impl Route {
         self
     }
 
+    const fn takes(mut self, parameters: &'static [&'static str]) -> Self {
+        self.takes = parameters;
+        self
+    }
+
     const fn counted(mut self, limit: Limit) -> Self {
         self.limit = Some(limit);
         self
@@ -150,15 +167,27 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/setup/timezone", Now(api::setup::timezone)).open(Access::Public),
     // dashboard
     get("/api/v1/dashboard/status", Now(api::dashboard::status)),
-    get("/api/v1/dashboard/bans", Either(api::dashboard::bans)),
-    get("/api/v1/dashboard/bans/by-country", Either(api::dashboard::by_country)),
-    get("/api/v1/dashboard/bans/trend", Either(api::dashboard::trend)),
-    get("/api/v1/dashboard/bans/by-jail", Either(api::dashboard::by_jail)),
+    get("/api/v1/dashboard/bans", Either(api::dashboard::bans)).takes(&[
+        "range",
+        "origin",
+        "source",
+        "page",
+        "page_size",
+        "cursor",
+    ]),
+    get("/api/v1/dashboard/bans/by-country", Either(api::dashboard::by_country)).takes(&[
+        "range",
+        "origin",
+        "source",
+        "country_code",
+    ]),
+    get("/api/v1/dashboard/bans/trend", Either(api::dashboard::trend)).takes(&["range", "origin", "source"]),
+    get("/api/v1/dashboard/bans/by-jail", Either(api::dashboard::by_jail)).takes(&["range", "origin", "source"]),
     // bans
-    get("/api/v1/bans/active", Later(api::bans::active)),
+    get("/api/v1/bans/active", Later(api::bans::active)).takes(&["jail"]),
     post("/api/v1/bans", Later(api::bans::ban)).counted(Limit::Ban),
     delete("/api/v1/bans/all", Later(api::bans::unban_all)),
-    delete("/api/v1/bans", Later(api::bans::unban)).counted(Limit::Ban),
+    delete("/api/v1/bans", Later(api::bans::unban)).counted(Limit::Ban).takes(&["ip", "jail", "unban_all"]),
     // jails
     get("/api/v1/jails", Either(api::jails::list)).asks_daemon(),
     post("/api/v1/jails/reload-all", Later(api::jails::reload_all)),
@@ -169,9 +198,9 @@ pub static ROUTES: &[Route] = &[
     post("/api/v1/jails/{name}/reload", Later(api::jails::reload)),
     get("/api/v1/jails/{name}/ignoreip", Now(api::jails::ignore_list)).asks_daemon(),
     post("/api/v1/jails/{name}/ignoreip", Later(api::jails::add_ignore)).asks_daemon(),
-    delete("/api/v1/jails/{name}/ignoreip", Later(api::jails::remove_ignore)).asks_daemon(),
+    delete("/api/v1/jails/{name}/ignoreip", Later(api::jails::remove_ignore)).asks_daemon().takes(&["ip"]),
     post("/api/v1/jails/{name}/ignoreself", Later(api::jails::ignore_self)).asks_daemon(),
-    get("/api/v1/jails/{name}/banned", Later(api::jails::banned)),
+    get("/api/v1/jails/{name}/banned", Later(api::jails::banned)).takes(&["page", "page_size", "search"]),
     // blocklists
     get("/api/v1/blocklists", Now(api::blocklists::list)),
     post("/api/v1/blocklists", Now(api::blocklists::create)),
@@ -179,14 +208,31 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/blocklists/import", Now(api::imports::progress)),
     get("/api/v1/blocklists/schedule", Now(api::imports::schedule_info)),
     put("/api/v1/blocklists/schedule", Now(api::imports::change_schedule)),
-    get("/api/v1/blocklists/log", Now(api::imports::log)),
+    get("/api/v1/blocklists/log", Now(api::imports::log)).takes(&["source_id", "page", "page_size", "cursor"]),
     get("/api/v1/blocklists/{source_id}", Now(api::blocklists::get)),
     put("/api/v1/blocklists/{source_id}", Now(api::blocklists::change)),
     delete("/api/v1/blocklists/{source_id}", Now(api::blocklists::remove)),
     get("/api/v1/blocklists/{source_id}/preview", Later(api::blocklists::preview)),
     // history
-    get("/api/v1/history", Either(api::history::list)),
-    get("/api/v1/history/archive", Either(api::history::archive)),
+    get("/api/v1/history", Either(api::history::list)).takes(&[
+        "range",
+        "jail",
+        "ip",
+        "origin",
+        "source",
+        "page",
+        "page_size",
+        "cursor",
+    ]),
+    get("/api/v1/history/archive", Either(api::history::archive)).takes(&[
+        "range",
+        "jail",
+        "ip",
+        "origin",
+        "page",
+        "page_size",
+        "cursor",
+    ]),
     get("/api/v1/history/{ip}", Either(api::history::of_ip)),
     // geo
     get("/api/v1/geo/lookup/{ip}", Either(api::geo::look_up)).asks_daemon(),
@@ -204,7 +250,7 @@ pub static ROUTES: &[Route] = &[
     put("/api/v1/config/global", Later(api::config::change_global)).asks_daemon().counted(Limit::Config),
     post("/api/v1/config/regex-test", Later(api::regex::test)).large(),
     post("/api/v1/config/preview-log", Later(api::regex::preview)),
-    get("/api/v1/config/fail2ban-log", Later(api::logs::fail2ban_log)).asks_daemon(),
+    get("/api/v1/config/fail2ban-log", Later(api::logs::fail2ban_log)).asks_daemon().takes(&["lines", "filter"]),
     // filters and actions
     get("/api/v1/config/filters", Later(api::filters::list)),
     post("/api/v1/config/filters", Later(api::filters::create)).large().counted(Limit::Config),
@@ -338,6 +384,28 @@ mod tests {
             let is_public = operation["security"].as_array().is_some_and(Vec::is_empty);
             let open = !matches!(route.access, Access::Session | Access::SessionAlways);
             assert_eq!(is_public, open, "{}", route.path);
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let in_query = parameters.filter(|parameter| parameter["in"] == "query");
+            let described: Vec<&str> = in_query.filter_map(|parameter| parameter["name"].as_str()).collect();
+            assert_eq!(described, route.takes, "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn every_operation_is_named_and_summed_up_on_one_line() {
+        let specification: serde_json::Value = serde_json::from_str(include_str!("../openapi.json")).unwrap();
+        let mut names = std::collections::BTreeSet::new();
+        for route in ROUTES {
+            let operation = &specification["paths"][route.path][route.method.as_str().to_ascii_lowercase()];
+            let summary = operation["summary"].as_str().unwrap_or_default();
+            assert!((10..=72).contains(&summary.len()) && !summary.ends_with('.'), "{}: {summary:?}", route.path);
+            let name = operation["operationId"].as_str().unwrap_or_default();
+            assert!(!name.is_empty() && names.insert(name), "{}: {name:?}", route.path);
+            let takes_csrf = operation["parameters"]
+                .as_array()
+                .is_some_and(|all| all.iter().any(|one| one["$ref"] == "#/components/parameters/Csrf"));
+            let wants_csrf = route.changes && matches!(route.access, Access::Session | Access::SessionAlways);
+            assert_eq!(takes_csrf, wants_csrf, "{} {}", route.method.as_str(), route.path);
         }
     }
 

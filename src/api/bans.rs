@@ -77,6 +77,8 @@ fn protect(ctx: &Ctx, caller: Client, target: &IpOrNet) -> Result<(), ApiError> 
         .with("ip", target.to_string()))
 }
 
+const NO_ADDRESS: &str = "ip must be an IP address, a network, or exactly what fail2ban lists as banned.";
+
 /// `DELETE /api/v1/bans`
 pub fn unban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let (ip, jail, everything) = unban_input(request)?;
@@ -84,8 +86,10 @@ pub fn unban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let ip = match ip {
         Some(_) if everything => return Err(ApiError::invalid_input("Give ip or unban_all, not both.")),
         None if !everything => {
-            return Err(ApiError::new(422, "invalid_input", "Give ip, or unban_all.")
-                .with("errors", json!([{ "source_field": "ip", "rule": "required", "detail": "ip is missing." }])));
+            return Err(ApiError::new(422, "invalid_input", "Give ip, or unban_all to remove every ban.").with(
+                "errors",
+                json!([{ "source_field": "ip", "rule": "required", "detail": "The field \"ip\" is missing." }]),
+            ));
         }
         ip => ip.as_deref().map(listed).transpose()?,
     };
@@ -99,6 +103,10 @@ pub fn unban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
         let place = jail.as_ref().map_or("*", JailName::as_str);
         let count = count.as_u64().unwrap_or(0);
         let message = match ip {
+            // What the daemon lists can be lifted, whatever it is; what it does not list has to be an address.
+            Some(ip) if count == 0 && ip.parse::<IpOrNet>().is_err() => {
+                return Err(ApiError::invalid_field("ip", NO_ADDRESS));
+            }
             Some(ip) if count == 0 => format!("{ip} was not banned."),
             Some(ip) => format!("{ip} is no longer banned."),
             None => format!("{count} bans were removed."),
@@ -133,7 +141,7 @@ fn listed(text: &str) -> Result<String, ApiError> {
     if is_plain && !text.starts_with('-') {
         Ok(text.to_owned())
     } else {
-        Err(ApiError::invalid_field("ip", "An address, or a text fail2ban lists as banned, is expected."))
+        Err(ApiError::invalid_field("ip", NO_ADDRESS))
     }
 }
 

@@ -50,9 +50,9 @@ fn push(ctx: &Ctx, body: &mut Vec<u8>, ban: PastBan) {
 /// `GET /api/v1/dashboard/bans`
 pub fn bans(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let (source, _, filter) = asked(request)?;
-    let (page, slice) = history::slice(request.query())?;
-    let reply = move |ctx: &Ctx, answer| history::page_of(ctx, page, answer, push);
-    history::ask(ctx, source, filter, Question::List(slice), Box::new(reply))
+    let part = history::part(request.query())?;
+    let reply = move |ctx: &Ctx, answer| history::page_of(ctx, part, answer, push);
+    history::ask(ctx, source, filter, Question::List(part.slice), Box::new(reply))
 }
 
 /// `GET /api/v1/dashboard/bans/by-country`: the newest bans beside the map, or every ban of one country.

@@ -11,8 +11,10 @@ use sha2::{Digest, Sha256};
 use tiny_http::Method;
 
 use super::error::{ApiError, STORAGE};
+use super::input::Query;
 use super::limits::Key;
 use super::{Admitted, Ctx, Handler, Job, Request, Steps, decode_parameters};
+use crate::domain::quota::Quota;
 use crate::domain::time;
 use crate::routes::{self, Access, BODY_WITHOUT_SESSION, Found, Limit, Route};
 use crate::server::request::{Framing, Head, Peer};
@@ -63,7 +65,7 @@ fn judge(ctx: &mut Ctx, head: &Head, admitted: &mut Admitted) -> Result<usize, A
                 return Err(ApiError::new(
                     503,
                     "setup_required",
-                    "Set a master password first: POST /api/v1/setup, or bangui setup.",
+                    "Setup is not complete. Set a master password first, with POST /api/v1/setup or the command bangui setup.",
                 ));
             }
             if needs_session(route.access) && admitted.session.is_none() {
@@ -74,15 +76,24 @@ fn judge(ctx: &mut Ctx, head: &Head, admitted: &mut Admitted) -> Result<usize, A
         }
         Found::OtherMethods(methods) => {
             let allow = methods.join(", ");
-            return Err(ApiError::new(405, "method_not_allowed", format!("This path takes {allow}."))
-                .with_header("allow", allow));
+            return Err(ApiError::new(
+                405,
+                "method_not_allowed",
+                format!("This path does not take {}; it takes {allow}.", head.method),
+            )
+            .with("allowed", methods)
+            .with_header("allow", allow));
         }
         Found::Nothing => {
             admitted.unknown_path = shown_path(head.path());
-            return Err(ApiError::not_found("not_found", "There is nothing at this path."));
+            return Err(ApiError::not_found(
+                "not_found",
+                "There is no such path; GET /api/v1/openapi.json lists those there are.",
+            ));
         }
     };
     check_change(ctx, head, route, by_cookie)?;
+    Query(head.query()).only(route.takes)?;
     if let Some(limit) = route.limit {
         count_change(ctx, limit, admitted)?;
     }
@@ -94,7 +105,7 @@ fn judge(ctx: &mut Ctx, head: &Head, admitted: &mut Admitted) -> Result<usize, A
         return Err(ApiError::new(
             413,
             "payload_too_large",
-            format!("The body of this request may have {limit} bytes."),
+            format!("The body is too large: this request takes at most {limit} bytes."),
         ));
     }
     Ok(limit)
@@ -111,6 +122,7 @@ pub fn stranger(ctx: &mut Ctx, peer: Peer) -> Admitted {
         session: None,
         is_https: false,
         request_id: ctx.request_ids.make(),
+        quota: Quota::NONE,
         cors_origin: None,
         started: Instant::now(),
     }
@@ -154,7 +166,11 @@ fn check_host(ctx: &Ctx, head: &Head) -> Result<(), ApiError> {
 }
 
 fn unknown_host() -> ApiError {
-    ApiError::new(421, "unknown_host", "This machine does not go by that name; add it to --allowed-hosts.")
+    ApiError::new(
+        421,
+        "unknown_host",
+        "The Host header names a machine this server does not know. If the name is yours, add it to --allowed-hosts (BANGUI_ALLOWED_HOSTS).",
+    )
 }
 
 /// Finds the session; says whether a cookie carried its token.
@@ -222,7 +238,7 @@ pub fn known_device<'h>(ctx: &Ctx, head: &'h Head) -> Result<Option<&'h str>, Ap
     Ok(None)
 }
 
-fn count_request(ctx: &mut Ctx, head: &Head, admitted: &Admitted) -> Result<(), ApiError> {
+fn count_request(ctx: &mut Ctx, head: &Head, admitted: &mut Admitted) -> Result<(), ApiError> {
     let (key, limit) = match &admitted.session {
         Some(session) => (Key::Session(session.token_hash), ctx.config.rate_session),
         None => {
@@ -230,9 +246,35 @@ fn count_request(ctx: &mut Ctx, head: &Head, admitted: &Admitted) -> Result<(), 
             (device.unwrap_or(Key::Anonymous(admitted.client.key())), ctx.config.rate_anonymous)
         }
     };
-    ctx.limits
-        .count(key, limit, admitted.started)
-        .map_err(|seconds| ApiError::rate_limited(seconds, "Too many requests in this minute."))
+    let (name, setting) = match key {
+        Key::Session(_) => ("session", "BANGUI_RATE_LIMIT_SESSION"),
+        _ => ("anonymous", "BANGUI_RATE_LIMIT_ANONYMOUS"),
+    };
+    let counted = ctx.limits.count(key, limit, admitted.started);
+    stand(admitted, counted, limit, name, setting)
+}
+
+/// Notes where the client stands with a limit; 429 where the limit is reached.
+fn stand(
+    admitted: &mut Admitted,
+    counted: Result<Quota, i64>,
+    limit: u32,
+    name: &'static str,
+    setting: &'static str,
+) -> Result<(), ApiError> {
+    let quota = counted.unwrap_or_else(|reset| Quota { limit, left: 0, reset: reset.max(1) });
+    admitted.quota = admitted.quota.tighter(quota);
+    let Err(seconds) = counted else { return Ok(()) };
+    admitted.quota = quota;
+    let what = match name {
+        "ban" => "bans and unbans",
+        "config" => "changes of the configuration",
+        "import" => "imports",
+        _ => "requests",
+    };
+    let window = if name == "import" { "an hour" } else { "a minute" };
+    let detail = format!("Too many {what}: {limit} {window} are allowed ({setting}).");
+    Err(ApiError::rate_limited(seconds, detail).with("limit", name).with("setting", setting))
 }
 
 /// CSRF and read-only mode.
@@ -262,23 +304,24 @@ fn read_only() -> ApiError {
     ApiError::new(403, "read_only", "This server is read-only: BANGUI_READ_ONLY is set.")
 }
 
-fn count_change(ctx: &mut Ctx, limit: Limit, admitted: &Admitted) -> Result<(), ApiError> {
+fn count_change(ctx: &mut Ctx, limit: Limit, admitted: &mut Admitted) -> Result<(), ApiError> {
+    let (most, name, setting) = match limit {
+        Limit::Ban => (ctx.config.rate_ban, "ban", "BANGUI_RATE_LIMIT_BAN"),
+        Limit::Import => (ctx.config.rate_import, "import", "BANGUI_RATE_LIMIT_IMPORT"),
+        Limit::Config => (ctx.config.rate_config, "config", "BANGUI_RATE_LIMIT_CONFIG"),
+    };
     let counted = match (limit, &admitted.session) {
-        (Limit::Ban, _) => {
-            let most = ctx.config.rate_ban;
-            ctx.store.count(Counter::Ban, &admitted.client.key().to_string(), most, time::now())?
-        }
+        (Limit::Ban, _) => ctx.store.count(Counter::Ban, &admitted.client.key().to_string(), most, time::now())?,
         (Limit::Import, _) => {
-            let most = ctx.config.rate_import;
             ctx.store.count(Counter::Import, &admitted.client.key().to_string(), most, time::now())?
         }
         (Limit::Config, Some(session)) => {
             let key = Key::Config(session.token_hash);
-            ctx.limits.count(key, ctx.config.rate_config, admitted.started)
+            ctx.limits.count(key, most, admitted.started)
         }
-        (Limit::Config, None) => Ok(()),
+        (Limit::Config, None) => Ok(Quota::NONE),
     };
-    counted.map_err(|seconds| ApiError::rate_limited(seconds, "Too many changes of this kind in this window."))
+    stand(admitted, counted, most, name, setting)
 }
 
 /// Runs the handler. A panic in it is a 500 and a line in the log, not the end of the service.
@@ -322,11 +365,15 @@ fn preflight() -> Response {
         .with("access-control-max-age", "600")
 }
 
+/// What a page of another origin may read of an answer's headers.
+const EXPOSED: &str = "X-Request-ID, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset";
+
 /// Adds what every answer carries and writes the request's line in the log: method, route, status, code, time, client.
 pub fn finish(method: &Method, admitted: &Admitted, result: Result<Response, ApiError>) -> Response {
     let (mut response, code) = match result {
         Ok(response) => (response, ""),
         Err(error) => {
+            let error = error.of_request(&admitted.request_id);
             if let Some(cause) = &error.cause {
                 log::warn!("{} {cause}", admitted.request_id);
             }
@@ -334,7 +381,14 @@ pub fn finish(method: &Method, admitted: &Admitted, result: Result<Response, Api
         }
     };
     response.headers.push(("x-request-id", admitted.request_id.clone()));
+    let quota = admitted.quota;
+    if quota.limit > 0 {
+        response.headers.push(("x-ratelimit-limit", quota.limit.to_string()));
+        response.headers.push(("x-ratelimit-remaining", quota.left.to_string()));
+        response.headers.push(("x-ratelimit-reset", quota.reset.to_string()));
+    }
     if let Some(origin) = &admitted.cors_origin {
+        response.headers.push(("access-control-expose-headers", EXPOSED.to_owned()));
         response.headers.push(("access-control-allow-origin", origin.clone()));
         response.headers.push(("access-control-allow-credentials", "true".to_owned()));
         response.headers.push(("vary", "origin".to_owned()));

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::conf;
 use crate::domain::address::AddressError;
 use crate::domain::names::NameError;
+use crate::domain::quota::wait_in_words;
 use crate::fail2ban::database::DatabaseError;
 use crate::fail2ban::{self, Reason};
 use crate::fetch::FetchError;
@@ -21,6 +22,9 @@ use crate::store;
 
 /// The code of an answer that our own database could not give.
 pub const STORAGE: &str = "storage_unavailable";
+
+/// What an error says that has nothing to say.
+const INTERNAL: &str = "Something went wrong here. The log has the details; try once more.";
 
 /// An error as the API tells it.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,13 +84,13 @@ impl ApiError {
     /// 422: a body of the wrong shape, with every field that is wrong.
     pub fn wrong_shape(errors: Vec<FieldError>) -> Self {
         let names: Vec<&str> = errors.iter().map(|error| error.source_field.as_str()).collect();
-        Self::new(422, "invalid_input", format!("The body has not the expected form: {}.", names.join(", ")))
+        Self::new(422, "invalid_input", format!("The request body is invalid: {}.", names.join(", ")))
             .with("errors", json!(errors))
     }
 
     /// 401.
     pub fn authentication_required() -> Self {
-        Self::new(401, "authentication_required", "Log in first, or again: there is no valid session.")
+        Self::new(401, "authentication_required", "Not signed in, or the session has ended. Log in again.")
     }
 
     /// 404.
@@ -102,6 +106,7 @@ impl ApiError {
     /// 429.
     pub fn rate_limited(seconds: i64, detail: impl Into<String>) -> Self {
         let seconds = seconds.max(1);
+        let detail = format!("{} Try again in {}.", detail.into(), wait_in_words(seconds));
         Self::new(429, "rate_limit_exceeded", detail)
             .with("retry_after_seconds", seconds)
             .with_header("retry-after", seconds.to_string())
@@ -130,9 +135,17 @@ impl ApiError {
 
     /// 500: nothing internal is shown.
     pub fn internal(cause: impl ToString) -> Self {
-        let mut error = Self::new(500, "internal_error", "Something went wrong inside; the log says what.");
+        let mut error = Self::new(500, "internal_error", INTERNAL);
         error.cause = Some(cause.to_string());
         error
+    }
+
+    /// The same; one that can say nothing else names the request, so that it is found in the log.
+    pub fn of_request(mut self, id: &str) -> Self {
+        if self.detail == INTERNAL {
+            self.detail = format!("Something went wrong here (request {id}). The log has the details; try once more.");
+        }
+        self
     }
 
     /// The answer.
@@ -155,7 +168,7 @@ impl From<fail2ban::Error> for ApiError {
             )
             .with("reason", "timeout"),
             UnknownJail(jail) => {
-                ApiError::not_found("jail_not_found", format!("fail2ban runs no jail {jail:?}.")).with("jail", jail)
+                ApiError::not_found("jail_not_found", format!("fail2ban is not running a jail named {jail:?}.")).with("jail", jail)
             }
             Refused { .. } => ApiError::conflict("fail2ban_command_failed", detail),
             Unsendable(_) => ApiError::invalid_input(detail),
@@ -212,14 +225,16 @@ impl From<Problem> for ApiError {
                 (431, "invalid_input", "The request head is larger than 16 KiB or has more than 64 headers.")
             }
             Problem::Head(BadHead::Expectation) => {
-                (417, "invalid_input", "The only expectation understood is 100-continue.")
+                (417, "invalid_input", "The only value of Expect that is supported is 100-continue.")
             }
             Problem::Body(BadBody::TooLarge) => {
-                (413, "payload_too_large", "The body is larger than this endpoint takes.")
+                (413, "payload_too_large", "The body is larger than this request allows.")
             }
             Problem::Body(BadBody::Malformed) => (400, "invalid_input", "The chunked body is malformed."),
-            Problem::NoRoom => return ApiError::busy("Too many requests are coming in at once."),
-            Problem::Late => (408, "invalid_input", "The request took longer than 10 seconds to arrive."),
+            Problem::NoRoom => {
+                return ApiError::busy("The server is handling too many requests at once. Try again in a few seconds.");
+            }
+            Problem::Late => (408, "invalid_input", "The request did not arrive within 10 seconds."),
         };
         ApiError::new(status, code, detail)
     }
@@ -278,17 +293,9 @@ impl From<Failure> for ApiError {
             Failure::BadValue { field, detail } if field.is_empty() => ApiError::invalid_input(detail),
             Failure::BadValue { field, detail } => ApiError::invalid_field(&field, detail),
             Failure::Expressions(wrong) => {
-                let field = wrong.first().map(|(field, _)| field.clone()).unwrap_or_default();
-                let details: Vec<&str> = wrong.iter().map(|(_, detail)| detail.as_str()).take(3).collect();
-                let error = |(source_field, detail): &(String, String)| FieldError {
-                    source_field: source_field.clone(),
-                    rule: "regex",
-                    detail: detail.clone(),
-                };
-                let errors: Vec<FieldError> = wrong.iter().take(100).map(error).collect();
-                ApiError::new(422, "config_validation_failed", details.join(" "))
-                    .with("field", field)
-                    .with("errors", json!(errors))
+                let field = wrong.first().and_then(|(field, _)| field.split('.').next()).unwrap_or_default().to_owned();
+                let error = |(field, detail)| FieldError { source_field: field, rule: "regex", detail };
+                bad_expressions(wrong.into_iter().take(100).map(error).collect()).with("field", field)
             }
             Failure::Forbidden(detail) => ApiError::new(403, "action_edit_disabled", detail),
             Failure::NotSet { field, error, left } => not_set(&field, error, left),
@@ -298,11 +305,10 @@ impl From<Failure> for ApiError {
                 ApiError::new(502, "upstream_unreachable", detail).with_header("retry-after", "60")
             }
             Failure::NoMemory(detail) => ApiError::busy(detail),
-            Failure::TimedOut => ApiError::busy("It took too long and was given up; try again later."),
+            Failure::TimedOut => ApiError::busy("This took too long and was stopped. Try again later."),
             Failure::Crashed => {
-                let mut error = ApiError::busy(
-                    "The process that worked on it ended without an answer, perhaps for want of memory; try again.",
-                );
+                let mut error =
+                    ApiError::busy("The work ended without a result, perhaps because memory ran out. Try again.");
                 error.cause = Some("a child process crashed, or was killed for want of memory".into());
                 error
             }
@@ -344,19 +350,24 @@ impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         let invalid = |detail: &str| ApiError::new(422, "config_validation_failed", detail);
         match refusal {
-            Refusal::NoFilter => ApiError::not_found("filter_not_found", "There is no filter of this name."),
-            Refusal::NoAction => ApiError::not_found("action_not_found", "There is no action of this name."),
+            Refusal::NoFilter(name) => {
+                ApiError::not_found("filter_not_found", format!("There is no filter {name:?}.")).with("name", name)
+            }
+            Refusal::NoAction(name) => {
+                ApiError::not_found("action_not_found", format!("There is no action {name:?}.")).with("name", name)
+            }
             Refusal::Log(detail) => ApiError::invalid_field("log_path", detail),
             Refusal::Exists(name) => {
-                ApiError::conflict("conflict", format!("{name} exists already.")).with("name", name)
+                ApiError::conflict("conflict", format!("{name} already exists.")).with("name", name)
             }
             Refusal::Shipped(name) => {
-                let detail = format!("{name} has only its shipped file, which is never changed or removed.");
+                let detail = format!("{name} was not created by bangui and cannot be deleted.");
                 ApiError::conflict("conflict", detail).with("name", name)
             }
-            Refusal::Used(jails) => {
-                let detail = format!("Enabled jails use it: {}.", jails.join(", "));
-                ApiError::conflict("conflict", detail).with("used_by_jails", jails)
+            Refusal::Used(name, jails) => {
+                let detail =
+                    format!("{name} is used by these enabled jails: {}. Disable them first.", jails.join(", "));
+                ApiError::conflict("conflict", detail).with("name", name).with("used_by_jails", jails)
             }
             Refusal::File(trouble) => trouble.into(),
             Refusal::Configuration(detail) => invalid(&detail),
@@ -371,23 +382,40 @@ impl From<Refusal> for ApiError {
                     .with("seconds", slow.seconds)
             }
             Refusal::Expression { field, detail } => {
-                let error = FieldError { source_field: field, rule: "regex", detail: detail.clone() };
-                invalid(&detail).with("errors", json!([error]))
+                bad_expressions(vec![FieldError { source_field: field, rule: "regex", detail }])
+            }
+            Refusal::Expressions(errors) => {
+                let error = |(field, detail)| FieldError { source_field: field, rule: "regex", detail };
+                bad_expressions(errors.into_iter().map(error).collect())
             }
         }
     }
+}
+
+/// 422 for expressions that the daemon would refuse, or that cannot be judged: each by its field and its place in it.
+pub fn bad_expressions(errors: Vec<FieldError>) -> ApiError {
+    let detail = match errors.as_slice() {
+        [only] => only.detail.clone(),
+        [first, ..] => format!("{} expressions are wrong; the first: {}", errors.len(), first.detail),
+        [] => String::new(),
+    };
+    ApiError::new(422, "config_validation_failed", detail).with("errors", json!(errors))
 }
 
 impl From<DatabaseError> for ApiError {
     fn from(error: DatabaseError) -> Self {
         // Where the file lies is for the log; why it cannot be read is the caller's business, too.
         let detail = match &error {
-            DatabaseError::NotKept => "fail2ban keeps no database; the archive has what was seen of it.",
-            DatabaseError::Absent(_) => {
-                "fail2ban's database is not where it should be: set BANGUI_FAIL2BAN_DATABASE_PATH."
+            DatabaseError::NotKept => {
+                "fail2ban is set up without a database. What bangui saw is in the archive: source=archive."
             }
-            DatabaseError::Unreadable(..) => "fail2ban's database cannot be read by this program.",
-            DatabaseError::Locked => "fail2ban is writing its database; try again shortly.",
+            DatabaseError::Absent(_) => {
+                "fail2ban's database was not found. Set BANGUI_FAIL2BAN_DATABASE_PATH to where it is."
+            }
+            DatabaseError::Unreadable(..) => {
+                "fail2ban's database cannot be read. Check that bangui may read the file; the log says why."
+            }
+            DatabaseError::Locked => "fail2ban is writing to its database. Try again in a few seconds.",
             DatabaseError::Damaged(..) => "fail2ban's database is damaged; fail2ban repairs it when it restarts.",
         };
         let mut unreadable = ApiError::new(502, "fail2ban_database_unreadable", detail).with_header("retry-after", "5");
@@ -398,8 +426,9 @@ impl From<DatabaseError> for ApiError {
 
 impl From<store::Error> for ApiError {
     fn from(error: store::Error) -> Self {
-        let mut unavailable = ApiError::new(503, STORAGE, "The database cannot be used now; the log says why.")
-            .with_header("retry-after", "5");
+        let mut unavailable =
+            ApiError::new(503, STORAGE, "bangui's own database cannot be used just now; the log says why.")
+                .with_header("retry-after", "5");
         unavailable.cause = Some(error.to_string());
         unavailable
     }

@@ -9,13 +9,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::dispatch::Outcome;
-use super::input::Query;
+use super::input::{Parameter, Query};
 use super::{ApiError, Ctx, Job, Request, Step};
 use crate::domain::address::IpOrNet;
 pub use crate::domain::history::Answer;
-use crate::domain::history::{Filter, Origin, PastBan, Question, Range, Slice, Source};
+use crate::domain::history::{Cursor, Filter, Origin, PastBan, Question, Range, Slice, Source};
 use crate::domain::json;
-use crate::domain::page::Page;
+use crate::domain::page::{Page, Position, Rows};
 use crate::domain::time::{now, rfc3339};
 use crate::fail2ban::database::{Ban, DatabaseError};
 use crate::geo::GeoDetail;
@@ -54,7 +54,7 @@ pub fn geo_of(ctx: &Ctx, ban: &PastBan) -> GeoDetail {
 }
 
 /// A parameter that may be left out or empty.
-pub fn optional<T: std::str::FromStr>(query: Query<'_>, name: &str) -> Result<Option<T>, ApiError> {
+pub fn optional<T: Parameter>(query: Query<'_>, name: &str) -> Result<Option<T>, ApiError> {
     match query.text(name)? {
         Some(text) if text.is_empty() => Ok(None),
         _ => query.get(name),
@@ -66,13 +66,25 @@ pub fn source(query: Query<'_>) -> Result<Source, ApiError> {
     Ok(optional(query, "source")?.unwrap_or(Source::Fail2ban))
 }
 
+/// A part of a list that a client asked for, by number or by place.
+#[derive(Debug, Clone, Copy)]
+pub struct Part {
+    page: Page,
+    /// Rows before it.
+    before: u64,
+    /// What is looked for.
+    pub slice: Slice,
+}
+
 /// `page`, `page_size` and `cursor`.
-pub fn slice(query: Query<'_>) -> Result<(Page, Slice), ApiError> {
+pub fn part(query: Query<'_>) -> Result<Part, ApiError> {
     let page = query.page()?;
-    let after = optional(query, "cursor")?;
-    // A position tells where to begin; the number of the page says nothing then.
-    let skip = if after.is_some() { 0 } else { page.offset() };
-    Ok((page, Slice { after, skip, limit: page.size() }))
+    let limit = page.size();
+    // A place tells where to begin; the number of the page says nothing then.
+    Ok(match optional::<Position<Cursor>>(query, "cursor")? {
+        Some(place) => Part { page, before: place.rows, slice: Slice { after: Some(place.behind), skip: 0, limit } },
+        None => Part { page, before: page.offset(), slice: Slice { after: None, skip: page.offset(), limit } },
+    })
 }
 
 fn text(query: Query<'_>, name: &str) -> Result<Option<String>, ApiError> {
@@ -136,9 +148,9 @@ pub fn push_all(ctx: &Ctx, body: &mut Vec<u8>, bans: Vec<PastBan>, push: fn(&Ctx
 }
 
 /// A page of a list, written without a tree in between; `push` writes one ban.
-pub fn page_of(ctx: &Ctx, page: Page, answer: Answer, push: fn(&Ctx, &mut Vec<u8>, PastBan)) -> Response {
-    let mut pagination = page.describe(answer.listing.total);
-    pagination.next_cursor = answer.listing.next.map(|next| next.to_string());
+pub fn page_of(ctx: &Ctx, part: Part, answer: Answer, push: fn(&Ctx, &mut Vec<u8>, PastBan)) -> Response {
+    let rows = Rows { before: part.before, count: answer.listing.bans.len(), last: answer.listing.next };
+    let pagination = part.page.describe_rows(answer.listing.total, rows);
     let mut body = b"{\"items\":[".to_vec();
     push_all(ctx, &mut body, answer.listing.bans, push);
     body.extend_from_slice(b"],\"pagination\":");
@@ -158,10 +170,10 @@ pub fn archive(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
 }
 
 fn list_of(ctx: &mut Ctx, request: &Request, source: Source) -> Result<Outcome, ApiError> {
-    let (page, slice) = slice(request.query())?;
+    let part = part(request.query())?;
     let filter = filter(request.query())?;
-    let reply = move |ctx: &Ctx, answer| page_of(ctx, page, answer, push);
-    ask(ctx, source, filter, Question::List(slice), Box::new(reply))
+    let reply = move |ctx: &Ctx, answer| page_of(ctx, part, answer, push);
+    ask(ctx, source, filter, Question::List(part.slice), Box::new(reply))
 }
 
 fn push(ctx: &Ctx, body: &mut Vec<u8>, ban: PastBan) {

@@ -11,6 +11,7 @@ use crate::blocklist::schedule::{Frequency, Schedule};
 use crate::domain::address::IpOrNet;
 use crate::domain::client::Client;
 use crate::domain::json;
+use crate::domain::page::{Position, Rows};
 use crate::domain::time::{self, rfc3339};
 use crate::fetch::Validators;
 use crate::jobs::import::{self, Outcome, SourceOutcome, read::Door};
@@ -371,7 +372,15 @@ pub fn log(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let query = request.query();
     let page = query.page()?;
     let source: Option<i64> = query.get("source_id")?;
-    let (entries, total) = ctx.store.blocklist_log(source, page)?;
+    let place: Option<Position<i64>> = query.get("cursor")?;
+    let (before, skip) = place.map_or((page.offset(), page.offset()), |place| (place.rows, 0));
+    // One more than the page holds says whether more follow.
+    let behind = place.map(|place| place.behind);
+    let (mut entries, total) = ctx.store.blocklist_log(source, behind, skip, page.size() + 1)?;
+    let has_more = entries.len() > page.size() as usize;
+    entries.truncate(page.size() as usize);
+    let last = entries.last().filter(|_| has_more).map(|entry| entry.id);
+    let rows = Rows { before, count: entries.len(), last };
     let items: Vec<Value> = entries
         .iter()
         .map(|entry| {
@@ -386,7 +395,7 @@ pub fn log(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
             })
         })
         .collect();
-    Ok(Response::json(200, &json!({ "items": items, "pagination": page.describe(total) })))
+    Ok(Response::json(200, &json!({ "items": items, "pagination": page.describe_rows(total, rows) })))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a request brings: path, query and body, as checked values.
 //!
 //! Bodies are read field by field, because the contract wants every wrong field in one answer, and a derived
-//! deserialiser stops at the first.
+//! deserialiser stops at the first. What is wrong is said in words of ours (`wording.rs`), never in those of a library.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,8 +11,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::error::{ApiError, FieldError};
+use super::wording;
+use crate::domain::history::{Country, Cursor, Origin, Range, Source};
 use crate::domain::json;
-use crate::domain::page::Page;
+use crate::domain::page::{Page, Position};
 
 /// Decodes `%xx`; `None` when that is not possible or the result is no text. A `+` stays a `+`: it is no blank in a path.
 pub fn percent_decode(text: &str) -> Option<String> {
@@ -35,6 +37,58 @@ pub fn percent_decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// A type of a query parameter.
+pub trait Parameter: FromStr {
+    /// What is expected, for `page: … is expected.`
+    const EXPECTED: &'static str;
+    /// The values there are, where they can be listed.
+    const ALLOWED: &'static [&'static str] = &[];
+}
+
+impl Parameter for u32 {
+    const EXPECTED: &'static str = "a whole number";
+}
+
+impl Parameter for usize {
+    const EXPECTED: &'static str = "a whole number";
+}
+
+impl Parameter for i64 {
+    const EXPECTED: &'static str = "a whole number";
+}
+
+impl Parameter for bool {
+    const EXPECTED: &'static str = "true or false";
+    const ALLOWED: &'static [&'static str] = &["true", "false"];
+}
+
+impl Parameter for Range {
+    const EXPECTED: &'static str = "one of 24h, 7d, 30d, 365d";
+    const ALLOWED: &'static [&'static str] = &["24h", "7d", "30d", "365d"];
+}
+
+impl Parameter for Origin {
+    const EXPECTED: &'static str = "blocklist or selfblock";
+    const ALLOWED: &'static [&'static str] = &["blocklist", "selfblock"];
+}
+
+impl Parameter for Source {
+    const EXPECTED: &'static str = "fail2ban or archive";
+    const ALLOWED: &'static [&'static str] = &["fail2ban", "archive"];
+}
+
+impl Parameter for Country {
+    const EXPECTED: &'static str = "a country code of two capital letters, such as DE,";
+}
+
+impl Parameter for Position<Cursor> {
+    const EXPECTED: &'static str = "the next_cursor of an earlier answer";
+}
+
+impl Parameter for Position<i64> {
+    const EXPECTED: &'static str = "the next_cursor of an earlier answer";
+}
+
 /// The parameters behind the `?`.
 #[derive(Debug, Clone, Copy)]
 pub struct Query<'a>(pub &'a str);
@@ -46,25 +100,49 @@ impl Query<'_> {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             if key == name {
                 let decoded = percent_decode(&value.replace('+', " "));
-                return decoded
-                    .map(Some)
-                    .ok_or_else(|| ApiError::invalid_field(name, format!("{name} is not encoded properly.")));
+                return decoded.map(Some).ok_or_else(|| {
+                    ApiError::invalid_field(name, format!("{name} is not valid percent-encoded UTF-8."))
+                });
             }
         }
         Ok(None)
     }
 
     /// A parameter of another type.
-    pub fn get<T: FromStr>(&self, name: &str) -> Result<Option<T>, ApiError> {
+    pub fn get<T: Parameter>(&self, name: &str) -> Result<Option<T>, ApiError> {
         let Some(text) = self.text(name)? else { return Ok(None) };
-        text.parse().map(Some).map_err(|_| ApiError::invalid_field(name, format!("{name} is not what it should be.")))
+        text.parse().map(Some).map_err(|_| {
+            let error = ApiError::invalid_field(name, format!("{name}: {} is expected.", T::EXPECTED));
+            if T::ALLOWED.is_empty() { error } else { error.with("allowed", T::ALLOWED) }
+        })
+    }
+
+    /// A parameter that must be there.
+    pub fn required(&self, name: &str) -> Result<String, ApiError> {
+        self.text(name)?.ok_or_else(|| ApiError::invalid_field(name, format!("The parameter \"{name}\" is missing.")))
+    }
+
+    /// 400 for a parameter that is none of these: a misspelt one must not be taken for none.
+    pub fn only(&self, known: &[&str]) -> Result<(), ApiError> {
+        let mut names =
+            self.0.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split('=').next().unwrap_or(pair));
+        let Some(unknown) = names.find(|name| !known.contains(name)) else { return Ok(()) };
+        let shown: String =
+            percent_decode(unknown).unwrap_or_default().chars().filter(|c| !c.is_control()).take(40).collect();
+        let those = match known {
+            [] => "this request takes none".to_owned(),
+            known => format!("there are {}", known.join(", ")),
+        };
+        Err(ApiError::invalid_field(&shown, format!("There is no parameter \"{shown}\"; {those}."))
+            .with("allowed", known))
     }
 
     /// `page` and `page_size`.
     pub fn page(&self) -> Result<Page, ApiError> {
         let number = self.get("page")?.unwrap_or(1);
         let size = self.get("page_size")?.unwrap_or(Page::DEFAULT_SIZE);
-        Page::new(number, size).ok_or_else(|| ApiError::invalid_input("page starts at 1, and page_size is 1 to 500."))
+        Page::new(number, size)
+            .ok_or_else(|| ApiError::invalid_input("page is 1 or more, and page_size is from 1 to 500."))
     }
 }
 
@@ -83,16 +161,18 @@ impl Fields {
             Ok(Body::Other) => Err(ApiError::wrong_shape(vec![FieldError {
                 source_field: "body".into(),
                 rule: "type",
-                detail: "An object is expected.".into(),
+                detail: "The body must be a JSON object.".into(),
             }])),
-            Err(error) => Err(ApiError::invalid_input(format!("The body is not valid JSON: {error}."))),
+            Err(error) => Err(ApiError::invalid_input(wording::bad_json(&error, body))
+                .with("line", error.line())
+                .with("column", error.column())),
         }
     }
 
     /// The same, where an object without fields asks for nothing and is wrong.
     pub fn not_empty(mut self) -> Self {
         let is_empty = self.map.is_empty();
-        self.check(!is_empty, "body", "required", "At least one field is expected.");
+        self.check(!is_empty, "body", "required", "Give at least one field to change.");
         self
     }
 
@@ -106,7 +186,7 @@ impl Fields {
         match json::from_tree(value) {
             Ok(value) => Some(value),
             Err(error) => {
-                self.wrong(name, "type", format!("{name}: {error}"));
+                self.wrong(name, "type", format!("{name}: {}", wording::wrong_type(&error)));
                 None
             }
         }
@@ -115,7 +195,7 @@ impl Fields {
     /// A field that must be there. `None` when it is missing or wrong: then `finish` fails.
     pub fn required<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
         if !self.map.contains_key(name) {
-            self.wrong(name, "required", format!("{name} is missing."));
+            self.wrong(name, "required", format!("The field \"{name}\" is missing."));
         }
         self.optional(name)
     }
@@ -131,7 +211,7 @@ impl Fields {
     pub fn finish(mut self) -> Result<(), ApiError> {
         let unknown: Vec<String> = self.map.keys().take(20).cloned().collect();
         for name in unknown {
-            self.wrong(&name, "unknown", "There is no such field.");
+            self.wrong(&name, "unknown", "There is no field of this name.");
         }
         if self.errors.is_empty() { Ok(()) } else { Err(ApiError::wrong_shape(self.errors)) }
     }
@@ -162,7 +242,7 @@ impl<'de> Visitor<'de> for BodyVisitor {
         let mut map = Map::new();
         while let Some((name, value)) = access.next_entry::<String, Value>()? {
             if map.contains_key(&name) {
-                return Err(A::Error::custom(format_args!("the field {name:?} comes twice")));
+                return Err(A::Error::custom(format_args!("{}{name:?} appears twice", wording::TWICE)));
             }
             map.insert(name, value);
         }

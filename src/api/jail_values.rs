@@ -7,7 +7,7 @@ use crate::domain::jail_values::JailValues;
 
 /// Seconds, or a text in the daemon's language.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "seconds, or a time such as 10m or 1d, is expected")]
 enum Time {
     Number(f64),
     Text(String),

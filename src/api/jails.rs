@@ -222,7 +222,7 @@ pub fn add_ignore(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 pub fn remove_ignore(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let name: JailName = request.parameter()?;
     let ip = if request.body.is_empty() {
-        request.query().text("ip")?.ok_or_else(|| ApiError::invalid_field("ip", "ip is missing."))?
+        request.query().required("ip")?
     } else {
         let mut fields = request.fields()?;
         let ip: Option<String> = fields.required("ip");
@@ -244,7 +244,7 @@ pub fn remove_ignore(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> 
 /// The entry of the list that a text means: the very text, or the same address in another form.
 fn entry_of(listed: &[String], text: &str) -> Result<Option<String>, ApiError> {
     if text.is_empty() || text.len() > LONGEST_ENTRY || text.chars().any(char::is_control) {
-        return Err(ApiError::invalid_field("ip", "An entry of the ignore list is expected."));
+        return Err(ApiError::invalid_field("ip", "Give an entry of the jail's ignore list."));
     }
     if let Some(entry) = listed.iter().find(|entry| *entry == text) {
         return Ok(Some(entry.clone()));

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::domain::client::ClientKey;
+use crate::domain::quota::Quota;
 use crate::store::TokenHash;
 
 /// Counters at a time. Beyond that new clients share one, so that random addresses neither grow the table nor push a
@@ -40,21 +41,21 @@ pub struct Limits {
 
 impl Limits {
     /// Counts a request. `Err`: seconds until the limit allows the next one. A limit of 0 allows all.
-    pub fn count(&mut self, key: Key, limit: u32, now: Instant) -> Result<(), i64> {
+    pub fn count(&mut self, key: Key, limit: u32, now: Instant) -> Result<Quota, i64> {
         if limit == 0 {
-            return Ok(());
+            return Ok(Quota::NONE);
         }
         let key = self.place_of(key, now);
         let (start, count) = self.counters.entry(key).or_insert((now, 0));
         if now.duration_since(*start) >= WINDOW {
             (*start, *count) = (now, 0);
         }
+        let reset = WINDOW.saturating_sub(now.duration_since(*start)).as_secs() as i64 + 1;
         if *count >= limit {
-            let left = WINDOW.saturating_sub(now.duration_since(*start));
-            return Err(left.as_secs() as i64 + 1);
+            return Err(reset);
         }
         *count += 1;
-        Ok(())
+        Ok(Quota { limit, left: limit - *count, reset: reset.min(WINDOW.as_secs() as i64) })
     }
 
     /// The key itself, or the wider one that it is counted under.

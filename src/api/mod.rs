@@ -27,6 +27,7 @@ pub mod paths;
 pub mod regex;
 pub mod server;
 pub mod setup;
+pub(crate) mod wording;
 
 use std::fmt;
 use std::str::FromStr;
@@ -39,6 +40,7 @@ use self::dispatch::Outcome;
 pub use self::error::ApiError;
 use self::input::{Fields, Query, percent_decode};
 use crate::domain::client::Client;
+use crate::domain::quota::Quota;
 use crate::jobs::Task;
 use crate::routes::Route;
 use crate::server::request::Head;
@@ -144,6 +146,8 @@ pub struct Admitted {
     pub is_https: bool,
     /// Names the request in the log and in the answer.
     pub request_id: String,
+    /// Where the client stands with the tightest limit this request counted against.
+    pub quota: Quota,
     /// The origin to allow in the answer.
     pub cors_origin: Option<String>,
     /// When the head was there.
@@ -188,7 +192,11 @@ impl Request {
             let kind = value.split(';').next().unwrap_or_default().trim();
             kind.eq_ignore_ascii_case("application/json")
         });
-        if is_json { Ok(&self.body) } else { Err(ApiError::invalid_input("Send the body as application/json.")) }
+        if is_json {
+            Ok(&self.body)
+        } else {
+            Err(ApiError::invalid_input("Send the body as JSON, with the header Content-Type: application/json."))
+        }
     }
 }
 
@@ -197,7 +205,8 @@ pub(crate) fn decode_parameters(segments: &[&str]) -> Result<Vec<String>, ApiErr
     segments
         .iter()
         .map(|segment| {
-            percent_decode(segment).ok_or_else(|| ApiError::invalid_input("The path is not encoded properly."))
+            percent_decode(segment)
+                .ok_or_else(|| ApiError::invalid_input("The path is not valid percent-encoded UTF-8."))
         })
         .collect()
 }

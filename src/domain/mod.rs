@@ -11,4 +11,5 @@ pub mod jail_values;
 pub mod json;
 pub mod names;
 pub mod page;
+pub mod quota;
 pub mod time;

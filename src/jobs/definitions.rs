@@ -14,7 +14,7 @@ use super::patterns::{Answer, Refusal};
 use crate::conf::{self, DefinitionView, Document, Invocation, JailUse, OptionView, Tree, Version};
 use crate::files;
 use crate::pattern::date::Clock;
-use crate::pattern::{Filter, warnings};
+use crate::pattern::{Filter, FilterDefinition, FilterError, warnings};
 
 /// How long the expressions of all filters are looked at together, and those of one.
 const ALL_FILTERS: Duration = Duration::from_millis(800);
@@ -111,7 +111,7 @@ pub fn one(tree: &Tree, kind: Kind, name: &str) -> Answer {
         Kind::Action => tree.actions(),
     };
     if !known.iter().any(|known| known == name) {
-        return Err(kind.missing());
+        return Err(kind.missing(name));
     }
     Ok(shown(tree, kind, name, &tree.uses(&Version::default())))
 }
@@ -126,10 +126,10 @@ impl Kind {
     }
 
     /// That there is none of that name.
-    pub fn missing(self) -> Refusal {
+    pub fn missing(self, name: &str) -> Refusal {
         match self {
-            Kind::Filter => Refusal::NoFilter,
-            Kind::Action => Refusal::NoAction,
+            Kind::Filter => Refusal::NoFilter(name.to_owned()),
+            Kind::Action => Refusal::NoAction(name.to_owned()),
         }
     }
 
@@ -308,8 +308,7 @@ pub fn filter_warnings(filter: &Filter) -> Vec<String> {
 /// What can stop fail2ban is refused, unless `may_stay` says otherwise of it.
 pub fn check_filter(view: &DefinitionView, may_stay: &dyn Fn(&str) -> bool) -> Result<Vec<String>, Refusal> {
     let definition = view.filter_definition().map_err(Refusal::Configuration)?;
-    let filter = Filter::new(&definition, Clock::utc())
-        .map_err(|error| Refusal::Expression { field: error.option.to_owned(), detail: error.to_string() })?;
+    let filter = Filter::new(&definition, Clock::utc()).map_err(|_| every_bad_expression(&definition))?;
     let mut warnings = Expressions::of(&definition).judge(None, may_stay)?;
     warnings.extend(filter_warnings(&filter));
     Ok(warnings)
@@ -319,4 +318,14 @@ pub fn check_filter(view: &DefinitionView, may_stay: &dyn Fn(&str) -> bool) -> R
 pub fn stands_in_a_filter(tree: &Tree, text: &str) -> bool {
     let definition = |name: &String| Kind::Filter.view(tree, name).ok()?.filter_definition().ok();
     tree.filters().iter().filter_map(definition).any(|definition| Expressions::of(&definition).holds(text))
+}
+
+/// Each expression of a filter that is refused, by its option and its place among those of its kind, from 0.
+fn every_bad_expression(definition: &FilterDefinition) -> Refusal {
+    let named = |error: FilterError| {
+        let is_list = matches!(error.option, "failregex" | "ignoreregex");
+        let field = if is_list { format!("{}.{}", error.option, error.index) } else { error.option.to_owned() };
+        (field, format!("{error}."))
+    };
+    Refusal::Expressions(Filter::problems(definition).into_iter().map(named).collect())
 }

@@ -114,7 +114,7 @@ impl EditDefinition {
         let before = saved.map(|saved| text(saved.bytes)).transpose()?;
         match (&self.edit, is_known) {
             (Edit::Create(_), true) => return Err(Refusal::Exists(self.name.clone())),
-            (Edit::Update(_) | Edit::Delete, false) => return Err(self.kind.missing()),
+            (Edit::Update(_) | Edit::Delete, false) => return Err(self.kind.missing(&self.name)),
             _ => {}
         }
         let (Edit::Create(settings) | Edit::Update(settings)) = &self.edit else {
@@ -123,7 +123,7 @@ impl EditDefinition {
             }
             let jails = made_of(&tree, self.kind, &path);
             if !jails.is_empty() {
-                return Err(Refusal::Used(jails));
+                return Err(Refusal::Used(self.name.clone(), jails));
             }
             return Ok(Plan { change: FileChange::new(&file, before, None), jails, body: Value::Null });
         };

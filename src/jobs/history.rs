@@ -135,14 +135,14 @@ fn list(past: &Past, slice: Slice, mut positions: Vec<Cursor>, geo: &Geo) -> Res
     let skip = usize::try_from(slice.skip).unwrap_or(usize::MAX);
     let is_behind =
         |position: &&Cursor| slice.after.is_none_or(|after| (position.time, position.id) < (after.time, after.id));
-    let wanted: Vec<Cursor> =
-        positions.iter().filter(is_behind).skip(skip).take(slice.limit as usize).copied().collect();
+    let mut rest = positions.iter().filter(is_behind).skip(skip).copied();
+    let wanted: Vec<Cursor> = rest.by_ref().take(slice.limit as usize).collect();
     let mut bans = past.read(&wanted)?;
     for ban in &mut bans {
         ban.country = geo.look_up_text(&ban.ip).country;
     }
-    let is_full = wanted.len() == slice.limit as usize;
-    let next = wanted.last().filter(|_| is_full).copied();
+    let has_more = rest.next().is_some();
+    let next = wanted.last().filter(|_| has_more).copied();
     Ok(Listing { bans, total: positions.len() as u64, next })
 }
 

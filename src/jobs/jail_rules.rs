@@ -220,13 +220,17 @@ impl Rules<'_> {
         let known =
             |list: &Option<Vec<String>>| list.clone().filter(|_| values.prefregex.is_none()).unwrap_or_default();
         let (fails, ignores) = (known(&self.present.fail_regex), known(&self.present.ignore_regex));
-        for text in values.fail_regex.as_ref().unwrap_or(&nothing).iter().filter(|text| !fails.contains(text)) {
+        let new = |list: &Vec<String>, known: &[String]| -> Vec<(usize, String)> {
+            let numbered = list.iter().cloned().enumerate();
+            numbered.filter(|(_, text)| !known.contains(text)).collect()
+        };
+        for (number, text) in &new(values.fail_regex.as_ref().unwrap_or(&nothing), &fails) {
             let regex = FailRegex::failure(text, use_dns, false, prefregex.as_ref());
-            judge("fail_regex", text, regex.err().map(|error| error.to_string()));
+            judge(&format!("fail_regex.{number}"), text, regex.err().map(|error| error.to_string()));
         }
-        for text in values.ignore_regex.as_ref().unwrap_or(&nothing).iter().filter(|text| !ignores.contains(text)) {
+        for (number, text) in &new(values.ignore_regex.as_ref().unwrap_or(&nothing), &ignores) {
             let regex = FailRegex::new(text, use_dns, false);
-            judge("ignore_regex", text, regex.err().map(|error| error.to_string()));
+            judge(&format!("ignore_regex.{number}"), text, regex.err().map(|error| error.to_string()));
         }
         if let Some(Some(text)) = &values.date_pattern {
             let dates = DateDetector::new(Some(text), None, Clock::utc());

@@ -189,8 +189,8 @@ impl From<conf::Error> for Failure {
         let detail = error.to_string();
         match error {
             conf::Error::Missing { kind: "jail", name } => Failure::NoJail(name),
-            conf::Error::Missing { kind: "filter", .. } => Failure::Refused(patterns::Refusal::NoFilter),
-            conf::Error::Missing { kind: "action", .. } => Failure::Refused(patterns::Refusal::NoAction),
+            conf::Error::Missing { kind: "filter", name } => Failure::Refused(patterns::Refusal::NoFilter(name)),
+            conf::Error::Missing { kind: "action", name } => Failure::Refused(patterns::Refusal::NoAction(name)),
             conf::Error::Missing { .. } => Failure::NoFile(detail),
             conf::Error::Refused { .. } | conf::Error::Limit { .. } => {
                 Failure::BadValue { field: String::new(), detail }

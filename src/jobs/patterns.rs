@@ -28,10 +28,10 @@ const MAX_CAPTURED: usize = 512 * 1024;
 /// Why a request could not be done, for the answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Refusal {
-    /// There is no such filter.
-    NoFilter,
-    /// There is no such action.
-    NoAction,
+    /// There is no filter of this name.
+    NoFilter(String),
+    /// There is no action of this name.
+    NoAction(String),
     /// fail2ban would refuse the configuration.
     Configuration(String),
     /// An expression, named by the field it came in, does not compile.
@@ -43,14 +43,16 @@ pub enum Refusal {
     },
     /// An expression can stop fail2ban.
     TooSlow(Box<TooSlow>),
+    /// Expressions do not compile: each by its field with its place in it, such as `failregex.2`, and why.
+    Expressions(Vec<(String, String)>),
     /// The log file cannot be read.
     Log(String),
     /// A filter or action of this name is there already.
     Exists(String),
     /// Only the shipped file is there, and it is never changed.
     Shipped(String),
-    /// These enabled jails use it.
-    Used(Vec<String>),
+    /// The one of this name is used by these enabled jails.
+    Used(String, Vec<String>),
     /// A file of the configuration cannot be read, or be what is to be changed.
     File(Trouble),
 }
@@ -64,8 +66,8 @@ impl From<tail::Error> for Refusal {
 impl From<conf::Error> for Refusal {
     fn from(error: conf::Error) -> Refusal {
         match error {
-            conf::Error::Missing { kind: "filter", .. } => Refusal::NoFilter,
-            conf::Error::Missing { kind: "action", .. } => Refusal::NoAction,
+            conf::Error::Missing { kind: "filter", name } => Refusal::NoFilter(name),
+            conf::Error::Missing { kind: "action", name } => Refusal::NoAction(name),
             other => match other.trouble() {
                 Some(trouble) => Refusal::File(trouble),
                 None => Refusal::Configuration(other.to_string()),

@@ -98,6 +98,9 @@ pub struct Filter {
     connections: Connections,
 }
 
+/// Wrong expressions of a filter that are told at once.
+const MOST_PROBLEMS: usize = 20;
+
 /// Which expression of a filter was refused, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilterError {
@@ -161,6 +164,40 @@ impl Filter {
             last_date: None,
             connections: Connections::default(),
         })
+    }
+
+    /// Everything that [`Filter::new`] would refuse, not the first only, up to 20. Failregex are not judged beside a prefregex that is wrong, which
+    /// may supply what they lack.
+    pub fn problems(definition: &FilterDefinition) -> Vec<FilterError> {
+        let mut rest = definition.clone();
+        let mut found = Vec::new();
+        // Each turn takes the expression away that was refused; one that is refused for another's sake ends it.
+        let (mut fail, mut ignore) = (0, 0);
+        while let Err(mut error) = Filter::new(&rest, Clock::utc()) {
+            if found.len() == MOST_PROBLEMS {
+                break;
+            }
+            let index = error.index;
+            match error.option {
+                "failregex" => {
+                    rest.failregex.remove(index);
+                    error.index += fail;
+                    fail += 1;
+                }
+                "ignoreregex" => {
+                    rest.ignoreregex.remove(index);
+                    error.index += ignore;
+                    ignore += 1;
+                }
+                "datepattern" => rest.datepattern = None,
+                _ => {
+                    rest.prefregex = None;
+                    rest.failregex.clear();
+                }
+            }
+            found.push(error);
+        }
+        found
     }
 
     /// Tries every failregex on a line, instead of stopping at the first match as the daemon does.

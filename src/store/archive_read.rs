@@ -79,6 +79,12 @@ impl Search {
 impl Asked {
     /// Nothing has been done yet.
     pub fn new(filter: Filter, question: Question) -> Self {
+        // One more than is wanted: it says whether more follow.
+        let question = match question {
+            Question::List(slice) => Question::List(Slice { limit: slice.limit + 1, ..slice }),
+            Question::ByCountry(slice) => Question::ByCountry(Slice { limit: slice.limit + 1, ..slice }),
+            other => other,
+        };
         Self { filter, question, search: Search::default() }
     }
 }
@@ -181,8 +187,10 @@ impl Store {
             }
             (positions, total)
         };
-        let bans = self.bans_at(&positions)?;
-        let next = positions.last().filter(|_| positions.len() == slice.limit as usize).copied();
+        // `Asked` looks for one more than is wanted: that one says whether more follow.
+        let shown = positions.len().min(slice.limit.saturating_sub(1) as usize);
+        let next = positions[..shown].last().filter(|_| positions.len() > shown).copied();
+        let bans = self.bans_at(&positions[..shown])?;
         Ok(Some(Listing { bans, total, next }))
     }
 

@@ -3,7 +3,6 @@
 use rusqlite::{OptionalExtension, Row};
 
 use super::{Error, Store};
-use crate::domain::page::Page;
 
 /// Runs that the log keeps.
 const RUNS: i64 = 1000;
@@ -184,8 +183,14 @@ impl Store {
         Ok(())
     }
 
-    /// A page of the log, the newest first, and how many rows there are.
-    pub fn blocklist_log(&self, source: Option<i64>, page: Page) -> Result<(Vec<LogEntry>, u64), Error> {
+    /// Entries of the log, the newest first: behind the one with this number, some skipped, so many at most; and how many there are.
+    pub fn blocklist_log(
+        &self,
+        source: Option<i64>,
+        behind: Option<i64>,
+        skip: u64,
+        most: u32,
+    ) -> Result<(Vec<LogEntry>, u64), Error> {
         let total: i64 = self.connection.query_row(
             "SELECT count(*) FROM blocklist_log WHERE ?1 IS NULL OR source_id = ?1",
             [source],
@@ -193,9 +198,9 @@ impl Store {
         )?;
         let mut statement = self.connection.prepare_cached(
             "SELECT id, source_id, source_url, at, imported, skipped, error FROM blocklist_log
-             WHERE ?1 IS NULL OR source_id = ?1 ORDER BY id DESC LIMIT ?2 OFFSET ?3",
+             WHERE (?1 IS NULL OR source_id = ?1) AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?2 OFFSET ?3",
         )?;
-        let entries = statement.query_map((source, page.size(), page.offset() as i64), |row| {
+        let entries = statement.query_map((source, most, skip as i64, behind), |row| {
             Ok(LogEntry {
                 id: row.get(0)?,
                 source_id: row.get(1)?,
@@ -286,10 +291,10 @@ mod tests {
         for run in 0..1010 {
             store.finish_import(&[(entry(run), None), (entry(7), None)], Some(run == 1009)).unwrap();
         }
-        let (entries, total) = store.blocklist_log(None, Page::new(1, 3).unwrap()).unwrap();
+        let (entries, total) = store.blocklist_log(None, None, 0, 3).unwrap();
         assert_eq!(total, 2000);
         assert_eq!(entries[1].source_id, Some(1009));
-        let (_, total) = store.blocklist_log(Some(1000), Page::new(1, 3).unwrap()).unwrap();
+        let (_, total) = store.blocklist_log(Some(1000), None, 0, 3).unwrap();
         assert_eq!(total, 1);
         assert_eq!(store.blocklist_runs().unwrap().last_errors, Some(true));
     }

@@ -3,6 +3,7 @@
 use rusqlite::OptionalExtension;
 
 use super::{Error, Store};
+use crate::domain::quota::Quota;
 
 /// Rows at a time. Beyond that new clients share one row, so that random addresses cannot push a full one out.
 const MAX_ROWS: i64 = 1024;
@@ -36,9 +37,9 @@ impl Counter {
 
 impl Store {
     /// Counts one more, where the limit allows it. `Err` inside: seconds until it does.
-    pub fn count(&mut self, counter: Counter, client: &str, limit: u32, now: i64) -> Result<Result<(), i64>, Error> {
+    pub fn count(&mut self, counter: Counter, client: &str, limit: u32, now: i64) -> Result<Result<Quota, i64>, Error> {
         if limit == 0 {
-            return Ok(Ok(()));
+            return Ok(Ok(Quota::NONE));
         }
         let transaction = self.connection.transaction()?;
         let find = |client: &str| {
@@ -73,7 +74,8 @@ impl Store {
             (counter.kind(), client, start, count + 1),
         )?;
         transaction.commit()?;
-        Ok(Ok(()))
+        let left = u32::try_from(i64::from(limit) - count - 1).unwrap_or(0);
+        Ok(Ok(Quota { limit, left, reset: start + counter.window() - now }))
     }
 }
 
@@ -86,18 +88,18 @@ mod tests {
     fn a_window_counts_and_passes() {
         let (_directory, mut store) = temporary();
         let mut count = |client: &str, now| store.count(Counter::Ban, client, 2, now).unwrap();
-        assert_eq!(count("a", 100), Ok(()));
-        assert_eq!(count("a", 130), Ok(()));
+        assert!(count("a", 100).is_ok());
+        assert!(count("a", 130).is_ok());
         assert_eq!(count("a", 131), Err(29));
-        assert_eq!(count("b", 131), Ok(()));
-        assert_eq!(count("a", 160), Ok(()));
-        assert_eq!(count("a", 10), Ok(()), "a clock set back does not lock anybody out");
+        assert!(count("b", 131).is_ok());
+        assert!(count("a", 160).is_ok());
+        assert!(count("a", 10).is_ok(), "a clock set back does not lock anybody out");
     }
 
     #[test]
     fn many_clients_share_what_is_left_and_reset_nobody() {
         let (_directory, mut store) = temporary();
-        assert_eq!(store.count(Counter::Ban, "full", 1, 100).unwrap(), Ok(()));
+        assert!(store.count(Counter::Ban, "full", 1, 100).unwrap().is_ok());
         for number in 0..MAX_ROWS + 50 {
             let _ = store.count(Counter::Ban, &number.to_string(), 1, 100).unwrap();
         }

@@ -557,6 +557,25 @@ fn a_schedule_leaves_a_server_alone_that_is_in_trouble_and_a_person_does_not() {
     lists.list("/busy", &addresses(2));
     assert_eq!(import(&admin)["total_imported"], 2);
     assert_eq!(lists.take_requests().len(), 3);
+    the_log_is_walked_by_its_cursor(&admin);
+}
+
+/// Nine entries: the last page says that it is one, and each says its number.
+fn the_log_is_walked_by_its_cursor(admin: &Client) {
+    let log = |query: &str| admin.get(&format!("/api/v1/blocklists/log?page_size=3{query}")).expect(200).json();
+    let total = log("")["pagination"]["total"].as_u64().unwrap();
+    let mut page = log("");
+    let mut seen = 0;
+    for number in 1..=total.div_ceil(3) {
+        assert_eq!(page, log(&format!("&page={number}")));
+        assert_eq!(page["pagination"]["page"], number);
+        assert_eq!(page["pagination"]["has_next_page"], number < total.div_ceil(3), "{page}");
+        seen += page["items"].as_array().unwrap().len() as u64;
+        let Some(cursor) = page["pagination"]["next_cursor"].as_str().map(str::to_owned) else { break };
+        page = log(&format!("&cursor={cursor}"));
+    }
+    assert_eq!(seen, total);
+    assert!(total > 6, "several pages: {total}");
 }
 
 #[test]

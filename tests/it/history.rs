@@ -249,6 +249,8 @@ fn parameters_at_and_beyond_their_limits() {
             "cursor=x",
             "cursor=1-",
             "cursor=1-2-3",
+            "cursor=1.2-3-4",
+            "cursor=7-9",
             "cursor=%00",
         ] {
             admin.get(&format!("{list}?{bad}")).expect_error(400, "invalid_input");
@@ -293,8 +295,14 @@ fn parameters_at_and_beyond_their_limits() {
         // By position, one at a time, is the same list as by page.
         let all = admin.get(&format!("{HISTORY}?source={source}")).expect(200).json()["items"].clone();
         let (mut cursor, mut walked) = (String::new(), Vec::new());
-        for _ in 0..8 {
+        let count = all.as_array().unwrap().len() as u64;
+        for number in 1..=count {
             let part = admin.get(&format!("{HISTORY}?source={source}&page_size=1&cursor={cursor}")).expect(200).json();
+            // What it says of its place is as true as by page.
+            let by_page = admin.get(&format!("{HISTORY}?source={source}&page_size=1&page={number}")).expect(200).json();
+            assert_eq!(part["pagination"], by_page["pagination"], "{source}");
+            assert_eq!(part["pagination"]["page"], number);
+            assert_eq!(part["pagination"]["has_next_page"], number < count, "{source} {number} of {count}");
             walked.extend(part["items"].as_array().unwrap().clone());
             match part["pagination"]["next_cursor"].as_str() {
                 Some(next) => cursor = next.to_owned(),

@@ -21,6 +21,7 @@ mod crash;
 mod crowds;
 mod dashboard;
 mod debian;
+mod errors;
 mod faults;
 mod fetch;
 mod filters;
