@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{ApiError, Ctx, Job, Request};
 use crate::domain::address::IpOrNet;
 use crate::domain::client::Client;
-use crate::domain::names::JailName;
+use crate::domain::names::{JailName, Running};
 use crate::jobs::{Task, bans};
 use crate::machine;
 use crate::server::response::Response;
@@ -18,7 +18,7 @@ const LONGEST_BANNED: usize = 256;
 /// `GET /api/v1/bans/active`
 pub fn active(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let jail: Option<JailName> = match request.query().text("jail")? {
-        Some(text) => Some(text.parse()?),
+        Some(text) => Some(text.parse::<Running>()?.0),
         None => None,
     };
     Ok(Job::stream(Task::ListBans(bans::List {
@@ -39,7 +39,7 @@ pub fn ban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     fields.finish()?;
     let target: IpOrNet = ip.unwrap_or_default().parse()?;
     let target = target.bannable()?;
-    let jail: JailName = jail.unwrap_or_default().parse()?;
+    let Running(jail) = jail.unwrap_or_default().parse()?;
     if !force {
         protect(ctx, request.admitted.client, &target)?;
     }
@@ -82,7 +82,7 @@ const NO_ADDRESS: &str = "ip must be an IP address, a network, or exactly what f
 /// `DELETE /api/v1/bans`
 pub fn unban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let (ip, jail, everything) = unban_input(request)?;
-    let jail: Option<JailName> = jail.as_deref().map(str::parse).transpose()?;
+    let jail: Option<JailName> = jail.as_deref().map(JailName::from_daemon).transpose()?;
     let ip = match ip {
         Some(_) if everything => return Err(ApiError::invalid_input("Give ip or unban_all, not both.")),
         None if !everything => {
@@ -110,6 +110,12 @@ pub fn unban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
             Some(ip) if count == 0 => format!("{ip} was not banned."),
             Some(ip) => format!("{ip} is no longer banned."),
             None => format!("{count} bans were removed."),
+        };
+        let message = match &jail {
+            Some(jail) if jail.is_taken() => {
+                format!("{message} This was done in all jails: fail2ban takes '{jail}' for a word of its own.")
+            }
+            _ => message,
         };
         Ok(command_done(200, message, place))
     })

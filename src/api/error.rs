@@ -170,6 +170,9 @@ impl From<fail2ban::Error> for ApiError {
             UnknownJail(jail) => {
                 ApiError::not_found("jail_not_found", format!("fail2ban is not running a jail named {jail:?}.")).with("jail", jail)
             }
+            NameTaken(jail) => {
+                ApiError::conflict("fail2ban_command_failed", format!("{detail}.")).with("jail", jail)
+            }
             Refused { .. } => ApiError::conflict("fail2ban_command_failed", detail),
             Unsendable(_) => ApiError::invalid_input(detail),
             ShuttingDown => ApiError::unreachable("refused", "fail2ban is shutting down.").with_header("retry-after", "2"),

@@ -11,7 +11,8 @@ use super::{ApiError, Ctx, Job, Request, config};
 use crate::apply::Scope;
 use crate::domain::address::IpOrNet;
 use crate::domain::json;
-use crate::domain::names::JailName;
+use crate::domain::names::{JailName, Running};
+use crate::fail2ban::Error;
 use crate::fail2ban::commands::jail::JailSettings;
 use crate::fail2ban::commands::{Counters, JailCounters};
 use crate::jobs::jail_config::ReadBackends;
@@ -28,7 +29,11 @@ pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Outcome, ApiError> {
     for JailCounters { jail, backend, counters } in ctx.daemon.all_counters()? {
         let limits = match ctx.daemon.jail_limits(&jail) {
             // It stopped between the two questions.
-            Err(crate::fail2ban::Error::UnknownJail(_)) => continue,
+            Err(Error::UnknownJail(_)) => continue,
+            Err(error @ Error::NameTaken(_)) => {
+                items.push(taken(&jail, backend, &counters, &error, &["find_time", "ban_time", "max_retry"]));
+                continue;
+            }
             other => other?,
         };
         items.push(json!({
@@ -90,9 +95,15 @@ fn status(counters: &Counters) -> Value {
 
 /// `GET /api/v1/jails/{name}`
 pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
-    let name: JailName = request.parameter()?;
+    let Running(name) = request.parameter()?;
     let seen = ctx.daemon.counters(&name)?;
-    let settings = ctx.daemon.jail_settings(&name)?;
+    let settings = match ctx.daemon.jail_settings(&name) {
+        Err(error @ Error::NameTaken(_)) => {
+            let jail = taken(&name, seen.backend, &seen.counters, &error, &UNKNOWN);
+            return Ok(with_backends(ctx, json!({ "jail": jail, "ignore_list": null, "ignore_self": null })));
+        }
+        other => other?,
+    };
     let ignored = ctx.daemon.ignore_list(&name)?;
     let idle = ctx.store.jail_idle(name.as_str())?;
     let body = json!({
@@ -101,6 +112,39 @@ pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
         "ignore_self": settings.ignore_self,
     });
     Ok(with_backends(ctx, body))
+}
+
+/// What is unknown of a jail that the daemon cannot be asked about.
+const UNKNOWN: [&str; 12] = [
+    "log_paths",
+    "fail_regex",
+    "ignore_regex",
+    "date_pattern",
+    "log_encoding",
+    "find_time",
+    "ban_time",
+    "max_retry",
+    "use_dns",
+    "prefregex",
+    "actions",
+    "bantime_escalation",
+];
+
+/// A jail whose name the daemon takes for a word of its own: its counters, and why there is no more.
+fn taken(name: &JailName, backend: Option<String>, counters: &Counters, why: &Error, unknown: &[&str]) -> Value {
+    let mut jail = json!({
+        "name": name.as_str(),
+        "enabled": true,
+        "running": true,
+        "idle": null,
+        "backend": backend,
+        "status": status(counters),
+        "problem": format!("{why}."),
+    });
+    for field in unknown {
+        jail[*field] = Value::Null;
+    }
+    jail
 }
 
 fn jail(name: &JailName, idle: Option<bool>, seen: &JailCounters, settings: &JailSettings) -> Value {
@@ -141,7 +185,7 @@ pub fn reload_all(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
 
 /// `POST /api/v1/jails/{name}/start`
 pub fn start(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let name: JailName = request.parameter()?;
+    let Running(name) = request.parameter()?;
     config::reload_job(ctx, Scope::Jails(vec![name.to_string()]), move |_| {
         Ok(command_done(200, format!("{name} runs."), name.as_str()))
     })
@@ -149,7 +193,7 @@ pub fn start(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 
 /// `POST /api/v1/jails/{name}/reload`
 pub fn reload(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let name: JailName = request.parameter()?;
+    let Running(name) = request.parameter()?;
     config::reload_job(ctx, Scope::Jails(vec![name.to_string()]), move |_| {
         Ok(command_done(200, format!("{name} was reloaded."), name.as_str()))
     })
@@ -157,7 +201,7 @@ pub fn reload(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 
 /// `POST /api/v1/jails/{name}/stop`
 pub fn stop(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let name: JailName = request.parameter()?;
+    let Running(name) = request.parameter()?;
     let task = Task::StopJail(service::StopJail { socket: ctx.fail2ban_socket().to_owned(), jail: name.to_string() });
     Ok(Job::new(task, move |ctx, stopped| {
         ctx.store.set_jail_idle(Some(name.as_str()), None)?;
@@ -169,7 +213,7 @@ pub fn stop(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 
 /// `POST /api/v1/jails/{name}/idle`
 pub fn idle(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
-    let name: JailName = request.parameter()?;
+    let Running(name) = request.parameter()?;
     let on = switch(request)?;
     ctx.daemon.set_idle(&name, on)?;
     ctx.store.set_jail_idle(Some(name.as_str()), Some(on))?;
@@ -179,7 +223,7 @@ pub fn idle(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
 
 /// `POST /api/v1/jails/{name}/ignoreself`
 pub fn ignore_self(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let name: JailName = request.parameter()?;
+    let Running(name) = request.parameter()?;
     let on = switch(request)?;
     ctx.daemon.set_ignore_self(&name, on)?;
     let message = if on { "ignores" } else { "no longer ignores" };
@@ -200,15 +244,21 @@ fn switch(request: &Request) -> Result<bool, ApiError> {
 
 /// `GET /api/v1/jails/{name}/ignoreip`
 pub fn ignore_list(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
-    let name: JailName = request.parameter()?;
-    let items = ctx.daemon.ignore_list(&name)?;
+    let Running(name) = request.parameter()?;
+    let items = match ctx.daemon.ignore_list(&name) {
+        // Nothing is in conflict with a question.
+        Err(error @ Error::NameTaken(_)) => {
+            return Err(ApiError::invalid_input(format!("{error}.")).with("jail", name.as_str()));
+        }
+        other => other?,
+    };
     let total = items.len();
     Ok(Response::json(200, &json!({ "items": items, "total": total })))
 }
 
 /// `POST /api/v1/jails/{name}/ignoreip`
 pub fn add_ignore(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let name: JailName = request.parameter()?;
+    let Running(name) = request.parameter()?;
     let mut fields = request.fields()?;
     let ip: Option<String> = fields.required("ip");
     fields.finish()?;
@@ -220,7 +270,7 @@ pub fn add_ignore(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 
 /// `DELETE /api/v1/jails/{name}/ignoreip`
 pub fn remove_ignore(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let name: JailName = request.parameter()?;
+    let Running(name) = request.parameter()?;
     let ip = if request.body.is_empty() {
         request.query().required("ip")?
     } else {
@@ -255,7 +305,7 @@ fn entry_of(listed: &[String], text: &str) -> Result<Option<String>, ApiError> {
 
 /// `GET /api/v1/jails/{name}/banned`
 pub fn banned(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let name: JailName = request.parameter()?;
+    let Running(name) = request.parameter()?;
     let query = request.query();
     let page = query.page()?;
     let task = Task::PageOfBans(bans::PageOf {

@@ -37,6 +37,31 @@ const RESERVED: [&str; 17] = [
     "unban",
 ];
 
+/// A place in the daemon's commands where the name of a jail stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// `get NAME …`
+    Get,
+    /// `set NAME …`
+    Set,
+    /// `stop NAME`, to a daemon before 0.10; later ones take only `--all` there, which they let no jail be called.
+    OldStop,
+}
+
+/// Words that the daemon takes for its own where a jail's name stands, and where it does so. In `add`, `start`, `status`, `reload` and
+/// `unban` every name that a jail can have is one: these know options only, and no jail is called `--all`.
+const TAKEN: [(&str, &[Place]); 9] = [
+    ("loglevel", &[Place::Get, Place::Set]),
+    ("logtarget", &[Place::Get, Place::Set]),
+    ("syslogsocket", &[Place::Get, Place::Set]),
+    ("thread", &[Place::Get, Place::Set]),
+    ("dbfile", &[Place::Get, Place::Set]),
+    ("dbmaxmatches", &[Place::Get, Place::Set]),
+    ("dbpurgeage", &[Place::Get, Place::Set]),
+    ("allowipv6", &[Place::Set]),
+    ("all", &[Place::OldStop]),
+];
+
 /// Why a text is no name. The message is meant for whoever sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameError {
@@ -44,6 +69,8 @@ pub enum NameError {
     Length,
     /// A character other than letters, digits and `_ . @ -`, or a first one other than a letter, a digit, `_` or `@`.
     Character,
+    /// A character that ends a line or does something else instead of being seen.
+    Control,
     /// A word of fail2ban's own.
     Reserved,
 }
@@ -55,6 +82,7 @@ impl fmt::Display for NameError {
             NameError::Character => {
                 write!(f, "a name consists of letters, digits and _ . @ - and starts with none of . and -")
             }
+            NameError::Control => write!(f, "the name of a jail has no control characters"),
             NameError::Reserved => write!(f, "this name is a word of fail2ban's own"),
         }
     }
@@ -83,17 +111,16 @@ fn is_reserved(text: &str) -> bool {
 pub struct JailName(String);
 
 impl JailName {
-    /// A name the daemon itself listed. It may hold characters we would not take from a client, a blank for example, so that one odd jail
-    /// does not hide the others; but none that would be another command, and none that would tear a line.
+    /// A name the daemon itself may have listed. It may hold characters that we would not give to a jail of ours, and begin with a dash, so
+    /// that an odd jail is seen and commanded as any other; but none that would tear a line, and it is no option of the daemon's own.
     pub fn from_daemon(text: &str) -> Result<JailName, NameError> {
         if text.is_empty() || text.len() > MAX_FOREIGN_NAME {
             return Err(NameError::Length);
         }
-        if text.starts_with('-') || text.chars().any(char::is_control) {
-            return Err(NameError::Character);
+        if text.chars().any(char::is_control) {
+            return Err(NameError::Control);
         }
-        // The daemon tells upper from lower case.
-        if RESERVED.contains(&text) {
+        if text == "--all" {
             return Err(NameError::Reserved);
         }
         Ok(JailName(text.to_owned()))
@@ -102,6 +129,28 @@ impl JailName {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether the daemon would take it for a word of its own in this place. It tells upper from lower case.
+    pub fn is_taken_in(&self, place: Place) -> bool {
+        TAKEN.iter().any(|(word, places)| *word == self.0 && places.contains(&place))
+    }
+
+    /// Whether the daemon cannot be told anything about a jail of this name, so that no file can make it.
+    pub fn is_taken(&self) -> bool {
+        self.is_taken_in(Place::Set)
+    }
+}
+
+/// A jail that may run already, whatever it is called: what a client names to see or to command it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Running(pub JailName);
+
+impl FromStr for Running {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Running, NameError> {
+        JailName::from_daemon(text).map(Running)
     }
 }
 
@@ -245,12 +294,29 @@ mod tests {
 
     #[test]
     fn the_daemon_may_list_odder_names_but_no_commands() {
-        for text in ["my jail", "jail:1", "Ärger", "a/b"] {
+        for text in ["my jail", "nginx:80", "日本", "a/b", "a, b", "all", "-dash", "loglevel"] {
             assert!(text.parse::<JailName>().is_err());
             assert_eq!(JailName::from_daemon(text).unwrap().as_str(), text);
         }
-        for text in ["", "loglevel", "--all", "all", "-x", "a\nb"] {
+        for text in ["", "--all", "a\nb"] {
             assert!(JailName::from_daemon(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_taken_where_the_daemon_reads_a_word_of_its_own() {
+        let name = |text| JailName::from_daemon(text).unwrap();
+        for (text, get, set, old_stop) in [
+            ("loglevel", true, true, false),
+            ("dbfile", true, true, false),
+            ("allowipv6", false, true, false),
+            ("all", false, false, true),
+            ("LogLevel", false, false, false),
+            ("-dash", false, false, false),
+            ("unban", false, false, false),
+        ] {
+            let taken = [Place::Get, Place::Set, Place::OldStop].map(|place| name(text).is_taken_in(place));
+            assert_eq!(taken, [get, set, old_stop], "{text}");
         }
     }
 }

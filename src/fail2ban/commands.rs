@@ -17,7 +17,7 @@ use super::encode::EncodeError;
 use super::error::Error;
 use super::stream::Stream;
 use super::value::Value;
-use crate::domain::names::JailName;
+use crate::domain::names::{JailName, Place};
 use version::Version;
 
 /// A daemon, spoken to through one client.
@@ -124,13 +124,39 @@ impl Daemon {
         Ok(version)
     }
 
-    /// The jails it runs, in its order. One whose name would be another command is left out: it could not be asked about.
+    /// The name of a jail, to stand in that place of a command. An error where the daemon would take it for a word of its own.
+    pub(super) fn named<'j>(&mut self, place: Place, jail: &'j JailName) -> Result<&'j str, Error> {
+        let has_place = place != Place::OldStop || !self.version()?.is_modern();
+        if has_place && jail.is_taken_in(place) {
+            // An unknown jail is told from one that cannot be commanded.
+            self.counters(jail)?;
+            return Err(Error::NameTaken(jail.as_str().to_owned()));
+        }
+        Ok(jail.as_str())
+    }
+
+    /// The jails it runs, in its order. One with a control character in its name is left out.
+    ///
+    /// The daemon lists them in one text, where `a, b` may be one jail or two. That text is in doubt exactly where it has more parts than
+    /// there are jails; then the names are the keys of another answer. Not always, because before 1.1.0 that one has all bans in it.
     pub fn jail_names(&mut self) -> Result<Vec<JailName>, Error> {
+        let version = self.version()?;
+        if version.has_stats() {
+            let stats = self.client.ask(&["stats"])?;
+            let pairs = stats.pairs().ok_or_else(|| unexpected("its jails"))?;
+            return Ok(pairs.iter().filter_map(|(name, _)| JailName::from_daemon(name.as_str()?).ok()).collect());
+        }
         let status = self.client.ask(&["status"])?;
         let list = status.lookup("Jail list").and_then(Value::as_str).ok_or_else(|| unexpected("its jails"))?;
-        // One text for all of them, empty for none.
-        let names = list.split(", ").filter(|name| !name.is_empty());
-        Ok(names.filter_map(|name| JailName::from_daemon(name).ok()).collect())
+        let number = status.lookup("Number of jail").and_then(Value::as_i64);
+        let parts: Vec<&str> = list.split(", ").collect();
+        let is_sure = list.is_empty() || number.is_some_and(|number| number == parts.len() as i64);
+        if !is_sure && version.is_modern() {
+            let mut names = Vec::new();
+            self.each_jail_with_bans(&mut |name, _| names.extend(JailName::from_daemon(name).ok()))?;
+            return Ok(names);
+        }
+        Ok(parts.iter().filter_map(|name| JailName::from_daemon(name).ok()).collect())
     }
 
     /// The counters of all jails: one short answer from 1.1.0, one per jail before. A jail that stops meanwhile is left out.

@@ -53,6 +53,8 @@ pub enum Error {
     Unsendable(String),
     /// The daemon has no such jail.
     UnknownJail(String),
+    /// The daemon has such a jail, and takes its name for a word of its own in the command; nothing was sent.
+    NameTaken(String),
     /// The daemon refused.
     Refused {
         /// The Python class of its exception, `ValueError` for example.
@@ -94,6 +96,11 @@ impl std::fmt::Display for Error {
             Error::Protocol(what) => write!(f, "{what}: check that the socket is fail2ban's"),
             Error::Unsendable(what) => write!(f, "{what}"),
             Error::UnknownJail(name) => write!(f, "fail2ban has no jail '{name}': check the name, or start it"),
+            Error::NameTaken(name) => write!(
+                f,
+                "fail2ban takes '{name}' for a word of its own, so it cannot be told or asked anything about the jail of that name: give \
+                 the jail another name in fail2ban's files. Its addresses can be unbanned, which lifts them in all jails"
+            ),
             Error::Refused { class, message } => write!(f, "fail2ban refused: {message} ({class})"),
             Error::ShuttingDown => write!(f, "fail2ban is shutting down: start it again, or wait"),
         }

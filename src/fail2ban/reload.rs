@@ -228,6 +228,16 @@ fn names(daemon: &mut Daemon) -> Result<Vec<String>, Error> {
     Ok(daemon.jail_names()?.iter().map(|name| name.as_str().to_owned()).collect())
 }
 
+/// The jails that can be loaded, stopped and put back. One whose name the daemon takes for a word of its own cannot stand in any file and
+/// cannot be made again: a load leaves it alone.
+fn commandable(daemon: &mut Daemon) -> Result<Vec<String>, Error> {
+    Ok(names(daemon)?.into_iter().filter(|name| !is_taken(name)).collect())
+}
+
+fn is_taken(jail: &str) -> bool {
+    JailName::from_daemon(jail).is_ok_and(|name| name.is_taken())
+}
+
 /// What is in `these` and not in `those`.
 fn without(these: &[String], those: &[String]) -> Vec<String> {
     these.iter().filter(|name| !those.contains(name)).cloned().collect()
@@ -245,13 +255,19 @@ pub fn reload(
     last_good: Option<&Stream>,
     computed: Option<&Computed>,
 ) -> Result<Report, ReloadError> {
-    let before = names(daemon)?;
+    let (running, before) = (names(daemon)?, commandable(daemon)?);
     let (stream, errors) = commands(daemon, place, scope, computed)?;
     let wanted = plan(&before, &stream.jails(), errors, scope)?;
     let loaded: Vec<String> = match scope {
         Scope::All => stream.jails(),
         Scope::Jails { names, .. } => stream.jails().into_iter().filter(|jail| names.contains(jail)).collect(),
     };
+    if let Some(jail) = loaded.iter().find(|jail| is_taken(jail)) {
+        // Its commands would be the daemon's own: `set logtarget usedns warn` has it log to a file `usedns`.
+        let why =
+            format!("fail2ban takes the name of jail '{jail}' for a word of its own: give its section another name");
+        return Err(ReloadError::Refused(why));
+    }
     let mut reload =
         Reload { daemon, before: &before, stream: &stream, last_good, restarted: Vec::new(), kept: Vec::new() };
     let mut defaults = Vec::new();
@@ -280,7 +296,7 @@ pub fn reload(
     }
     let restarted = reload.restarted;
     let jails_after = names(daemon)?;
-    Ok(Report { jails_before: before, jails_after, stream, loaded, restarted, defaults })
+    Ok(Report { jails_before: running, jails_after, stream, loaded, restarted, defaults })
 }
 
 /// The commands of the files, and the errors that fail2ban's client met.

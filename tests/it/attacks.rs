@@ -15,7 +15,7 @@ fn encode(text: &str) -> String {
 
 /// The daemon reads commands by position, so that a name that is one of its own words changes the command.
 #[test]
-fn hostile_jail_names_never_reach_the_daemon() {
+fn hostile_jail_names_are_no_words_of_the_daemons() {
     let daemon = FakeDaemon::start();
     let (_server, admin) = Server::ready_fake(&daemon);
     daemon.take_commands();
@@ -71,15 +71,25 @@ fn hostile_jail_names_never_reach_the_daemon() {
         ] {
             let body = body.map(|body| body.to_string());
             let answer = admin.send(method, &target, body.as_deref().map(str::as_bytes));
-            assert!([400, 404, 422].contains(&answer.status), "{method} {target} {name:?}: {answer}");
+            // To stop what does not run is no failure.
+            let is_stopped = target.ends_with("/stop") && answer.status == 200;
+            assert!(is_stopped || [400, 404, 422].contains(&answer.status), "{method} {target} {name:?}: {answer}");
         }
     }
     let commands = daemon.take_commands();
+    // A name may be one that the daemon runs. It stands where a jail's name does, and never where it is a word or an option of the daemon's.
+    let of_its_own = ["loglevel", "logtarget", "dbfile", "dbpurgeage", "syslogsocket", "thread"];
     let harmless = |words: &&Vec<String>| {
-        let line = words.join(" ");
-        ["version", "ping", "status", "stats"].contains(&words[0].as_str())
-            && !words.iter().any(|word| names.contains(&word.as_str()))
-            || line.starts_with("get dbfile")
+        let texts: Vec<&str> = words.iter().map(String::as_str).collect();
+        let is_in_place = match texts[..] {
+            ["version" | "ping" | "status" | "stats" | "banned"] | ["get", "dbfile"] => true,
+            ["set", name, ..] => name != "allowipv6" && !of_its_own.contains(&name),
+            ["get", name, ..] => !of_its_own.contains(&name),
+            ["status" | "stop", ref names @ ..] => !names.is_empty(),
+            _ => false,
+        };
+        let is_alone = !texts.iter().skip(2).any(|word| names.contains(word));
+        is_in_place && is_alone && !texts.iter().any(|word| *word == "--all" || word.contains(char::is_control))
     };
     let bad: Vec<_> = commands.iter().filter(|words| !harmless(words)).collect();
     assert!(bad.is_empty(), "{bad:?}");

@@ -35,6 +35,7 @@ mod jails;
 mod latency;
 mod logs;
 mod r#loop;
+mod names;
 mod noticed;
 mod proxies;
 mod random_edits;

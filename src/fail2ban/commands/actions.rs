@@ -1,26 +1,29 @@
 //! The actions of a running jail, read back: which there are, and each command and parameter of them.
 
 use super::Daemon;
-use crate::domain::names::JailName;
+use crate::domain::names::{JailName, Place};
 use crate::fail2ban::error::Error;
 use crate::fail2ban::value::Value;
 
 impl Daemon {
     /// The names of the jail's actions, in their order.
     pub fn action_names(&mut self, jail: &JailName) -> Result<Vec<String>, Error> {
-        let names = self.client.ask(&["get", jail.as_str(), "actions"])?;
+        let jail = self.named(Place::Get, jail)?;
+        let names = self.client.ask(&["get", jail, "actions"])?;
         names.texts().ok_or_else(|| super::unexpected("its actions"))
     }
 
     /// The names of what an action holds: commands, parameters, and some of the daemon's own.
     pub fn action_properties(&mut self, jail: &JailName, action: &str) -> Result<Vec<String>, Error> {
-        let names = self.client.ask(&["get", jail.as_str(), "actionproperties", action])?;
+        let jail = self.named(Place::Get, jail)?;
+        let names = self.client.ask(&["get", jail, "actionproperties", action])?;
         names.texts().ok_or_else(|| super::unexpected("an action"))
     }
 
     /// A command or parameter of an action. `None`: there is none of that name, or it is nothing that can be told.
     pub fn action_property(&mut self, jail: &JailName, action: &str, property: &str) -> Result<Option<Value>, Error> {
-        match self.client.ask(&["get", jail.as_str(), "action", action, property]) {
+        let jail = self.named(Place::Get, jail)?;
+        match self.client.ask(&["get", jail, "action", action, property]) {
             Ok(value) => Ok(Some(value)),
             Err(Error::Refused { .. } | Error::Protocol(_)) => Ok(None),
             Err(error) => Err(error),

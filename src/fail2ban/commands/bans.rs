@@ -2,7 +2,7 @@
 
 use super::{Daemon, not_an_option, unexpected};
 use crate::domain::address::IpOrNet;
-use crate::domain::names::JailName;
+use crate::domain::names::{JailName, Place};
 use crate::fail2ban::error::Error;
 use crate::fail2ban::value::Value;
 
@@ -70,7 +70,7 @@ impl Daemon {
     pub fn ban(&mut self, jail: &JailName, addresses: &[IpOrNet]) -> Result<u64, Error> {
         let texts: Vec<String> = addresses.iter().map(IpOrNet::to_string).collect();
         let modern = self.version()?.is_modern();
-        let mut words = vec!["set", jail.as_str(), "banip"];
+        let mut words = vec!["set", self.named(Place::Set, jail)?, "banip"];
         if modern {
             words.extend(texts.iter().map(String::as_str));
             return counted(&self.client.call(&words)?);
@@ -83,13 +83,17 @@ impl Daemon {
         Ok(texts.len() as u64)
     }
 
-    /// Lifts bans of one jail and returns how many there were. The texts are canonical, or exactly what the daemon lists.
+    /// Lifts bans of one jail and returns how many there were. The texts are canonical, or exactly what the daemon lists. Where the daemon
+    /// takes the jail's name for a word of its own, they are lifted in all jails: it knows no other way.
     pub fn unban(&mut self, jail: &JailName, texts: &[&str]) -> Result<u64, Error> {
         for text in texts {
             not_an_option(text)?;
         }
         if texts.is_empty() {
             return Ok(0);
+        }
+        if jail.is_taken() {
+            return self.unban_everywhere(texts);
         }
         let mut words = vec!["set", jail.as_str(), "unbanip"];
         if self.version()?.is_modern() {
@@ -150,6 +154,9 @@ impl Daemon {
         let version = self.version()?;
         if version.is_modern() {
             let property = if version.has_ban_times() { "banip" } else { "banned" };
+            if jail.is_taken_in(Place::Get) {
+                return self.each_banned_beside(jail, visit);
+            }
             return self.client.ask_strings(&["get", jail.as_str(), property], visit);
         }
         let status = self.client.ask(&["status", jail.as_str()])?;
@@ -159,13 +166,38 @@ impl Daemon {
         Ok(texts.map(visit).count())
     }
 
+    /// The same for a jail that cannot be asked by its name: out of the answer that has the bans of all.
+    fn each_banned_beside(&mut self, jail: &JailName, visit: &mut dyn FnMut(&str)) -> Result<usize, Error> {
+        let mut count = None;
+        self.each_jail_with_bans(&mut |name, bans| {
+            if name == jail.as_str() {
+                count = Some(bans.iter().filter_map(Value::as_str).map(&mut *visit).count());
+            }
+        })?;
+        count.ok_or_else(|| Error::UnknownJail(jail.as_str().to_owned()))
+    }
+
+    /// All jails by their names, each with its bans. From 0.10.
+    pub(super) fn each_jail_with_bans(&mut self, visit: &mut dyn FnMut(&str, &[Value])) -> Result<(), Error> {
+        let answer = self.client.ask(&["banned"])?;
+        // A list with a dictionary of one entry for each.
+        for jail in answer.items().ok_or_else(|| unexpected("its bans"))? {
+            for (name, bans) in jail.pairs().ok_or_else(|| unexpected("its bans"))? {
+                if let (Some(name), Some(bans)) = (name.as_str(), bans.items()) {
+                    visit(name, bans);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The same with their times, from 0.11; `None` from an older daemon. A line of unknown form is passed over and not counted.
     pub fn each_banned_with_time(
         &mut self,
         jail: &JailName,
         visit: &mut dyn FnMut(BanLine<'_>),
     ) -> Result<Option<usize>, Error> {
-        if !self.version()?.has_ban_times() {
+        if !self.version()?.has_ban_times() || jail.is_taken_in(Place::Get) {
             return Ok(None);
         }
         let mut count = 0;
@@ -182,6 +214,9 @@ impl Daemon {
     /// Whether exactly this is banned by the jail. The daemon looks through its whole list, so for more than a few fetch that instead.
     pub fn is_banned(&mut self, jail: &JailName, text: &str) -> Result<bool, Error> {
         if self.version()?.is_modern() {
+            if jail.is_taken_in(Place::Get) {
+                return Ok(self.jails_banning(text)?.contains(jail));
+            }
             let answer = self.client.ask(&["get", jail.as_str(), "banned", not_an_option(text)?])?;
             return answer.as_bool().ok_or_else(|| unexpected("a ban"));
         }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Counters, Daemon, JailCounters, unexpected};
 use crate::domain::jail_values::Growth;
-use crate::domain::names::JailName;
+use crate::domain::names::{JailName, Place};
 use crate::fail2ban::error::Error;
 use crate::fail2ban::value::Value;
 
@@ -134,7 +134,14 @@ pub(super) fn from_stats(jail: JailName, value: &Value) -> Result<JailCounters, 
 
 impl Daemon {
     fn get(&mut self, jail: &JailName, property: &str) -> Result<Value, Error> {
-        self.client.ask(&["get", jail.as_str(), property])
+        let jail = self.named(Place::Get, jail)?;
+        self.client.ask(&["get", jail, property])
+    }
+
+    /// Tells the jail something.
+    fn tell(&mut self, jail: &JailName, words: &[&str]) -> Result<Value, Error> {
+        let all = [&["set", self.named(Place::Set, jail)?], words].concat();
+        self.client.call(&all)
     }
 
     fn get_texts(&mut self, jail: &JailName, property: &str) -> Result<Vec<String>, Error> {
@@ -244,7 +251,7 @@ impl Daemon {
     /// Sets whether the machine's own addresses are ignored. From 0.10; older daemons refuse.
     pub fn set_ignore_self(&mut self, jail: &JailName, on: bool) -> Result<(), Error> {
         let value = if on { "true" } else { "false" };
-        self.client.call(&["set", jail.as_str(), "ignoreself", value]).map(drop)
+        self.tell(jail, &["ignoreself", value]).map(drop)
     }
 
     /// What the jail ignores: addresses, networks, host names, `file:` entries.
@@ -254,13 +261,13 @@ impl Daemon {
 
     /// Adds an entry to the ignore list and returns the list.
     pub fn add_ignore(&mut self, jail: &JailName, entry: &str) -> Result<Vec<String>, Error> {
-        let list = self.client.call(&["set", jail.as_str(), "addignoreip", entry])?;
+        let list = self.tell(jail, &["addignoreip", entry])?;
         list.texts().ok_or_else(|| unexpected("ignoreip"))
     }
 
     /// Removes an entry from the ignore list and returns the list; `None` when it was not on it. The text must be the one that is listed.
     pub fn remove_ignore(&mut self, jail: &JailName, entry: &str) -> Result<Option<Vec<String>>, Error> {
-        match self.client.call(&["set", jail.as_str(), "delignoreip", entry]) {
+        match self.tell(jail, &["delignoreip", entry]) {
             Ok(list) => list.texts().map(Some).ok_or_else(|| unexpected("ignoreip")),
             Err(Error::Refused { class, message }) if class == "ValueError" && message.contains("not in list") => {
                 Ok(None)
@@ -271,12 +278,13 @@ impl Daemon {
 
     /// Lets the jail rest, or work again. The daemon cannot be asked about it afterwards.
     pub fn set_idle(&mut self, jail: &JailName, on: bool) -> Result<(), Error> {
-        self.client.call(&["set", jail.as_str(), "idle", if on { "on" } else { "off" }]).map(drop)
+        self.tell(jail, &["idle", if on { "on" } else { "off" }]).map(drop)
     }
 
     /// Stops the jail, which removes it from the daemon. False when there was none.
     pub fn stop_jail(&mut self, jail: &JailName) -> Result<bool, Error> {
-        match self.client.call(&["stop", jail.as_str()]) {
+        let word = self.named(Place::OldStop, jail)?;
+        match self.client.call(&["stop", word]) {
             Ok(_) => Ok(true),
             Err(Error::UnknownJail(_)) => Ok(false),
             Err(error) => Err(error),
@@ -307,12 +315,12 @@ impl Daemon {
             Setting::IncrementMultipliers(text) => ("bantime.multipliers", (*text).to_owned()),
             // This one is taken as it comes, and the text `false` would be true.
             Setting::IncrementOverallJails(on) => {
-                let words = ["set", jail.as_str(), "bantime.overalljails"].map(Value::from);
+                let words = ["set", self.named(Place::Set, jail)?, "bantime.overalljails"].map(Value::from);
                 let words = words.into_iter().chain([Value::Bool(*on)]).collect();
                 return self.client.call_value(&Value::List(words)).map(drop);
             }
         };
-        self.client.call(&["set", jail.as_str(), property, &value]).map(drop)
+        self.tell(jail, &[property, &value]).map(drop)
     }
 
     /// Takes an option of growing ban times (`factor`, `formula` and so on) away, as if it had never been set. From 0.11.
@@ -326,7 +334,7 @@ impl Daemon {
             RegexList::Fail => "addfailregex",
             RegexList::Ignore => "addignoreregex",
         };
-        let answer = self.client.call(&["set", jail.as_str(), word, regex])?;
+        let answer = self.tell(jail, &[word, regex])?;
         answer.texts().ok_or_else(|| unexpected(word))
     }
 
@@ -336,18 +344,18 @@ impl Daemon {
             RegexList::Fail => "delfailregex",
             RegexList::Ignore => "delignoreregex",
         };
-        let answer = self.client.call(&["set", jail.as_str(), word, &index.to_string()])?;
+        let answer = self.tell(jail, &[word, &index.to_string()])?;
         answer.texts().ok_or_else(|| unexpected(word))
     }
 
     /// Watches another log file, from its end or from its start.
     pub fn add_log_path(&mut self, jail: &JailName, path: &str, from_end: bool) -> Result<(), Error> {
         let place = if from_end { "tail" } else { "head" };
-        self.client.call(&["set", jail.as_str(), "addlogpath", path, place]).map(drop)
+        self.tell(jail, &["addlogpath", path, place]).map(drop)
     }
 
     /// Watches a log file no longer.
     pub fn remove_log_path(&mut self, jail: &JailName, path: &str) -> Result<(), Error> {
-        self.client.call(&["set", jail.as_str(), "dellogpath", path]).map(drop)
+        self.tell(jail, &["dellogpath", path]).map(drop)
     }
 }

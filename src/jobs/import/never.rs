@@ -46,8 +46,8 @@ fn ignored_by_daemon(place: &Installation) -> Result<Vec<IpOrNet>, Error> {
     let mut all = Vec::new();
     for jail in daemon.jail_names()? {
         match daemon.ignore_list(&jail) {
-            // It stopped meanwhile.
-            Err(Error::UnknownJail(_)) => {}
+            // It stopped meanwhile, or cannot be asked because of its name.
+            Err(Error::UnknownJail(_) | Error::NameTaken(_)) => {}
             list => all.extend(list?.iter().filter_map(|entry| entry.parse::<IpOrNet>().ok())),
         }
     }
