@@ -57,6 +57,7 @@ pub fn test(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let lines: Option<Vec<String>> = fields.optional("lines");
     let path: Option<String> = fields.optional("log_path");
     let options: Option<String> = fields.optional("options");
+    let log_timezone: Option<String> = fields.optional("log_timezone");
     let count = line_count(&mut fields);
     fields.check(lines.is_some() != path.is_some(), "lines", "either", "Send either lines or log_path.");
     let many = lines.as_ref().map_or(0, Vec::len);
@@ -73,7 +74,8 @@ pub fn test(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     };
     let called = options.map_or(name.to_string(), |options| format!("{name}[{options}]"));
     let config_dir = ctx.config.fail2ban_config.clone();
-    Ok(job(Task::TestFilter(TestFilter { config_dir, called, source })))
+    let version = ctx.snapshot.version.clone();
+    Ok(job(Task::TestFilter(TestFilter { config_dir, called, source, version, log_timezone })))
 }
 
 /// `POST /api/v1/config/filters`

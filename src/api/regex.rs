@@ -20,7 +20,7 @@ pub const MAX_LINES: usize = 2000;
 const DEFAULT_LINES: usize = 200;
 
 /// `POST /api/v1/config/regex-test`
-pub fn test(_ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+pub fn test(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let mut fields = request.fields()?;
     let line: Option<String> = fields.required("log_line");
     let regex = expression(&mut fields);
@@ -28,7 +28,8 @@ pub fn test(_ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let line = line.unwrap_or_default();
     fields.check(is_short(&line, MAX_LINE), "log_line", "max_length", "A line has 65536 characters at most.");
     fields.finish()?;
-    Ok(job(Task::TestRegex(TestRegex { line, regex, date_pattern: date_pattern.flatten() })))
+    let version = ctx.snapshot.version.clone();
+    Ok(job(Task::TestRegex(TestRegex { line, regex, date_pattern: date_pattern.flatten(), version })))
 }
 
 /// `POST /api/v1/config/preview-log`
@@ -39,7 +40,8 @@ pub fn preview(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let lines = line_count(&mut fields);
     fields.finish()?;
     let log = log_file(ctx, &path.unwrap_or_default())?;
-    Ok(job(Task::PreviewLog(PreviewLog { log, lines, regex })))
+    let version = ctx.snapshot.version.clone();
+    Ok(job(Task::PreviewLog(PreviewLog { log, lines, regex, version })))
 }
 
 fn expression(fields: &mut Fields) -> String {

@@ -40,9 +40,9 @@ const BUFFER: usize = 64 << 10;
 /// Prints the stream of the configuration in `config_dir`, as this version of fail2ban would compute it; `None` for the installed one.
 pub fn run(config_dir: &Path, version: Option<&str>, out: &mut dyn Write) -> Result<(), DumpError> {
     let tree = Tree::load(config_dir).map_err(DumpError::Config)?;
-    let version = version.map(str::to_owned).or_else(|| installed::version(Path::new("fail2ban-client")));
-    let version = version.as_deref().map(Version::new).unwrap_or_default();
-    let stream = tree.stream(&StreamOptions { version, ..StreamOptions::default() }).map_err(DumpError::Config)?;
+    let stream = tree
+        .stream(&StreamOptions { version: self::version(version), ..StreamOptions::default() })
+        .map_err(DumpError::Config)?;
     // Standard output flushes at every line end, which would be a system call for each command.
     let mut out = BufWriter::with_capacity(BUFFER, out);
     let mut line = Vec::new();
@@ -62,6 +62,12 @@ pub fn run(config_dir: &Path, version: Option<&str>, out: &mut dyn Write) -> Res
     let reasons = stream.skipped.into_iter();
     let reasons = reasons.map(|(jail, reason)| format!("{jail}: {reason}"));
     Err(DumpError::NoJailUsable(reasons.collect()))
+}
+
+/// The version of this name, else the installed one, else the one that is taken for granted.
+pub fn version(name: Option<&str>) -> Version {
+    let name = name.map(str::to_owned).or_else(|| installed::version(Path::new("fail2ban-client")));
+    name.as_deref().map(Version::new).unwrap_or_default()
 }
 
 /// Appends a list in JSON. Most of a stream is long texts that need no escape; serde_json spends several times as much on them.

@@ -124,7 +124,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "test-filter",
         help: "tell what a filter makes of each line of a log: NAME[options] FILE|-",
-        options: &[("json", false)],
+        options: &[("json", false), ("as-version", true), ("log-timezone", true), ("find-time", true)],
         arguments: true,
         run: test_filter::command,
     },
@@ -312,7 +312,10 @@ fn help() -> String {
     }
     out += "  --config FILE                 settings from a file: key = value lines\n";
     out += "  --password-file FILE          setup and set-password: the password is its first line (standard input)\n";
-    out += "  --as-version VERSION          dump-config: as this fail2ban would, such as 1.1.0 (the installed one)\n";
+    out += "  --as-version VERSION          dump-config, test-filter: as this fail2ban, such as 1.1.0 (the installed one)\n";
+    out +=
+        "  --log-timezone ZONE           test-filter: zone of dates that name none, such as UTC+0200 (the machine's)\n";
+    out += "  --find-time TIME              test-filter: lines older than this are said to be (10m)\n";
     out += "  --json                        test-filter: an object per line instead of a summary\n";
     out += "  --version, --help\n\nEnvironment (arguments win; in a file the key is the name in lower case without BANGUI_):\n";
     for setting in SETTINGS {

@@ -13,7 +13,7 @@ use crate::conf::{self, Tree};
 use crate::domain::names::ConfName;
 use crate::jobs::expressions::Expressions;
 use crate::pattern::date::Clock;
-use crate::pattern::{Filter, FilterDefinition, FilterError, LineReport, MAX_TEXT_BYTES, Outcome, Warning, warnings};
+use crate::pattern::{Filter, FilterDefinition, FilterError, LineReport, MAX_TEXT_BYTES, Warning, warnings};
 use crate::zones;
 
 /// Lines without a match that the summary shows.
@@ -47,17 +47,15 @@ impl From<io::Error> for TestError {
     }
 }
 
-/// What became of the lines.
+/// What became of the lines, counted as `fail2ban-regex` counts.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// All.
+    /// All, but for blank ones and those that begin with `#`.
     pub lines: usize,
-    /// Counted as failures.
+    /// Part of a failure, or of one whose host is not known yet.
     pub matched: usize,
-    /// Taken out by an ignoreregex.
+    /// Taken out by an ignoreregex, or no failure by themselves.
     pub ignored: usize,
-    /// Known to the filter, but no failure by themselves.
-    pub harmless: usize,
     /// The rest.
     pub missed: usize,
 }
@@ -67,7 +65,13 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
     let [called, file] = invocation.arguments.as_slice() else {
         return Err(Failure::usage("test-filter takes a filter and a log: bangui test-filter NAME[options] FILE|-"));
     };
-    let definition = definition(&invocation.config()?.fail2ban_config, called)?;
+    let mut definition = definition(&invocation.config()?.fail2ban_config, called, invocation.option("as-version"))?;
+    if let Some(zone) = invocation.option("log-timezone") {
+        definition.logtimezone = Some(zone.to_owned());
+    }
+    if let Some(text) = invocation.option("find-time") {
+        definition.findtime = Some(find_time(text)?);
+    }
     let json = invocation.option("json").is_some();
     let mut output = io::stdout().lock();
     // Logs are written in the machine's own zone.
@@ -85,13 +89,26 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
     }
 }
 
-/// The filter that the configuration in `directory` has for `sshd` or `sshd[mode=aggressive]`.
-fn definition(directory: &Path, called: &str) -> Result<FilterDefinition, Failure> {
+/// A find time, such as `1d 12h` or a number of seconds.
+fn find_time(text: &str) -> Result<u32, Failure> {
+    let seconds =
+        conf::time::seconds(text).map_err(|reason| Failure::usage(format!("--find-time: {reason}")))?.as_f64();
+    if !(0.0..=f64::from(u32::MAX)).contains(&seconds) {
+        return Err(Failure::usage(format!("--find-time: {text:?} is no time from 0 to 136 years")));
+    }
+    Ok(seconds as u32)
+}
+
+/// The filter that the configuration in `directory` has for `sshd` or `sshd[mode=aggressive]`, as this version of fail2ban reads it; `None`
+/// for the installed one.
+fn definition(directory: &Path, called: &str, version: Option<&str>) -> Result<FilterDefinition, Failure> {
+    let version = super::dump_config::version(version);
     let wrong = |reason: String| Failure::usage(format!("{called:?} names no filter: {reason}"));
-    let invocation = conf::invocation(called).map_err(wrong)?;
+    let invocation = conf::invocation_as(called, &version).map_err(wrong)?;
     invocation.name.parse::<ConfName>().map_err(|error| wrong(error.to_string()))?;
     let failed = |error: conf::Error| Failure::failed(error.to_string());
-    let view = Tree::load(directory).and_then(|tree| tree.filter(&invocation, "auto")).map_err(failed)?;
+    let view =
+        Tree::load(directory).and_then(|tree| tree.read_as(version).filter(&invocation, "auto")).map_err(failed)?;
     view.filter_definition().map_err(Failure::failed)
 }
 
@@ -103,9 +120,15 @@ pub fn run(
     input: &mut dyn BufRead,
     output: &mut dyn Write,
 ) -> Result<Counts, TestError> {
-    let mut filter = Filter::new(definition, clock).map_err(TestError::Filter)?;
+    let filter = Filter::new(definition, clock).map_err(TestError::Filter)?;
+    // A summary says of every expression how often it matches; an object is what the daemon makes of the line.
+    let mut filter = filter.try_all(!json).keep_date(!json);
     let mut summary = Summary::default();
     while let Some(line) = read_line(input)? {
+        let shown = line.trim_end_matches('\r');
+        if !json && (shown.is_empty() || shown.starts_with('#')) {
+            continue;
+        }
         let report = LineReport::of(&mut filter, &line);
         if json {
             serde_json::to_writer(&mut *output, &report).map_err(io::Error::from)?;
@@ -152,8 +175,12 @@ struct Summary {
     counts: Counts,
     failregex: BTreeMap<usize, usize>,
     ignoreregex: BTreeMap<usize, usize>,
-    /// Lines that prefregex matched.
+    /// Lines that prefregex matched, and whether it did so last.
     prefixed: usize,
+    prefixed_last: bool,
+    /// Lines that match at an odd time, with the first that says why.
+    odd: usize,
+    odd_hint: Option<String>,
     /// Lines with a date, by the name of the template that found it.
     dates: BTreeMap<String, usize>,
     missed: Vec<(String, Option<String>)>,
@@ -161,23 +188,34 @@ struct Summary {
 
 impl Summary {
     fn add(&mut self, report: LineReport) {
+        let tally = &report.tally;
         self.counts.lines += 1;
-        self.prefixed += usize::from(report.prefregex == Some(true));
+        // Where it was not searched, fail2ban-regex counts what it made of the line before.
+        self.prefixed_last = report.prefregex.unwrap_or(self.prefixed_last);
+        self.prefixed += usize::from(self.prefixed_last);
         if let Some(template) = &report.template {
             *self.dates.entry(template.clone()).or_default() += 1;
         }
-        if let Some(index) = report.failregex {
-            *self.failregex.entry(index).or_default() += 1;
+        for (counts, found) in [(&mut self.failregex, &tally.failregex), (&mut self.ignoreregex, &tally.ignoreregex)] {
+            for index in found {
+                *counts.entry(*index).or_default() += 1;
+            }
         }
-        if let Some(index) = report.ignoreregex {
-            *self.ignoreregex.entry(index).or_default() += 1;
+        if report.time_problem.is_some() {
+            self.odd += 1;
+            self.odd_hint.get_or_insert_with(|| report.hint.clone().unwrap_or_default());
         }
-        if report.ignored {
+        // The lines before that belong to the match were missed when they came, and are the last that were.
+        let taken = tally.taken.min(self.counts.missed);
+        self.counts.matched += taken;
+        self.counts.missed -= taken;
+        if self.counts.missed < self.missed.len() {
+            self.missed.truncate(self.counts.missed);
+        }
+        if tally.ignored {
             self.counts.ignored += 1;
-        } else if report.matched {
+        } else if tally.matched {
             self.counts.matched += 1;
-        } else if matches!(report.outcome, Some(Outcome::Nofail | Outcome::Pending)) {
-            self.counts.harmless += 1;
         } else {
             self.counts.missed += 1;
             if self.missed.len() < SHOWN_MISSED {
@@ -187,22 +225,22 @@ impl Summary {
     }
 
     fn print(&self, filter: &Filter, definition: &FilterDefinition, output: &mut dyn Write) -> io::Result<()> {
-        let Counts { lines, matched, ignored, harmless, missed } = &self.counts;
+        let Counts { lines, matched, ignored, missed } = &self.counts;
         if definition.prefregex.is_some() {
-            writeln!(output, "Prefregex: {} of {lines} lines\n", self.prefixed)?;
+            writeln!(output, "Prefregex: {} total\n", self.prefixed)?;
         }
-        writeln!(output, "Failregex: {matched} failures")?;
+        writeln!(output, "Failregex: {} total", self.failregex.values().sum::<usize>())?;
         print_counts(&self.failregex, &definition.failregex, output)?;
-        writeln!(output, "\nIgnoreregex: {ignored} lines")?;
+        writeln!(output, "\nIgnoreregex: {} total", self.ignoreregex.values().sum::<usize>())?;
         print_counts(&self.ignoreregex, &definition.ignoreregex, output)?;
         writeln!(output, "\nDates: {} of {lines} lines", self.dates.values().sum::<usize>())?;
         for (name, count) in self.dates.iter().take(SHOWN_DATES) {
             writeln!(output, "  {count} x {name}")?;
         }
-        writeln!(
-            output,
-            "\nLines: {lines} lines, {ignored} ignored, {matched} matched, {missed} missed, {harmless} known but harmless"
-        )?;
+        writeln!(output, "\nLines: {lines} lines, {ignored} ignored, {matched} matched, {missed} missed")?;
+        if let Some(hint) = &self.odd_hint {
+            writeln!(output, "\nLines that match at an odd time: {}; of the first: {hint}", self.odd)?;
+        }
         if !self.missed.is_empty() {
             writeln!(output, "\nMissed (the first {SHOWN_MISSED}):")?;
         }
@@ -271,7 +309,7 @@ mod tests {
     #[test]
     fn json_has_an_object_per_line() {
         let (counts, text) = test(true, LOG);
-        assert_eq!(counts, Counts { lines: 4, matched: 2, ignored: 1, harmless: 0, missed: 1 });
+        assert_eq!(counts, Counts { lines: 4, matched: 2, ignored: 1, missed: 1 });
         let objects: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(objects.len(), 4);
         assert_eq!(objects[0]["host"], "192.0.2.1");

@@ -4,7 +4,7 @@
 
 use super::value::Value;
 use super::views::DefinitionView;
-use crate::pattern::FilterDefinition;
+use crate::pattern::{FilterDefinition, Release};
 
 impl DefinitionView {
     /// The filter as the daemon gets it. The error is why fail2ban would refuse its files.
@@ -20,6 +20,7 @@ impl DefinitionView {
             Some(Value::Int(lines)) => usize::try_from(*lines).unwrap_or(1),
             _ => 1,
         };
+        let (major, minor, patch) = self.version.numbers();
         Ok(FilterDefinition {
             prefregex: text("prefregex"),
             failregex: self.effective_lines("failregex"),
@@ -28,12 +29,15 @@ impl DefinitionView {
             maxlines,
             usedns: text("usedns").unwrap_or_default(),
             logtimezone: None,
+            findtime: None,
+            release: Release(major, minor, patch),
         })
     }
 
     /// The lines of an option as they are in force, such as each failregex.
     pub fn effective_lines(&self, key: &str) -> Vec<String> {
-        self.effective.get(key).map(|value| lines(&value.to_text())).unwrap_or_default()
+        let value = self.effective.get(key).filter(|value| **value != Value::None);
+        value.map(|value| lines(&value.to_text())).unwrap_or_default()
     }
 }
 
@@ -56,6 +60,7 @@ mod tests {
         let text = "[Definition]\nfailregex = ^a <x> <HOST>$\n\n            ^b <HOST>$\nignoreregex =\nprefregex = <mode>\n[Init]\nmode = ^m\nx = 1\nmaxlines = 3\n";
         fs::write(base.path().join("filter.d/f.conf"), text).unwrap();
         fs::write(base.path().join("filter.d/g.conf"), "[Definition]\nfailregex = %(nothing)s\n").unwrap();
+        fs::write(base.path().join("filter.d/empty.conf"), "").unwrap();
         let tree = Tree::load(base.path()).unwrap();
         let view = |called: &str| tree.filter(&invocation(called).unwrap(), "auto").unwrap();
         let plain = view("f").filter_definition().unwrap();
@@ -64,6 +69,7 @@ mod tests {
         let called = view("f[x=2, mode=\"\"]").filter_definition().unwrap();
         assert_eq!(called.failregex[0], "^a 2 <HOST>$");
         assert_eq!(called.prefregex, None);
+        assert_eq!(view("empty").filter_definition().unwrap().failregex.len(), 0);
         assert!(view("g").filter_definition().unwrap_err().contains("nothing"));
     }
 }

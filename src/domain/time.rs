@@ -13,9 +13,25 @@ pub fn rfc3339(unix_seconds: i64) -> String {
     jiff::Timestamp::from_second(clamped).expect("the clamped range lies inside jiff's").to_string()
 }
 
+/// Like [`rfc3339`], with the fraction of a second where there is one: `2026-11-22T02:31:27.25Z`, to microseconds.
+pub fn rfc3339_fraction(unix_seconds: f64) -> String {
+    let whole = unix_seconds.floor();
+    let micros = ((unix_seconds - whole) * 1_000_000.0).round() as i64;
+    let time = jiff::Timestamp::from_microsecond((whole as i64).saturating_mul(1_000_000).saturating_add(micros));
+    time.map_or_else(|_| rfc3339(whole as i64), |time| time.to_string())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::rfc3339;
+    use super::{rfc3339, rfc3339_fraction};
+
+    #[test]
+    fn fractions_are_kept_where_they_are() {
+        assert_eq!(rfc3339_fraction(1_795_314_687.0), "2026-11-22T02:31:27Z");
+        assert_eq!(rfc3339_fraction(1_795_314_687.25), "2026-11-22T02:31:27.25Z");
+        assert_eq!(rfc3339_fraction(-0.5), "1969-12-31T23:59:59.5Z");
+        assert!(rfc3339_fraction(1e300).starts_with("9999-"));
+    }
 
     #[test]
     fn times_are_utc_without_fractions() {

@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use super::Failure;
 use super::expressions::{Expressions, TooSlow};
 use super::tail::{self, LogFile, shown};
-use crate::conf::{self, Tree};
-use crate::domain::time::rfc3339;
+use crate::conf::{self, Tree, Version};
+use crate::domain::time::{now, rfc3339_fraction};
 use crate::files::Trouble;
-use crate::pattern::date::{Clock, DateDetector};
-use crate::pattern::{FailRegex, Filter, LineReport, PatternError, UseDns};
+use crate::pattern::date::{Clock, DateDetector, offset_minutes};
+use crate::pattern::{FailRegex, Filter, LineReport, PatternError, Release, UseDns, time_problem};
 use crate::zones;
 
 /// How long lines are worked on, in seconds; the rest is left out. Less than the child's own deadline.
@@ -97,6 +97,10 @@ pub struct TestFilter {
     pub called: String,
     /// The lines.
     pub source: Source,
+    /// The daemon's version, where one was seen.
+    pub version: Option<String>,
+    /// The zone of dates that name none, such as `UTC+0200`; `None` for the machine's own.
+    pub log_timezone: Option<String>,
 }
 
 /// Try one expression on one line.
@@ -108,6 +112,8 @@ pub struct TestRegex {
     pub regex: String,
     /// How the date is written; `None` for the default formats.
     pub date_pattern: Option<String>,
+    /// The daemon's version, where one was seen.
+    pub version: Option<String>,
 }
 
 /// Try one expression on the end of a log.
@@ -119,7 +125,12 @@ pub struct PreviewLog {
     pub lines: usize,
     /// The expression, with fail2ban's tags.
     pub regex: String,
+    /// The daemon's version, where one was seen.
+    pub version: Option<String>,
 }
+
+/// A line is said to be old when it is older than this, in seconds: fail2ban's own default of `findtime`.
+const FIND_TIME: u32 = 600;
 
 /// What may still be used.
 struct Allowance {
@@ -171,8 +182,14 @@ fn expression(regex: &str) -> Result<FailRegex, Refusal> {
         .map_err(|error| Refusal::Expression { field: "fail_regex".into(), detail: error.to_string() })
 }
 
-fn detector(pattern: Option<&str>) -> Result<DateDetector, Refusal> {
-    DateDetector::new(pattern, None, Clock::of(zones::local()))
+/// The version of this name, or the one that is taken for granted.
+fn version(name: Option<&str>) -> Version {
+    name.map(Version::new).unwrap_or_default()
+}
+
+fn detector(pattern: Option<&str>, seen: Option<&str>) -> Result<DateDetector, Refusal> {
+    let (major, minor, patch) = version(seen).numbers();
+    DateDetector::new_as(pattern, None, Clock::of(zones::local()), Release(major, minor, patch))
         .map_err(|error| Refusal::Expression { field: "date_pattern".into(), detail: error.to_string() })
 }
 
@@ -192,14 +209,17 @@ impl TestRegex {
 
     fn answer(self) -> Answer {
         let regex = expression(&self.regex)?;
-        let mut dates = detector(self.date_pattern.as_deref())?;
+        let mut dates = detector(self.date_pattern.as_deref(), self.version.as_deref())?;
         let line = self.line.trim_end_matches(['\r', '\n']);
         let mut body = json!({
             "matched": false, "groups": [], "error": null, "named_groups": {}, "host": null, "timestamp": null,
             "warnings": single(&self.regex).warnings(Some(line)),
+            "time_problem": null, "hint": null,
         });
+        let mut time = None;
         let found = searched(line, &mut dates).and_then(|(text, seconds)| {
-            body["timestamp"] = json!(seconds.map(|seconds| rfc3339(seconds.floor() as i64)));
+            body["timestamp"] = json!(seconds.map(rfc3339_fraction));
+            time = seconds;
             Captured::of(&regex, &text)
         });
         match found {
@@ -207,6 +227,10 @@ impl TestRegex {
             Ok(None) => body["error"] = json!(only_with_date(&regex, line, &body["timestamp"])),
             Ok(Some(captured)) => {
                 body["matched"] = true.into();
+                if let Some((problem, hint)) = time.and_then(|time| time_problem(time, now() as f64, FIND_TIME)) {
+                    body["time_problem"] = json!(problem);
+                    body["hint"] = hint.into();
+                }
                 match Allowance::new().pay(captured.bytes()) {
                     Err(reason) => body["error"] = json!(reason),
                     Ok(()) => {
@@ -249,16 +273,20 @@ impl PreviewLog {
 
     fn answer(self) -> Answer {
         let regex = expression(&self.regex)?;
-        let mut dates = detector(None)?;
+        let mut dates = detector(None, self.version.as_deref())?;
         let tail = self.log.tail(self.lines, |_| true)?;
         let mut allowance = Allowance::new();
         let (mut lines, mut matched, mut problem) = (Vec::new(), 0, None);
         for line in &tail.lines {
             let found = searched(line, &mut dates).and_then(|(text, _)| Captured::of(&regex, &text));
+            let mut too_long = None;
             let captured = match found {
                 Ok(found) => found,
                 // One line that is too long says nothing about the others; one that takes too long does.
-                Err(PatternError::TextTooLong { .. }) => None,
+                Err(error @ PatternError::TextTooLong { .. }) => {
+                    too_long = Some(format!("the line is too long to be tried: {error}"));
+                    None
+                }
                 Err(error) => {
                     problem = Some(error.to_string());
                     break;
@@ -271,7 +299,7 @@ impl PreviewLog {
             matched += usize::from(captured.is_some());
             let is_match = captured.is_some();
             let groups = captured.map(|captured| captured.groups).unwrap_or_default();
-            lines.push(json!({ "line": shown(line), "matched": is_match, "groups": groups }));
+            lines.push(json!({ "line": shown(line), "matched": is_match, "groups": groups, "error": too_long }));
         }
         let examined = lines.len();
         let warnings = single(&self.regex).warnings(longest(&tail.lines));
@@ -288,11 +316,19 @@ impl TestFilter {
     }
 
     fn answer(self) -> Answer {
-        let tree = Tree::load(&self.config_dir)?;
-        let called =
-            conf::invocation(&self.called).map_err(|detail| Refusal::Expression { field: "options".into(), detail })?;
+        let version = version(self.version.as_deref());
+        let called = conf::invocation_as(&self.called, &version)
+            .map_err(|detail| Refusal::Expression { field: "options".into(), detail })?;
+        let tree = Tree::load(&self.config_dir)?.read_as(version);
         let view = tree.filter(&called, "auto")?;
-        let definition = view.filter_definition().map_err(Refusal::Configuration)?;
+        let mut definition = view.filter_definition().map_err(Refusal::Configuration)?;
+        if let Some(zone) = self.log_timezone {
+            if offset_minutes(&zone).is_none() {
+                let detail = "log_timezone is an offset such as UTC+0200 or -0430".to_owned();
+                return Err(Refusal::Expression { field: "log_timezone".into(), detail });
+            }
+            definition.logtimezone = Some(zone);
+        }
         let mut filter = Filter::new(&definition, Clock::of(zones::local()))
             .map_err(|error| Refusal::Expression { field: error.option.to_owned(), detail: error.to_string() })?;
         let lines = match self.source {
@@ -340,7 +376,7 @@ mod tests {
     use super::*;
 
     fn test(line: &str, regex: &str) -> Value {
-        TestRegex { line: line.into(), regex: regex.into(), date_pattern: None }.answer().unwrap()
+        TestRegex { line: line.into(), regex: regex.into(), date_pattern: None, version: None }.answer().unwrap()
     }
 
     #[test]
@@ -374,9 +410,11 @@ mod tests {
 
     #[test]
     fn what_does_not_compile_is_refused() {
-        let answer = TestRegex { line: String::new(), regex: "(".into(), date_pattern: None }.answer();
+        let answer = TestRegex { line: String::new(), regex: "(".into(), date_pattern: None, version: None }.answer();
         assert!(matches!(answer, Err(Refusal::Expression { field, .. }) if field == "fail_regex"));
-        let answer = TestRegex { line: String::new(), regex: "x".into(), date_pattern: Some("%Q(".into()) }.answer();
+        let answer =
+            TestRegex { line: String::new(), regex: "x".into(), date_pattern: Some("%Q(".into()), version: None }
+                .answer();
         assert!(matches!(answer, Err(Refusal::Expression { field, .. }) if field == "date_pattern"));
     }
 }

@@ -189,6 +189,27 @@ impl Tokens {
         }
     }
 
+    /// `{DIGIT ONE}` behind `\N`. Only ASCII's names are known here.
+    fn named_character(&mut self, at: usize) -> Result<u32, PatternError> {
+        let open = self.take_while(1, |letter| letter == '{');
+        if open.is_empty() {
+            return Err(refuse("missing {", at + 2));
+        }
+        let name = self.take_while(usize::MAX, |letter| letter != '}');
+        if name.is_empty() {
+            return Err(refuse("missing character name", at + 3));
+        }
+        if self.take_while(1, |letter| letter == '}').is_empty() {
+            return Err(refuse("missing }, unterminated name", at + 3));
+        }
+        char_named(&name).ok_or_else(|| PatternError::Unsupported {
+            construct: format!(
+                "the character name '{name}', of which only those of ASCII are known; give its number as \\uXXXX"
+            ),
+            position: at,
+        })
+    }
+
     /// Escapes that mean the same inside and outside a class.
     fn character_escape(&mut self, character: char, at: usize) -> Result<u32, PatternError> {
         let digits = match character {
@@ -201,12 +222,7 @@ impl Tokens {
             'x' => 2,
             'u' => 4,
             'U' => 8,
-            'N' => {
-                return Err(PatternError::Unsupported {
-                    construct: "a character by its name, \\N{…}".to_string(),
-                    position: at,
-                });
-            }
+            'N' => return self.named_character(at),
             other if other.is_ascii_alphanumeric() => {
                 return Err(refuse(&format!("bad escape \\{other}"), at));
             }
@@ -274,6 +290,34 @@ impl Tokens {
             other => self.character_escape(other, at).map(single),
         }
     }
+}
+
+/// The names of ASCII's characters that are no letters and digits, from the blank on, those of the others left out.
+const SIGNS: &str = "SPACE,EXCLAMATION MARK,QUOTATION MARK,NUMBER SIGN,DOLLAR SIGN,PERCENT SIGN,AMPERSAND,APOSTROPHE,LEFT PARENTHESIS,\
+RIGHT PARENTHESIS,ASTERISK,PLUS SIGN,COMMA,HYPHEN-MINUS,FULL STOP,SOLIDUS,\
+COLON,SEMICOLON,LESS-THAN SIGN,EQUALS SIGN,GREATER-THAN SIGN,QUESTION MARK,COMMERCIAL AT,\
+LEFT SQUARE BRACKET,REVERSE SOLIDUS,RIGHT SQUARE BRACKET,CIRCUMFLEX ACCENT,LOW LINE,GRAVE ACCENT,\
+LEFT CURLY BRACKET,VERTICAL LINE,RIGHT CURLY BRACKET,TILDE";
+const DIGITS: [&str; 10] = ["ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE"];
+
+/// The character of ASCII with this name, which may be in any case.
+fn char_named(name: &str) -> Option<u32> {
+    let name = name.to_ascii_uppercase();
+    let letter = |first: u32, text: &str| match text.as_bytes() {
+        [letter @ b'A'..=b'Z'] => Some(first + u32::from(letter - b'A')),
+        _ => None,
+    };
+    if let Some(text) = name.strip_prefix("LATIN SMALL LETTER ") {
+        return letter(u32::from(b'a'), text);
+    }
+    if let Some(text) = name.strip_prefix("LATIN CAPITAL LETTER ") {
+        return letter(u32::from(b'A'), text);
+    }
+    if let Some(text) = name.strip_prefix("DIGIT ") {
+        return Some(u32::from(b'0') + u32::try_from(DIGITS.iter().position(|digit| *digit == text)?).ok()?);
+    }
+    let signs = (' '..='~').filter(|sign| !sign.is_ascii_alphanumeric());
+    SIGNS.split(',').zip(signs).find(|(known, _)| *known == name).map(|(_, sign)| u32::from(sign))
 }
 
 fn perl(character: char) -> Option<ClassItem> {

@@ -64,9 +64,15 @@ fn visit(node: &Node, follow: Begin) -> Result<(), PatternError> {
 
 fn difference(repeat: &Repeat, follow: Begin) -> Option<&'static str> {
     let single = matches!(repeat.node.as_ref(), Node::Literal(..) | Node::Any(_) | Node::Class(_));
-    if repeat.greed == Greed::Possessive && !single {
+    // What is repeated can then be matched in one way only, so that there is nothing in it to go on from.
+    let many_ways = |node: &Node| {
+        !matches!(node, Node::Literal(..) | Node::Any(_) | Node::Class(_) | Node::Concat(_) | Node::Assert(_))
+    };
+    if repeat.greed == Greed::Possessive && !single && (repeat.node.any(&many_ways) || repeat.node.can_be_empty()) {
         // Python before 3.11.5 goes on in the wrong place after such a loop, later ones do not.
-        return Some("a possessive quantifier after more than one character, where versions of Python differ");
+        return Some(
+            "a possessive quantifier after something that matches in several ways, where versions of Python differ",
+        );
     }
     if repeat.max.is_some() || !repeat.node.can_be_empty() {
         return None;

@@ -9,7 +9,7 @@ use super::connection::{Connections, Failure};
 use super::date::{Clock, DateDetector, Stamp};
 use super::failregex::{FailRegex, Found, Groups, UseDns};
 use super::identity::{Identity, identity};
-use super::{MAX_TEXT_BYTES, PatternError};
+use super::{MAX_TEXT_BYTES, PatternError, Release};
 
 /// A filter as the configuration gives it, includes and interpolations resolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,10 @@ pub struct FilterDefinition {
     pub usedns: String,
     /// Zone of dates that name none, as an offset such as `UTC+0200`.
     pub logtimezone: Option<String>,
+    /// How far back failures count, in seconds; `None` for fail2ban's default. Only said of a line, not acted upon.
+    pub findtime: Option<u32>,
+    /// The fail2ban that is to be followed.
+    pub release: Release,
 }
 
 /// What a match of a failregex amounts to.
@@ -69,6 +73,10 @@ pub struct LineResult {
     pub hits: Vec<Hit>,
     /// The index of the ignoreregex that took the line out.
     pub ignored: Option<usize>,
+    /// Every match of an ignoreregex, as often as they were searched; more than one only where all failregex are tried.
+    pub ignores: Vec<usize>,
+    /// How many lines before this one a match took out of the buffer of lines that are searched together.
+    pub taken: usize,
     /// A host name that was left out because of `usedns = no`.
     pub name_refused: Option<String>,
     /// An expression that could not be searched to its end.
@@ -91,6 +99,9 @@ pub struct Filter {
     use_dns: UseDns,
     maxlines: usize,
     try_all: bool,
+    keep_date: bool,
+    findtime: u32,
+    release: Release,
     clock: Clock,
     /// Lines without their date, oldest first.
     buffer: Vec<String>,
@@ -120,6 +131,9 @@ impl std::fmt::Display for FilterError {
 
 impl std::error::Error for FilterError {}
 
+/// fail2ban's own default of `findtime`, in seconds.
+const FIND_TIME: u32 = 600;
+
 /// A match together with the lines it took and left.
 struct Search {
     found: Found,
@@ -148,8 +162,9 @@ impl Filter {
         for (index, text) in definition.ignoreregex.iter().enumerate() {
             ignoreregex.push(FailRegex::new(text, use_dns, false).map_err(refuse("ignoreregex", index))?);
         }
+        let datepattern = definition.datepattern.as_deref();
         let detector =
-            DateDetector::new(definition.datepattern.as_deref(), definition.logtimezone.as_deref(), clock.clone())
+            DateDetector::new_as(datepattern, definition.logtimezone.as_deref(), clock.clone(), definition.release)
                 .map_err(refuse("datepattern", 0))?;
         Ok(Filter {
             prefregex,
@@ -159,6 +174,9 @@ impl Filter {
             use_dns,
             maxlines: definition.maxlines.max(1),
             try_all: false,
+            keep_date: false,
+            findtime: definition.findtime.unwrap_or(FIND_TIME),
+            release: definition.release,
             clock,
             buffer: Vec::new(),
             last_date: None,
@@ -206,6 +224,22 @@ impl Filter {
         self
     }
 
+    /// Goes on with the date of the line before, however old it is: `fail2ban-regex` does, where the daemon looks at a minute.
+    pub fn keep_date(mut self, yes: bool) -> Filter {
+        self.keep_date = yes;
+        self
+    }
+
+    /// How far back failures count, in seconds.
+    pub fn findtime(&self) -> u32 {
+        self.findtime
+    }
+
+    /// Now, in seconds since the epoch.
+    pub fn now(&self) -> i64 {
+        self.clock.now()
+    }
+
     /// The compiled failregex, in order.
     pub fn failregex(&self) -> &[FailRegex] {
         &self.failregex
@@ -235,7 +269,7 @@ impl Filter {
             return result;
         }
         let now = self.clock.now() as f64;
-        let recent = self.last_date.filter(|date| *date > now - 60.0);
+        let recent = self.last_date.filter(|date| self.keep_date || *date > now - 60.0);
         let text = match self.detector.find(line) {
             Err(error) => {
                 result.error = Some(error);
@@ -279,12 +313,14 @@ impl Filter {
         if self.maxlines == 1 {
             self.buffer.clear();
         }
+        let before = self.buffer.clone();
         self.buffer.push(text);
         let surplus = self.buffer.len().saturating_sub(self.maxlines);
         self.buffer.drain(..surplus);
         if let Err(error) = self.search_buffer(&mut result) {
             result.error = Some(error);
         }
+        result.taken = before[surplus..].iter().filter(|line| !self.buffer.contains(line)).count();
         result
     }
 
@@ -292,7 +328,7 @@ impl Filter {
         let lines = self.buffer.clone();
         let mut text = joined(&lines);
         if self.ignoreregex.len() + 2 < self.failregex.len() {
-            result.ignored = self.ignored_by(&text)?;
+            result.ignored = self.ignored_by(&text, &mut result.ignores)?;
             if result.ignored.is_some() {
                 return Ok(());
             }
@@ -313,7 +349,8 @@ impl Filter {
                 continue;
             };
             let several = self.maxlines > 1;
-            if let Some(ignored) = self.ignored_by(&if several { joined(&search.matched) } else { text.clone() })? {
+            let about = if several { joined(&search.matched) } else { text.clone() };
+            if let Some(ignored) = self.ignored_by(&about, &mut result.ignores)? {
                 result.ignored = Some(ignored);
                 if !self.try_all || several {
                     self.buffer = search.unmatched;
@@ -339,19 +376,28 @@ impl Filter {
         Ok(())
     }
 
-    fn ignored_by(&self, text: &str) -> Result<Option<usize>, PatternError> {
+    /// The last ignoreregex that matches, of all that are to be tried; each match is added to `all`.
+    fn ignored_by(&self, text: &str, all: &mut Vec<usize>) -> Result<Option<usize>, PatternError> {
+        let mut found = None;
         for (index, regex) in self.ignoreregex.iter().enumerate() {
             if regex.search(text)?.is_some() {
-                return Ok(Some(index));
+                all.push(index);
+                found = Some(index);
+                if !self.try_all {
+                    break;
+                }
             }
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// What a match amounts to; `None` when the daemon passes over it.
     fn judge(&mut self, index: usize, search: Search, prefix_groups: &Groups, result: &mut LineResult) -> Option<Hit> {
         let mut failure = Failure { groups: prefix_groups.clone(), ..Failure::default() };
-        failure.groups.extend(search.found.groups);
+        let took_part = |value: &Option<String>| value.is_some() || !self.release.keeps_groups_of_prefregex();
+        // Without a prefregex there is nothing that could be kept, and every group is there.
+        let found = search.found.groups.into_iter();
+        failure.groups.extend(found.filter(|(_, value)| prefix_groups.is_empty() || took_part(value)));
         let connection = failure.groups.get("mlfid").cloned().flatten();
         let mut keep = false;
         match &connection {

@@ -6,7 +6,7 @@
 mod group;
 
 use super::PatternError;
-use super::ast::{Assertion, Class, Fold, Greed, Node, Repeat};
+use super::ast::{Assertion, Class, ClassItem, Fold, Greed, Node, Perl, Repeat};
 use super::escape::{Escaped, Tokens};
 
 /// Groups nested deeper than this are refused, so that no pattern exhausts the stack.
@@ -233,6 +233,13 @@ impl Parser {
             Greed::Greedy
         };
         let end = self.tokens.position();
+        let is_hopeless = u64::from(min) > UNLIMITED && !node.can_be_empty();
+        if is_hopeless && !node.any(&|node| matches!(node, Node::Group(..))) {
+            // No text is that long, and no engine need count so far: it matches nothing.
+            let items = vec![ClassItem::Perl(Perl::Space, false), ClassItem::Perl(Perl::Space, true)];
+            nodes.push(Node::Class(Class { items, negated: true, fold: Fold::None, ascii: false }));
+            return Ok(());
+        }
         nodes.push(Node::Repeat(Repeat { node: Box::new(node), min, max, greed, start, end }));
         Ok(())
     }

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::filter::{Filter, LineResult, Outcome};
 use super::{FailRegex, MAX_TEXT_BYTES};
-use crate::domain::time::rfc3339;
+use crate::domain::time::rfc3339_fraction;
 
 /// The result for one line.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -19,7 +19,7 @@ pub struct LineReport {
     pub matched: bool,
     /// Against whom: an address, a network, a name or an identifier.
     pub host: Option<String>,
-    /// The user named, if any.
+    /// The user named, if any; empty where the expression found an empty name.
     pub user: Option<String>,
     /// Every named group that took part, those of earlier lines of the same connection included.
     pub groups: BTreeMap<String, String>,
@@ -40,12 +40,97 @@ pub struct LineReport {
     pub failregex: Option<usize>,
     /// What the match amounts to.
     pub outcome: Option<Outcome>,
-    /// Why the line is no failure, as far as can be told.
+    /// What is odd about the time of a line that matches; null where nothing is.
+    pub time_problem: Option<TimeProblem>,
+    /// Why the line is no failure, or may be none, as far as can be told.
     pub hint: Option<String>,
+    /// What a summary counts.
+    #[serde(skip)]
+    pub tally: Tally,
+}
+
+/// What a line counts for in a summary like that of `fail2ban-regex`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tally {
+    /// The failregex that matched, harmless ones included.
+    pub failregex: Vec<usize>,
+    /// The ignoreregex that matched, each as often as it did.
+    pub ignoreregex: Vec<usize>,
+    /// Whether a match counts against somebody, now or once a later line tells whom.
+    pub matched: bool,
+    /// Whether an ignoreregex, or a match that is no failure by itself, takes the line out.
+    pub ignored: bool,
+    /// Lines before this one that belong to its match.
+    pub taken: usize,
+}
+
+impl Tally {
+    fn of(result: &LineResult) -> Tally {
+        let harmless = |outcome: Outcome| outcome == Outcome::Nofail;
+        Tally {
+            failregex: result.hits.iter().map(|hit| hit.index).collect(),
+            ignoreregex: result.ignores.clone(),
+            matched: result.hits.iter().any(|hit| !harmless(hit.outcome)),
+            ignored: result.ignored.is_some() || result.hits.iter().any(|hit| harmless(hit.outcome)),
+            taken: result.taken,
+        }
+    }
+}
+
+/// What can be odd about the time of a line that matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeProblem {
+    /// It is older than the find time: fail2ban passes over such lines when it starts to watch a log.
+    OlderThanFindTime,
+    /// It lies after now.
+    InTheFuture,
+    /// It is off by what looks like the difference of two time zones.
+    TimeZone,
+}
+
+/// How far a line may be from now before fail2ban finds it odd, in seconds.
+const LATE: f64 = 60.0;
+/// The step in which time zones differ, and the most by which they do, in seconds.
+const ZONE_STEP: f64 = 900.0;
+const ZONE_MOST: f64 = 14.0 * 3600.0;
+
+/// What is odd about the time of a line, and a sentence that says so. `now` and `seconds` are seconds since the epoch, `findtime` is a
+/// number of seconds.
+pub fn time_problem(seconds: f64, now: f64, findtime: u32) -> Option<(TimeProblem, String)> {
+    let off = seconds - now;
+    let by = off.abs();
+    let step = (by / ZONE_STEP).round() * ZONE_STEP;
+    let is_zone = (2.0 * ZONE_STEP..=ZONE_MOST).contains(&step) && (by - step).abs() <= LATE;
+    let direction = if off > 0.0 { "ahead of now" } else { "ago" };
+    let far = format!("the line matches, but its date is {} {direction}", span(by));
+    if by > LATE && is_zone {
+        let what = "which looks like another time zone; set logtimezone to the zone of the log";
+        return Some((TimeProblem::TimeZone, format!("{far}, {what}")));
+    }
+    if off > LATE {
+        let what = "fail2ban takes it for one of now; check the clock and the time zone of the log";
+        return Some((TimeProblem::InTheFuture, format!("{far}: {what}")));
+    }
+    (off < -f64::from(findtime)).then(|| {
+        let limit = span(f64::from(findtime));
+        let what = format!(
+            "older than the find time of {limit}, so fail2ban does not count it when it starts to read the log"
+        );
+        (TimeProblem::OlderThanFindTime, format!("{far}, {what}"))
+    })
+}
+
+/// A number of seconds in the largest unit that fits.
+fn span(seconds: f64) -> String {
+    let units = [(86_400.0, "day"), (3600.0, "hour"), (60.0, "minute"), (1.0, "second")];
+    let (size, unit) = units.into_iter().find(|(size, _)| seconds >= *size).unwrap_or((1.0, "second"));
+    let number = (seconds / size).floor();
+    format!("{number} {unit}{}", if number == 1.0 { "" } else { "s" })
 }
 
 fn as_rfc3339<S: Serializer>(seconds: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
-    seconds.map(|seconds| rfc3339(seconds.floor() as i64)).serialize(serializer)
+    seconds.map(rfc3339_fraction).serialize(serializer)
 }
 
 impl LineReport {
@@ -53,7 +138,13 @@ impl LineReport {
     pub fn of(filter: &mut Filter, line: &str) -> LineReport {
         let line = line.trim_end_matches(['\r', '\n']);
         let result = filter.test_line(line);
-        let hint = hint(filter, line, &result);
+        let tally = Tally::of(&result);
+        let problem = result
+            .stamp
+            .as_ref()
+            .filter(|_| result.failure().is_some())
+            .and_then(|stamp| time_problem(stamp.seconds?, filter.now() as f64, filter.findtime()));
+        let hint = hint(filter, line, &result).or_else(|| problem.as_ref().map(|(_, text)| text.clone()));
         let hit = result.failure().or(result.hits.first());
         let groups = hit.map_or_else(BTreeMap::new, |hit| {
             hit.failure.groups.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect()
@@ -62,7 +153,7 @@ impl LineReport {
             line: line.to_string(),
             matched: result.failure().is_some(),
             host: hit.and_then(|hit| hit.host.clone()),
-            user: hit.and_then(|hit| hit.failure.value("user").map(str::to_string)),
+            user: hit.and_then(|hit| hit.failure.groups.get("user").cloned().flatten()),
             groups,
             timestamp: result.timestamp,
             date: result.stamp.as_ref().map(|stamp| line[stamp.start..stamp.end].to_string()),
@@ -72,7 +163,9 @@ impl LineReport {
             prefregex: result.prefregex,
             failregex: hit.map(|hit| hit.index),
             outcome: hit.map(|hit| hit.outcome),
+            time_problem: problem.map(|(problem, _)| problem),
             hint,
+            tally,
         }
     }
 }
@@ -184,8 +277,8 @@ fn nothing_fits(filter: &Filter, result: &LineResult) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::FilterDefinition;
     use super::super::date::Clock;
+    use super::super::{FilterDefinition, Release};
     use super::*;
     use jiff::tz::TimeZone;
 
@@ -209,7 +302,42 @@ mod tests {
             (Some("192.0.2.7"), Some("bob"), Some(1_124_010_000.0))
         );
         assert_eq!(found.groups.len(), 2);
-        assert_eq!(found.hint, None);
+        // It is an hour old, which is also the difference of two zones.
+        assert_eq!(found.time_problem, Some(TimeProblem::TimeZone));
+        let line = LINE.replace("09:00:00", "09:59:00");
+        let found = report(of("^ login of <F-USER>\\S*</F-USER> ?bob failed from <HOST>$"), &line);
+        assert_eq!((found.user.as_deref(), found.hint, found.time_problem), (Some(""), None, None));
+    }
+
+    #[test]
+    fn a_line_that_matches_at_an_odd_time_says_so() {
+        let kind = |off: f64, findtime| time_problem(1e9 + off, 1e9, findtime).map(|(kind, _)| kind);
+        assert_eq!(kind(-599.0, 600), None);
+        assert_eq!(kind(-700.0, 600), Some(TimeProblem::OlderThanFindTime));
+        assert_eq!(kind(-700.0, 3600), None);
+        assert_eq!(kind(59.0, 600), None);
+        assert_eq!(kind(500.0, 600), Some(TimeProblem::InTheFuture));
+        for hours in [-5.5, -1.0, 1.0, 2.0, 13.0] {
+            assert_eq!(kind(hours * 3600.0 - 20.0, 600), Some(TimeProblem::TimeZone), "{hours}");
+        }
+        assert_eq!(kind(-30.0 * 86_400.0, 600), Some(TimeProblem::OlderThanFindTime));
+        let found =
+            report(of("login of \\S+ failed from <HOST>$"), "2005-08-04 09:00:00 login of bob failed from 192.0.2.7");
+        let hint = found.hint.unwrap();
+        assert!(found.matched && hint.contains("10 days ago") && hint.contains("find time of 10 minutes"), "{hint}");
+    }
+
+    #[test]
+    fn a_host_group_that_took_no_part_leaves_prefregex_its_own_since_1_1_1() {
+        let definition = |release| FilterDefinition {
+            prefregex: Some("^ <F-CONTENT>.*</F-CONTENT> rip=<HOST>$".to_string()),
+            failregex: vec!["^failed(?: from <HOST>)?$".to_string()],
+            release,
+            ..FilterDefinition::default()
+        };
+        let line = "2005-08-14 10:00:00 failed rip=192.0.2.7";
+        assert_eq!(report(definition(Release(1, 1, 1)), line).host.as_deref(), Some("192.0.2.7"));
+        assert!(!report(definition(Release(1, 1, 0)), line).matched);
     }
 
     #[test]

@@ -286,6 +286,14 @@ fn a_test_says_of_each_line_what_the_filter_makes_of_it() {
         (&json!("203.0.113.7"), &json!("root"), &json!(true))
     );
     assert!(first["timestamp"].as_str().unwrap().ends_with('Z') && first["prefregex"] == true);
+    assert_eq!(first["time_problem"], "older_than_find_time", "{first}");
+    assert!(first["hint"].as_str().unwrap().contains("older than the find time"), "{first}");
+    assert_eq!(plain["results"][2]["time_problem"], Value::Null);
+    let zoned = json!({"lines": [failed], "log_timezone": "UTC+0200"});
+    let zoned = admin.post(&at("sshd/test"), zoned).expect(200).json();
+    assert_eq!(zoned["results"][0]["timestamp"], "2026-01-02T01:04:05Z");
+    let zone = json!({"lines": [failed], "log_timezone": "Europe/Paris"});
+    admin.post(&at("sshd/test"), zone).expect_error(422, "config_validation_failed");
     assert_eq!(test("mode=aggressive")["matched_count"], 2);
     // What goes wrong is said.
     let nothing = admin.post(&at("sshd/test"), json!({"lines": ["nothing"]})).expect(200).json();

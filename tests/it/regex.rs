@@ -37,7 +37,20 @@ fn every_documented_status_of_regex_tests() {
     );
     let preview = admin.post(PREVIEW, json!({"log_path": log, "fail_regex": "^bad <HOST>$"})).expect(200).json();
     assert_eq!((&preview["total_lines"], &preview["matched_count"]), (&json!(3), &json!(2)));
-    assert_eq!(preview["lines"][1], json!({"line": "good", "matched": false, "groups": []}));
+    assert_eq!(preview["lines"][1], json!({"line": "good", "matched": false, "groups": [], "error": null}));
+    // A line that is too long for an expression is not passed over in silence.
+    fs::write(&log, format!("bad {}\nbad 203.0.113.8\n", "x".repeat(70_000))).unwrap();
+    let preview = admin.post(PREVIEW, json!({"log_path": log, "fail_regex": "^bad <HOST>$"})).expect(200).json();
+    let said = preview["lines"][0]["error"].as_str().unwrap();
+    assert!(
+        said.contains("too long") && preview["matched_count"] == 1 && preview["lines"][1]["error"].is_null(),
+        "{preview}"
+    );
+    // A line that matches says so when its time is odd.
+    let old = test(&admin, "2020-01-02 03:04:05 bad 203.0.113.7", "^ bad <HOST>$");
+    assert_eq!((&old["matched"], &old["time_problem"]), (&json!(true), &json!("older_than_find_time")));
+    assert!(old["hint"].as_str().unwrap().contains("find time of 10 minutes"), "{old}");
+    assert_eq!((&found["time_problem"], &found["hint"]), (&Value::Null, &Value::Null));
     for regex in ["(", "(?P<a>x)(?P<a>y)", "x{2,1}", "*", "(?<n>x)", "a++b(?", "[z-a]"] {
         let answer = admin.post(TEST, json!({"log_line": "x", "fail_regex": regex}));
         answer.expect_error(422, "config_validation_failed");

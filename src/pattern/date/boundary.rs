@@ -2,6 +2,8 @@
 //!
 //! Works on the text of an expression, as fail2ban does, because what it looks for is how somebody wrote it.
 
+use super::super::Release;
+
 /// How a date pattern is to be bound on its left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begin {
@@ -34,8 +36,11 @@ fn after_flags(text: &str) -> Option<&str> {
 }
 
 /// Cuts the first inline flags (lower-case letters only) out, wherever they are.
-fn take_flags(regex: &str) -> (String, String) {
+fn take_flags(regex: &str, release: Release) -> (String, String) {
     for (start, _) in regex.match_indices("(?") {
+        if release.leaves_escaped_flags() && regex[..start].ends_with('\\') {
+            continue;
+        }
         let letters = &regex[start + 2..];
         let after = letters.trim_start_matches(|letter: char| letter.is_ascii_lowercase());
         if after.len() < letters.len()
@@ -74,7 +79,7 @@ fn ends_bound(regex: &str) -> bool {
 }
 
 /// True for a capturing group without a name.
-fn has_plain_group(regex: &str) -> bool {
+pub fn has_plain_group(regex: &str) -> bool {
     regex.match_indices('(').any(|(at, _)| {
         let before = &regex[..at];
         !before.ends_with('\\') && !before.ends_with("(?") && !regex[at + 1..].starts_with('?')
@@ -127,8 +132,8 @@ fn is_line_end(regex: &str) -> bool {
 }
 
 /// Gives an expression its group and its edges.
-pub fn bind(regex: &str, begin: Begin, word_end: bool) -> Bounded {
-    let (flags, mut regex) = take_flags(regex.trim());
+pub fn bind(regex: &str, begin: Begin, word_end: bool, release: Release) -> Bounded {
+    let (flags, mut regex) = take_flags(regex.trim(), release);
     let bind_begin = begin != Begin::Free && !begins_bound(&regex);
     let bind_end = word_end && !ends_bound(&regex);
     if !has_plain_group(&regex) {
@@ -162,6 +167,7 @@ mod tests {
 
     #[test]
     fn edges_are_added_where_they_are_missing() {
+        let bind = |regex: &str, begin, end| bind(regex, begin, end, Release::default());
         assert_eq!(bind("x", Begin::Word, true).regex, r"(?=^|\b|\W)(x)(?=\b|\W|$)");
         assert_eq!(bind("(?iu)x", Begin::Line, true).regex, r"(?iu)^(?:\W{0,2})?(x)(?=\b|\W|$)");
         assert_eq!(bind("^x$", Begin::Word, true).regex, "^(x)$");

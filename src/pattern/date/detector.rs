@@ -7,7 +7,7 @@ mod build;
 
 use std::time::Instant;
 
-use super::super::{Match, PatternError};
+use super::super::{Match, PatternError, Release};
 use super::template::Template;
 use super::{Clock, offset_minutes};
 
@@ -65,6 +65,7 @@ pub struct DateDetector {
     default_zone: Option<i32>,
     clock: Clock,
     year: i16,
+    release: Release,
     started: Instant,
 }
 
@@ -72,6 +73,16 @@ impl DateDetector {
     /// A detector for `pattern`, one date pattern per line, or for the default formats. `zone` is `logtimezone`: an offset
     /// such as `UTC+0200` for dates that name none.
     pub fn new(pattern: Option<&str>, zone: Option<&str>, clock: Clock) -> Result<DateDetector, PatternError> {
+        DateDetector::new_as(pattern, zone, clock, Release::default())
+    }
+
+    /// Like [`DateDetector::new`], as this release of fail2ban makes it.
+    pub fn new_as(
+        pattern: Option<&str>,
+        zone: Option<&str>,
+        clock: Clock,
+        release: Release,
+    ) -> Result<DateDetector, PatternError> {
         let default_zone = match zone {
             None => None,
             Some(zone) => Some(
@@ -91,6 +102,7 @@ impl DateDetector {
             default_zone,
             clock,
             year,
+            release,
             started: Instant::now(),
         };
         for pattern in pattern.unwrap_or_default().split('\n').map(str::trim).filter(|pattern| !pattern.is_empty()) {
@@ -264,9 +276,9 @@ mod tests {
         let noon = Some(1_124_013_600.0);
         for (line, text) in [
             ("2005-08-14T12:00:00.981746 x", "2005-08-14T12:00:00.981746"),
+            ("Sun Aug 14 12:00:00.011 2005 x", "Sun Aug 14 12:00:00.011 2005"),
             ("2005-08-14 10:00:00Z x", "2005-08-14 10:00:00Z"),
             ("Aug 14 12:00:00 host x", "Aug 14 12:00:00"),
-            ("Sun Aug 14 12:00:00.011 2005 x", "Sun Aug 14 12:00:00.011 2005"),
             ("1.2.3.4 - [14/Aug/2005:12:00:00 +0200] x", "14/Aug/2005:12:00:00 +0200"),
             ("1124013600 x", "1124013600"),
             ("[1124013600] x", "1124013600"),
@@ -281,12 +293,36 @@ mod tests {
     }
 
     #[test]
+    fn what_a_release_changes() {
+        let find = |release, pattern, line: &str| {
+            let clock = Clock { now: Some(1_124_013_600), zone: TimeZone::UTC };
+            let stamp = DateDetector::new_as(pattern, None, clock, release).unwrap().find(line).unwrap();
+            stamp.map(|stamp| (line[stamp.start..stamp.end].to_string(), stamp.seconds))
+        };
+        let noon = Some(1_124_013_600.0);
+        let (old, epoch, new) = (Release(1, 0, 2), Release(1, 1, 0), Release(1, 1, 1));
+        for line in ["20050814-10:00:00 x", "20050814 10:00:00 x"] {
+            assert_eq!(find(new, None, line), Some((line[..17].to_string(), noon)), "{line}");
+            assert_ne!(find(epoch, None, line), Some((line[..17].to_string(), noon)), "{line}");
+        }
+        let (pattern, line) = (Some(r"^at=({EPOCH}) t"), "at=1124013600 t x");
+        assert_eq!(find(old, pattern, line).unwrap().0, "at=1124013600 t");
+        assert_eq!(find(epoch, pattern, line).unwrap(), ("1124013600".to_string(), noon));
+    }
+
+    #[test]
     fn own_patterns() {
         assert_eq!(find(Some("^{EPOCH} x"), "1124013600 x").unwrap().1, "1124013600 x");
         assert_eq!(find(Some("{LEPOCH}"), "1124013600123 x").unwrap().0, Some(1_124_013_600.123));
         assert_eq!(find(Some("{NONE}"), "x"), Some((None, String::new())));
         assert_eq!(find(Some(r"^<\d+>{DATE}"), "<3>Aug 14 12:00:00 x").unwrap().1, "<3>Aug 14 12:00:00");
         assert_eq!(find(Some("^%Y\n%m"), "2005").unwrap().1, "2005");
+        assert_eq!(find(Some("%(ExY)s-%(m)s"), "2005-08").unwrap().1, "2005-08");
+        assert_eq!(
+            find(Some("%Y-%m-%d"), "２٠٠5-08-14 x").unwrap().0,
+            find(Some("%Y-%m-%d"), "2005-08-14 x").unwrap().0
+        );
+        assert_eq!(find(Some("{EPOCH}"), "١١24013600 x").unwrap().0, Some(1_124_013_600.0));
         let clock = Clock { now: None, zone: TimeZone::UTC };
         assert!(DateDetector::new(Some("%q"), None, clock.clone()).is_err());
         assert!(DateDetector::new(Some("%Y("), None, clock).is_err());

@@ -6,6 +6,7 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::{Span, Timestamp};
 
 use super::{Clock, zone};
+use crate::domain::digits::in_ascii;
 
 /// `%b` and `%B`: a month is told by its first three letters.
 const MONTHS: [&str; 12] = [
@@ -115,9 +116,9 @@ struct Fields {
     offset: Option<i32>,
 }
 
-/// The moment, in seconds since the epoch, that the captured fields (`("Y", "2005")`) stand for; `default_zone` is an offset in minutes.
+/// The moment, in whole seconds since the epoch, that the captured fields (`("Y", "2005")`) stand for; `default_zone` is an offset in minutes.
 /// `None` when they are no date, such as the 30th of February.
-pub fn moment(captured: &[(&str, &str)], default_zone: Option<i32>, clock: &Clock) -> Option<i64> {
+pub fn moment(captured: &[(&str, &str)], default_zone: Option<i32>, clock: &Clock) -> Option<f64> {
     let fields = read(captured)?;
     let now = Timestamp::from_second(clock.now()).ok()?.to_zoned(clock.zone.clone()).datetime();
     // Python's calendar begins with the year 1.
@@ -152,15 +153,18 @@ pub fn moment(captured: &[(&str, &str)], default_zone: Option<i32>, clock: &Cloc
     }
     let zone = if offset.is_some() { jiff::tz::TimeZone::UTC } else { clock.zone.clone() };
     // Of the two moments of an hour that the clocks repeat, the first: the C library takes the one nearer to what it was asked before.
-    Some(result.to_zoned(zone).ok()?.timestamp().as_second())
+    let seconds = result.to_zoned(zone).ok()?.timestamp().as_second();
+    // Seconds of our era are far below what a float holds exactly.
+    Some(seconds as f64)
 }
 
 fn read(captured: &[(&str, &str)]) -> Option<Fields> {
     let mut fields = Fields::default();
     let value_of = |name: &str| captured.iter().find(|(own, _)| *own == name).map(|(_, value)| *value);
     for (name, value) in captured {
-        let number = || value.trim().parse::<i16>().ok();
-        let small = || value.trim().parse::<i8>().ok();
+        let digits = in_ascii(value.trim());
+        let number = || digits.parse::<i16>().ok();
+        let small = || digits.parse::<i8>().ok();
         let among = |names: &[&str], letters: usize| {
             let value = value.to_lowercase();
             names.iter().position(|name| name[..letters.min(name.len())] == value)
@@ -176,13 +180,14 @@ fn read(captured: &[(&str, &str)]) -> Option<Fields> {
             "I" => fields.hour = twelve_hours(small()?, value_of("p")),
             "M" => fields.minute = small()?,
             "S" => fields.second = small()?,
+            // fail2ban reads the fraction of a second, and drops it.
             "A" => fields.weekday = i16::try_from(among(&DAYS, 99)?).ok(),
             "a" => fields.weekday = i16::try_from(among(&DAYS, 3)?).ok(),
             "w" => fields.weekday = Some((number()? + 6) % 7),
             "j" => fields.day_of_year = Some(number()?),
             "U" => fields.week = Some((number()?, false)),
             "W" => fields.week = Some((number()?, true)),
-            "z" | "Z" => fields.offset = Some(zone::offset_minutes(value)?),
+            "z" | "Z" => fields.offset = Some(zone::offset_minutes(&in_ascii(value))?),
             _ => {}
         }
     }
@@ -218,30 +223,30 @@ mod tests {
     #[test]
     fn a_date_without_year_is_never_in_the_future() {
         let fields = [("b", "Aug"), ("d", "14"), ("H", "11"), ("M", "59"), ("S", "58")];
-        assert_eq!(moment(&fields, None, &clock()), Some(1_124_013_598));
+        assert_eq!(moment(&fields, None, &clock()), Some(1_124_013_598.0));
         let later = [("b", "Dec"), ("d", "31"), ("H", "11"), ("M", "59"), ("S", "59")];
-        assert_eq!(moment(&later, None, &clock()), Some(1_104_490_799));
+        assert_eq!(moment(&later, None, &clock()), Some(1_104_490_799.0));
     }
 
     #[test]
     fn a_time_alone_is_today_or_yesterday() {
-        assert_eq!(moment(&[("H", "11"), ("M", "0"), ("S", "0")], None, &clock()), Some(1_124_010_000));
-        assert_eq!(moment(&[("H", "13"), ("M", "0"), ("S", "0")], None, &clock()), Some(1_124_017_200 - 86_400));
+        assert_eq!(moment(&[("H", "11"), ("M", "0"), ("S", "0")], None, &clock()), Some(1_124_010_000.0));
+        assert_eq!(moment(&[("H", "13"), ("M", "0"), ("S", "0")], None, &clock()), Some(1_124_017_200.0 - 86_400.0));
     }
 
     #[test]
     fn zones_and_impossible_dates() {
         let base = [("Y", "2005"), ("m", "08"), ("d", "14"), ("H", "10"), ("M", "00"), ("S", "00")];
-        assert_eq!(moment(&base, Some(0), &clock()), Some(1_124_013_600));
+        assert_eq!(moment(&base, Some(0), &clock()), Some(1_124_013_600.0));
         let mut with_zone = base.to_vec();
         with_zone.push(("z", "-0130"));
-        assert_eq!(moment(&with_zone, Some(0), &clock()), Some(1_124_013_600 + 5400));
+        assert_eq!(moment(&with_zone, Some(0), &clock()), Some(1_124_013_600.0 + 5400.0));
         assert_eq!(moment(&[("Y", "2005"), ("m", "02"), ("d", "30")], None, &clock()), None);
         assert_eq!(moment(&[("Y", "0000"), ("m", "12"), ("d", "30")], None, &clock()), None);
-        assert_eq!(moment(&[("Y", "2005"), ("j", "226"), ("H", "10")], Some(0), &clock()), Some(1_124_013_600));
+        assert_eq!(moment(&[("Y", "2005"), ("j", "226"), ("H", "10")], Some(0), &clock()), Some(1_124_013_600.0));
         assert_eq!(
             moment(&[("Y", "2005"), ("W", "32"), ("a", "Sun"), ("H", "10")], Some(0), &clock()),
-            Some(1_124_013_600)
+            Some(1_124_013_600.0)
         );
     }
 }

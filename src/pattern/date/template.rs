@@ -2,9 +2,10 @@
 //!
 //! Which of several patterns is taken is the business of `detector`.
 
-use super::super::{Match, Pattern, PatternError};
-use super::boundary::{Begin, Bounded, bind};
+use super::super::{Match, Pattern, PatternError, Release};
+use super::boundary::{Begin, Bounded, bind, has_plain_group};
 use super::{Clock, fields};
+use crate::domain::digits::in_ascii;
 
 /// What a template's match means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,26 +35,26 @@ pub struct Template {
 }
 
 impl Template {
-    /// Makes a template from a pattern in fail2ban's date language; `year` is the current one.
-    pub fn new(text: &str, year: i16) -> Result<Template, PatternError> {
+    /// Makes a template from a pattern in fail2ban's date language, as this release makes it; `year` is the current one.
+    pub fn new(text: &str, year: i16, release: Release) -> Result<Template, PatternError> {
         let key = if text.contains('%') { text.to_string() } else { text.to_uppercase() };
         if key.contains("EPOCH") {
             let long = key.contains("LEPOCH");
             if has_epoch_mark(text) {
-                return Template::epoch_inside(text, long);
+                return Template::epoch_inside(text, long, release);
             }
             match key.as_str() {
-                "EPOCH" | "LEPOCH" => return Template::epoch(false, long),
+                "EPOCH" | "LEPOCH" => return Template::epoch(false, long, release),
                 "{^LN-BEG}EPOCH" | "^EPOCH" | "{^LN-BEG}LEPOCH" | "^LEPOCH" => {
-                    return Template::epoch(true, long);
+                    return Template::epoch(true, long, release);
                 }
                 _ => {}
             }
         }
         match key.as_str() {
-            "TAI64N" => Template::tai64n(Begin::Free),
-            "{^LN-BEG}TAI64N" | "^TAI64N" => Template::tai64n(Begin::Line),
-            _ => Template::of_fields(text, year),
+            "TAI64N" => Template::tai64n(Begin::Free, release),
+            "{^LN-BEG}TAI64N" | "^TAI64N" => Template::tai64n(Begin::Line, release),
+            _ => Template::of_fields(text, year, release),
         }
     }
 
@@ -66,7 +67,7 @@ impl Template {
         Ok(Template { name, source, weight: 1.0, anchored, line_begin: bounded.line_begin, kind, pattern })
     }
 
-    fn of_fields(text: &str, year: i16) -> Result<Template, PatternError> {
+    fn of_fields(text: &str, year: i16, release: Release) -> Result<Template, PatternError> {
         let (mut body, mut begin, mut end) = (text, Begin::Word, true);
         if let Some(unbound) = body.strip_prefix("{UNB}") {
             (body, begin, end) = (unbound, Begin::Free, false);
@@ -78,25 +79,26 @@ impl Template {
         if has_letters(body) {
             regex.insert_str(0, "(?iu)");
         }
-        Template::build(name, Some(text.to_string()), Kind::Fields, bind(&regex, begin, end))
-            .map_err(|error| refuse(error.to_string()))
+        Template::build(name, Some(text.to_string()), Kind::Fields, bind(&regex, begin, end, release))
+            .map_err(|error| refuse(format!("{error}; fail2ban takes such a pattern and then fails at every line")))
     }
 
-    fn epoch(line_begin: bool, long: bool) -> Result<Template, PatternError> {
+    fn epoch(line_begin: bool, long: bool, release: Release) -> Result<Template, PatternError> {
         let digits = epoch_digits(long);
         let name = if long { "LongEpoch" } else { "Epoch" }.to_string();
         let bounded = if line_begin {
-            bind(&format!("({digits})"), Begin::Line, true)
+            bind(&format!("({digits})"), Begin::Line, true, release)
         } else {
-            bind(&format!(r"((?:^|(?<=^\[)|(?<=\baudit\()){digits})"), Begin::Free, true)
+            bind(&format!(r"((?:^|(?<=^\[)|(?<=\baudit\()){digits})"), Begin::Free, true, release)
         };
         Template::build(name, None, Kind::Epoch { group: 1, long }, bounded)
     }
 
-    /// `{EPOCH}` inside a pattern: the whole match is cut from the line.
-    fn epoch_inside(text: &str, long: bool) -> Result<Template, PatternError> {
+    /// `{EPOCH}` inside a pattern: the whole match is cut from the line, or the group that the pattern has.
+    fn epoch_inside(text: &str, long: bool, release: Release) -> Result<Template, PatternError> {
         let digits = format!("({})", epoch_digits(long));
-        let mut regex = String::from("(");
+        let own_group = release.cuts_group_beside_epoch() && has_plain_group(text);
+        let mut regex = String::from(if own_group { "" } else { "(" });
         let mut rest = text;
         while let Some((before, length)) = epoch_mark(rest, rest.len() == text.len()) {
             regex.push_str(&rest[..before]);
@@ -104,15 +106,22 @@ impl Template {
             rest = &rest[before + length..];
         }
         regex.push_str(rest);
-        regex.push(')');
+        if !own_group {
+            regex.push(')');
+        }
         let error =
             |error: PatternError| PatternError::DatePattern { pattern: text.to_string(), reason: error.to_string() };
-        Template::build(text.to_string(), None, Kind::Epoch { group: 2, long }, bind(&regex, Begin::Word, true))
-            .map_err(error)
+        Template::build(
+            text.to_string(),
+            None,
+            Kind::Epoch { group: 2, long },
+            bind(&regex, Begin::Word, true, release),
+        )
+        .map_err(error)
     }
 
-    fn tai64n(begin: Begin) -> Result<Template, PatternError> {
-        Template::build("TAI64N".to_string(), None, Kind::Tai64n, bind("@[0-9a-f]{24}", begin, true))
+    fn tai64n(begin: Begin, release: Release) -> Result<Template, PatternError> {
+        Template::build("TAI64N".to_string(), None, Kind::Tai64n, bind("@[0-9a-f]{24}", begin, true, release))
     }
 
     /// Searches `line`, which ends where the search shall end, from byte `from`.
@@ -136,11 +145,10 @@ impl Template {
                     .iter()
                     .filter_map(|(name, group)| Some((name.as_str(), text(*group)?)))
                     .collect();
-                // Seconds of our era are far below what a float holds exactly.
-                fields::moment(&captured, default_zone, clock).map(|seconds| seconds as f64)
+                fields::moment(&captured, default_zone, clock)
             }
             Kind::Epoch { group, long } => {
-                let digits = text(group)?;
+                let digits = in_ascii(text(group)?);
                 let number: f64 = digits.parse().ok()?;
                 Some(match digits.len() {
                     16.. if long && !digits.contains('.') => number / 1_000_000.0,
@@ -178,14 +186,28 @@ fn has_letters(text: &str) -> bool {
         .any(|at| b"aAbBpc".contains(&bytes[at]) && bytes[at - 1] == b'%' && (at < 2 || bytes[at - 2] != b'%'))
 }
 
+/// `(Y)s…` behind a percent sign, as Python itself writes a reference: fail2ban fills its patterns in that way.
+fn plain_reference(text: &str) -> Option<(&str, &str)> {
+    let (name, behind) = text.strip_prefix('(')?.split_once(')')?;
+    Some((name, behind.strip_prefix('s')?))
+}
+
 /// Replaces the directives: the expression, and the name made of their names.
 fn expand(text: &str, year: i16) -> Result<(String, String), String> {
-    let (mut regex, mut name) = (String::new(), String::new());
+    let (mut regex, mut name_of) = (String::new(), String::new());
     let mut rest = text;
     while let Some(at) = rest.find('%') {
         regex.push_str(&rest[..at]);
-        name.push_str(&rest[..at]);
+        name_of.push_str(&rest[..at]);
         let after = &rest[at + 1..];
+        if let Some((name, behind)) = plain_reference(after)
+            && let Some((expression, directive_name)) = fields::directive(name, year)
+        {
+            regex.push_str(&expression);
+            name_of.push_str(directive_name);
+            rest = behind;
+            continue;
+        }
         let known =
             [3, 1].into_iter().find_map(|length| Some((length, fields::directive(after.get(..length)?, year)?)));
         let Some((length, (expression, directive_name))) = known else {
@@ -193,8 +215,8 @@ fn expand(text: &str, year: i16) -> Result<(String, String), String> {
             return Err(format!("unknown directive %{shown}; write %% for a percent sign"));
         };
         regex.push_str(&expression);
-        name.push_str(directive_name);
+        name_of.push_str(directive_name);
         rest = &after[length..];
     }
-    Ok((regex + rest, name + rest))
+    Ok((regex + rest, name_of + rest))
 }

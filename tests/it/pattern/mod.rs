@@ -7,4 +7,5 @@ mod mutation;
 mod oracle;
 mod raw;
 mod samples;
+mod summary;
 mod whole;

@@ -1,7 +1,10 @@
 //! Each filter on each annotated sample line of the installed fail2ban: the verdict, host, users and time that the annotation states.
 
 use bangui::pattern::date::Clock;
-use bangui::pattern::{Filter, FilterDefinition, Hit, LineResult, Outcome};
+use std::sync::OnceLock;
+
+use bangui::conf::Version;
+use bangui::pattern::{Filter, FilterDefinition, Hit, LineResult, Outcome, Release};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
@@ -23,8 +26,19 @@ pub fn definition(filter: &Expanded) -> FilterDefinition {
         ignoreregex: filter.ignoreregex.clone(),
         datepattern: filter.datepattern.clone(),
         maxlines: filter.maxlines,
+        release: release(),
         ..FilterDefinition::default()
     }
+}
+
+/// The release that is compared with.
+pub fn release() -> Release {
+    static KNOWN: OnceLock<Release> = OnceLock::new();
+    *KNOWN.get_or_init(|| {
+        let version = Version::new(&crate::harness::release::Release::under_test().version());
+        let (major, minor, patch) = version.numbers();
+        Release(major, minor, patch)
+    })
 }
 
 /// The sample lines of a filter as its expressions see them, the date cut out.

@@ -1,6 +1,6 @@
 //! Fills a detector: with the patterns it was given, with the default formats, with these inside a pattern.
 
-use super::super::super::PatternError;
+use super::super::super::{PatternError, Release};
 use super::super::boundary::unbind;
 use super::super::template::Template;
 use super::{DateDetector, Entry, FAR};
@@ -26,6 +26,18 @@ const DEFAULTS: [&str; 17] = [
     r"TAI64N",
 ];
 
+/// The 14th of them since 1.1.1, which also knows `20050123-21:59:59`.
+const WITH_DASH: &str = r"%ExY%Exm%Exd(?:-|T|  ?)%ExH:?%ExM:?%ExS(?:[.,]%f)?(?:\s*%z)?";
+
+/// The formats that a release knows.
+fn defaults(release: Release) -> [&'static str; 17] {
+    let mut known = DEFAULTS;
+    if release.knows_dashed_dates() {
+        known[13] = WITH_DASH;
+    }
+    known
+}
+
 /// Weight of a default format bound to the beginning of the line: it is always preferred.
 const ANCHORED_WEIGHT: f64 = 100.0;
 
@@ -35,9 +47,9 @@ impl DateDetector {
         match key.as_str() {
             "{^LN-BEG}" => self.add_defaults(|template| template.line_begin),
             "{DEFAULT}" => self.add_defaults(|_| false),
-            "{NONE}" => self.push(Template::new("{UNB}^", self.year)?, false),
+            "{NONE}" => self.push(Template::new("{UNB}^", self.year, self.release)?, false),
             _ if key.contains("{DATE}") => self.add_around(pattern),
-            _ => self.push(Template::new(pattern, self.year)?, false),
+            _ => self.push(Template::new(pattern, self.year, self.release)?, false),
         }
     }
 
@@ -56,12 +68,13 @@ impl DateDetector {
     pub(super) fn add_defaults(&mut self, wanted: impl Fn(&Template) -> bool) -> Result<(), PatternError> {
         let ignore_duplicate = !self.entries.is_empty();
         let (mut anchored, mut free) = (Vec::new(), Vec::new());
-        for pattern in DEFAULTS {
-            let template = Template::new(pattern, self.year)?;
+        for pattern in defaults(self.release) {
+            let template = Template::new(pattern, self.year, self.release)?;
             if !template.name.starts_with("{^LN-BEG}") && !template.name.starts_with('^') {
                 let mut bound = Template::new(
                     &format!("{{^LN-BEG}}{}", template.source.as_deref().unwrap_or(&template.name)),
                     self.year,
+                    self.release,
                 )?;
                 if bound.name != template.name {
                     bound.weight = ANCHORED_WEIGHT;
@@ -81,11 +94,11 @@ impl DateDetector {
     /// `{DATE}` inside a pattern: the pattern around each default format.
     fn add_around(&mut self, pattern: &str) -> Result<(), PatternError> {
         let ignore_duplicate = !self.entries.is_empty();
-        for default in DEFAULTS {
-            let template = Template::new(default, self.year)?;
+        for default in defaults(self.release) {
+            let template = Template::new(default, self.year, self.release)?;
             let inner = template.source.as_deref().unwrap_or(&template.name);
             let text = replace_date(pattern, unbind(inner));
-            self.push(Template::new(&text, self.year)?, ignore_duplicate)?;
+            self.push(Template::new(&text, self.year, self.release)?, ignore_duplicate)?;
         }
         Ok(())
     }
