@@ -123,7 +123,7 @@ impl Expressions {
             let expanded = expand_tags(text, self.use_dns);
             let judgement = cost::judge(&expanded, *multi_line);
             if judgement.unfinished {
-                told.push(format!("{field} {number} is too large to be judged for its cost as a whole; split it"));
+                told.push(format!("{field} {number} is too large or too intricate to be judged for its cost as a whole; what was looked at is not slow"));
             }
             let Some(slow) = judgement.slow else { continue };
             let mut detail = format!("{field} {number}: {}", sentence(&slow));

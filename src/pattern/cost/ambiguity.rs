@@ -4,6 +4,7 @@
 //! The literature calls these EDA and IDA. Work is limited; what was not looked at is said.
 
 use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
 
 use super::automaton::Automaton;
 use super::piece::Letters;
@@ -43,8 +44,13 @@ pub struct Ambiguity {
 
 /// Searches an automaton. Words are made of the letters that come first in `order`.
 pub fn find(automaton: &Automaton, order: &[u8]) -> Ambiguity {
-    let mut finder = Finder { automaton, order, work: MOST_WORK };
+    let mut finder = Finder { automaton, order, work: MOST_WORK, part: Rc::default() };
     let loops = finder.loops();
+    let mut part = vec![usize::MAX; automaton.follow.len()];
+    for (number, own) in loops.iter().enumerate() {
+        own.iter().for_each(|position| part[*position] = number);
+    }
+    finder.part = part.into();
     let rounds: Vec<Pump> = loops.iter().flat_map(|own| finder.rounds(own)).collect();
     let links = finder.links(&loops);
     Ambiguity { rounds, links, cut: automaton.cut || finder.work == 0 }
@@ -52,7 +58,7 @@ pub fn find(automaton: &Automaton, order: &[u8]) -> Ambiguity {
 
 /// A word that leads from one position to another, the shortest.
 pub fn path(automaton: &Automaton, order: &[u8], from: usize, to: usize) -> Option<Word> {
-    let finder = Finder { automaton, order, work: MOST_WORK };
+    let finder = Finder { automaton, order, work: MOST_WORK, part: Rc::default() };
     finder.path(from, to, &|_| true)
 }
 
@@ -60,6 +66,8 @@ struct Finder<'a> {
     automaton: &'a Automaton,
     order: &'a [u8],
     work: usize,
+    /// The loop that each position belongs to, if any.
+    part: Rc<[usize]>,
 }
 
 /// From where, by which letter.
@@ -125,7 +133,8 @@ impl Finder<'_> {
     /// Words on which there are two different ways round a loop, a few of them. It is enough to leave the diagonal and come back to it: along it one gets anywhere.
     fn rounds(&mut self, own: &[usize]) -> Vec<Pump> {
         let mut found: Vec<Pump> = Vec::new();
-        let within = |position: usize| own.contains(&position);
+        let part = Rc::clone(&self.part);
+        let within = |position: usize| part[position] == part[own[0]];
         let mut came: Came<(usize, usize)> = HashMap::new();
         let mut queue: VecDeque<(usize, usize)> = own.iter().map(|position| (*position, *position)).collect();
         while let Some((p, q)) = queue.pop_front() {
@@ -144,6 +153,7 @@ impl Finder<'_> {
                         if p == q && !twice {
                             continue;
                         }
+                        self.spend(own.len());
                         let mut word = word_from_diagonal(&came, (p, q));
                         let start = word.0;
                         word.1.push(letter);
@@ -172,29 +182,34 @@ impl Finder<'_> {
         let mut found = Vec::new();
         for (at, first) in loops.iter().enumerate() {
             for (other, second) in loops.iter().enumerate().skip(at + 1) {
+                if !self.spend(1) {
+                    return found;
+                }
                 if sets[at] & sets[other] == 0 {
                     continue;
                 }
                 let starts = first.iter().take(3).flat_map(|p| second.iter().take(3).map(move |q| (*p, *q)));
-                let pump = starts.into_iter().find_map(|(p, q)| self.link(p, q, first, second));
+                let pump = starts.into_iter().find_map(|(p, q)| self.link(p, q));
                 found.extend(pump);
             }
         }
         found
     }
 
-    fn link(&mut self, p: usize, q: usize, first: &[usize], second: &[usize]) -> Option<Pump> {
+    fn link(&mut self, p: usize, q: usize) -> Option<Pump> {
         type Triple = (usize, usize, usize);
         let (start, goal): (Triple, Triple) = ((p, p, q), (p, q, q));
         let mut came: Came<Triple> = HashMap::new();
         let mut queue = VecDeque::from([(start, 0)]);
+        let part = Rc::clone(&self.part);
+        let (first, second) = (part[p], part[q]);
         while let Some(((a, b, c), length)) = queue.pop_front() {
             if length >= LONGEST_LINK || came.len() > MOST_BETWEEN {
                 continue;
             }
             let before = came.get(&(a, b, c)).map(|(_, letter)| *letter);
-            for (a2, _) in self.automaton.follow[a].iter().filter(|(a2, _)| first.contains(a2)) {
-                for (c2, _) in self.automaton.follow[c].iter().filter(|(c2, _)| second.contains(c2)) {
+            for (a2, _) in self.automaton.follow[a].iter().filter(|(a2, _)| part[*a2] == first) {
+                for (c2, _) in self.automaton.follow[c].iter().filter(|(c2, _)| part[*c2] == second) {
                     let outer = self.letters(*a2) & self.letters(*c2);
                     if outer == 0 {
                         continue;

@@ -4,7 +4,7 @@
 //! has every way that Python can go and perhaps more. What it finds is measured afterwards.
 
 use super::super::ast::Assertion;
-use super::piece::{Letters, MANY, Piece, Turns};
+use super::piece::{Letters, Piece, Turns};
 
 /// Sets that a bounded repetition may be written out to; a larger one is taken for a loop.
 const MOST_WRITTEN_OUT: u64 = 8;
@@ -85,6 +85,10 @@ impl Automaton {
         for behind in &builder.behind[2..] {
             follow.push(closure.of(*behind, false));
         }
+        // A line holds no newline: what reads nothing else leads nowhere.
+        for ways in &mut follow {
+            ways.retain(|(to, _)| builder.positions[*to].letters != 0);
+        }
         Automaton { positions: builder.positions, follow, cut: builder.cut }
     }
 }
@@ -141,17 +145,13 @@ impl Builder {
 
     /// Built from the end; a row of optional pieces becomes a loop.
     fn sequence(&mut self, pieces: &[Piece], next: usize) -> usize {
-        let ways = |piece: &Piece| match piece {
-            Piece::Repeat(turns) if turns.max != MANY => u64::from(turns.max - turns.min.min(turns.max)) + 1,
-            _ => 1,
-        };
-        let Some(end) = pieces.iter().rposition(|piece| ways(piece) > 1) else {
+        let Some(end) = pieces.iter().rposition(|piece| piece.ways() > 1) else {
             return pieces.iter().rev().fold(next, |next, piece| self.add(piece, next));
         };
-        let start = pieces[..=end].iter().rposition(|piece| ways(piece) == 1).map_or(0, |at| at + 1);
+        let start = pieces[..=end].iter().rposition(|piece| piece.ways() == 1).map_or(0, |at| at + 1);
         let next = pieces[end + 1..].iter().rev().fold(next, |next, piece| self.add(piece, next));
         let row = &pieces[start..=end];
-        let product = row.iter().map(ways).fold(1, u64::saturating_mul);
+        let product = row.iter().map(Piece::ways).fold(1, u64::saturating_mul);
         let begin = if product > MANY_WAYS && row.len() > 1 {
             let again = self.state(State::Dead);
             let begin = row.iter().rev().fold(again, |next, piece| self.add(piece, next));
@@ -163,6 +163,7 @@ impl Builder {
         self.sequence(&pieces[..start], begin)
     }
 
+    /// Written out, or a loop where that is too much or the turns can share out a text in many ways.
     fn repeat(&mut self, turns: &Turns, next: usize) -> usize {
         let Turns { body, min, max, place, .. } = turns;
         if *max == 0 {
@@ -170,7 +171,8 @@ impl Builder {
         }
         let outer = self.place;
         let written_out = u64::from(*max).saturating_mul(body.size().max(1) as u64) <= MOST_WRITTEN_OUT;
-        let start = if written_out || (*max == 1) {
+        let shares = *max > 1 && turns.ways() > MANY_WAYS;
+        let start = if (written_out && !shares) || *max == 1 {
             (0..*max).fold(next, |after, turn| {
                 let start = self.add(body, after);
                 // The last turns may be left out: each leads behind the whole.

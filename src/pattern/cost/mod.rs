@@ -9,6 +9,8 @@ mod automaton;
 mod matcher;
 mod piece;
 
+use std::cell::Cell;
+
 use super::danger::Construct;
 use super::parse::parse;
 use ambiguity::{Ambiguity, Pump, Word};
@@ -24,9 +26,13 @@ pub const TOO_LONG: u64 = 1_000_000_000;
 pub const WORTH_TELLING: u64 = 50_000_000;
 
 /// What a single try may take before it is left to extrapolation, in nanoseconds as reckoned.
-const TRY: u64 = 8_000_000;
-/// Lines tried, at most.
+const TRY: u64 = 2_000_000;
+/// Lines tried, at most, of each kind.
 const MOST_CANDIDATES: usize = 24;
+/// Steps of the matcher for one expression at most: a count and not a clock, so that a verdict is the same on a busy machine.
+const MOST_STEPS: u64 = 16_000_000;
+/// Those of them that are left for the kind of line that promises most.
+const KEPT_STEPS: u64 = MOST_STEPS / 2;
 
 /// A line on which an expression is slow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +59,7 @@ impl Slow {
 pub struct Judgement {
     /// The worst line found, if it is worth telling.
     pub slow: Option<Slow>,
-    /// The expression is too large to be looked at as a whole.
+    /// Not everything could be looked at: the expression is too large, or its lines take too long to reckon.
     pub unfinished: bool,
 }
 
@@ -63,9 +69,11 @@ pub fn judge(expanded: &str, multi_line: bool) -> Judgement {
     let alphabet = Alphabet::of(&parsed.root, "");
     let piece = piece::lower(&parsed.root, &alphabet);
     let automaton = Automaton::new(&piece, multi_line, alphabet.mask(|letter| letter != '\n'));
-    let mut judge = Judge { alphabet: &alphabet, automaton: &automaton, program: Program::new(&piece), order: &[] };
+    let left = Cell::new(MOST_STEPS - KEPT_STEPS);
+    let (kept, program) = (Cell::new(KEPT_STEPS), Program::new(&piece));
+    let mut judge = Judge { alphabet: &alphabet, automaton: &automaton, program, order: &[], left, kept };
     let mut unfinished = false;
-    let mut worst: Option<(u64, Candidate, Word)> = None;
+    let mut best: Option<Sample> = None;
     // Rare letters keep the rest of the expression from matching; common ones please what looks at its surroundings.
     let common: Word = (0..alphabet.len()).collect();
     let mut rare = common.clone();
@@ -78,18 +86,17 @@ pub fn judge(expanded: &str, multi_line: bool) -> Judgement {
         if found.rounds.is_empty() && longest_chain(&found.links).is_none_or(|chain| chain.len() < 2) {
             break;
         }
-        let candidate = judge.worst(&found);
-        if candidate.as_ref().is_some_and(|(cost, ..)| worst.as_ref().is_none_or(|(worst, ..)| cost > worst)) {
-            worst = candidate;
-        }
-        if worst.as_ref().is_none_or(|(cost, ..)| *cost >= TOO_LONG) {
+        best = worse(best, judge.sample(&found));
+        if best.as_ref().is_none_or(|best| best.cost >= TOO_LONG) {
             break;
         }
     }
-    let slow = worst.filter(|(cost, ..)| *cost >= WORTH_TELLING).map(|(nanoseconds, candidate, line)| Slow {
+    unfinished |= judge.left.get() == 0;
+    let worst = best.map(|sample| judge.grow(sample));
+    let slow = worst.filter(|sample| sample.cost >= WORTH_TELLING).map(|Sample { candidate, cost, line, .. }| Slow {
         construct: Construct::of(expanded, candidate.place.unwrap_or((0, expanded.chars().count()))),
         line: alphabet.text(&line),
-        nanoseconds,
+        nanoseconds: cost,
         exponential: candidate.exponential,
     });
     Judgement { unfinished: unfinished && slow.is_none(), slow }
@@ -101,7 +108,7 @@ pub fn measure(expanded: &str, multi_line: bool, line: &str, limit: u64) -> u64 
     let text = format!("{line}\n");
     let alphabet = Alphabet::of(&parsed.root, &text);
     let program = Program::new(&piece::lower(&parsed.root, &alphabet));
-    matcher::search(&program, &alphabet, &alphabet.letters(&text), limit).0
+    matcher::search(&program, &alphabet, &alphabet.letters(&text), limit, u64::MAX).nanoseconds
 }
 
 /// A kind of line: a beginning, words that are repeated one after the other, an end.
@@ -135,76 +142,111 @@ struct Judge<'a> {
     automaton: &'a Automaton,
     program: Program,
     order: &'a [u8],
+    /// Steps of the matcher that may still be taken.
+    left: Cell<u64>,
+    /// Those that are kept for the kind of line that promises most.
+    kept: Cell<u64>,
+}
+
+/// A kind of line, and what the worst one of it takes that was tried.
+#[derive(Debug)]
+struct Sample {
+    candidate: Candidate,
+    cost: u64,
+    /// What one of half the length takes.
+    before: u64,
+    line: Word,
+}
+
+/// The worse of two.
+fn worse(one: Option<Sample>, other: Option<Sample>) -> Option<Sample> {
+    [one, other].into_iter().flatten().max_by_key(|sample| sample.cost)
 }
 
 impl Judge<'_> {
     fn cost(&self, line: &[u8], limit: u64) -> u64 {
         let newline = self.alphabet.letters("\n");
         let text: Word = line.iter().copied().chain(newline).collect();
-        matcher::search(&self.program, self.alphabet, &text, limit).0
+        let reckoned = matcher::search(&self.program, self.alphabet, &text, limit, self.left.get());
+        self.left.set(reckoned.left);
+        reckoned.nanoseconds
     }
 
-    /// The worst line that can be made of what was found, and its cost.
-    fn worst(&self, found: &Ambiguity) -> Option<(u64, Candidate, Word)> {
-        let mut worst: Option<(u64, Candidate, Word)> = None;
-        let mut keep = |candidate: &Candidate, (cost, line): (u64, Word)| {
-            if worst.as_ref().is_none_or(|(worst, ..)| cost > *worst) {
-                worst = Some((cost, candidate.clone(), line));
-            }
-            cost >= TOO_LONG
-        };
+    /// The kind of line that promises most of those that can be made of what was found, tried in a quarter of the longest.
+    fn sample(&self, found: &Ambiguity) -> Option<Sample> {
         let mut tried: Vec<(u64, Candidate)> = Vec::new();
-        'all: for candidate in self.candidates(found) {
+        for candidate in self.candidates(found) {
             for suffix in self.suffixes(&candidate) {
                 let candidate = Candidate { suffix, ..candidate.clone() };
                 let cost = self.cost(&candidate.line(48), TRY);
-                if cost > TRY && keep(&candidate, self.grow(&candidate)) {
-                    tried.clear();
-                    break 'all;
+                if cost > TRY
+                    && let Some(sure) = self.confirm(&candidate)
+                {
+                    return Some(sure);
                 }
                 tried.push((cost, candidate));
             }
         }
-        tried.retain(|(cost, _)| *cost <= TRY);
         tried.sort_by_key(|(cost, _)| std::cmp::Reverse(*cost));
-        let _ = tried.iter().take(3).any(|(_, candidate)| keep(candidate, self.grow(candidate)));
-        worst
+        let mut best = None;
+        for (_, candidate) in tried.into_iter().take(3) {
+            let before = self.cost(&candidate.line(LINE / 8), 16 * TRY);
+            let line = candidate.line(LINE / 4);
+            let cost = self.cost(&line, 16 * TRY);
+            if cost > 16 * TRY
+                && let Some(sure) = self.confirm(&candidate)
+            {
+                return Some(sure);
+            }
+            best = worse(best, Some(Sample { candidate, cost, before, line }));
+        }
+        best
     }
 
-    /// The cost of ever longer lines of a kind, until it is plain what the longest takes.
-    fn grow(&self, candidate: &Candidate) -> (u64, Word) {
-        let longest = candidate.line(LINE);
-        let mut worst = (0, Word::new());
-        let mut limit = TOO_LONG;
-        let mut before = 0;
-        // What exceeds these takes at least a second on the longest line, if it grows with the third power or faster.
-        for (length, most) in [(32, TRY), (64, TRY), (128, 4 * TRY), (256, 16 * TRY)] {
-            let line = candidate.line(length);
-            let cost = self.cost(&line, most);
-            if cost > worst.0 {
-                worst = (cost, line);
-            }
-            if cost > most {
-                // It is only made sure that it goes on like this.
-                limit = 10 * TRY;
-                break;
-            }
-            let growth = cost as f64 / before.max(1) as f64;
-            if length == 128 && cost as f64 * growth * growth < WORTH_TELLING as f64 / 2.0 {
-                return worst;
-            }
-            before = cost;
+    /// The longest line of a kind of which a shorter one is so slow that this one takes a second: it is only made sure that it goes on like this.
+    fn confirm(&self, candidate: &Candidate) -> Option<Sample> {
+        let line = candidate.line(LINE);
+        self.left.set(self.left.get() + self.kept.take());
+        let cost = self.cost(&line, 40 * TRY);
+        let long = cost > 40 * TRY || self.left.get() == 0 && cost > 20 * TRY;
+        long.then(|| Sample { candidate: candidate.clone(), cost: TOO_LONG, before: cost, line })
+    }
+
+    /// What longer lines of a kind take. Where it would take too long to reckon the longest, it is said to grow as it did before.
+    fn grow(&self, sample: Sample) -> Sample {
+        if sample.cost >= TOO_LONG {
+            return sample;
         }
-        let cost = self.cost(&longest, limit);
-        if cost > limit {
-            return (TOO_LONG, longest);
+        self.left.set(self.left.get() + self.kept.take());
+        let growth = |after: u64, before: u64| after as f64 / before.max(1) as f64;
+        let candidate = sample.candidate.clone();
+        let half = candidate.line(LINE / 2);
+        let cost = self.cost(&half, 64 * TRY);
+        if cost > 64 * TRY
+            && let Some(sure) = self.confirm(&candidate)
+        {
+            return sure;
         }
-        if cost > worst.0 { (cost, longest) } else { worst }
+        let known = self.left.get() > 0;
+        if known && cost < sample.cost {
+            return sample;
+        }
+        let before = growth(sample.cost, sample.before);
+        let expected =
+            if known { cost as f64 * growth(cost, sample.cost) } else { sample.cost as f64 * before * before };
+        let sample = Sample { cost, before: sample.cost, line: half, candidate };
+        if expected < WORTH_TELLING as f64 / 2.0 {
+            return sample;
+        }
+        let longest = sample.candidate.line(LINE);
+        let reckoned = self.cost(&longest, TOO_LONG);
+        let cost = if self.left.get() > 0 { reckoned } else { reckoned.max(expected as u64) };
+        if cost < sample.cost { sample } else { Sample { cost: cost.min(TOO_LONG), line: longest, ..sample } }
     }
 
     fn candidates(&self, found: &Ambiguity) -> Vec<Candidate> {
         let mut all: Vec<Candidate> = Vec::new();
-        for pump in &found.rounds {
+        for pump in found.rounds.iter().take(MOST_CANDIDATES) {
             all.extend(self.candidate(&[pump], true));
         }
         if let Some(chain) = longest_chain(&found.links) {
@@ -254,7 +296,7 @@ impl Judge<'_> {
         Some(Candidate { prefix, blocks, suffix: Word::new(), place: start.zip(end), exponential, around })
     }
 
-    /// Ends that may keep a line from matching: none, and the letter that fits worst behind it.
+    /// Ends that may keep a line from matching: the letter that fits worst behind it, and none.
     fn suffixes(&self, candidate: &Candidate) -> Vec<Word> {
         let mut reached: Vec<usize> = vec![START];
         for letter in candidate.line(24) {
@@ -263,7 +305,7 @@ impl Judge<'_> {
         let letters = self.automaton.positions[SEARCH].letters;
         let worst = (0..128u8).rev().filter(|letter| letters >> letter & 1 == 1);
         let worst = worst.min_by_key(|letter| self.step(&reached, *letter).len());
-        [Some(Word::new()), worst.map(|letter| vec![letter])].into_iter().flatten().collect()
+        [worst.map(|letter| vec![letter]), Some(Word::new())].into_iter().flatten().collect()
     }
 
     fn step(&self, reached: &[usize], letter: u8) -> Vec<usize> {

@@ -161,6 +161,22 @@ pub struct Turns {
     pub place: (usize, usize),
 }
 
+impl Turns {
+    /// See [`Piece::ways`].
+    pub fn ways(&self) -> u64 {
+        if self.max == MANY {
+            return 1;
+        }
+        let of_one = self.body.ways();
+        if of_one == 1 {
+            return u64::from(self.max.saturating_sub(self.min)) + 1;
+        }
+        // More turns than these only say what is plain already: it is many.
+        let of = |turns: u32| (0..turns.min(64)).fold(1, |all: u64, _| all.saturating_mul(of_one));
+        (self.min..=self.max).take(64).map(of).fold(0, u64::saturating_add)
+    }
+}
+
 /// The expression in an alphabet.
 pub fn lower(node: &Node, alphabet: &Alphabet) -> Piece {
     Lower { alphabet }.piece(node)
@@ -277,6 +293,20 @@ impl Piece {
             Piece::Seq(pieces) => pieces.first().map_or(Letters::MAX, Piece::first),
             Piece::Group(_, piece) => piece.first(),
             _ => Letters::MAX,
+        }
+    }
+
+    /// In how many ways it can take part in sharing out a text, as far as that is bounded: multiplied over what stands in a row and
+    /// over the turns of a repetition. A repetition without end counts as one, for it is looked at as a loop.
+    pub fn ways(&self) -> u64 {
+        match self {
+            Piece::Seq(pieces) => pieces.iter().map(Piece::ways).fold(1, u64::saturating_mul),
+            Piece::Alt(pieces) if self.can_be_empty() => pieces.iter().map(Piece::ways).fold(0, u64::saturating_add),
+            Piece::Alt(pieces) => pieces.iter().map(Piece::ways).max().unwrap_or(1),
+            Piece::Repeat(turns) => turns.ways(),
+            Piece::Group(_, piece) | Piece::Atomic(piece) => piece.ways(),
+            Piece::If(_, yes, no) => yes.ways().max(no.ways()),
+            Piece::Set(..) | Piece::Again(..) | Piece::Assert(_) | Piece::Look(..) => 1,
         }
     }
 

@@ -96,6 +96,17 @@ const EVIL: &[&str] = &[
     r#"^\S*\S*\S*\S*x"#,
     r#"^\s*(?:a|aa)+b <HOST>$"#,
     r#"^a*a*a*a*a*b"#,
+    r#"^\s*(?:<(?:.|\n)*?>)*x <HOST>$"#,
+    r#"^(?:/\*(?:.|\n)*?\*/)*x <HOST>$"#,
+    r#"^(?:"(?:.|\n)*?")*x <HOST>$"#,
+    r#"^(?:<(?:[^\n]|\n)*?>)*x <HOST>$"#,
+    r#"^(?:<(?:.|\r|\n)*>)*x <HOST>$"#,
+    r#"^(?:<(?:.|[\n])*?>)*x <HOST>$"#,
+    r#"^(?:<[\s\S]*?>)*x <HOST>$"#,
+    r#"^(?:a?){8}(?:a?){8}(?:a?){8}(?:a?){8}b <HOST>$"#,
+    r#"^(?:\w?){8}(?:\w?){8}(?:\w?){8}(?:\w?){8}b <HOST>$"#,
+    r#"^(?:(?:a{0,3}){0,3}){0,3}(?:(?:a{0,3}){0,3}){0,3}b <HOST>$"#,
+    r#"^(?:(?:(?:a{0,2}){0,2}){0,2}){0,2}(?:(?:(?:a{0,2}){0,2}){0,2}){0,2}b <HOST>$"#,
     r#"^a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa$"#,
 ];
 
@@ -171,6 +182,7 @@ const SLOW_STOCK: &[(&str, &str)] = &[
     ("lighttpd-auth", r"\s+(?P<alt_user>(?:\S+|.*?"),
     ("recidive", r"\s*)(?:\(\S+\))?[\]\)]?:?|[\…(?:\[ID \d+ \S+\]\s+)?(?:\s*"),
     ("zzz-sshd-obsolete-multiline", r".+?)?(?: (?:port \d+|on \S+|…on \S+|\[preauth\])){0,3}\s*"),
+    ("zzz-sshd-obsolete-multiline", r".+?)?(?: (?:port \d+|on \S+|\[preauth\])){0,3}\s*"),
     ("sshd", r#"(?:\[(?:[^\]"]*|"[^"]*")*\])+"#),
 ];
 
@@ -232,14 +244,19 @@ fn harmless_expressions_raise_no_alarm_and_are_fast_in_python() {
 #[test]
 fn the_time_that_is_told_is_about_what_python_takes() {
     let mut oracle = Oracle::times();
-    for expression in [r"^.*.*<HOST>$", r"^.*<IP4>.*<IP6>.*x$"] {
+    for expression in
+        [r"^.*.*<HOST>$", r"^.*<IP4>.*<IP6>.*x$", r"^(?:a{0,2}){0,4}(?:a{0,2}){0,8}(?:a{0,2}){0,8}b <HOST>$"]
+    {
         let found = slow(expression).unwrap_or_else(|| panic!("{expression}"));
         let taken = python_takes(&mut oracle, expression, &found.line, 20.0).expect("it ends");
         let ratio = found.nanoseconds as f64 / 1e9 / taken;
         assert!((0.1..10.0).contains(&ratio), "{expression}: {ratio} times what Python takes");
-        assert_eq!(
-            cost::measure(&expand_tags(expression, UseDns::Warn), false, &found.line, cost::TOO_LONG),
-            found.nanoseconds
+        let limit = 2 * cost::TOO_LONG;
+        let measured = cost::measure(&expand_tags(expression, UseDns::Warn), false, &found.line, limit);
+        let ratio = found.nanoseconds as f64 / measured as f64;
+        assert!(
+            (0.6..1.6).contains(&ratio),
+            "{expression}: {ratio} times what its line takes when reckoned to the end"
         );
     }
 }
@@ -251,6 +268,32 @@ fn an_expression_too_large_to_be_looked_at_says_so_and_takes_little_time() {
     let judgement = cost::judge(&large, false);
     assert!(judgement.unfinished || judgement.slow.is_some());
     assert!(started.elapsed() < std::time::Duration::from_secs(60), "{:?}", started.elapsed());
+}
+
+/// What this thread has had of the processor.
+fn cpu_time() -> std::time::Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("a thread's times");
+    let nanoseconds = text.split(' ').next().and_then(|first| first.parse().ok()).expect("nanoseconds");
+    std::time::Duration::from_nanos(nanoseconds)
+}
+
+/// What took half a minute to judge, and what is like it: a count of steps ends it, so that one expression cannot use up a request's time.
+#[test]
+fn no_expression_takes_long_to_judge() {
+    let own = [
+        r".*x.*y.*z <HOST>",
+        r"(?:(?=.*z)|a)*(?=.*y)b <HOST>",
+        r"^a{0,500}a{0,500}a{0,500}b <HOST>$",
+        r"^(?:(?:a|b)*|b*)*c <HOST>$",
+        r".*a.*b.*c.*d.*e <HOST>",
+        r"(?=.*a)(?=.*b)(?:(?=.*c)|d)*e <HOST>",
+    ];
+    for expression in own {
+        let before = cpu_time();
+        let _ = cost::judge(&expand_tags(expression, UseDns::Warn), false);
+        let taken = cpu_time() - before;
+        assert!(taken < std::time::Duration::from_secs(3), "{expression}: {taken:?}");
+    }
 }
 
 /// No alarm for what fail2ban ships, but for the few that earn it.
@@ -275,7 +318,10 @@ fn stock_and_sample_expressions_pass_but_for_the_ones_that_are_slow() {
             let taken = oracle.ask(&question).as_f64().unwrap_or(LONG);
             assert!(taken * 1e9 > found.nanoseconds as f64 / 20.0, "{}: {taken} s on {:?}", filter.name, found.line);
             if !SLOW_STOCK.iter().any(|known_one| known(&known_one)) {
-                wrong.push(format!("{}: {} ns for {}", filter.name, found.nanoseconds, found.construct.construct));
+                wrong.push(format!(
+                    "{}: {taken} s, {} ns for {}",
+                    filter.name, found.nanoseconds, found.construct.construct
+                ));
             }
         }
     }
