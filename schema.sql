@@ -115,6 +115,12 @@ CREATE TABLE blocklist_log (
 ) STRICT;
 CREATE INDEX blocklist_log_by_run ON blocklist_log (run);
 
+-- What else is told of an import: the reasons of what was passed over, what the lines are, a note.
+CREATE TABLE blocklist_log_details (
+    log_id  INTEGER PRIMARY KEY, -- a row of blocklist_log
+    details TEXT NOT NULL        -- JSON
+) STRICT;
+
 -- What a server outside said of addresses that no local file knows. `country` as in archive.
 CREATE TABLE places (
     ip         TEXT PRIMARY KEY,

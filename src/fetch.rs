@@ -9,6 +9,7 @@ use std::fmt;
 use std::io::{self, Read};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -195,7 +196,11 @@ fn check_address(host: &str, address: IpAddr, allow_private: bool, own: &[IpAddr
 struct Guard {
     allow_private: bool,
     own: Vec<IpAddr>,
+    /// The addresses of every host that was asked.
+    hosts: Hosts,
 }
+
+type Hosts = Arc<Mutex<Vec<IpAddr>>>;
 
 /// Carries an error of ours through those of the library.
 #[derive(Debug)]
@@ -216,6 +221,9 @@ impl Resolver for Guard {
             check_address(uri.host().unwrap_or_default(), place.ip(), self.allow_private, &self.own)
                 .map_err(|refused| ureq::Error::Io(io::Error::other(Refused(refused))))?;
         }
+        if let Ok(mut hosts) = self.hosts.lock() {
+            hosts.extend(found.iter().map(|place| place.ip()));
+        }
         Ok(found)
     }
 }
@@ -225,12 +233,13 @@ pub fn open(url: &str, known: &Validators, rules: &Rules) -> Result<Answer, Fetc
     let until = Instant::now() + rules.time;
     let mut uri = check_url(url, rules.allow_private)?;
     let tls = rules.tls()?;
+    let hosts = Hosts::default();
     for _ in 0..=MAX_REDIRECTS {
         let left = until.saturating_duration_since(Instant::now());
-        let response = ask(&uri, known, rules, &tls, left)?;
+        let response = ask(&uri, known, agent(rules, &tls, left, &hosts))?;
         let status = response.status().as_u16();
         match status {
-            200 => return Ok(Answer::Content(Download::new(response, rules.bytes))),
+            200 => return Ok(Answer::Content(Download::new(response, rules.bytes, &hosts))),
             304 if *known != Validators::default() => return Ok(Answer::NotModified),
             301 | 302 | 303 | 307 | 308 => uri = redirected(&uri, header(&response, &LOCATION), rules)?,
             _ => {
@@ -242,14 +251,8 @@ pub fn open(url: &str, known: &Validators, rules: &Rules) -> Result<Answer, Fetc
     Err(FetchError::TooManyRedirects)
 }
 
-fn ask(
-    uri: &Uri,
-    known: &Validators,
-    rules: &Rules,
-    tls: &TlsConfig,
-    left: Duration,
-) -> Result<Response<Body>, FetchError> {
-    let mut request = agent(rules, tls, left).get(uri.clone());
+fn ask(uri: &Uri, known: &Validators, agent: Agent) -> Result<Response<Body>, FetchError> {
+    let mut request = agent.get(uri.clone());
     if let Some(etag) = &known.etag {
         request = request.header(IF_NONE_MATCH, etag);
     }
@@ -260,7 +263,7 @@ fn ask(
 }
 
 /// What can speak to servers under these rules. It follows no redirect by itself.
-fn agent(rules: &Rules, tls: &TlsConfig, left: Duration) -> Agent {
+fn agent(rules: &Rules, tls: &TlsConfig, left: Duration, hosts: &Hosts) -> Agent {
     let config = Agent::config_builder()
         .tls_config(tls.clone())
         .proxy(None)
@@ -275,7 +278,7 @@ fn agent(rules: &Rules, tls: &TlsConfig, left: Duration) -> Agent {
         .accept("text/plain, */*;q=0.5")
         .max_idle_connections(0)
         .build();
-    let guard = Guard { allow_private: rules.allow_private, own: rules.own.clone() };
+    let guard = Guard { allow_private: rules.allow_private, own: rules.own.clone(), hosts: hosts.clone() };
     // Without the connectors for proxies, which are never used.
     Agent::with_parts(config, TcpConnector::default().chain(RustlsConnector::default()), guard)
 }
@@ -301,11 +304,12 @@ impl Reply {
 /// one server.
 pub fn post(url: &str, json: &[u8], rules: &Rules) -> Result<Reply, FetchError> {
     let uri = check_url(url, rules.allow_private)?;
-    let request = agent(rules, &rules.tls()?, rules.time).post(uri).header(CONTENT_TYPE, "application/json");
+    let request =
+        agent(rules, &rules.tls()?, rules.time, &Hosts::default()).post(uri).header(CONTENT_TYPE, "application/json");
     let response = request.send(json)?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let mut body = Vec::new();
-    Download::new(response, rules.bytes).each(|bytes, _| {
+    Download::new(response, rules.bytes, &Hosts::default()).each(|bytes, _| {
         body.extend_from_slice(bytes);
         Ok::<(), FetchError>(())
     })?;
@@ -346,18 +350,25 @@ pub struct Download {
     body: Body,
     limit: u64,
     read: u64,
+    hosts: Vec<IpAddr>,
 }
 
 impl Download {
-    fn new(response: Response<Body>, limit: u64) -> Download {
+    fn new(response: Response<Body>, limit: u64, hosts: &Hosts) -> Download {
+        let hosts = hosts.lock().map_or_else(|_| Vec::new(), |hosts| hosts.clone());
         let keep = |name| header(&response, name).filter(|text| text.len() <= LONGEST_VALIDATOR).map(str::to_owned);
         let validators = Validators { etag: keep(&ETAG), last_modified: keep(&LAST_MODIFIED) };
-        Download { validators, body: response.into_body(), limit, read: 0 }
+        Download { validators, body: response.into_body(), limit, read: 0, hosts }
     }
 
     /// What the server said of it.
     pub fn validators(&self) -> &Validators {
         &self.validators
+    }
+
+    /// The addresses of the hosts that were asked for it, those that redirected included.
+    pub fn hosts(&self) -> &[IpAddr] {
+        &self.hosts
     }
 
     /// Bytes read so far, unpacked.

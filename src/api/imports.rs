@@ -160,6 +160,11 @@ fn result(done: &SourceOutcome) -> Value {
         "unchanged": done.unchanged,
         "ips_unbanned": done.unbanned,
         "skipped": done.skipped,
+        "lines": done.lines,
+        "named": done.named,
+        "networks_expanded": done.expanded.0,
+        "addresses_from_networks": done.expanded.1,
+        "note": done.note,
     })
 }
 
@@ -172,6 +177,7 @@ fn log_entry(done: &SourceOutcome, at: i64) -> LogEntry {
         imported: done.imported,
         skipped: skipped(done),
         error: done.error.clone(),
+        details: Some(json!({ "skipped": done.skipped, "lines": done.lines, "note": done.note }).to_string()),
     }
 }
 
@@ -261,6 +267,7 @@ pub fn ended_early(ctx: &mut Ctx, why: &str, again: bool) {
         imported: progress["banned"].as_u64().unwrap_or(0),
         skipped: 0,
         error: Some(why.to_owned()),
+        details: None,
     };
     if let Err(error) = ctx.store.finish_import(&[(entry, None)], (!again).then_some(true)) {
         log::warn!("{error}");
@@ -384,6 +391,7 @@ pub fn log(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let items: Vec<Value> = entries
         .iter()
         .map(|entry| {
+            let details: Value = entry.details.as_deref().and_then(|text| json::read(text).ok()).unwrap_or_default();
             json!({
                 "id": entry.id,
                 "source_id": entry.source_id,
@@ -392,6 +400,9 @@ pub fn log(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
                 "ips_imported": entry.imported,
                 "ips_skipped": entry.skipped,
                 "errors": entry.error,
+                "skipped": details["skipped"],
+                "lines": details["lines"],
+                "note": details["note"],
             })
         })
         .collect();
@@ -410,6 +421,10 @@ mod tests {
             imported: 0,
             unbanned: 0,
             skipped: Default::default(),
+            lines: None,
+            named: 0,
+            expanded: (0, 0),
+            note: None,
             error: Some("e".into()),
             passing,
             unchanged: false,

@@ -75,13 +75,25 @@ pub(super) fn usual(line: &[u8]) -> Option<Usual> {
     (prefix < 32 && ends(rest)).then_some(Usual::Net4(address, prefix))
 }
 
-/// Whether what follows an address cannot be part of it: neither a range nor a netmask.
+/// Whether what follows an address neither belongs to it nor is another address: no range, netmask, prefix or second address.
 fn ends(rest: &[u8]) -> bool {
     let blank = rest.trim_ascii_start();
-    match blank.first() {
-        None | Some(b',' | b';' | b'|' | b'#' | b'"' | b'\'') => true,
-        Some(byte) => blank.len() < rest.len() && *byte != b'-' && !byte.is_ascii_digit(),
-    }
+    let next = match blank.first() {
+        None | Some(b'#') => return true,
+        Some(b',' | b';' | b'|' | b'"' | b'\'') => {
+            let start = blank.iter().position(|byte| !is_separator(*byte)).unwrap_or(blank.len());
+            &blank[start..]
+        }
+        Some(_) if blank.len() == rest.len() => return false,
+        Some(_) => blank,
+    };
+    // What begins with up to four hexadecimal digits and a dot or a colon may be an address.
+    let digits = next.iter().take(5).take_while(|byte| byte.is_ascii_hexdigit()).count();
+    !matches!(next.get(digits), Some(b'.' | b':' | b'-' | b'/')) || (digits > 0 && next.get(digits) == Some(&b'-'))
+}
+
+fn is_separator(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || matches!(byte, b',' | b';' | b'|' | b'"' | b'\'')
 }
 
 /// Whether it is so wide that it must be a mistake.
@@ -89,7 +101,8 @@ pub(super) fn is_too_wide(entry: &IpOrNet) -> bool {
     entry.prefix() < if entry.address().is_ipv4() { WIDEST_V4 } else { WIDEST_V6 }
 }
 
-/// What a line says.
+/// What a line names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
     /// An address or a network.
     One(IpOrNet),
@@ -97,46 +110,150 @@ pub(super) enum Entry {
     Range(IpAddr, IpAddr),
 }
 
-/// Reads the beginning of a line that is neither empty nor a comment.
-pub(super) fn entry_of(line: &str) -> Option<Entry> {
-    let (word, rest) = first_word(line.trim_start_matches(['"', '\'']));
-    if let Some((first, last)) = word.split_once('-') {
-        return range(first, last);
-    }
-    if let Some((address, mask)) = word.split_once('/').filter(|(_, mask)| mask.contains('.')) {
-        return masked(address, mask);
-    }
-    let one: IpOrNet = word.parse().ok()?;
-    let blank = rest.trim_ascii_start();
-    if rest.len() > blank.len() && !one.is_network() {
-        let (next, after) = first_word(blank);
-        if next == "-" {
-            return range(word, first_word(after.trim_ascii_start()).0);
+impl Entry {
+    /// The address, where it is a single one.
+    fn single(&self) -> Option<IpAddr> {
+        match self {
+            Entry::One(entry) if !entry.is_network() => Some(entry.address()),
+            _ => None,
         }
-        if let Some(last) = next.strip_prefix('-') {
-            return range(word, last);
-        }
-        // Whatever else follows is a host name or a remark, and the address stands alone.
-        return masked(word, next).or(Some(Entry::One(one)));
     }
-    Some(Entry::One(one))
 }
 
-/// What stands before the first blank or mark that ends an entry, and the rest.
-fn first_word(text: &str) -> (&str, &str) {
-    let ends = |byte: u8| byte.is_ascii_whitespace() || matches!(byte, b',' | b';' | b'|' | b'#' | b'"' | b'\'');
-    text.split_at(text.bytes().position(ends).unwrap_or(text.len()))
+/// Reads a line that is neither empty nor a remark and appends what it names: the addresses and networks it begins with, or where it begins
+/// with something else, those of the first column that holds one.
+pub(super) fn entries_of(line: &[u8], found: &mut Vec<Entry>) {
+    if line.first() == Some(&b'{') {
+        // A line of JSON: the first of its texts that is an address or a network.
+        found.extend(line.split(|byte| *byte == b'"').skip(1).step_by(2).find_map(entry));
+        return;
+    }
+    let mut words = Words { rest: line, begins_column: true };
+    let mut at_start = true;
+    while let Some((word, begins_column)) = words.next() {
+        if !found.is_empty() {
+            if !goes_on(word, &mut words, found) {
+                return;
+            }
+        } else if begins_column && let Some(first) = entry(word) {
+            found.push(first);
+        } else if at_start && let Some(range) = labelled_range(line) {
+            found.push(range);
+            return;
+        }
+        at_start = false;
+    }
 }
 
-fn range(first: &str, last: &str) -> Option<Entry> {
-    let (first, last): (IpAddr, IpAddr) = (first.parse().ok()?, last.parse().ok()?);
+/// Takes a word behind entries: what makes the last one a network or a range, or one more. `false` for anything else.
+fn goes_on(word: &[u8], words: &mut Words<'_>, found: &mut Vec<Entry>) -> bool {
+    let last = found.last().and_then(Entry::single);
+    let changed = match (last, word) {
+        (Some(first), b"-") => words.next().and_then(|(last, _)| range(first, last)),
+        (Some(first), [b'-', last @ ..]) => range(first, last),
+        (Some(address), [b'/', prefix @ ..]) => network(address, prefix),
+        (Some(IpAddr::V4(address)), _) if found.len() == 1 => masked(address, word),
+        _ => None,
+    };
+    if let Some(changed) = changed {
+        found.pop();
+        found.push(changed);
+        return true;
+    }
+    if let Some(whole) = spanned(found, word) {
+        found.clear();
+        found.push(whole);
+        return false;
+    }
+    let more = entry(word);
+    found.extend(more);
+    more.is_some()
+}
+
+/// The network of `start end prefix`, where the two addresses are its first and its last.
+fn spanned(found: &[Entry], word: &[u8]) -> Option<Entry> {
+    let [Entry::One(first), Entry::One(last)] = found else { return None };
+    let Entry::One(whole) = network(first.address(), word)? else { return None };
+    let networks = networks_of(first.address(), last.address())?;
+    (networks == [whole]).then_some(Entry::One(whole))
+}
+
+/// The words of a line, and whether each begins a column.
+struct Words<'a> {
+    rest: &'a [u8],
+    begins_column: bool,
+}
+
+impl<'a> Words<'a> {
+    fn next(&mut self) -> Option<(&'a [u8], bool)> {
+        let start = self.rest.iter().position(|byte| !is_separator(*byte))?;
+        let begins_column = self.begins_column || self.rest[..start].iter().any(|byte| *byte != b' ');
+        self.begins_column = false;
+        let rest = &self.rest[start..];
+        let length = rest.iter().position(|byte| is_separator(*byte) || *byte == b'#').unwrap_or(rest.len());
+        let (word, rest) = rest.split_at(length);
+        // What follows the mark is a remark.
+        self.rest = if rest.first() == Some(&b'#') { &[] } else { rest };
+        (!word.is_empty()).then_some((word, begins_column))
+    }
+}
+
+/// An address, a network or a range in one word.
+fn entry(word: &[u8]) -> Option<Entry> {
+    if let Some((address, at)) = v4(word) {
+        let address = IpAddr::from(Ipv4Addr::from_bits(address));
+        return match &word[at..] {
+            [] => Some(Entry::One(address.into())),
+            [b'/', prefix @ ..] => network(address, prefix),
+            [b'-', last @ ..] => range(address, last),
+            _ => None,
+        };
+    }
+    if !word.contains(&b':') {
+        return None;
+    }
+    let text = std::str::from_utf8(word).ok()?;
+    match text.split_once('-') {
+        Some((first, last)) => range(first.parse().ok()?, last.as_bytes()),
+        None => text.parse().ok().map(Entry::One),
+    }
+}
+
+/// A range behind a label and a colon, which may hold any characters: the lists of peer-to-peer programs.
+fn labelled_range(line: &[u8]) -> Option<Entry> {
+    let colon = line.iter().rposition(|byte| *byte == b':')?;
+    let (first, at) = v4(&line[colon + 1..])?;
+    let last = line[colon + 1 + at..].strip_prefix(b"-")?;
+    range(Ipv4Addr::from_bits(first).into(), last.trim_ascii_end())
+}
+
+fn address(word: &[u8]) -> Option<IpAddr> {
+    match v4(word) {
+        Some((address, at)) => (at == word.len()).then(|| Ipv4Addr::from_bits(address).into()),
+        None => std::str::from_utf8(word).ok()?.parse().ok(),
+    }
+}
+
+fn range(first: IpAddr, last: &[u8]) -> Option<Entry> {
+    let last = address(last)?;
     (first.is_ipv4() == last.is_ipv4() && first <= last).then_some(Entry::Range(first, last))
 }
 
+/// The network of an address and a prefix or, for IPv4, a netmask.
+fn network(address: IpAddr, prefix: &[u8]) -> Option<Entry> {
+    let number = match prefix {
+        [b'0', _, ..] => return None,
+        [b'0'..=b'9'] | [b'0'..=b'9', b'0'..=b'9'] | [b'1', b'0'..=b'9', b'0'..=b'9'] => {
+            prefix.iter().fold(0_u8, |number, digit| number * 10 + (digit - b'0'))
+        }
+        _ => return if let IpAddr::V4(v4) = address { masked(v4, prefix) } else { None },
+    };
+    IpOrNet::new(address, number).ok().map(Entry::One)
+}
+
 /// An address and a netmask such as 255.255.255.0.
-fn masked(address: &str, mask: &str) -> Option<Entry> {
-    let mask = mask.parse::<Ipv4Addr>().ok()?.to_bits();
-    let address: Ipv4Addr = address.parse().ok()?;
+fn masked(address: Ipv4Addr, mask: &[u8]) -> Option<Entry> {
+    let (mask, _) = v4(mask).filter(|(_, at)| *at == mask.len())?;
     let is_mask = mask.leading_ones() + mask.trailing_zeros().min(32) >= 32 && mask != 0;
     is_mask.then_some(Entry::One(IpOrNet::new(address.into(), mask.leading_ones() as u8).ok()?))
 }
@@ -178,13 +295,13 @@ mod tests {
         if line.starts_with(['#', ';']) {
             return Some(Usual::Remark);
         }
-        match entry_of(line)? {
-            Entry::One(entry) => match entry.address() {
-                IpAddr::V4(address) if entry.is_network() => Some(Usual::Net4(address.to_bits(), entry.prefix())),
-                IpAddr::V4(address) => Some(Usual::V4(address.to_bits())),
-                IpAddr::V6(_) => None,
-            },
-            Entry::Range(..) => None,
+        let mut found = Vec::new();
+        entries_of(line.as_bytes(), &mut found);
+        let [Entry::One(one)] = found[..] else { return None };
+        match one.address() {
+            IpAddr::V4(v4) if one.is_network() => Some(Usual::Net4(v4.to_bits(), one.prefix())),
+            IpAddr::V4(v4) => Some(Usual::V4(v4.to_bits())),
+            IpAddr::V6(_) => None,
         }
     }
 

@@ -6,3 +6,4 @@ mod line;
 pub mod parse;
 pub mod schedule;
 pub mod set;
+pub mod unpack;

@@ -1,14 +1,15 @@
-//! Reads a blocklist in whatever form it comes, piece by piece and in one pass: plain addresses, networks, ranges,
-//! netmasks, CSV and hosts files with the address first. Lines that are none of these are counted, not guessed at.
+//! Reads a blocklist in whatever form it comes, piece by piece and in one pass: addresses, networks, ranges, netmasks, several on a line,
+//! CSV, hosts files, lines of JSON, lists of peer-to-peer programs; `docs/blocklists.md` shows each. Every line is counted once, under what
+//! it is, and every entry under what becomes of it; nothing is guessed.
 //!
-//! Not read here: lists whose addresses come later in the line, and host names, which nothing here looks up.
+//! Not read here: packed lists (`unpack`), a list that is one JSON document on one line, and host names, which nothing here looks up.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
-use super::line::{Entry, Usual, WIDEST_V4, entry_of, is_too_wide, networks_of, plain_v4_line, usual};
+use super::line::{Entry, Usual, WIDEST_V4, entries_of, is_too_wide, networks_of, plain_v4_line, usual};
 use super::set::AddressSet;
 use crate::domain::address::IpOrNet;
 
@@ -38,8 +39,12 @@ pub enum ParseError {
     Html,
     /// UTF-16 or UTF-32.
     Utf16,
-    /// Compressed, or not text at all.
+    /// Packed in another way than by gzip, or not text at all.
     Binary,
+    /// Packed by gzip, and damaged or cut off.
+    Damaged,
+    /// Larger than so many bytes once it is unpacked.
+    TooLarge(u64),
     /// More lines or entries than are read.
     TooLong,
     /// Not one usable address, though so many lines.
@@ -52,6 +57,10 @@ impl fmt::Display for ParseError {
             ParseError::Html => f.write_str("this is a web page, not a list; use the address of the raw text file"),
             ParseError::Utf16 => f.write_str("the list is UTF-16 or UTF-32; only ASCII and UTF-8 are read"),
             ParseError::Binary => f.write_str("this is not text; use the address of the unpacked text file"),
+            ParseError::Damaged => f.write_str("the list is packed by gzip, and what came of it is damaged or cut off"),
+            ParseError::TooLarge(bytes) => {
+                write!(f, "unpacked, the list is larger than {} MiB; use a smaller one", bytes >> 20)
+            }
             ParseError::TooLong => {
                 let Limits { lines, entries } = Limits::DEFAULT;
                 write!(f, "the list has more than {lines} lines or {entries} entries; use a smaller one")
@@ -68,8 +77,10 @@ impl std::error::Error for ParseError {}
 /// What was passed over, and why.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
-    /// Lines that do not begin with an address, or are too long.
+    /// Lines that name no address.
     pub invalid: u64,
+    /// Lines of more than 4096 bytes.
+    pub line_too_long: u64,
     /// Private, reserved and documentation addresses.
     pub not_public: u64,
     /// Networks so wide that they must be a mistake.
@@ -81,8 +92,23 @@ pub struct Skipped {
 impl Skipped {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.invalid + self.not_public + self.too_wide + self.duplicate
+        self.invalid + self.line_too_long + self.not_public + self.too_wide + self.duplicate
     }
+}
+
+/// What the lines are; each is counted once, so that the numbers add up to all lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lines {
+    /// They name addresses or networks, whatever becomes of those.
+    pub with_entries: u64,
+    /// Remarks, and the line about the list itself in a list of JSON lines.
+    pub comment: u64,
+    /// Nothing stands in them.
+    pub blank: u64,
+    /// They name no address.
+    pub invalid: u64,
+    /// They have more than 4096 bytes.
+    pub too_long: u64,
 }
 
 /// A list, read.
@@ -94,6 +120,10 @@ pub struct Parsed {
     pub first: Vec<IpOrNet>,
     /// All lines.
     pub lines: u64,
+    /// What they are.
+    pub kinds: Lines,
+    /// Addresses and networks that the lines name: those in `entries`, and those that were passed over.
+    pub named: u64,
     /// What was passed over.
     pub skipped: Skipped,
 }
@@ -109,13 +139,17 @@ pub struct Parser {
     /// The line that is not whole yet is too long to be kept.
     overlong: bool,
     started: bool,
+    /// Lines end in a carriage return alone.
+    ends_in_cr: bool,
+    /// What the line that is read names.
+    found: Vec<Entry>,
 }
 
 impl Parser {
     /// Keeps the first `sample` entries in the order of the list.
     pub fn new(limits: Limits, sample: usize) -> Parser {
         let (parsed, rest) = (Parsed::default(), Vec::new());
-        Parser { limits, sample, parsed, rest, overlong: false, started: false }
+        Parser { limits, sample, parsed, rest, overlong: false, started: false, ends_in_cr: false, found: Vec::new() }
     }
 
     /// Lines so far.
@@ -126,7 +160,7 @@ impl Parser {
     /// Takes the next piece.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), ParseError> {
         if self.started {
-            return self.read(bytes);
+            return self.take(bytes);
         }
         self.rest.extend_from_slice(bytes);
         if self.rest.len() >= HEAD { self.start() } else { Ok(()) }
@@ -145,7 +179,19 @@ impl Parser {
         if text.trim_ascii_start().starts_with(b"<") {
             return Err(ParseError::Html);
         }
-        self.read(text)
+        let seen = &text[..text.len().min(HEAD)];
+        // The very last byte says nothing: its line feed may be yet to come.
+        let is_lone = |two: &[u8]| two[0] == b'\r' && two[1] != b'\n';
+        self.ends_in_cr = !seen.contains(&b'\n') && seen.windows(2).any(is_lone);
+        self.take(text)
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<(), ParseError> {
+        if !self.ends_in_cr {
+            return self.read(bytes);
+        }
+        let lines: Vec<u8> = bytes.iter().map(|byte| if *byte == b'\r' { b'\n' } else { *byte }).collect();
+        self.read(&lines)
     }
 
     fn read(&mut self, mut bytes: &[u8]) -> Result<(), ParseError> {
@@ -157,13 +203,18 @@ impl Parser {
             self.keep(&bytes[..end]);
             let line = std::mem::take(&mut self.rest);
             let overlong = std::mem::take(&mut self.overlong);
-            self.line(if overlong { b"?" } else { &line })?;
+            if overlong {
+                self.overlong_line()?
+            } else {
+                self.line(&line)?
+            }
             bytes = &bytes[end + 1..];
         }
         while !bytes.is_empty() {
             // Nine lines in ten of a long list are one IPv4 address and nothing else.
             if let Some((address, length)) = plain_v4_line(bytes) {
                 self.count_line()?;
+                self.parsed.kinds.with_entries += 1;
                 self.v4(address);
                 bytes = &bytes[length..];
                 continue;
@@ -198,25 +249,41 @@ impl Parser {
     }
 
     fn v4(&mut self, address: u32) {
+        self.parsed.named += 1;
         self.parsed.entries.push_v4(address);
         if self.parsed.first.len() < self.sample {
             self.show(IpAddr::from(Ipv4Addr::from_bits(address)).into());
         }
     }
 
-    fn net4(&mut self, first: u32, prefix: u8) {
-        self.parsed.entries.push_v4_net(first, prefix);
-        if self.parsed.first.len() < self.sample
-            && let Ok(net) = IpOrNet::new(Ipv4Addr::from_bits(first).into(), prefix)
-        {
-            self.show(net);
-        }
-    }
-
     fn push(&mut self, entry: IpOrNet) {
+        self.parsed.named += 1;
+        if is_too_wide(&entry) {
+            self.parsed.skipped.too_wide += 1;
+            return;
+        }
         self.parsed.entries.push(entry);
         if self.parsed.first.len() < self.sample {
             self.show(entry);
+        }
+    }
+
+    fn net4(&mut self, address: u32, prefix: u8) {
+        if prefix < WIDEST_V4 {
+            self.parsed.named += 1;
+            self.parsed.skipped.too_wide += 1;
+        } else if let Ok(net) = IpOrNet::new(Ipv4Addr::from_bits(address).into(), prefix) {
+            self.push(net);
+        }
+    }
+
+    fn range(&mut self, first: IpAddr, last: IpAddr) {
+        match networks_of(first, last) {
+            Some(networks) => networks.into_iter().for_each(|entry| self.push(entry)),
+            None => {
+                self.parsed.named += 1;
+                self.parsed.skipped.too_wide += 1;
+            }
         }
     }
 
@@ -226,37 +293,59 @@ impl Parser {
         }
     }
 
-    fn line(&mut self, line: &[u8]) -> Result<(), ParseError> {
+    fn overlong_line(&mut self) -> Result<(), ParseError> {
         self.count_line()?;
+        self.parsed.kinds.too_long += 1;
+        self.parsed.skipped.line_too_long += 1;
+        Ok(())
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<(), ParseError> {
         if line.len() > LONGEST_LINE {
-            self.parsed.skipped.invalid += 1;
-            return Ok(());
+            return self.overlong_line();
         }
+        self.count_line()?;
+        let kinds = &mut self.parsed.kinds;
         match usual(line) {
-            Some(Usual::Remark) => {}
-            Some(Usual::V4(address)) => self.v4(address),
-            Some(Usual::Net4(_, prefix)) if prefix < WIDEST_V4 => self.parsed.skipped.too_wide += 1,
-            Some(Usual::Net4(address, prefix)) => self.net4(address & u32::MAX << (32 - prefix), prefix),
+            Some(Usual::Remark) => kinds.comment += 1,
+            Some(Usual::V4(address)) => {
+                kinds.with_entries += 1;
+                self.v4(address);
+            }
+            Some(Usual::Net4(address, prefix)) => {
+                kinds.with_entries += 1;
+                self.net4(address, prefix);
+            }
             None => self.unusual_line(line.trim_ascii()),
         }
         Ok(())
     }
 
     fn unusual_line(&mut self, line: &[u8]) {
-        if matches!(line.first(), None | Some(b'#' | b';' | b'!')) || line.starts_with(b"//") {
-            return;
+        let kinds = &mut self.parsed.kinds;
+        match line.first() {
+            None => return kinds.blank += 1,
+            Some(b'#' | b';' | b'!') => return kinds.comment += 1,
+            Some(_) if line.starts_with(b"//") => return kinds.comment += 1,
+            Some(_) => {}
         }
-        // Remarks may be in any encoding.
-        let text = line.utf8_chunks().next().map_or("", |chunk| chunk.valid());
-        match entry_of(text) {
-            None => self.parsed.skipped.invalid += 1,
-            Some(Entry::One(entry)) if is_too_wide(&entry) => self.parsed.skipped.too_wide += 1,
-            Some(Entry::One(entry)) => self.push(entry),
-            Some(Entry::Range(first, last)) => match networks_of(first, last) {
-                Some(networks) => networks.into_iter().for_each(|entry| self.push(entry)),
-                None => self.parsed.skipped.too_wide += 1,
-            },
+        let mut found = std::mem::take(&mut self.found);
+        entries_of(line, &mut found);
+        if !found.is_empty() {
+            kinds.with_entries += 1;
+        } else if is_about_the_list(line) {
+            kinds.comment += 1;
+        } else {
+            kinds.invalid += 1;
+            self.parsed.skipped.invalid += 1;
         }
+        for entry in found.drain(..) {
+            match entry {
+                Entry::One(entry) => self.push(entry),
+                Entry::Range(first, last) => self.range(first, last),
+            }
+        }
+        self.found = found;
     }
 
     /// The whole list.
@@ -275,6 +364,12 @@ impl Parser {
         }
         Ok(parsed)
     }
+}
+
+/// Whether a line of JSON is the one that lists of JSON lines end with, about themselves.
+fn is_about_the_list(line: &[u8]) -> bool {
+    let mut texts = line.split(|byte| *byte == b'"').skip(1).step_by(2);
+    line.first() == Some(&b'{') && texts.next() == Some(b"type") && texts.next() == Some(b"metadata")
 }
 
 #[cfg(test)]
@@ -318,7 +413,14 @@ mod tests {
             ("8.8.8.0-8.8.8.255", "8.8.8.0/24"),
             ("8.8.8.0 - 8.8.8.127 , remark", "8.8.8.0/25"),
             ("8.8.8.8-8.8.8.8", "8.8.8.8"),
-            ("8.8.8.8 9.9.9.9", "8.8.8.8"),
+            ("8.8.8.8 host.example 9.9.9.9", "8.8.8.8"),
+            ("8.8.8.8 # 9.9.9.9", "8.8.8.8"),
+            ("8.8.8.0 /24", "8.8.8.0/24"),
+            ("8.8.8.0\t8.8.8.255\t24\t1234\tNAME", "8.8.8.0/24"),
+            ("Some People, Inc: since 2020:8.8.8.0-8.8.8.255", "8.8.8.0/24"),
+            ("2026-01-01 00:00:00,8.8.8.8,443,online", "8.8.8.8"),
+            ("\"2026-01-01 00:00:00\",\"8.8.8.8\",\"443\"", "8.8.8.8"),
+            ("{\"cidr\":\"8.8.8.0/24\",\"sblid\":\"SBL1\",\"rir\":\"arin\"}", "8.8.8.0/24"),
             ("2606:4700::1111", "2606:4700::1111"),
             ("2606:4700::/32", "2606:4700::/32"),
             ("2606:4700::-2606:4700::f", "2606:4700::/124"),
@@ -327,6 +429,18 @@ mod tests {
             assert_eq!(texts(line.as_bytes()), [expected], "{line}");
             assert_eq!(texts(format!("\u{feff}# x\r\n{line}\r\n").as_bytes()), [expected], "{line}");
         }
+        for line in [
+            "8.8.8.8 9.9.9.9",
+            "8.8.8.8,9.9.9.9",
+            "8.8.8.8;9.9.9.9;x",
+            "\"8.8.8.8\", \"9.9.9.9\"",
+            "8.8.8.8\t9.9.9.9\t24",
+        ] {
+            assert_eq!(texts(line.as_bytes()), ["8.8.8.8", "9.9.9.9"], "{line}");
+        }
+        assert_eq!(texts(b"8.8.8.8,2606:4700::1111"), ["8.8.8.8", "2606:4700::1111"]);
+        assert_eq!(texts(b"8.8.8.0/24 9.9.9.0/24"), ["8.8.8.0/24", "9.9.9.0/24"]);
+        assert_eq!(texts(b"8.8.8.8\r9.9.9.9\r\r# x\r4.4.4.4"), ["8.8.8.8", "9.9.9.9", "4.4.4.4"]);
         assert_eq!(texts(b"8.8.8.7-8.8.8.10"), ["8.8.8.7", "8.8.8.8/31", "8.8.8.10"]);
         assert_eq!(texts(b"223.255.255.255-223.255.255.255"), ["223.255.255.255"]);
     }
@@ -339,8 +453,11 @@ mod tests {
         let parsed = parse(text.as_bytes()).unwrap();
         assert_eq!(parsed.lines, 19);
         assert_eq!(parsed.entries.len(), 2);
-        let expected = Skipped { invalid: 6, not_public: 2, too_wide: 3, duplicate: 1 };
+        let expected = Skipped { invalid: 6, line_too_long: 0, not_public: 2, too_wide: 3, duplicate: 1 };
         assert_eq!(parsed.skipped, expected);
+        let expected = Lines { with_entries: 8, comment: 4, blank: 1, invalid: 6, too_long: 0 };
+        assert_eq!(parsed.kinds, expected);
+        assert_eq!(parsed.named, 8);
     }
 
     #[test]
@@ -372,6 +489,6 @@ mod tests {
         assert!(parser.rest.capacity() <= 4 * LONGEST_LINE);
         parser.feed(b"\n8.8.8.8").unwrap();
         let parsed = parser.finish().unwrap();
-        assert_eq!((parsed.lines, parsed.entries.len(), parsed.skipped.invalid), (2, 1, 1));
+        assert_eq!((parsed.lines, parsed.entries.len(), parsed.skipped.line_too_long), (2, 1, 1));
     }
 }

@@ -18,6 +18,17 @@ pub struct AddressSet {
     v6_nets: Vec<(u128, u8)>,
 }
 
+/// What became of networks that were replaced by their addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expanded {
+    /// Networks that were replaced.
+    pub networks: usize,
+    /// The addresses in them.
+    pub addresses: usize,
+    /// Addresses that were there already.
+    pub duplicates: usize,
+}
+
 impl AddressSet {
     /// Adds one.
     pub fn push(&mut self, entry: IpOrNet) {
@@ -68,10 +79,33 @@ impl AddressSet {
         self.v4_nets.len() + self.v6_nets.len()
     }
 
-    /// Drops the networks.
-    pub fn drop_networks(&mut self) {
-        self.v4_nets = Vec::new();
-        self.v6_nets = Vec::new();
+    /// Replaces the networks of up to `largest` addresses by these, the smallest first, as long as they are at most `most` in all, and drops
+    /// the other networks.
+    pub fn expand_networks(&mut self, largest: u32, most: usize) -> Expanded {
+        let mut nets: Vec<(u32, IpOrNet)> = self
+            .iter()
+            .filter(IpOrNet::is_network)
+            .filter_map(|net| {
+                let bits = if net.address().is_ipv4() { 32 } else { 128 } - u32::from(net.prefix());
+                1_u32.checked_shl(bits).filter(|size| *size <= largest).map(|size| (size, net))
+            })
+            .collect();
+        nets.sort_unstable();
+        (self.v4_nets, self.v6_nets) = (Vec::new(), Vec::new());
+        let mut expanded = Expanded::default();
+        for (size, net) in nets {
+            if expanded.addresses + size as usize > most {
+                break;
+            }
+            match net.address() {
+                IpAddr::V4(v4) => self.v4.extend((0..size).map(|number| v4.to_bits() + number)),
+                IpAddr::V6(v6) => self.v6.extend((0..size).map(|number| v6.to_bits() + u128::from(number))),
+            }
+            expanded.networks += 1;
+            expanded.addresses += size as usize;
+        }
+        expanded.duplicates = self.seal();
+        expanded
     }
 
     /// Its entries: addresses before networks, IPv4 before IPv6, in order.
@@ -287,6 +321,18 @@ pub(super) mod tests {
         assert_eq!(texts(&left), ["8.8.8.8", "1.1.1.0/24"]);
         left.merge(&set(&["4.4.4.4", "8.8.8.8"]));
         assert_eq!(texts(&left), ["4.4.4.4", "8.8.8.8", "1.1.1.0/24"]);
+    }
+
+    #[test]
+    fn small_networks_become_their_addresses_and_large_ones_go() {
+        let mut some = set(&["8.8.8.1", "8.8.8.0/30", "9.0.0.0/24", "9.9.0.0/16", "2606::/126"]);
+        let expanded = some.expand_networks(256, 100);
+        assert_eq!(expanded, Expanded { networks: 2, addresses: 8, duplicates: 1 });
+        assert_eq!(some.networks(), 0);
+        assert_eq!(texts(&some)[..5], ["8.8.8.0", "8.8.8.1", "8.8.8.2", "8.8.8.3", "2606::"]);
+        let mut some = set(&["9.0.0.0/24", "9.9.0.0/16"]);
+        assert_eq!(some.expand_networks(256, 300), Expanded { networks: 1, addresses: 256, duplicates: 0 });
+        assert_eq!(some.len(), 256);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::Failure;
 use super::frames::FrameWriter;
 use super::held_set::SetPlace;
 use crate::apply::Apply;
-use crate::blocklist::parse::Parsed;
+use crate::blocklist::parse::{Lines, Parsed};
 use crate::blocklist::set::AddressSet;
 use crate::domain::address::IpOrNet;
 use crate::domain::time;
@@ -31,6 +31,11 @@ use crate::fail2ban::stream::Stream;
 use crate::fetch::{FetchError, Validators};
 
 pub use self::jail::JAIL;
+
+/// Addresses of the largest network that is banned address by address.
+const LARGEST_EXPANDED: u32 = 256;
+/// Addresses of all such networks of a list: a ban takes fail2ban up to 16 ms.
+const MOST_EXPANDED: usize = 4096;
 
 /// Import blocklists.
 #[derive(Debug, Serialize, Deserialize)]
@@ -83,6 +88,14 @@ pub struct SourceOutcome {
     pub unbanned: u64,
     /// What was not banned, by reason.
     pub skipped: BTreeMap<String, u64>,
+    /// What the lines of the list are; `None` where it was not read.
+    pub lines: Option<Lines>,
+    /// Addresses and networks that the lines name.
+    pub named: u64,
+    /// Networks that were banned address by address, and how many addresses they are.
+    pub expanded: (u64, u64),
+    /// What whoever looks at the numbers should know.
+    pub note: Option<String>,
     /// What went wrong.
     pub error: Option<String>,
     /// What went wrong may pass by itself; the seconds the server wants to be left alone, 0 where it does not say.
@@ -190,7 +203,7 @@ impl Run<'_, '_> {
                 self.claim(old.as_ref());
             }
             Ok(Read::Unchanged) => self.claim(old.as_ref()),
-            Ok(Read::List(parsed, known)) => {
+            Ok(Read::List(parsed, known, hosts)) => {
                 self.progress.has_read(parsed.lines);
                 let fingerprint = parsed.entries.fingerprint();
                 outcome.known = known;
@@ -200,7 +213,8 @@ impl Run<'_, '_> {
                 }
                 outcome.unchanged = false;
                 outcome.fingerprint = Some(fingerprint);
-                self.ban_list(index, source, *parsed, old, &mut outcome)?;
+                let hosts: Vec<IpOrNet> = hosts.into_iter().map(IpOrNet::from).collect();
+                self.ban_list(index, source, (*parsed, &hosts), old, &mut outcome)?;
             }
         }
         Ok(outcome)
@@ -217,12 +231,14 @@ impl Run<'_, '_> {
         &mut self,
         index: usize,
         source: &Source,
-        parsed: Parsed,
+        (parsed, hosts): (Parsed, &[IpOrNet]),
         old: Option<AddressSet>,
         outcome: &mut SourceOutcome,
     ) -> Result<(), Failure> {
-        let Parsed { entries: mut list, skipped, .. } = parsed;
+        let Parsed { entries: mut list, skipped, kinds, named, .. } = parsed;
+        (outcome.lines, outcome.named) = (Some(kinds), named);
         outcome.skip("invalid", skipped.invalid);
+        outcome.skip("line_too_long", skipped.line_too_long);
         outcome.skip("not_public", skipped.not_public);
         outcome.skip("too_wide", skipped.too_wide);
         outcome.skip("duplicate", skipped.duplicate);
@@ -235,13 +251,13 @@ impl Run<'_, '_> {
         if list.len() > most {
             return self.leave_out(list.len() - most, most, old, outcome);
         }
-        if !target.takes_networks() {
-            outcome.skip("network", list.networks() as u64);
-            list.drop_networks();
-        }
-        let protected: usize =
-            self.task.protected.iter().chain(target.ignored()).map(|net| list.drop_overlapping(net)).sum();
+        // Before networks are taken apart: one that holds a protected address is left out whole.
+        let never = self.task.protected.iter().chain(target.ignored()).chain(hosts);
+        let protected: usize = never.map(|net| list.drop_overlapping(net)).sum();
         outcome.skip("protected", protected as u64);
+        if !target.takes_networks() && list.networks() > 0 {
+            outcome.expand(&mut list);
+        }
         let mut fresh = list.clone();
         outcome.skip("in_another_list", fresh.subtract(&self.claimed) as u64);
         let mut new = fresh.clone();
@@ -264,6 +280,10 @@ impl Run<'_, '_> {
             outcome.bans_until = self.started + i64::from(self.task.ban_seconds);
         }
         self.keep(index, source, list, old, outcome);
+        if outcome.error.is_some() {
+            // So that it is told again next time.
+            outcome.forget();
+        }
         Ok(())
     }
 
@@ -355,6 +375,10 @@ impl SourceOutcome {
             imported: 0,
             unbanned: 0,
             skipped: BTreeMap::new(),
+            lines: None,
+            named: 0,
+            expanded: (0, 0),
+            note: None,
             error: None,
             passing: None,
             unchanged: true,
@@ -362,6 +386,26 @@ impl SourceOutcome {
             fingerprint: source.fingerprint.clone(),
             bans_until: source.bans_until,
         }
+    }
+
+    /// Takes networks apart into their addresses where those are few, and leaves out the others: the jail takes addresses only.
+    fn expand(&mut self, list: &mut AddressSet) {
+        let had = list.networks() as u64;
+        let expanded = list.expand_networks(LARGEST_EXPANDED, MOST_EXPANDED);
+        self.expanded = (expanded.networks as u64, expanded.addresses as u64);
+        self.skip("duplicate", expanded.duplicates as u64);
+        let left_out = had - self.expanded.0;
+        self.skip("network", left_out);
+        if left_out == 0 {
+            return;
+        }
+        let text = format!(
+            "{left_out} of the {had} networks were left out: the action of the jail takes single addresses, and only networks of up to \
+             {LARGEST_EXPANDED} addresses, {MOST_EXPANDED} in all, are banned address by address; set BANGUI_BLOCKLIST_MODE=nft to drop \
+             networks whole"
+        );
+        // Nothing of it is banned: that must not look like success.
+        if list.is_empty() { self.error = Some(text) } else { self.note = Some(text) }
     }
 
     fn skip(&mut self, reason: &str, count: u64) {

@@ -24,12 +24,14 @@ impl Preview {
     pub fn run(self) -> Result<Value, Failure> {
         let read = read::read(&self.url, &Validators::default(), &self.door, SHOWN, &mut |_, _| {});
         match read.map_err(|error| Failure::Upstream(error.to_string()))? {
-            Read::List(parsed, _) => Ok(json!({
+            Read::List(parsed, ..) => Ok(json!({
                 "entries": parsed.first.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "total_lines": parsed.lines,
                 "valid_count": parsed.entries.len(),
                 "skipped_count": parsed.skipped.total(),
                 "skipped": parsed.skipped,
+                "lines": parsed.kinds,
+                "named_count": parsed.named,
             })),
             // Nothing was said to be known.
             Read::Unchanged => {

@@ -51,6 +51,8 @@ pub struct LogEntry {
     pub imported: u64,
     pub skipped: u64,
     pub error: Option<String>,
+    /// What else is told of it, as JSON.
+    pub details: Option<String>,
 }
 
 /// When imports ran, in Unix seconds.
@@ -167,6 +169,11 @@ impl Store {
                 "INSERT INTO blocklist_log (run, source_id, source_url, at, imported, skipped, error) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 (run, entry.source_id, &entry.source_url, entry.at, entry.imported as i64, entry.skipped as i64, &entry.error),
             )?;
+            if let Some(details) = &entry.details {
+                let id = transaction.last_insert_rowid();
+                transaction
+                    .execute("INSERT INTO blocklist_log_details (log_id, details) VALUES (?1, ?2)", (id, details))?;
+            }
             if let Some(state) = state {
                 transaction.execute(
                     "UPDATE blocklist_sources SET etag = ?3, last_modified = ?4, fingerprint = ?5, bans_until = ?6, failures = ?7, not_before = ?8
@@ -177,6 +184,8 @@ impl Store {
             }
         }
         transaction.execute("DELETE FROM blocklist_log WHERE run <= ?1", [run - RUNS])?;
+        let oldest = "(SELECT coalesce(min(id), 0) FROM blocklist_log)";
+        transaction.execute(&format!("DELETE FROM blocklist_log_details WHERE log_id < {oldest}"), [])?;
         let has_errors = has_errors.map_or("", |has_errors| if has_errors { "1" } else { "0" });
         put(&transaction, LAST_ERRORS, has_errors)?;
         transaction.commit()?;
@@ -197,7 +206,8 @@ impl Store {
             |row| row.get(0),
         )?;
         let mut statement = self.connection.prepare_cached(
-            "SELECT id, source_id, source_url, at, imported, skipped, error FROM blocklist_log
+            "SELECT id, source_id, source_url, at, imported, skipped, error, details
+             FROM blocklist_log LEFT JOIN blocklist_log_details ON log_id = id
              WHERE (?1 IS NULL OR source_id = ?1) AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?2 OFFSET ?3",
         )?;
         let entries = statement.query_map((source, most, skip as i64, behind), |row| {
@@ -209,6 +219,7 @@ impl Store {
                 imported: row.get::<_, i64>(4)? as u64,
                 skipped: row.get::<_, i64>(5)? as u64,
                 error: row.get(6)?,
+                details: row.get(7)?,
             })
         })?;
         Ok((entries.collect::<Result<_, _>>()?, total as u64))
@@ -258,6 +269,7 @@ mod tests {
             imported: 1,
             skipped: 2,
             error: None,
+            details: None,
         }
     }
 

@@ -37,6 +37,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("blocklists.sql"),
     include_str!("archive_counts.sql"),
     include_str!("devices.sql"),
+    include_str!("blocklist_log_details.sql"),
 ];
 /// The version of `SCHEMA`, kept in `PRAGMA user_version`.
 const VERSION: i64 = 1 + MIGRATIONS.len() as i64;

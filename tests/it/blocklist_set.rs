@@ -348,6 +348,19 @@ fn a_packet_filter_that_may_not_be_changed_is_an_error_and_the_old_set_stays() {
 }
 
 #[test]
+fn the_host_that_serves_a_list_is_not_dropped_by_it() {
+    each_mode(|mode, lab| {
+        let far = ListServer::on(lab.there.within(|| TcpListener::bind("45.1.1.1:0").unwrap()));
+        far.set("/list", Reply::List("45.1.1.1\n45.1.1.2\n".into()));
+        let (_server, admin) = lab.server(mode);
+        add(&admin, &far.url("/list"), false);
+        let done = import(&admin);
+        assert_eq!(done["results"][0]["skipped"], json!({"protected": 1}), "{done}");
+        lab.demand(&["45.1.1.2"], &["45.1.1.1"]);
+    });
+}
+
+#[test]
 fn whom_fail2ban_ignores_is_not_dropped_and_the_daemon_need_not_run() {
     each_mode(|mode, lab| {
         let jails = std::fs::read_to_string(lab.daemon.path("jail.local")).unwrap();

@@ -210,7 +210,7 @@ fn what_must_not_be_banned_is_not() {
         .into_ready();
     let admin = admin.with_header("X-Forwarded-For", "45.8.8.8");
     let text = "45.1.1.1\n45.7.7.7\n45.8.8.8\n10.0.0.1\n127.0.0.1\n192.168.0.0/16\n0.0.0.0/0\n169.254.169.254\n\
-                ::1\n45.9.0.0/24\nnonsense\n45.1.1.1\n";
+                ::1\n45.9.0.0/16\nnonsense\n45.1.1.1\n";
     lists.set("/list", Reply::List(text.into()));
     add(&admin, &lists.url("/list"), false);
     lists.set("/other", Reply::List("45.1.1.1\n45.1.1.2\n".into()));
@@ -225,10 +225,102 @@ fn what_must_not_be_banned_is_not() {
     assert_eq!(banned, ["45.1.1.1", "45.1.1.2"]);
     // What the jail ignores is not banned either.
     daemon.client(&["set", JAIL, "addignoreip", "45.2.0.0/16"]);
-    lists.set("/list", Reply::List("45.2.3.4\n45.3.3.3\n".into()));
+    lists.set("/list", Reply::List("45.2.3.4\n45.3.3.3\n45.5.5.0/30\n".into()));
+    daemon.client(&["set", JAIL, "addignoreip", "45.5.5.1"]);
     let done = import(&admin);
-    assert_eq!(done["results"][0]["skipped"], json!({"protected": 1}));
+    assert_eq!(done["results"][0]["skipped"], json!({"protected": 2}), "a network around an ignored address, too");
     assert_eq!(done["total_imported"], 1);
+}
+
+fn served(body: &[u8]) -> Reply {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+    Reply::Raw([head.as_bytes(), body].concat())
+}
+
+#[test]
+fn every_form_of_the_documentation_is_read_and_its_numbers_add_up() {
+    let daemon = RealDaemon::with_action("noop", "true");
+    let lists = ListServer::start();
+    let (_server, admin) = ready(&daemon);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/blocklists.md")).unwrap();
+    let mut documented = Vec::new();
+    for row in page.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let name = cells[1].trim_matches('`');
+        let numbers: Vec<u64> = cells[3..cells.len() - 1].iter().map(|cell| cell.parse().unwrap()).collect();
+        lists.set("/form", served(&std::fs::read(root.join("tests/data/blocklists").join(name)).unwrap()));
+        let id = add(&admin, &lists.url("/form"), false);
+        let shown = admin.get(&format!("{LISTS}/{id}/preview")).expect(200).json();
+        let kind = |key: &str| shown["lines"][key].as_u64().unwrap();
+        let count = |key: &str| shown[key].as_u64().unwrap();
+        let (with_entries, remarks) = (kind("with_entries"), kind("comment") + kind("blank"));
+        let passed_over = count("skipped_count") - kind("invalid") - kind("too_long");
+        let found =
+            [count("total_lines"), with_entries, remarks, kind("invalid"), count("named_count"), count("valid_count")];
+        assert_eq!(found[..], numbers[..], "{name}: {shown}");
+        assert_eq!(count("total_lines"), with_entries + remarks + kind("invalid") + kind("too_long"), "{name}");
+        assert_eq!(count("named_count"), count("valid_count") + passed_over, "{name}: {shown}");
+        admin.delete(&format!("{LISTS}/{id}")).expect(204);
+        documented.push(name.to_owned());
+    }
+    documented.sort();
+    let files = std::fs::read_dir(root.join("tests/data/blocklists")).unwrap();
+    let mut files: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    files.sort();
+    assert_eq!(documented, files, "the table has a row for each file");
+}
+
+#[test]
+fn networks_that_the_jail_cannot_take_are_taken_apart_or_said_to_be_left_out() {
+    let daemon = RealDaemon::with_action("noop", "true");
+    let lists = ListServer::start();
+    let (_server, admin) = ready(&daemon);
+    lists.set("/list", Reply::List("45.1.0.0/20 ; SBL1\n45.2.0.0/16 ; SBL2\n".into()));
+    add(&admin, &lists.url("/list"), false);
+    // Also when it is imported again.
+    for _ in 0..2 {
+        let done = import(&admin);
+        let result = &done["results"][0];
+        assert_eq!((&result["skipped"], &done["errors_count"]), (&json!({"network": 2}), &json!(1)), "{done}");
+        assert!(result["error"].as_str().unwrap().contains("BANGUI_BLOCKLIST_MODE=nft"), "{done}");
+    }
+    lists.set("/list", Reply::List("45.1.0.0/20\n45.3.3.0/30\n45.3.3.1\n45.4.4.4\n".into()));
+    let done = import(&admin);
+    let result = &done["results"][0];
+    assert_eq!((&result["ips_imported"], &result["error"]), (&json!(5), &json!(null)), "{done}");
+    assert_eq!(result["skipped"], json!({"network": 1, "duplicate": 1}));
+    assert_eq!((&result["networks_expanded"], &result["addresses_from_networks"]), (&json!(1), &json!(4)));
+    assert!(result["note"].as_str().unwrap().contains("1 of the 2 networks"), "{done}");
+    let log = admin.get("/api/v1/blocklists/log").expect(200).json();
+    let newest = &log["items"][0];
+    assert_eq!((&newest["skipped"], &newest["lines"]["with_entries"]), (&result["skipped"], &json!(4)), "{log}");
+    let mut banned = daemon.banned(JAIL);
+    banned.sort();
+    assert_eq!(banned, ["45.3.3.0", "45.3.3.1", "45.3.3.2", "45.3.3.3", "45.4.4.4"]);
+}
+
+#[test]
+fn what_left_one_list_stays_banned_while_another_has_it_or_may_have_it() {
+    let daemon = RealDaemon::with_action("noop", "true");
+    let lists = ListServer::start();
+    let (_server, admin) = ready(&daemon);
+    lists.set("/one", Reply::List("45.1.1.1\n45.1.1.2\n45.1.1.3\n".into()));
+    lists.set("/other", Reply::List("45.1.1.3\n".into()));
+    add(&admin, &lists.url("/one"), true);
+    add(&admin, &lists.url("/other"), true);
+    assert_eq!(import(&admin)["total_imported"], 3);
+    lists.set("/one", Reply::List("45.1.1.1\n".into()));
+    // What this one lists is not known.
+    lists.set("/down", Reply::Raw(b"HTTP/1.1 503 Down\r\nContent-Length: 0\r\n\r\n".to_vec()));
+    add(&admin, &lists.url("/down"), true);
+    assert_eq!(import(&admin)["results"][0]["ips_unbanned"], 0);
+    assert_eq!(daemon.banned(JAIL).len(), 3);
+    lists.set("/down", Reply::List("45.1.1.9\n".into()));
+    assert_eq!(import(&admin)["results"][0]["ips_unbanned"], 1);
+    let mut banned = daemon.banned(JAIL);
+    banned.sort();
+    assert_eq!(banned, ["45.1.1.1", "45.1.1.3", "45.1.1.9"]);
 }
 
 #[test]
@@ -263,7 +355,11 @@ fn every_misbehaviour_ends_in_a_clear_error_and_stops_nobody_else() {
         ("/empty", whole(b"", ""), "no usable address"),
         ("/remarks", whole(b"# nothing\n", ""), "no usable address"),
         ("/utf16", whole(&utf16, ""), "UTF-16"),
-        ("/packed", whole(&gzip(b"45.1.1.1\n"), ""), "not text"),
+        ("/packed", whole(b"PK\x03\x04\0\0", ""), "not text"),
+        ("/half-gz", whole(&bomb[..bomb.len() / 200], ""), "cut off"),
+        ("/bomb-gz", whole(&bomb, ""), "larger than"),
+        ("/four", redirect("/to-good"), "redirects more than 3 times"),
+        ("/not-asked", Reply::Raw(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 0\r\n\r\n".to_vec()), "304"),
         ("/bomb", whole(&bomb, "Content-Encoding: gzip\r\n"), "larger than"),
         ("/half-packed", whole(&bomb[..bomb.len() / 200], "Content-Encoding: gzip\r\n"), "reached"),
         ("/half", Reply::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n45.1.1.1\n".to_vec()), "reached"),
@@ -288,7 +384,9 @@ fn every_misbehaviour_ends_in_a_clear_error_and_stops_nobody_else() {
         add(&admin, &lists.url(path), true);
     }
     add(&admin, "http://127.0.0.1:1/", false);
-    lists.set("/to-good", redirect("/good"));
+    lists.set("/to-good", redirect("/two"));
+    lists.set("/two", redirect("/one"));
+    lists.set("/one", redirect("/good"));
     lists.list("/good", &addresses(5));
     add(&admin, &lists.url("/to-good"), false);
     let before = server.rss_kib();

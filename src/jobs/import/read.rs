@@ -1,11 +1,13 @@
 //! Fetches and reads one blocklist, in a child.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::blocklist::parse::{Limits, ParseError, Parsed, Parser};
+use crate::blocklist::parse::{Limits, ParseError, Parsed};
+use crate::blocklist::unpack::Reader;
 use crate::fetch::{self, Answer, FetchError, Rules, Validators};
 use crate::machine;
 
@@ -58,8 +60,8 @@ pub struct Door {
 pub enum Read {
     /// The server says that nothing has changed.
     Unchanged,
-    /// The list.
-    List(Box<Parsed>, Validators),
+    /// The list, what its server said of it, and the addresses of that server.
+    List(Box<Parsed>, Validators, Vec<IpAddr>),
 }
 
 /// Fetches a list; `progress` is told bytes and lines so far.
@@ -73,11 +75,11 @@ pub fn read(
     let Door { allow_private, authorities } = door.clone();
     let rules = Rules { allow_private, own: machine::own_addresses(), bytes: BYTES, time: TIME, authorities };
     let Answer::Content(mut download) = fetch::open(url, known, &rules)? else { return Ok(Read::Unchanged) };
-    let mut parser = Parser::new(Limits::DEFAULT, sample);
+    let mut reader = Reader::new(Limits::DEFAULT, sample, BYTES);
     download.each(|bytes, so_far| {
-        parser.feed(bytes)?;
-        progress(so_far, parser.lines());
+        reader.feed(bytes)?;
+        progress(so_far, reader.lines());
         Ok::<(), ReadError>(())
     })?;
-    Ok(Read::List(Box::new(parser.finish()?), download.validators().clone()))
+    Ok(Read::List(Box::new(reader.finish()?), download.validators().clone(), download.hosts().to_vec()))
 }

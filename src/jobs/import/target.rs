@@ -32,7 +32,9 @@ impl Target {
     /// The place, ready for bans.
     pub fn open(task: &Import, started: i64) -> Result<Target, Failure> {
         let Some(way) = task.set.way else {
-            return Ok(Target::Jail(ImportJail::open(&task.apply, task.ban_seconds)?));
+            let mut jail = ImportJail::open(&task.apply, task.ban_seconds)?;
+            jail.ignored.extend(never::ignored(&task.apply.place)?);
+            return Ok(Target::Jail(jail));
         };
         let never = never::ignored(&task.apply.place)?;
         let since = u32::try_from(started).unwrap_or(u32::MAX);
