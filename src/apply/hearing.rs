@@ -31,12 +31,18 @@ impl Apply {
         let value = |document: &Document, key: &str| document.setting(jail, key).map(|setting| setting.value.clone());
         let names_logs = value(&after, "logpath").is_some_and(|paths| !paths.trim().is_empty());
         let is_new = |key: &str| value(&after, key) != value(&before, key);
-        if !names_logs || !(is_new("logpath") || is_new("backend")) {
+        let is_enabled = is_new("enabled") && value(&after, "enabled").is_some_and(|text| text.trim() == "true");
+        let is_given = names_logs && (is_new("logpath") || is_new("backend"));
+        if !is_given && !is_enabled {
             return Ok(None);
         }
-        let tree = Tree::load_with(&self.place.config_dir, self.overlay());
-        let Some(view) = tree.ok().and_then(|tree| tree.jail(jail, options).ok()) else { return Ok(None) };
+        let Ok(tree) = Tree::load_with(&self.place.config_dir, self.overlay()) else { return Ok(None) };
+        let Ok(view) = tree.jail(jail, options) else { return Ok(None) };
         if !check::reads_journal(&view) {
+            return Ok(None);
+        }
+        // One that is enabled with the log files it has already is meant to read them, unless it says what to read of the journal.
+        if !is_given && (value(&after, "backend").is_some() || check::deaf(&tree, options, jail).is_none()) {
             return Ok(None);
         }
         if value(&after, "backend").is_some() && is_new("backend") {
