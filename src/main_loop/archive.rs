@@ -20,7 +20,7 @@ use crate::store::{self, Store};
 /// What a step should take, reading and writing together; its page grows and shrinks to that.
 const STEP: Duration = Duration::from_millis(3);
 /// Bounds of a page, in rows.
-const PAGES: (usize, usize) = (16, 512);
+const PAGES: (usize, usize) = (64, 512);
 /// How long a child may take to read a page; it is killed a little earlier.
 const READ_LIMIT: Duration = Duration::from_secs(12);
 /// How long it rests at least between two steps of one pass, so that requests have their turn.

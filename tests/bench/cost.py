@@ -9,10 +9,12 @@ is, but on the compiler and on fail2ban: where those are not the baseline's noth
 Needs valgrind and fail2ban; no root, nothing beyond loopback.
 """
 
+import contextlib
 import glob
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -96,8 +98,21 @@ def total(name):
     return int(found[-1]) if found else 0
 
 
-def wait_for_archive(server):
+def wait_for_rows(directory):
+    """fail2ban writes its bans down after it has answered."""
+    place = glob.glob(directory + "/**/*.sqlite3", recursive=True)[0]
     deadline = time.time() + 60
+    while time.time() < deadline:
+        with contextlib.closing(sqlite3.connect("file:%s?mode=ro" % place, uri=True)) as theirs:
+            if theirs.execute("SELECT count(*) FROM bans").fetchone()[0] >= BANS:
+                return
+        time.sleep(0.2)
+    sys.exit("fail2ban does not write its bans down")
+
+
+def wait_for_archive(server):
+    # Under valgrind each page of it, which a child reads, takes a second or more.
+    deadline = time.time() + 300
     while json.loads(server.get("/history/archive?page_size=1"))["pagination"]["total"] < BANS:
         if time.time() > deadline:
             sys.exit("the archive does not fill")
@@ -145,6 +160,7 @@ def main(program, option=None):
         daemon = Daemon(directory)
         try:
             daemon.ban(BANS)
+            wait_for_rows(directory)
             made_with = {"compiler": output_of("rustc", "--version"), "fail2ban": daemon.call("version")}
             try:
                 counts = with_server(Counted, program, daemon, directory, Counted.count)
