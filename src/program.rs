@@ -105,12 +105,20 @@ impl Started {
         String::from_utf8_lossy(&bytes[..length]).into_owned()
     }
 
-    /// Takes nothing more of what it says: what writes to the end of its days would fill the memory.
+    /// Takes [`LAST_WORDS`] more of what it says and then nothing: what writes to the end of its days would fill the memory.
+    ///
+    /// Some are left because a program may take it badly that its output fails: fail2ban in the foreground answers on its socket first,
+    /// prints "Server ready" once its jails stand, and shuts down where it cannot.
     pub fn stop_listening(self) {
+        // Where the length is not set, it is sealed at what it has.
+        let _ = self.output.metadata().and_then(|now| self.output.set_len(now.len() + LAST_WORDS));
         // SAFETY: fcntl takes numbers; the descriptor is open as long as the file is. Where it fails, a little memory is all there is to lose.
         unsafe { libc::fcntl(self.output.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_GROW) };
     }
 }
+
+/// How many bytes a started program may still write once nobody listens; it is room in a sparse file, not memory.
+const LAST_WORDS: u64 = 64 << 10;
 
 /// Starts a program that may go on for ever, in a session of its own so that it outlives us, without anything of ours but the environment.
 pub fn start(program: &Path, args: &[&OsStr]) -> Result<Started, NotRun> {
@@ -193,6 +201,25 @@ mod tests {
         let start = Instant::now();
         assert_eq!(shell("exec sleep 60", Duration::from_millis(100)), Err(NotRun::TooLong));
         assert!(start.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_started_program_may_say_a_last_word_and_not_talk_for_ever() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let (go, end) = (path("go"), path("end"));
+        let script = format!(
+            "while [ ! -e {go} ]; do sleep 0.02; done; echo ready; word=$?; head -c 1000000 /dev/zero 2>/dev/null; echo $word $? >{end}.new; mv {end}.new {end}",
+            go = go.display(),
+            end = end.display()
+        );
+        start(Path::new("sh"), &["-c".as_ref(), script.as_ref()]).unwrap().stop_listening();
+        std::fs::write(go, "").unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !end.exists() && Instant::now() < deadline {
+            std::thread::sleep(ROUND);
+        }
+        assert_eq!(std::fs::read_to_string(end).unwrap(), "0 1\n");
     }
 
     #[test]

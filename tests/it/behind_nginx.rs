@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::harness::client::{Client, Identity, PASSWORD};
 use crate::harness::http::{Address, Wire};
 use crate::harness::server::Launch;
-use crate::harness::{die_with_us, left_out, wait_until};
+use crate::harness::{die_with_us, not_installed, wait_until};
 
 const LOGIN: &str = "/api/v1/auth/login";
 const SESSION: &str = "/api/v1/auth/session";
@@ -30,7 +30,7 @@ impl Nginx {
             .map(PathBuf::from)
             .find(|path| path.exists())
         else {
-            left_out("what needs nginx: it is not installed (apt-get install nginx-light)");
+            not_installed("what needs nginx: it is not installed (apt-get install nginx-light)");
             return None;
         };
         let directory = tempfile::tempdir().unwrap();

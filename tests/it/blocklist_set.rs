@@ -11,7 +11,7 @@ use crate::harness::list_server::{IMPORT, JAIL, LISTS, ListServer, Reply, add, a
 use crate::harness::network::Network;
 use crate::harness::real_daemon::RealDaemon;
 use crate::harness::server::{Launch, Server};
-use crate::harness::{is_installed, left_out, wait_until};
+use crate::harness::{is_installed, not_installed, wait_until};
 
 /// `CAP_NET_ADMIN`.
 const NET_ADMIN: u64 = 12;
@@ -251,7 +251,7 @@ fn the_set_outlives_a_restart_and_goes_when_it_is_switched_off() {
         let other = if mode == "nft" { "ipset" } else { "nft" };
         let mut programs = PROGRAMS.iter().flat_map(|(_, names)| *names);
         if let Some(missing) = programs.find(|name| !is_installed(name)) {
-            left_out(&format!("how the one way takes over from the other; {missing} is not installed"));
+            not_installed(&format!("how the one way takes over from the other; {missing} is not installed"));
         } else {
             server = server.with_env("BANGUI_BLOCKLIST_MODE", other);
             let way = if other == "nft" { "table inet bangui" } else { "bangui-blocklist4" };

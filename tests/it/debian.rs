@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::harness::client::Client;
-use crate::harness::left_out;
+use crate::harness::not_installed;
 use crate::harness::real_daemon::RealDaemon;
 use crate::harness::release::Release;
 use crate::jail_config::{getters, ready};
@@ -97,7 +97,7 @@ fn has_journal() -> bool {
     let mut python = Release::under_test().python();
     let there = python.args(["-c", "import systemd.journal"]).output().is_ok_and(|output| output.status.success());
     if !there {
-        left_out("jails that read the journal; Python's systemd module is not installed (python3-systemd)");
+        not_installed("jails that read the journal; Python's systemd module is not installed (python3-systemd)");
     }
     there
 }

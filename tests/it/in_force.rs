@@ -10,7 +10,7 @@ use crate::harness::client::Client;
 use crate::harness::real_daemon::RealDaemon;
 use crate::harness::rules::{commands, rules, write_action};
 use crate::harness::server::{Launch, Server};
-use crate::harness::{left_out, wait_until};
+use crate::harness::{not_installed, wait_until};
 use crate::jail_config::ready;
 
 const LAB: &str = "/api/v1/config/jails/lab";
@@ -284,7 +284,7 @@ fn reading_the_journal() -> Option<(RealDaemon, Server, Client)> {
     fs::write(daemon.path("jail.local"), own).unwrap();
     daemon.start_again();
     if !daemon.try_client(&["add", "probe", "systemd"]).0 {
-        left_out("jails that read the journal: this fail2ban cannot (python3-systemd)");
+        not_installed("jails that read the journal: this fail2ban cannot (python3-systemd)");
         return None;
     }
     daemon.client(&["start", "probe"]);

@@ -297,7 +297,7 @@ fn filter_of_the_documentation(log: &str, lines: usize) {
     for log in [log.to_owned(), syslog] {
         std::fs::write(&written, log).unwrap();
         let Ok(output) = Command::new("fail2ban-regex").args([&written, &conf]).output() else {
-            return crate::harness::left_out("what needs fail2ban-regex: it is not installed");
+            return crate::harness::not_installed("what needs fail2ban-regex: it is not installed");
         };
         let output = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.contains(&format!("{lines} matched")), "{output}");

@@ -37,17 +37,20 @@ pub fn wait_until(what: &str, limit: Duration, mut check: impl FnMut() -> bool) 
     }
 }
 
-/// Says past the test runner, which keeps what tests that pass print to itself, which test could not look at what, and why. It begins a
-/// line of its own: with one thread the runner has already begun one.
-///
-/// Panics where `BANGUI_LEAVE_NOTHING_OUT` is set, as it is where everything has been installed.
-#[track_caller]
+/// Says past the test runner, which keeps what tests that pass print to itself, which test could not look at what, and why: the machine
+/// or its owner does not allow it. It begins a line of its own: with one thread the runner has already begun one.
 pub fn left_out(what: &str) {
     let here = std::thread::current();
     let test = here.name().unwrap_or("a test");
-    assert!(std::env::var_os("BANGUI_LEAVE_NOTHING_OUT").is_none(), "{test} was to leave nothing out: {what}");
     // Where not even this can be written, nobody listens.
     let _ = writeln!(std::io::stderr(), "\nLEFT OUT: {test}: {what}");
+}
+
+/// The same for what could be installed and is not. Panics where `BANGUI_LEAVE_NOTHING_OUT` is set, since everything is installed there.
+#[track_caller]
+pub fn not_installed(what: &str) {
+    assert!(std::env::var_os("BANGUI_LEAVE_NOTHING_OUT").is_none(), "this was to be tested: {what}");
+    left_out(what);
 }
 
 /// Whether a program is installed.

@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
 
-use super::left_out;
+use super::{left_out, not_installed};
 
 /// What shows that a program is installed and that the kernel has what it needs, without leaving anything behind.
 const PROBES: &[&[&str]] = &[
@@ -67,7 +67,10 @@ impl Network {
         let why = match command.output() {
             Ok(output) if output.status.success() => return true,
             Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-            Err(error) => error.to_string(),
+            Err(error) => {
+                not_installed(&format!("what needs {}: {error}", probe[0]));
+                return false;
+            }
         };
         left_out(&format!("what needs {}: {why}", probe[0]));
         false
