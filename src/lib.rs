@@ -3,11 +3,13 @@
 //! Only the program, its tests, its fuzz targets and its benchmarks use it; it promises no stable interface.
 
 pub mod api;
+pub mod app;
 pub mod apply;
 pub mod blocklist;
 pub mod cli;
 pub mod conf;
 pub mod config;
+pub mod dispatch;
 pub mod domain;
 pub mod fail2ban;
 pub mod fetch;
@@ -23,5 +25,6 @@ pub mod pattern;
 pub mod program;
 pub mod routes;
 pub mod server;
+pub mod services;
 pub mod store;
 pub mod zones;

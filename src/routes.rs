@@ -3,85 +3,15 @@
 
 use tiny_http::Method;
 
-use crate::api::{self, Handler, Handler::Either, Handler::Later, Handler::Now};
-
-/// One endpoint.
-#[derive(Debug)]
-pub struct Route {
-    /// The method; HEAD is answered wherever GET is, unless `changes` is set.
-    pub method: Verb,
-    /// The path; `{name}` stands for one segment.
-    pub path: &'static str,
-    /// Who may call it.
-    pub access: Access,
-    /// Whether it changes something: then a cookie needs the CSRF header, and read-only mode refuses it.
-    pub changes: bool,
-    /// The longest body, in bytes.
-    pub body_limit: usize,
-    /// Whether it asks the daemon on the loop: then it waits while a child of ours keeps the daemon busy.
-    pub asks_daemon: bool,
-    /// The counter it counts against, beside the general one.
-    pub limit: Option<Limit>,
-    /// The parameters it takes behind the `?`; any other is refused.
-    pub takes: &'static [&'static str],
-    /// What answers it.
-    pub handler: Handler,
-}
-
-/// The methods in use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "they are HTTP's own")]
-pub enum Verb {
-    Get,
-    Post,
-    Put,
-    Delete,
-}
-
-/// Who may call a route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Anybody, before setup too, and without a limit.
-    Unlimited,
-    /// Anybody, before setup too.
-    Public,
-    /// Anybody, once setup is done: the login.
-    AfterSetup,
-    /// Whoever has a session.
-    Session,
-    /// As `Session`, and allowed in read-only mode: the logout.
-    SessionAlways,
-}
-
-/// Counters of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Limit {
-    /// Bans and unbans a minute.
-    Ban,
-    /// Configuration changes a minute.
-    Config,
-    /// Blocklist imports an hour.
-    Import,
-}
-
-impl Verb {
-    /// The name on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Verb::Get => "GET",
-            Verb::Post => "POST",
-            Verb::Put => "PUT",
-            Verb::Delete => "DELETE",
-        }
-    }
-}
+use crate::api;
+use crate::app::request::{
+    Access, BODY_WITHOUT_SESSION, Handler, Handler::Either, Handler::Later, Handler::Now, Limit, Route, Verb,
+};
 
 /// The longest body of a route, in bytes, unless it says otherwise.
 const BODY: usize = 64 * 1024;
 /// The longest body of a route that takes configuration or log lines, in bytes.
 const LARGE_BODY: usize = 1024 * 1024;
-/// The longest body of a request without a session, in bytes.
-pub const BODY_WITHOUT_SESSION: usize = 16 * 1024;
 
 const fn route(method: Verb, path: &'static str, handler: Handler) -> Route {
     let changes = !matches!(method, Verb::Get);

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::filters::{edit_job, show};
-use super::input::Fields;
 use super::regex::{MAX_REGEX, is_short};
-use super::{ApiError, Ctx, Job, Request};
+use crate::app::input::Fields;
+use crate::app::{ApiError, Ctx, Job, Request};
 use crate::domain::names::ConfName;
 use crate::jobs::definitions::{ACTION_FIELDS, Kind};
 use crate::jobs::edits::{Edit, Setting};

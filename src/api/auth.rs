@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::dispatch::{COOKIE, DEVICE_COOKIE, known_device, token_hash};
-use super::{Admitted, ApiError, Ctx, Job, Request};
+use crate::app::session::{COOKIE, DEVICE_COOKIE, clear_cookie, cookie, known_device, token_hash};
+use crate::app::{Admitted, ApiError, Ctx, Job, Request};
 use crate::domain::client::Client;
 use crate::domain::time;
 use crate::jobs::{Task, password};
@@ -121,16 +121,4 @@ pub fn logout(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     };
     let cookie = clear_cookie(ctx, &request.admitted);
     Ok(Response::json(200, &json!({ "message": "Logged out." })).with("set-cookie", cookie).warning(warning))
-}
-
-/// A cookie that makes the browser forget the session.
-pub fn clear_cookie(ctx: &Ctx, admitted: &Admitted) -> String {
-    cookie(ctx, admitted, COOKIE, "", 0)
-}
-
-fn cookie(ctx: &Ctx, admitted: &Admitted, name: &str, token: &str, seconds: i64) -> String {
-    let secure = if ctx.config.cookie_secure.unwrap_or(admitted.is_https) { "; Secure" } else { "" };
-    // Another server on this host, below another path, has cookies of its own.
-    let path = if ctx.config.base_path.is_empty() { "/" } else { &ctx.config.base_path };
-    format!("{name}={token}; HttpOnly; SameSite=Lax; Path={path}; Max-Age={seconds}{secure}")
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::json;
 
-use super::{ApiError, Ctx, Job, Request};
+use crate::app::{ApiError, Ctx, Job, Request};
 use crate::domain::address::IpOrNet;
 use crate::domain::client::Client;
 use crate::domain::names::{JailName, Running};

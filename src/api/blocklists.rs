@@ -4,11 +4,12 @@ use std::str::FromStr;
 
 use serde_json::{Value, json};
 
-use super::{ApiError, Ctx, Job, Request, imports};
+use crate::app::{ApiError, Ctx, Job, Request};
 use crate::domain::time::{self, rfc3339};
 use crate::fetch;
 use crate::jobs::{Task, preview};
 use crate::server::response::Response;
+use crate::services::imports;
 use crate::store::blocklists::Source;
 
 /// The longest name of a source, in characters: the contract's.

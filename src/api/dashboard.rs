@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::dispatch::Outcome;
 use super::history;
-use super::{ApiError, Ctx, Job, Request, Step};
+use crate::app::{ApiError, Ctx, Job, Outcome, Request, Step};
 use crate::domain::history::{Country, Cursor, Filter, Origin, PastBan, Question, Range, Slice, Source, Window};
 use crate::domain::time::{now, rfc3339};
 use crate::jobs::Task;

@@ -3,9 +3,9 @@
 
 use serde_json::Value;
 
-use super::input::Fields;
 use super::regex::{MAX_LINE, MAX_REGEX, is_short, job, line_count, log_file};
-use super::{ApiError, Ctx, Job, Request, config};
+use crate::app::input::Fields;
+use crate::app::{ApiError, Ctx, Job, Request};
 use crate::apply::Scope;
 use crate::domain::names::ConfName;
 use crate::jobs::Task;
@@ -13,6 +13,7 @@ use crate::jobs::definitions::{Kind, Show};
 use crate::jobs::edits::{Edit, EditDefinition, Setting};
 use crate::jobs::patterns::{Source, TestFilter};
 use crate::server::response::Response;
+use crate::services::apply;
 
 /// The most lines of a test.
 const MAX_TEST_LINES: usize = 1000;
@@ -156,11 +157,11 @@ pub fn edit_job(ctx: &mut Ctx, kind: Kind, name: ConfName, edit: Edit, force: bo
         Edit::Update(_) => 200,
         Edit::Delete => 204,
     };
-    let apply = config::apply_task(ctx, Vec::new(), Scope::Jails(Vec::new()))?;
+    let apply = apply::apply_task(ctx, Vec::new(), Scope::Jails(Vec::new()))?;
     let task = Task::EditDefinition(Box::new(EditDefinition { kind, name: name.to_string(), edit, force, apply }));
     Ok(Job::new(task, move |ctx, mut outcome: Value| {
         let mut definition = outcome["definition"].take();
-        let warnings = config::applied(ctx, outcome)?.warnings;
+        let warnings = apply::applied(ctx, outcome)?.warnings;
         log::info!("{}/{name}.local was {}", kind.folder(), if status == 204 { "removed" } else { "written" });
         for warning in definition["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             log::warn!("{}/{name}.local: {warning}", kind.folder());

@@ -1,19 +1,16 @@
 //! Geography: where an address is, how much is known, and looking up again what is not.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::dispatch::Outcome;
-use super::{ApiError, Ctx, Job, Request};
+use crate::app::{ApiError, Ctx, Job, Outcome, Request};
 use crate::domain::address::IpOrNet;
 use crate::domain::history::{BLOCKLIST_JAIL, Place};
-use crate::domain::json;
 use crate::domain::time::{now, rfc3339};
 use crate::geo::{Geo, GeoDetail};
-use crate::jobs::Task;
-use crate::jobs::places::{AskPlaces, Told};
 use crate::server::response::Response;
+use crate::services::geo::{ask_task, note_told};
 
 /// Rows that one request looks up again; the rest follows by itself, in steps.
 const AT_ONCE: usize = 500;
@@ -49,31 +46,6 @@ fn looked_up(ip: &IpOrNet, jails: &[String], place: Place) -> Response {
     // Of a private address nothing can be known, which is not the same as not knowing.
     let geo = Geo::is_eligible(ip).then(|| GeoDetail::from(place));
     Response::json(200, &json!({ "ip": ip.to_string(), "currently_banned_in": jails, "geo": geo }))
-}
-
-/// The task that asks the server of the settings, where they name one.
-pub fn ask_task(ctx: &Ctx, addresses: Vec<String>) -> Option<Task> {
-    let url = ctx.config.geoip_online.clone()?;
-    Some(Task::AskPlaces(AskPlaces { url, allow_private: ctx.config.allow_private_fetch, addresses }))
-}
-
-/// Notes what the server said, or that it did not answer properly: then the addresses wait again.
-pub fn note_told(ctx: &mut Ctx, addresses: &[String], told: Value) -> Result<(), ApiError> {
-    let told: Told = json::from_tree(told).map_err(ApiError::internal)?;
-    let now = Instant::now();
-    match &told.trouble {
-        Some(trouble) if ctx.asking.failed(now) => log::warn!("asking where addresses are: {trouble}"),
-        Some(_) => {}
-        None => ctx.asking.answered(Duration::from_secs(told.rest), now),
-    }
-    if told.places.is_empty() {
-        addresses.iter().for_each(|ip| ctx.asking.want(ip, now));
-    }
-    for (ip, place) in addresses.iter().zip(told.places) {
-        ctx.has_places |= place.is_some();
-        ctx.asking.note(ip, place, now);
-    }
-    Ok(())
 }
 
 /// `GET /api/v1/geo/stats`: what is kept of a server's answers and what waits to be, whose failure is remembered, what the archive does not

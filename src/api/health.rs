@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::context::TheirDatabase;
-use super::{ApiError, Ctx, Request};
+use crate::app::state::TheirDatabase;
+use crate::app::{ApiError, Ctx, Request};
 use crate::server::response::Response;
 
 /// `GET /api/v1/health`

@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::dispatch::Outcome;
-use super::input::{Parameter, Query};
-use super::{ApiError, Ctx, Job, Request, Step};
+use crate::app::input::{Parameter, Query};
+use crate::app::{ApiError, Ctx, Job, Outcome, Request, Step};
 use crate::domain::address::IpOrNet;
 pub use crate::domain::history::Answer;
 use crate::domain::history::{Cursor, Filter, Origin, PastBan, Question, Range, Slice, Source};

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::jail_values::taken;
-use super::{ApiError, Ctx, Job, Request, config};
+use crate::app::jail_fields::taken;
+use crate::app::{ApiError, Ctx, Job, Request};
 use crate::conf::{Document, Folder, LocalFile};
 use crate::domain::json;
 use crate::domain::names::JailName;
@@ -17,6 +17,7 @@ use crate::jobs::jail_config::{JailConfigs, Wanted};
 use crate::jobs::jail_edits::{EditJail, Edited, Ignored, JailEdit};
 use crate::jobs::jail_rules::Limits;
 use crate::server::response::Response;
+use crate::services::apply;
 
 /// `GET /api/v1/config/jails`
 pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
@@ -121,8 +122,8 @@ fn edit_task(ctx: &mut Ctx, name: &JailName, edit: JailEdit) -> Result<Task, Api
     let limits =
         Limits { log_dirs: ctx.config.allowed_log_dirs.clone(), allow_action_edit: ctx.config.allow_action_edit };
     let apply = match edit {
-        JailEdit::Update { .. } => config::files_task(ctx),
-        _ => config::apply_task(ctx, Vec::new(), crate::apply::Scope::Jails(Vec::new()))?,
+        JailEdit::Update { .. } => apply::files_task(ctx),
+        _ => apply::apply_task(ctx, Vec::new(), crate::apply::Scope::Jails(Vec::new()))?,
     };
     let version = ctx.snapshot.version.clone();
     let pending = ctx.store.pending(name.as_str())?;
@@ -151,7 +152,7 @@ fn finished(ctx: &mut Ctx, name: &JailName, outcome: Value) -> Result<(Value, St
     ctx.store.set_pending(name.as_str(), edited.pending.as_deref())?;
     let mut warnings = edited.costs;
     if let Some(applied) = edited.applied {
-        config::remember(ctx, &applied)?;
+        apply::remember(ctx, &applied)?;
         warnings.extend(applied.warnings);
     }
     if edited.hangs {

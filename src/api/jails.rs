@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::bans::command_done;
-use super::dispatch::Outcome;
 use super::jail_config::keep_ignored;
-use super::{ApiError, Ctx, Job, Request, config};
+use crate::app::{ApiError, Ctx, Job, Outcome, Request};
 use crate::apply::Scope;
 use crate::domain::address::IpOrNet;
 use crate::domain::json;
@@ -19,6 +18,7 @@ use crate::jobs::jail_config::ReadBackends;
 use crate::jobs::jail_edits::Ignored;
 use crate::jobs::{Task, bans, service};
 use crate::server::response::Response;
+use crate::services::apply;
 
 /// The longest entry of an ignore list that can be removed, in bytes.
 const LONGEST_ENTRY: usize = 256;
@@ -180,13 +180,13 @@ fn jail(name: &JailName, idle: Option<bool>, seen: &JailCounters, settings: &Jai
 
 /// `POST /api/v1/jails/reload-all`
 pub fn reload_all(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
-    config::reload_job(ctx, Scope::All, |_| Ok(command_done(200, "All jails were reloaded.".into(), "*")))
+    apply::reload_job(ctx, Scope::All, |_| Ok(command_done(200, "All jails were reloaded.".into(), "*")))
 }
 
 /// `POST /api/v1/jails/{name}/start`
 pub fn start(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let Running(name) = request.parameter()?;
-    config::reload_job(ctx, Scope::Jails(vec![name.to_string()]), move |_| {
+    apply::reload_job(ctx, Scope::Jails(vec![name.to_string()]), move |_| {
         Ok(command_done(200, format!("{name} runs."), name.as_str()))
     })
 }
@@ -194,7 +194,7 @@ pub fn start(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 /// `POST /api/v1/jails/{name}/reload`
 pub fn reload(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let Running(name) = request.parameter()?;
-    config::reload_job(ctx, Scope::Jails(vec![name.to_string()]), move |_| {
+    apply::reload_job(ctx, Scope::Jails(vec![name.to_string()]), move |_| {
         Ok(command_done(200, format!("{name} was reloaded."), name.as_str()))
     })
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::regex::MAX_LINES;
-use super::{ApiError, Ctx, Job, Request, paths};
+use crate::app::{ApiError, Ctx, Job, Request, paths};
 use crate::jobs::Task;
 use crate::jobs::logs::ReadLog;
 use crate::jobs::tail::LogFile;

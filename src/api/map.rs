@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{ApiError, Ctx, Request};
+use crate::app::{ApiError, Ctx, Request};
 use crate::server::response::Response;
 
 /// The settings, and what they are until somebody changes them: high, medium, low.

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::dispatch::CSRF_HEADER;
-use super::{ApiError, Ctx, Request};
+use crate::app::session::CSRF_HEADER;
+use crate::app::{ApiError, Ctx, Request};
 use crate::packed;
 use crate::server::response::Response;
 

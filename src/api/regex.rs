@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use super::input::Fields;
-use super::{ApiError, Ctx, Job, Request, paths};
+use crate::app::input::Fields;
+use crate::app::{ApiError, Ctx, Job, Request, paths};
 use crate::jobs::Task;
 use crate::jobs::patterns::{PreviewLog, TestRegex};
 use crate::jobs::tail::LogFile;

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::error::ApiError;
-use super::{Ctx, Request, paths};
+use crate::app::ApiError;
+use crate::app::{Ctx, Request, paths};
 use crate::fail2ban::{self, Daemon};
 use crate::server::response::Response;
 

@@ -4,20 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::error::ApiError;
-use super::{Ctx, Job, Request};
+use crate::app::{ApiError, Ctx, Job, Request};
 use crate::config::parse_timezone;
 use crate::jobs::{Task, password};
 use crate::server::response::Response;
-
-/// What setup is told.
-#[derive(Debug, Default)]
-pub struct Choices {
-    /// Where the database is to lie, when that is a new file.
-    pub new_database: Option<PathBuf>,
-    /// What is stored: keys and texts.
-    pub settings: Vec<(&'static str, String)>,
-}
+use crate::services::setup::{Choices, PASSWORD_RULE, already_complete, is_good_password, store};
 
 /// `GET /api/v1/setup`
 pub fn status(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
@@ -49,26 +40,6 @@ pub fn complete(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
         Ok(Response::json(201, &json!({ "message": "Setup is complete; log in." })))
     })
     .detached())
-}
-
-/// Completes setup with a hash already made; 409 when somebody was faster.
-pub fn store(ctx: &mut Ctx, hash: &str, choices: Choices) -> Result<(), ApiError> {
-    if ctx.store.stored()?.password_hash.is_some() {
-        return Err(already_complete());
-    }
-    if let Some(path) = &choices.new_database {
-        ctx.store.move_to(path)?;
-    }
-    let settings: Vec<(&str, &str)> = choices.settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
-    if !ctx.store.complete_setup(hash, &settings)? {
-        return Err(already_complete());
-    }
-    ctx.reload_stored()?;
-    Ok(())
-}
-
-fn already_complete() -> ApiError {
-    ApiError::conflict("setup_already_complete", "Setup has been done already; log in, or use bangui set-password.")
 }
 
 /// Of the setup body, every failure is 400.
@@ -121,19 +92,6 @@ fn read(ctx: &Ctx, request: &Request) -> Result<(String, Choices), ApiError> {
     Ok((password.unwrap_or_default(), Choices { new_database, settings }))
 }
 
-/// What a master password must be, in words.
-pub const PASSWORD_RULE: &str = "At least 8 characters (256 at most) with an upper-case letter, a digit and one of !@#$%^&*(), or the SHA-256 hex of such a password.";
-
-/// Whether a master password is allowed.
-pub fn is_good_password(password: &str) -> bool {
-    let length = password.chars().count();
-    password::is_sha256_hex(password)
-        || ((8..=256).contains(&length)
-            && password.chars().any(char::is_uppercase)
-            && password.chars().any(|character| character.is_ascii_digit())
-            && password.chars().any(|character| "!@#$%^&*()".contains(character)))
-}
-
 /// `Some(None)`: the open database. `Some(path)`: a new file beside it. `None`: neither.
 fn new_database(ctx: &Ctx, path: &Path) -> Option<Option<PathBuf>> {
     let open = ctx.store.path();
@@ -145,20 +103,4 @@ fn new_database(ctx: &Ctx, path: &Path) -> Option<Option<PathBuf>> {
     let is_plain = !path.to_string_lossy().chars().any(char::is_control);
     let is_new = std::fs::symlink_metadata(path).is_err();
     (directory == open.parent()? && is_new && is_plain).then(|| Some(directory.join(name)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_good_password;
-
-    #[test]
-    fn the_password_rule() {
-        for good in ["Correct1!", "ÄÖÜäöü1!", &"a1".repeat(32)] {
-            assert!(is_good_password(good), "{good}");
-        }
-        for bad in ["", "Short1!", "nouppercase1!", "NoDigits!!", "NoSpecial11", &"A1".repeat(32)] {
-            assert!(!is_good_password(bad), "{bad}");
-        }
-        assert!(!is_good_password(&format!("A1!{}", "x".repeat(254))));
-    }
 }

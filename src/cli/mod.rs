@@ -18,9 +18,9 @@ use std::path::{Path, PathBuf};
 
 use lexopt::Arg;
 
-use crate::api::setup::{PASSWORD_RULE, is_good_password};
 use crate::config::{Config, SETTINGS};
 use crate::jobs::password::{Hash, secret_form};
+use crate::services::setup::{PASSWORD_RULE, is_good_password};
 
 /// A failure of a command: one line for people, and the exit code.
 #[derive(Debug, PartialEq, Eq)]

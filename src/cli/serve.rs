@@ -1,7 +1,7 @@
 //! `bangui serve`: the server.
 
 use super::{Failure, Invocation};
-use crate::api::Ctx;
+use crate::app::Ctx;
 use crate::log_sink;
 use crate::main_loop::MainLoop;
 use crate::store::Store;

@@ -1,7 +1,7 @@
 //! The last lines of a log file, in bounded memory and time, whatever the file is.
 //!
 //! It reads backwards from the end, so that the size of the file does not matter. What may be read is decided by
-//! `api::paths`; here it is only made sure that the file opened is the one that was judged.
+//! `app::paths`; here it is only made sure that the file opened is the one that was judged.
 
 use std::fs::File;
 use std::io;

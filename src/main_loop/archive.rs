@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::held::HeldCopy;
-use crate::api::context::TheirDatabase;
-use crate::api::{ApiError, Ctx, Job};
+use crate::app::state::TheirDatabase;
+use crate::app::{ApiError, Ctx, Job};
 use crate::domain::json;
 use crate::domain::time;
 use crate::fail2ban::database::{Ban, DatabaseError, Mark, Page};

@@ -6,10 +6,11 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::MainLoop;
-use crate::api::dispatch;
-use crate::api::{ApiError, Finish, Then, imports};
+use crate::app::{ApiError, Finish, Then};
+use crate::dispatch;
 use crate::jobs::children::Full;
 use crate::jobs::{Failure, Lane};
+use crate::services::imports;
 
 impl MainLoop {
     /// Starts what timers want done.

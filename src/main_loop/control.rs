@@ -12,12 +12,12 @@ use mio::net::UnixListener;
 use mio::{Interest, Registry};
 use serde::{Deserialize, Serialize};
 
-use crate::api::limits::Limits;
-use crate::api::setup::{self, Choices};
-use crate::api::{ApiError, Ctx};
+use crate::app::limits::Limits;
+use crate::app::{ApiError, Ctx};
 use crate::domain::json;
 use crate::fail2ban::client::credentials;
 use crate::server::token::Source;
+use crate::services::setup::{self, Choices};
 
 /// How long a caller may take for its line: it is a command of ours, and sends it at once.
 const PATIENCE: Duration = Duration::from_millis(200);

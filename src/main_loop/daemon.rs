@@ -10,7 +10,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 
 use super::probe::{Outcome, Probe};
-use crate::api::Ctx;
+use crate::app::Ctx;
 use crate::server::token::Source;
 
 /// How often a ping is tried while the daemon does not even take connections.

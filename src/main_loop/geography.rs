@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::api::{ApiError, Ctx, Job, geo};
+use crate::app::{ApiError, Ctx, Job};
 use crate::domain::history::Cursor;
 use crate::domain::json;
 use crate::domain::time;
@@ -14,6 +14,7 @@ use crate::geo::Geo;
 use crate::jobs::Task;
 use crate::jobs::geo_update::UpdateGeo;
 use crate::server::response::Response;
+use crate::services::geo;
 use crate::store;
 
 /// Rows of the archive that one step gives a country, and those it looks through for addresses to ask about.

@@ -1,7 +1,7 @@
 //! Copies what is put into the set of imported addresses into the archive, some at a time. The set is a file that a child replaces whole; each
 //! new one is looked through once for what was put there since the newest that is known.
 
-use crate::api::Ctx;
+use crate::app::Ctx;
 use crate::blocklist::held::{Entry, HeldFile};
 use crate::domain::history::BLOCKLIST_JAIL;
 use crate::domain::time;

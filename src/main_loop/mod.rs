@@ -30,8 +30,8 @@ use self::quiet::Quiet;
 use self::signals::Signals;
 use self::steps::Stepping;
 use self::timers::Timers;
-use crate::api::dispatch::{self, Outcome};
-use crate::api::{Admitted, ApiError, Ctx, Finish, Job, Request, Then, imports};
+use crate::app::{Admitted, ApiError, Ctx, Finish, Job, Outcome, Request, Then};
+use crate::dispatch;
 use crate::fail2ban;
 use crate::jobs::children::{Children, Full, TaskId};
 use crate::jobs::frames::Frame;
@@ -42,6 +42,7 @@ use crate::server::response::Response;
 use crate::server::token::{Slot, Source};
 use crate::server::turn::Problem;
 use crate::server::{Connections, HttpEvent};
+use crate::services::imports;
 
 /// Headers of every answer. The program serves no pages, so its policy allows nothing.
 const SECURITY_HEADERS: &[(&str, &str)] = &[

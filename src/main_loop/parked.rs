@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::MainLoop;
-use crate::api::{ApiError, Request, dispatch};
+use crate::app::{ApiError, Request};
+use crate::dispatch;
 use crate::server::token::Slot;
 
 /// How long a request waits for the daemon while a child of ours keeps it busy.

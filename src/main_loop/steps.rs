@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use tiny_http::Method;
 
 use super::MainLoop;
-use crate::api::{Admitted, ApiError, Request, Step, Steps, dispatch};
+use crate::app::{Admitted, ApiError, Request, Step, Steps};
+use crate::dispatch;
 use crate::server::response::Response;
 use crate::server::token::Slot;
 

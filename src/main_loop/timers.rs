@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 
 use super::archive::Archivist;
 use super::geography::Geographer;
-use crate::api::error::STORAGE;
-use crate::api::{Ctx, dispatch, imports};
+use crate::app::Ctx;
+use crate::app::error::STORAGE;
+use crate::dispatch;
 use crate::domain::time;
+use crate::services::imports;
 use crate::store;
 
 /// How often a daemon that answers is looked at.

@@ -7,36 +7,20 @@ use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use sha2::{Digest, Sha256};
 use tiny_http::Method;
 
-use super::error::{ApiError, STORAGE};
-use super::input::Query;
-use super::limits::Key;
-use super::{Admitted, Ctx, Handler, Job, Request, Steps, decode_parameters};
+use crate::app::error::{ApiError, STORAGE};
+use crate::app::input::Query;
+use crate::app::limits::Key;
+use crate::app::request::{Access, BODY_WITHOUT_SESSION, Limit, Route, decode_parameters};
+use crate::app::session::{COOKIE, CSRF_HEADER, clear_cookie, cookies, known_device, token_hash};
+use crate::app::{Admitted, Ctx, Handler, Outcome, Request};
 use crate::domain::quota::Quota;
 use crate::domain::time;
-use crate::routes::{self, Access, BODY_WITHOUT_SESSION, Found, Limit, Route};
+use crate::routes::{self, Found};
 use crate::server::request::{Framing, Head, Peer};
 use crate::server::response::Response;
-use crate::store::{Counter, TokenHash};
-
-/// The header that a cookie-authenticated change must carry, and its value: no page of another origin can send it.
-pub const CSRF_HEADER: (&str, &str) = ("X-BanGUI-Request", "1");
-/// The session cookie.
-pub const COOKIE: &str = "bangui_session";
-/// The cookie of a device that has logged in before.
-pub const DEVICE_COOKIE: &str = "bangui_device";
-
-/// What a handler led to.
-pub enum Outcome {
-    /// The answer.
-    Answer(Response),
-    /// A child works on it.
-    Job(Box<Job>),
-    /// The loop works on it, between other things.
-    Steps(Steps),
-}
+use crate::store::Counter;
 
 /// Judges a request by its head: may it go on, and with how long a body? The facts that are known go with the
 /// judgement either way, for the log and the answer's headers.
@@ -193,24 +177,6 @@ fn recognise(ctx: &Ctx, head: &Head, admitted: &mut Admitted) -> Result<bool, Ap
     Ok(cookies(head, COOKIE).next().is_some())
 }
 
-/// How many cookies of one name are looked at.
-const MOST_COOKIES: usize = 4;
-
-/// The values of the cookies of a name. What else the headers hold need not be text.
-pub fn cookies<'h>(head: &'h Head, name: &'static str) -> impl Iterator<Item = &'h str> {
-    let pairs = head.all("cookie").flat_map(|value| value.split(|byte| *byte == b';'));
-    let values = pairs.filter_map(move |pair| {
-        let value = pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-        std::str::from_utf8(value).ok()
-    });
-    values.take(MOST_COOKIES)
-}
-
-/// What the store knows a token by.
-pub fn token_hash(token: &str) -> TokenHash {
-    Sha256::digest(token.as_bytes()).into()
-}
-
 fn needs_setup(access: Access) -> bool {
     matches!(access, Access::AfterSetup | Access::Session | Access::SessionAlways)
 }
@@ -223,19 +189,9 @@ fn needs_session(access: Access) -> bool {
 fn unauthenticated(ctx: &Ctx, route: &Route, admitted: &Admitted) -> ApiError {
     let error = ApiError::authentication_required();
     if route.access == Access::SessionAlways {
-        return error.with_header("set-cookie", super::auth::clear_cookie(ctx, admitted));
+        return error.with_header("set-cookie", clear_cookie(ctx, admitted));
     }
     error
-}
-
-/// The cookie of a device that is known.
-pub fn known_device<'h>(ctx: &Ctx, head: &'h Head) -> Result<Option<&'h str>, ApiError> {
-    for device in cookies(head, DEVICE_COOKIE) {
-        if ctx.store.is_known_device(&token_hash(device), time::now())? {
-            return Ok(Some(device));
-        }
-    }
-    Ok(None)
 }
 
 fn count_request(ctx: &mut Ctx, head: &Head, admitted: &mut Admitted) -> Result<(), ApiError> {

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::ApiError;
+use super::error::ApiError;
 use crate::config::Config;
 use crate::files;
 use crate::jobs::log_paths;

@@ -2,17 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::api::Ctx;
+use crate::app::Ctx;
 use crate::domain::client::Client;
 use crate::domain::forwarded::{self, Hop};
 use crate::server::request::{Head, Peer};
-
-/// What was said in the log about proxies, which it is once.
-#[derive(Debug, Default)]
-pub struct Said {
-    silent_proxy: bool,
-    stranger: bool,
-}
 
 /// The headers that say from where a request came.
 const FORWARDED_FOR: &str = "x-forwarded-for";

@@ -5,33 +5,30 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::apply::RunTime;
 use crate::blocklist::held::HeldFile;
-use crate::conf::Tree;
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET, DEFAULT_SESSION_MINUTES};
 use crate::domain::history::Place;
 use crate::domain::json;
 use crate::domain::time;
-use crate::fail2ban::client::News;
 use crate::fail2ban::database::Page;
 use crate::fail2ban::{self, Client, commands::Daemon, restart::Bans};
 use crate::geo::asking::Asking;
 use crate::geo::{Geo, GeoSource};
+use crate::jobs::Task;
 use crate::jobs::held_set::SetPlace;
 use crate::jobs::their_database::Theirs;
+use crate::server::response::Response;
 use crate::store::{self, Store, settings::Stored};
 
-use super::Job;
-use super::dispatch;
+use super::error::ApiError;
 use super::imports::{Running, Tending};
 use super::limits::Limits;
 
 /// How long a quick command may hold the loop.
 pub const QUICK: Duration = Duration::from_millis(300);
-
-/// How long what the daemon's files say is taken to hold.
-const FILES_HOLD: Duration = Duration::from_secs(3);
 
 /// The longest answer to a quick command, in bytes: longer ones are lists, and lists are a child's work. A daemon
 /// before 0.10 sends its bans along with every status, 20 bytes each.
@@ -92,6 +89,15 @@ pub struct Restarted {
     pub left_behind: Bans,
 }
 
+/// What was said in the log about proxies, which it is once.
+#[derive(Debug, Default)]
+pub struct ProxiesSaid {
+    /// That a trusted proxy does not tell its clients.
+    pub silent_proxy: bool,
+    /// That somebody forwards who is not trusted.
+    pub stranger: bool,
+}
+
 /// Everything a handler works with.
 #[derive(Debug)]
 pub struct Ctx {
@@ -108,7 +114,7 @@ pub struct Ctx {
     /// The daemon may have started again: what held at run time only is to be set again.
     pub restarted: bool,
     /// How many daemons its client had met when that was last looked at.
-    daemons_met: u64,
+    pub(super) daemons_met: u64,
     /// A child of ours keeps it busy.
     pub daemon_is_taken: bool,
     /// Why it was not reached, where it was not, when it was last looked at.
@@ -138,7 +144,7 @@ pub struct Ctx {
     /// The general rate limits.
     pub limits: Limits,
     /// What was said about proxies.
-    pub proxies_said: dispatch::client::Said,
+    pub proxies_said: ProxiesSaid,
     /// The import of blocklists under way.
     pub import: Option<Running>,
     /// The set of imported addresses.
@@ -146,15 +152,86 @@ pub struct Ctx {
     /// Jobs of timers, which no client waits for; the loop starts them.
     pub background: Vec<Job>,
     /// The backends of jails as the files name them, for daemons that do not tell; read again when the snapshot is stale.
-    backends: Option<BTreeMap<String, String>>,
+    pub(super) backends: Option<BTreeMap<String, String>>,
     /// What the daemon's own files say of it, and when they were read.
-    server_files: Option<(Option<ServerFiles>, Instant)>,
+    pub(super) server_files: Option<(Option<ServerFiles>, Instant)>,
     /// The last timer step did its work.
     pub scheduler_runs: bool,
     /// The name of this machine, in lower case.
     pub host_name: String,
     /// Origins of this program's own addresses need no entry here: they are same-origin.
     pub request_ids: RequestIds,
+}
+
+/// Work for a child, and what becomes of its outcome.
+pub struct Job {
+    /// What the child does.
+    pub task: Task,
+    /// Waits before others of its lane.
+    pub urgent: bool,
+    /// Goes on when the client leaves.
+    pub detached: bool,
+    /// How its outcome becomes an answer.
+    pub then: Then,
+}
+
+/// Turns the result of a child into an answer, on the loop.
+pub type Finish = Box<dyn FnOnce(&mut Ctx, Value) -> Result<Response, ApiError>>;
+
+/// How the outcome of a task becomes an answer.
+pub enum Then {
+    /// From its result.
+    Finish(Finish),
+    /// What it sends is the JSON of the answer.
+    Stream,
+}
+
+/// What a step of long work on our own database led to.
+#[derive(Debug)]
+pub enum Step {
+    /// There is more to do.
+    More,
+    /// A part of the JSON of the answer; more follows.
+    Part(Vec<u8>),
+    /// The answer, or the last part of its JSON.
+    Done(Response),
+}
+
+/// Work on our own database that may be too long for one turn of the loop: a few milliseconds each time it is called, until it is done.
+pub type Steps = Box<dyn FnMut(&mut Ctx) -> Result<Step, ApiError>>;
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Job").field("task", &self.task).finish_non_exhaustive()
+    }
+}
+
+impl Job {
+    /// A task whose result `finish` turns into the answer.
+    pub fn new(task: Task, finish: impl FnOnce(&mut Ctx, Value) -> Result<Response, ApiError> + 'static) -> Self {
+        Self { task, urgent: false, detached: false, then: Then::Finish(Box::new(finish)) }
+    }
+
+    /// A task that writes the answer itself.
+    pub fn stream(task: Task) -> Self {
+        Self { task, urgent: false, detached: false, then: Then::Stream }
+    }
+
+    /// The same, to its end even when the client leaves.
+    pub fn detached(mut self) -> Self {
+        self.detached = true;
+        self
+    }
+}
+
+/// What a handler led to.
+pub enum Outcome {
+    /// The answer.
+    Answer(Response),
+    /// A child works on it.
+    Job(Box<Job>),
+    /// The loop works on it, between other things.
+    Steps(Steps),
 }
 
 /// Makes names for requests that come without one.
@@ -205,7 +282,7 @@ impl Ctx {
             restarted: false,
             daemons_met: 0,
             limits: Limits::default(),
-            proxies_said: dispatch::client::Said::default(),
+            proxies_said: ProxiesSaid::default(),
             import: None,
             tending: Tending::default(),
             background: Vec::new(),
@@ -247,43 +324,6 @@ impl Ctx {
     pub fn geo_source(&self) -> Result<GeoSource, store::Error> {
         let told = if self.has_places { self.store.countries_of_places(time::now())? } else { Vec::new() };
         Ok(GeoSource { files: self.geo.paths(), told })
-    }
-
-    /// Where fail2ban's database is: as configured, else as the daemon says now or has said while it answers. `None` where it keeps none.
-    pub fn fail2ban_database(&mut self) -> Result<Option<PathBuf>, fail2ban::Error> {
-        if let Some(path) = &self.config.fail2ban_database {
-            return Ok(Some(path.clone()));
-        }
-        if let Some(path) = self.known_database.as_ref().filter(|_| self.snapshot.online) {
-            return Ok(Some(path.clone()));
-        }
-        match self.daemon.database_path() {
-            // Busy with bans is not away: its database is where it was.
-            Err(fail2ban::Error::Busy { .. }) if self.known_database.is_some() => {}
-            Err(fail2ban::Error::Unreachable { .. } | fail2ban::Error::ShuttingDown)
-                if self.known_database.is_some() => {}
-            // Its past is there without it, where its files say.
-            Err(error) => match self.server_files() {
-                Some(files) => self.known_database = files.database,
-                None => return Err(error),
-            },
-            Ok(path) => self.known_database = path,
-        }
-        Ok(self.known_database.clone())
-    }
-
-    /// What the daemon's own files say of it; `None` where they cannot be read. They are read again after some seconds.
-    pub fn server_files(&mut self) -> Option<ServerFiles> {
-        let is_fresh = self.server_files.as_ref().is_some_and(|(_, at)| at.elapsed() < FILES_HOLD);
-        if !is_fresh {
-            let read = Tree::load(&self.config.fail2ban_config).ok().map(|tree| ServerFiles {
-                log_level: tree.server_option("loglevel").unwrap_or_default(),
-                log_target: tree.server_option("logtarget").unwrap_or_default(),
-                database: tree.server_option("dbfile").filter(|path| path.starts_with('/')).map(PathBuf::from),
-            });
-            self.server_files = Some((read, Instant::now()));
-        }
-        self.server_files.as_ref()?.0.clone()
     }
 
     /// fail2ban's socket.
@@ -339,91 +379,6 @@ impl Ctx {
     /// Whether setup is done.
     pub fn is_set_up(&self) -> bool {
         self.stored.password_hash.is_some()
-    }
-
-    /// What has been seen of the daemon and its files may be out of date.
-    pub fn expect_changes(&mut self) {
-        self.snapshot.stale = true;
-        self.backends = None;
-    }
-
-    /// How the files have the log of each jail watched, where that was read since the last change.
-    pub fn backends(&self) -> Option<&BTreeMap<String, String>> {
-        self.backends.as_ref()
-    }
-
-    /// Remembers how the files have the log of each jail watched.
-    pub fn set_backends(&mut self, backends: BTreeMap<String, String>) {
-        self.backends = Some(backends);
-    }
-
-    /// Takes over what commands on the loop have learned beside their answers: the daemon is gone, is back, or is another process. They
-    /// use up the end of the idle connection, so nothing else may ever tell of it.
-    pub fn heed_daemon(&mut self) {
-        let client = self.daemon.client_mut();
-        let (daemons, news) = (client.daemons(), client.take_news());
-        if daemons != self.daemons_met {
-            self.daemons_met = daemons;
-            self.restarted = true;
-            self.expect_changes();
-        }
-        match news {
-            Some(News::Away(error)) => self.note_away(error),
-            Some(News::Answered) if !self.snapshot.online => self.expect_changes(),
-            _ => {}
-        }
-    }
-
-    /// A command has found the daemon away: that is said from now on, and looked at again at once.
-    pub fn note_away(&mut self, error: fail2ban::Error) {
-        if self.snapshot.online {
-            self.set_away(error);
-            self.expect_changes();
-        }
-    }
-
-    fn set_away(&mut self, error: fail2ban::Error) {
-        if self.snapshot.online || self.snapshot.taken.is_none() {
-            log::warn!("{error}");
-        }
-        self.snapshot = Snapshot { online: false, taken: Some(Instant::now()), ..Snapshot::default() };
-        self.away = Some(error);
-    }
-
-    /// Looks at the daemon: at most three short commands, and one for each jail before 1.1.0.
-    pub fn take_snapshot(&mut self) -> Result<(), fail2ban::Error> {
-        let looked = self.look();
-        // What this look has learned is in the snapshot.
-        self.daemon.client_mut().take_news();
-        let taken = Some(Instant::now());
-        match looked {
-            Ok(snapshot) => {
-                if !self.snapshot.online {
-                    self.restarted = true;
-                    log::info!("fail2ban {} answers", snapshot.version.as_deref().unwrap_or("?"));
-                }
-                self.snapshot = Snapshot { taken, ..snapshot };
-                Ok(())
-            }
-            Err(error) => {
-                self.set_away(error.clone());
-                Err(error)
-            }
-        }
-    }
-
-    fn look(&mut self) -> Result<Snapshot, fail2ban::Error> {
-        let version = self.daemon.version()?.as_str().to_owned();
-        let mut seen = Snapshot { online: true, version: Some(version), ..Snapshot::default() };
-        let counters = self.daemon.all_counters()?;
-        self.known_jails = counters.iter().map(|jail| jail.jail.to_string()).collect();
-        for jail in counters {
-            seen.jails += 1;
-            seen.bans += jail.counters.currently_banned;
-            seen.failures += jail.counters.currently_failed;
-        }
-        seen.bans += self.held().and_then(|held| held.count_at(time::now()).ok()).unwrap_or(0) as u64;
-        Ok(seen)
     }
 }
 

@@ -1,0 +1,17 @@
+//! What handlers share: the state of the program, the request as they see it, its input, errors, limits.
+
+pub mod daemon;
+pub mod error;
+pub mod imports;
+pub mod input;
+pub mod jail_fields;
+pub mod limits;
+pub mod paths;
+pub mod request;
+pub mod session;
+pub mod state;
+pub(crate) mod wording;
+
+pub use self::error::ApiError;
+pub use self::request::{Admitted, Handler, Request};
+pub use self::state::{Ctx, Finish, Job, Outcome, Step, Steps, Then};

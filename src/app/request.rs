@@ -1,0 +1,191 @@
+//! The row of a route, and a request as its handler sees it. They stand together because each names the other.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Instant;
+
+use super::error::ApiError;
+use super::input::{Fields, Query, percent_decode};
+use super::state::{Ctx, Job, Outcome};
+use crate::domain::client::Client;
+use crate::domain::quota::Quota;
+use crate::server::request::Head;
+use crate::server::response::Response;
+use crate::store::Session;
+
+/// One endpoint.
+#[derive(Debug)]
+pub struct Route {
+    /// The method; HEAD is answered wherever GET is, unless `changes` is set.
+    pub method: Verb,
+    /// The path; `{name}` stands for one segment.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+    /// Whether it changes something: then a cookie needs the CSRF header, and read-only mode refuses it.
+    pub changes: bool,
+    /// The longest body, in bytes.
+    pub body_limit: usize,
+    /// Whether it asks the daemon on the loop: then it waits while a child of ours keeps the daemon busy.
+    pub asks_daemon: bool,
+    /// The counter it counts against, beside the general one.
+    pub limit: Option<Limit>,
+    /// The parameters it takes behind the `?`; any other is refused.
+    pub takes: &'static [&'static str],
+    /// What answers it.
+    pub handler: Handler,
+}
+
+/// The methods in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "they are HTTP's own")]
+pub enum Verb {
+    Get,
+    Post,
+    Put,
+    Delete,
+}
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody, before setup too, and without a limit.
+    Unlimited,
+    /// Anybody, before setup too.
+    Public,
+    /// Anybody, once setup is done: the login.
+    AfterSetup,
+    /// Whoever has a session.
+    Session,
+    /// As `Session`, and allowed in read-only mode: the logout.
+    SessionAlways,
+}
+
+/// Counters of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Bans and unbans a minute.
+    Ban,
+    /// Configuration changes a minute.
+    Config,
+    /// Blocklist imports an hour.
+    Import,
+}
+
+impl Verb {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verb::Get => "GET",
+            Verb::Post => "POST",
+            Verb::Put => "PUT",
+            Verb::Delete => "DELETE",
+        }
+    }
+}
+
+/// What answers a route.
+#[derive(Clone, Copy)]
+pub enum Handler {
+    /// Done within milliseconds, on the loop.
+    Now(fn(&mut Ctx, &Request) -> Result<Response, ApiError>),
+    /// Checks its input on the loop and hands a task to a child process.
+    Later(fn(&mut Ctx, &Request) -> Result<Job, ApiError>),
+    /// One or the other, as the request asks.
+    Either(fn(&mut Ctx, &Request) -> Result<Outcome, ApiError>),
+}
+
+impl fmt::Debug for Handler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Handler::Now(_) => "Now",
+            Handler::Later(_) => "Later",
+            Handler::Either(_) => "Either",
+        })
+    }
+}
+
+/// The longest body of a request without a session, in bytes.
+pub const BODY_WITHOUT_SESSION: usize = 16 * 1024;
+
+/// What was found out about a request from its head, before its body was read.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    /// The route; `None` for a CORS preflight, which is answered without one.
+    pub route: Option<&'static Route>,
+    /// What the log calls a path that leads nowhere; `-` where none was read.
+    pub unknown_path: String,
+    /// The segments of the path that the route's parameters stand for, decoded.
+    pub parameters: Vec<String>,
+    /// The client behind all trusted proxies.
+    pub client: Client,
+    /// The session, where there is a good one.
+    pub session: Option<Session>,
+    /// Whether the client came by HTTPS, as a trusted proxy says.
+    pub is_https: bool,
+    /// Names the request in the log and in the answer.
+    pub request_id: String,
+    /// Where the client stands with the tightest limit this request counted against.
+    pub quota: Quota,
+    /// The origin to allow in the answer.
+    pub cors_origin: Option<String>,
+    /// When the head was there.
+    pub started: Instant,
+}
+
+/// A whole request, as a handler sees it.
+#[derive(Debug)]
+pub struct Request {
+    /// Its head.
+    pub head: Head,
+    /// Its body.
+    pub body: Vec<u8>,
+    /// What is known about it.
+    pub admitted: Admitted,
+}
+
+impl Request {
+    /// The query.
+    pub fn query(&self) -> Query<'_> {
+        Query(self.head.query())
+    }
+
+    /// The first parameter of the path, as a checked type.
+    pub fn parameter<T>(&self) -> Result<T, ApiError>
+    where
+        T: FromStr,
+        ApiError: From<T::Err>,
+    {
+        let text = self.admitted.parameters.first().map(String::as_str).unwrap_or_default();
+        Ok(text.parse()?)
+    }
+
+    /// The body as a JSON object.
+    pub fn fields(&self) -> Result<Fields, ApiError> {
+        Fields::parse(self.json_body()?)
+    }
+
+    /// The body, once it is said to be JSON.
+    pub fn json_body(&self) -> Result<&[u8], ApiError> {
+        let is_json = self.head.header("content-type").is_some_and(|value| {
+            let kind = value.split(';').next().unwrap_or_default().trim();
+            kind.eq_ignore_ascii_case("application/json")
+        });
+        if is_json {
+            Ok(&self.body)
+        } else {
+            Err(ApiError::invalid_input("Send the body as JSON, with the header Content-Type: application/json."))
+        }
+    }
+}
+
+/// Decodes the path's parameters.
+pub(crate) fn decode_parameters(segments: &[&str]) -> Result<Vec<String>, ApiError> {
+    segments
+        .iter()
+        .map(|segment| {
+            percent_decode(segment)
+                .ok_or_else(|| ApiError::invalid_input("The path is not valid percent-encoded UTF-8."))
+        })
+        .collect()
+}

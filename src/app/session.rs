@@ -1,0 +1,58 @@
+//! Cookies and tokens: how a session and a known device are named on the wire, and what the store knows them by.
+
+use sha2::{Digest, Sha256};
+
+use super::error::ApiError;
+use super::request::Admitted;
+use super::state::Ctx;
+use crate::domain::time;
+use crate::server::request::Head;
+use crate::store::TokenHash;
+
+/// The header that a cookie-authenticated change must carry, and its value: no page of another origin can send it.
+pub const CSRF_HEADER: (&str, &str) = ("X-BanGUI-Request", "1");
+/// The session cookie.
+pub const COOKIE: &str = "bangui_session";
+/// The cookie of a device that has logged in before.
+pub const DEVICE_COOKIE: &str = "bangui_device";
+
+/// How many cookies of one name are looked at.
+const MOST_COOKIES: usize = 4;
+
+/// The values of the cookies of a name. What else the headers hold need not be text.
+pub fn cookies<'h>(head: &'h Head, name: &'static str) -> impl Iterator<Item = &'h str> {
+    let pairs = head.all("cookie").flat_map(|value| value.split(|byte| *byte == b';'));
+    let values = pairs.filter_map(move |pair| {
+        let value = pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+        std::str::from_utf8(value).ok()
+    });
+    values.take(MOST_COOKIES)
+}
+
+/// What the store knows a token by.
+pub fn token_hash(token: &str) -> TokenHash {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+/// The cookie of a device that is known.
+pub fn known_device<'h>(ctx: &Ctx, head: &'h Head) -> Result<Option<&'h str>, ApiError> {
+    for device in cookies(head, DEVICE_COOKIE) {
+        if ctx.store.is_known_device(&token_hash(device), time::now())? {
+            return Ok(Some(device));
+        }
+    }
+    Ok(None)
+}
+
+/// A cookie that makes the browser forget the session.
+pub fn clear_cookie(ctx: &Ctx, admitted: &Admitted) -> String {
+    cookie(ctx, admitted, COOKIE, "", 0)
+}
+
+/// A cookie of ours; `seconds` is how long it is kept, 0 ends it.
+pub fn cookie(ctx: &Ctx, admitted: &Admitted, name: &str, token: &str, seconds: i64) -> String {
+    let secure = if ctx.config.cookie_secure.unwrap_or(admitted.is_https) { "; Secure" } else { "" };
+    // Another server on this host, below another path, has cookies of its own.
+    let path = if ctx.config.base_path.is_empty() { "/" } else { &ctx.config.base_path };
+    format!("{name}={token}; HttpOnly; SameSite=Lax; Path={path}; Max-Age={seconds}{secure}")
+}

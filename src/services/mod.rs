@@ -1,0 +1,6 @@
+//! Work that more than one door leads to: the API, the timers of the loop, the console.
+
+pub mod apply;
+pub mod geo;
+pub mod imports;
+pub mod setup;
