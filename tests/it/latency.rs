@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bangui::routes::{ROUTES, Route};
+use bangui::app::request::Route;
+use bangui::routes::ROUTES;
 use serde_json::{Value, json};
 
 use crate::harness::http::{Address, Wire};
