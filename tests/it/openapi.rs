@@ -110,7 +110,8 @@ fn is_type(schema: &Value, wanted: &str) -> bool {
 fn whole_numbers_say_their_size_and_what_they_can_be() {
     let mut wrong = Vec::new();
     each_schema(document(), "", &mut |place, schema| {
-        let is_bounded = schema["minimum"].is_number() && ["int32", "int64"].map(Value::from).contains(&schema["format"]);
+        let is_bounded =
+            schema["minimum"].is_number() && ["int32", "int64"].map(Value::from).contains(&schema["format"]);
         if is_type(schema, "integer") && !is_bounded {
             wrong.push(place.to_owned());
         }
