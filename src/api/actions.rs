@@ -8,8 +8,8 @@ use super::regex::{MAX_REGEX, is_short};
 use crate::app::input::Fields;
 use crate::app::{ApiError, Ctx, Job, Request};
 use crate::domain::names::ConfName;
-use crate::jobs::definitions::{ACTION_FIELDS, Kind};
-use crate::jobs::edits::{Edit, Setting};
+use crate::jobs::definitions::{ACTION_FIELDS, ACTION_READ_ONLY, Kind};
+use crate::jobs::edits::{Edit, Sent, Setting};
 
 /// `GET /api/v1/config/actions`
 pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
@@ -42,8 +42,11 @@ pub fn update(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let name: ConfName = request.parameter()?;
     let mut fields = request.fields()?.not_empty();
     let settings = settings(&mut fields, &[("init_vars", "Init"), ("definition_vars", "Definition")]);
-    fields.finish()?;
-    edit_job(ctx, Kind::Action, name, Edit::Update(settings), false)
+    let read = fields.read_only(&ACTION_READ_ONLY);
+    // Remarks that go with what was read.
+    fields.optional::<Vec<String>>("warnings");
+    let read = fields.finish_as_read(&ACTION_FIELDS, read)?;
+    edit_job(ctx, Kind::Action, name, Edit::Update(settings, Sent { read, is_online: ctx.snapshot.online }), false)
 }
 
 /// `DELETE /api/v1/config/actions/{name}`

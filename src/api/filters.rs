@@ -9,8 +9,8 @@ use crate::app::{ApiError, Ctx, Job, Request};
 use crate::apply::Scope;
 use crate::domain::names::ConfName;
 use crate::jobs::Task;
-use crate::jobs::definitions::{Kind, Show};
-use crate::jobs::edits::{Edit, EditDefinition, Setting};
+use crate::jobs::definitions::{FILTER_FIELDS, FILTER_READ_ONLY, Kind, Show, is_active};
+use crate::jobs::edits::{Edit, EditDefinition, Sent, Setting};
 use crate::jobs::patterns::{Source, TestFilter};
 use crate::server::response::Response;
 use crate::services::apply;
@@ -41,8 +41,7 @@ pub fn show(ctx: &Ctx, kind: Kind, name: Option<ConfName>) -> Job {
 /// Adds to one definition, or to each of a list, whether it is at work: an enabled jail uses it and the daemon is there.
 pub fn with_activity(ctx: &Ctx, mut body: Value) -> Value {
     let add = |item: &mut Value| {
-        let is_used = item["used_by_jails"].as_array().is_some_and(|jails| !jails.is_empty());
-        item["active"] = (is_used && ctx.snapshot.online).into();
+        item["active"] = is_active(item, ctx.snapshot.online).into();
     };
     match body.get_mut("items").and_then(Value::as_array_mut) {
         Some(items) => items.iter_mut().for_each(add),
@@ -88,7 +87,7 @@ pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let has_failregex = settings.iter().any(|setting| setting.key == "failregex");
     fields.check(has_failregex, "failregex", "required", "A filter needs at least one failregex.");
     fields.finish()?;
-    if !fit(&settings) {
+    if !settings.iter().all(fits) {
         return Err(ApiError::invalid_field("failregex", TOO_LONG));
     }
     let name: ConfName = name.unwrap_or_default().parse()?;
@@ -101,9 +100,14 @@ pub fn update(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let mut fields = request.fields()?.not_empty();
     let force = fields.optional("force").unwrap_or(false);
     let settings = filter_settings(&mut fields);
-    fields.check(fit(&settings), "failregex", "max_length", TOO_LONG);
-    fields.finish()?;
-    edit_job(ctx, Kind::Filter, name, Edit::Update(settings), force)
+    for setting in settings.iter().filter(|setting| !fits(setting)) {
+        fields.check(false, &setting.key, "max_length", TOO_LONG);
+    }
+    let read = fields.read_only(&FILTER_READ_ONLY);
+    // Remarks that go with what was read.
+    fields.optional::<Vec<String>>("warnings");
+    let read = fields.finish_as_read(&FILTER_FIELDS, read)?;
+    edit_job(ctx, Kind::Filter, name, Edit::Update(settings, Sent { read, is_online: ctx.snapshot.online }), force)
 }
 
 /// `DELETE /api/v1/config/filters/{name}`
@@ -115,9 +119,8 @@ pub fn delete(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 const TOO_LONG: &str = "An expression has 16384 characters at most.";
 
 /// Whether every expression is of a length that is taken.
-fn fit(settings: &[Setting]) -> bool {
-    let values = settings.iter().filter_map(|setting| setting.value.as_deref());
-    values.flat_map(|value| value.split('\n')).all(|line| is_short(line, MAX_REGEX))
+fn fits(setting: &Setting) -> bool {
+    setting.value.iter().flat_map(|value| value.split('\n')).all(|line| is_short(line, MAX_REGEX))
 }
 
 /// The options in a body. What is null goes back to the shipped file's.
@@ -154,14 +157,18 @@ fn filter_settings(fields: &mut Fields) -> Vec<Setting> {
 pub fn edit_job(ctx: &mut Ctx, kind: Kind, name: ConfName, edit: Edit, force: bool) -> Result<Job, ApiError> {
     let status = match edit {
         Edit::Create(_) => 201,
-        Edit::Update(_) => 200,
+        Edit::Update(..) => 200,
         Edit::Delete => 204,
     };
     let apply = apply::apply_task(ctx, Vec::new(), Scope::Jails(Vec::new()))?;
     let task = Task::EditDefinition(Box::new(EditDefinition { kind, name: name.to_string(), edit, force, apply }));
     Ok(Job::new(task, move |ctx, mut outcome: Value| {
         let mut definition = outcome["definition"].take();
-        let warnings = apply::applied(ctx, outcome)?.warnings;
+        let applied = outcome["applied"].take();
+        if applied.is_null() {
+            return Ok(Response::json(status, &with_activity(ctx, definition)));
+        }
+        let warnings = apply::applied(ctx, applied)?.warnings;
         log::info!("{}/{name}.local was {}", kind.folder(), if status == 204 { "removed" } else { "written" });
         for warning in definition["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             log::warn!("{}/{name}.local: {warning}", kind.folder());

@@ -13,7 +13,7 @@ use crate::domain::json;
 use crate::domain::names::JailName;
 use crate::fail2ban;
 use crate::jobs::Task;
-use crate::jobs::jail_config::{JailConfigs, Wanted};
+use crate::jobs::jail_config::{JailConfigs, READ_ONLY, Wanted};
 use crate::jobs::jail_edits::{EditJail, Edited, Ignored, JailEdit};
 use crate::jobs::jail_rules::Limits;
 use crate::server::response::Response;
@@ -39,11 +39,12 @@ pub fn files(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 /// `PUT /api/v1/config/jails/{name}`
 pub fn update(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let name: JailName = request.parameter()?;
-    let mut fields = request.fields()?.not_empty();
+    let mut fields = request.fields()?.within("jail").not_empty();
     let force = fields.optional("force").unwrap_or(false);
+    let read = fields.read_only(&READ_ONLY);
     let values = taken(&mut fields);
     fields.finish()?;
-    edit_job(ctx, name, JailEdit::Update { values, force }, 200)
+    edit_job(ctx, name, JailEdit::Update { values, read, force }, 200)
 }
 
 /// `POST /api/v1/config/jails/{name}/commit`

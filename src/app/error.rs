@@ -1,11 +1,11 @@
 //! The one error a client sees, and on one screen every way in which the errors below become it. The wire form is
 //! `{code, detail, metadata}` and nothing else; what is internal goes to the log only.
 
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::conf;
 use crate::domain::address::AddressError;
+pub use crate::domain::as_read::FieldError;
 use crate::domain::names::NameError;
 use crate::domain::quota::wait_in_words;
 use crate::fail2ban::database::DatabaseError;
@@ -40,17 +40,6 @@ pub struct ApiError {
     headers: Vec<(&'static str, String)>,
     /// What the log gets and the client does not.
     pub cause: Option<String>,
-}
-
-/// A field of a body that is not as it should be.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FieldError {
-    /// The field.
-    pub source_field: String,
-    /// The rule it breaks, for programs.
-    pub rule: &'static str,
-    /// One sentence, for people.
-    pub detail: String,
 }
 
 impl ApiError {
@@ -297,8 +286,13 @@ impl From<Failure> for ApiError {
             Failure::BadValue { field, detail } => ApiError::invalid_field(&field, detail),
             Failure::Expressions(wrong) => {
                 let field = wrong.first().and_then(|(field, _)| field.split('.').next()).unwrap_or_default().to_owned();
-                let error = |(field, detail)| FieldError { source_field: field, rule: "regex", detail };
+                let error = |(field, detail)| FieldError { source_field: field, rule: "regex".into(), detail };
                 bad_expressions(wrong.into_iter().take(100).map(error).collect()).with("field", field)
+            }
+            Failure::WrongFields(errors) => {
+                let sentences: Vec<&str> = errors.iter().map(|error| error.detail.as_str()).collect();
+                let detail = sentences.join(" ");
+                ApiError { detail, ..ApiError::wrong_shape(errors) }
             }
             Failure::Forbidden(detail) => ApiError::new(403, "action_edit_disabled", detail),
             Failure::NotSet { field, error, left } => not_set(&field, error, left),
@@ -375,7 +369,7 @@ impl From<Refusal> for ApiError {
             Refusal::File(trouble) => trouble.into(),
             Refusal::Configuration(detail) => invalid(&detail),
             Refusal::TooSlow(slow) => {
-                let error = FieldError { source_field: slow.field, rule: "cost", detail: slow.detail.clone() };
+                let error = FieldError { source_field: slow.field, rule: "cost".into(), detail: slow.detail.clone() };
                 invalid(&slow.detail)
                     .with("errors", json!([error]))
                     .with("expression", slow.expression)
@@ -385,10 +379,10 @@ impl From<Refusal> for ApiError {
                     .with("seconds", slow.seconds)
             }
             Refusal::Expression { field, detail } => {
-                bad_expressions(vec![FieldError { source_field: field, rule: "regex", detail }])
+                bad_expressions(vec![FieldError { source_field: field, rule: "regex".into(), detail }])
             }
             Refusal::Expressions(errors) => {
-                let error = |(field, detail)| FieldError { source_field: field, rule: "regex", detail };
+                let error = |(field, detail)| FieldError { source_field: field, rule: "regex".into(), detail };
                 bad_expressions(errors.into_iter().map(error).collect())
             }
         }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::error::{ApiError, FieldError};
 use super::wording;
+use crate::domain::as_read::AsRead;
 use crate::domain::history::{Country, Cursor, Origin, Range, Source};
 use crate::domain::json;
 use crate::domain::page::{Page, Position};
@@ -160,7 +161,7 @@ impl Fields {
             Ok(Body::Object(map)) => Ok(Self { map, errors: Vec::new() }),
             Ok(Body::Other) => Err(ApiError::wrong_shape(vec![FieldError {
                 source_field: "body".into(),
-                rule: "type",
+                rule: "type".into(),
                 detail: "The body must be a JSON object.".into(),
             }])),
             Err(error) => Err(ApiError::invalid_input(wording::bad_json(&error, body))
@@ -176,8 +177,18 @@ impl Fields {
         self
     }
 
+    /// The same for a body that may stand in an object of its own, as a GET shows it: the fields in there.
+    pub fn within(mut self, name: &str) -> Self {
+        match (self.map.len(), self.map.remove(name)) {
+            (1, Some(Value::Object(map))) => self.map = map,
+            (_, Some(other)) => _ = self.map.insert(name.to_owned(), other),
+            (_, None) => {}
+        }
+        self
+    }
+
     fn wrong(&mut self, field: &str, rule: &'static str, detail: impl Into<String>) {
-        self.errors.push(FieldError { source_field: field.to_owned(), rule, detail: detail.into() });
+        self.errors.push(FieldError { source_field: field.to_owned(), rule: rule.into(), detail: detail.into() });
     }
 
     /// A field that may be missing. `null` is a value of its own only where `T` takes it.
@@ -205,6 +216,22 @@ impl Fields {
         if !holds {
             self.wrong(field, rule, detail);
         }
+    }
+
+    /// Takes out fields that a GET shows beside what can be changed.
+    pub fn read_only(&mut self, names: &[&str]) -> AsRead {
+        let sent: Map<String, Value> =
+            names.iter().filter_map(|name| Some(((*name).to_owned(), self.map.remove(*name)?))).collect();
+        AsRead { is_whole: sent.len() == names.len(), read_only: sent, faults: Vec::new() }
+    }
+
+    /// Fails as `finish` does, but for rules that [`Fields::check`] has added for these fields: a value that breaks one may be there
+    /// already, which is seen where it is compared.
+    pub fn finish_as_read(mut self, fields: &[&str], mut read: AsRead) -> Result<AsRead, ApiError> {
+        let later = |error: &FieldError| error.rule != "type" && fields.contains(&&*error.source_field);
+        (read.faults, self.errors) = self.errors.into_iter().partition(later);
+        self.finish()?;
+        Ok(read)
     }
 
     /// Fails with all that is wrong, fields nobody knows among it.

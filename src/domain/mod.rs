@@ -1,6 +1,7 @@
 //! Names, addresses, times and paging: pure, no I/O.
 
 pub mod address;
+pub mod as_read;
 pub mod client;
 pub mod digits;
 pub mod encodings;

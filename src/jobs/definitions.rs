@@ -30,11 +30,43 @@ pub enum Kind {
 }
 
 /// Options of a filter with a field of their own in the answer; the others are variables.
-const FILTER_FIELDS: [&str; 6] = ["prefregex", "failregex", "ignoreregex", "maxlines", "datepattern", "journalmatch"];
+pub const FILTER_FIELDS: [&str; 6] =
+    ["prefregex", "failregex", "ignoreregex", "maxlines", "datepattern", "journalmatch"];
 
 /// Options of an action with a field of their own in the answer.
 pub const ACTION_FIELDS: [&str; 6] =
     ["actionstart", "actionstop", "actioncheck", "actionban", "actionunban", "actionflush"];
+
+/// What is shown of a filter and cannot be changed. `warnings` are remarks and no part of it.
+pub const FILTER_READ_ONLY: [&str; 13] = [
+    "name",
+    "filename",
+    "before",
+    "after",
+    "used_by_jails",
+    "active",
+    "source_file",
+    "has_local_override",
+    "problem",
+    "variables",
+    "effective_failregex",
+    "effective_ignoreregex",
+    "effective_prefregex",
+];
+
+/// What is shown of an action and cannot be changed. `warnings` are remarks and no part of it.
+pub const ACTION_READ_ONLY: [&str; 10] = [
+    "name",
+    "filename",
+    "before",
+    "after",
+    "used_by_jails",
+    "active",
+    "source_file",
+    "has_local_override",
+    "problem",
+    "effective",
+];
 
 /// Tags that hold log lines or what others say of an address. A shell that gets them unquoted runs what an attacker
 /// writes into the log.
@@ -60,11 +92,7 @@ impl Show {
     fn answer(self) -> Answer {
         let tree = Tree::load(&self.config_dir)?;
         if let Some(name) = &self.name {
-            let mut body = one(&tree, self.kind, name)?;
-            if self.kind == Kind::Filter {
-                body["warnings"] = json!(cost_warnings(&tree, name, Instant::now() + ONE_FILTER).unwrap_or_default());
-            }
-            return Ok(body);
+            return Ok(with_warnings(&tree, self.kind, name, one(&tree, self.kind, name)?));
         }
         let names = match self.kind {
             Kind::Filter => tree.filters(),
@@ -92,6 +120,19 @@ impl Show {
         items.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
         Ok(json!({ "total": items.len(), "items": items, "unjudged": unjudged }))
     }
+}
+
+/// Whether a filter or action is at work: an enabled jail uses it, and the daemon is there.
+pub fn is_active(shown: &Value, is_online: bool) -> bool {
+    is_online && shown["used_by_jails"].as_array().is_some_and(|jails| !jails.is_empty())
+}
+
+/// One filter or action with what is to be said of its expressions.
+pub fn with_warnings(tree: &Tree, kind: Kind, name: &str, mut body: Value) -> Value {
+    if kind == Kind::Filter {
+        body["warnings"] = json!(cost_warnings(tree, name, Instant::now() + ONE_FILTER).unwrap_or_default());
+    }
+    body
 }
 
 /// What the expressions of a filter can cost; `None` when there is no time left.

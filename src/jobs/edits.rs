@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::bans::answering;
-use super::definitions::{Kind, check_filter, one, stands_in_a_filter, unsafe_tags, written};
+use super::definitions::{self, Kind, check_filter, one, stands_in_a_filter, unsafe_tags, written};
 use super::patterns::Refusal;
 use super::service::CHANGES;
 use crate::apply::{Apply, FileChange, Scope};
 use crate::conf::{self, Document, Folder, LocalFile, NewValue, Overlay, Tree, Version};
+use crate::domain::as_read::{AsRead, FieldError};
 use crate::fail2ban;
 use crate::files::Trouble;
 
@@ -33,14 +34,23 @@ pub struct EditDefinition {
 }
 
 /// What is to be done.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub enum Edit {
     /// Make a new one.
     Create(Vec<Setting>),
     /// Set and remove options.
-    Update(Vec<Setting>),
+    Update(Vec<Setting>, Sent),
     /// Remove the `.local` file.
     Delete,
+}
+
+/// What else was sent of what a GET shows.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sent {
+    /// The fields that are compared with what there is.
+    pub read: AsRead,
+    /// Whether the daemon answers, as the one who reads is told it.
+    pub is_online: bool,
 }
 
 /// An option to be set.
@@ -57,23 +67,66 @@ pub struct Setting {
 /// A change that makes sense as far as its own file goes.
 #[derive(Debug)]
 struct Plan {
-    change: FileChange,
+    /// `None` where what was read has come back.
+    change: Option<FileChange>,
     /// The enabled jails whose filter or actions are made of the file, whether they run or not.
     jails: Vec<String>,
     /// The body of the answer; null after a removal.
     body: Value,
 }
 
+/// Why there is no plan.
+enum PlanError {
+    Refused(Refusal),
+    Fields(Vec<FieldError>),
+}
+
+impl<E: Into<Refusal>> From<E> for PlanError {
+    fn from(error: E) -> PlanError {
+        PlanError::Refused(error.into())
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Failure {
+        match error {
+            PlanError::Refused(refusal) => Failure::Refused(refusal),
+            PlanError::Fields(errors) => Failure::WrongFields(errors),
+        }
+    }
+}
+
+impl Setting {
+    /// Whether it is what the API shows of the filter or action.
+    fn is_shown(&self, shown: &Value) -> bool {
+        let Some(section) = &self.section else { return as_option(&shown[&self.key]) == self.value };
+        let (section, condition) = section.split_once('?').unwrap_or((section, ""));
+        let field = if section == "Init" { "init_vars" } else { "definition_vars" };
+        let name = if condition.is_empty() { self.key.clone() } else { format!("{}?{condition}", self.key) };
+        self.value.is_some() && as_option(&shown[field][name]) == self.value
+    }
+}
+
+/// A field as the option it is written to.
+fn as_option(field: &Value) -> Option<String> {
+    match field {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Array(lines) => Some(lines.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n")),
+        other => Some(other.to_string()),
+    }
+}
+
 impl EditDefinition {
-    /// What the apply says, with the filter or action as it is now under `definition`.
+    /// The filter or action as it is now under `definition`, and under `applied` what the apply says, where there was one.
     pub fn run(mut self) -> Result<Value, Failure> {
-        let plan = self.plan().map_err(Failure::Refused)?;
+        let plan = self.plan()?;
+        let Some(change) = plan.change else { return Ok(json!({ "definition": plan.body })) };
         let jails = self.running(plan.jails)?;
-        self.apply.changes = vec![plan.change];
+        self.apply.changes = vec![change];
         self.apply.scope = Scope::Jails(jails);
-        let mut result = json!(self.apply.run(super::apply::TURN)?);
-        result["definition"] = plan.body;
-        Ok(result)
+        let applied = self.apply.run(super::apply::TURN)?;
+        Ok(json!({ "definition": plan.body, "applied": applied }))
     }
 
     /// Those of the jails that run: one that was stopped by hand stays stopped. All of them without a daemon.
@@ -91,7 +144,7 @@ impl EditDefinition {
         Ok(jails)
     }
 
-    fn plan(&self) -> Result<Plan, Refusal> {
+    fn plan(&self) -> Result<Plan, PlanError> {
         let directory = &self.apply.place.config_dir;
         let tree = Tree::load(directory)?;
         let known = match self.kind {
@@ -113,28 +166,60 @@ impl EditDefinition {
         };
         let before = saved.map(|saved| text(saved.bytes)).transpose()?;
         match (&self.edit, is_known) {
-            (Edit::Create(_), true) => return Err(Refusal::Exists(self.name.clone())),
-            (Edit::Update(_) | Edit::Delete, false) => return Err(self.kind.missing(&self.name)),
+            (Edit::Create(_), true) => return Err(Refusal::Exists(self.name.clone()).into()),
+            (Edit::Update(..) | Edit::Delete, false) => return Err(self.kind.missing(&self.name).into()),
             _ => {}
         }
-        let (Edit::Create(settings) | Edit::Update(settings)) = &self.edit else {
-            if before.is_none() {
-                return Err(Refusal::Shipped(self.name.clone()));
+        let settings = match &self.edit {
+            Edit::Create(settings) => settings.clone(),
+            Edit::Update(settings, sent) => {
+                let shown = one(&tree, self.kind, &self.name)?;
+                let news = self.changed(&shown, settings, sent)?;
+                if news.is_empty() {
+                    let body = definitions::with_warnings(&tree, self.kind, &self.name, shown);
+                    return Ok(Plan { change: None, jails: Vec::new(), body });
+                }
+                news
             }
-            let jails = made_of(&tree, self.kind, &path);
-            if !jails.is_empty() {
-                return Err(Refusal::Used(self.name.clone(), jails));
+            Edit::Delete => {
+                if before.is_none() {
+                    return Err(Refusal::Shipped(self.name.clone()).into());
+                }
+                let jails = made_of(&tree, self.kind, &path);
+                if !jails.is_empty() {
+                    return Err(Refusal::Used(self.name.clone(), jails).into());
+                }
+                return Ok(Plan { change: Some(FileChange::new(&file, before, None)), jails, body: Value::Null });
             }
-            return Ok(Plan { change: FileChange::new(&file, before, None), jails, body: Value::Null });
         };
-        let after = self.edited(&tree, is_known, before.as_deref().unwrap_or_default(), settings)?;
+        let after = self.edited(&tree, is_known, before.as_deref().unwrap_or_default(), &settings)?;
+        if is_known && after == before.as_deref().unwrap_or_default() {
+            let body = definitions::with_warnings(&tree, self.kind, &self.name, one(&tree, self.kind, &self.name)?);
+            return Ok(Plan { change: None, jails: Vec::new(), body });
+        }
         let changed = Tree::load_with(directory, Overlay::from([(path.clone(), Some(after.clone().into_bytes()))]))?;
         let mut body = one(&changed, self.kind, &self.name)?;
-        body["warnings"] = json!(self.check(&tree, &changed, settings)?);
+        body["warnings"] = json!(self.check(&tree, &changed, &settings)?);
         // The file is about to be there.
         body["has_local_override"] = true.into();
         let jails = made_of(&changed, self.kind, &path);
-        Ok(Plan { change: FileChange::new(&file, before, Some(after)), jails, body })
+        Ok(Plan { change: Some(FileChange::new(&file, before, Some(after))), jails, body })
+    }
+
+    /// Those of the settings that are not what is there already. What was read can be sent back whole, and changes nothing.
+    fn changed(&self, shown: &Value, settings: &[Setting], sent: &Sent) -> Result<Vec<Setting>, PlanError> {
+        let mut shown = shown.clone();
+        shown["active"] = definitions::is_active(&shown, sent.is_online).into();
+        let is_unchanged = |field: &str| {
+            settings.iter().filter(|setting| setting.key == field).all(|setting| setting.is_shown(&shown))
+        };
+        let wrong = sent.read.wrong(&shown, is_unchanged);
+        if !wrong.is_empty() {
+            return Err(PlanError::Fields(wrong));
+        }
+        // Alone, null is a wish: whatever our file says of it goes.
+        let is_wish = |setting: &&Setting| setting.value.is_none() && !sent.read.is_whole;
+        Ok(settings.iter().filter(|setting| is_wish(setting) || !setting.is_shown(&shown)).cloned().collect())
     }
 
     /// The new text of the `.local` file.

@@ -17,6 +17,9 @@ use crate::domain::time::rfc3339;
 /// What the daemon takes where the files say nothing: seconds, seconds, failures.
 const DEFAULT_TIMES: (f64, f64, i64) = (600.0, 600.0, 3);
 
+/// What is shown of a jail and cannot be changed.
+pub const READ_ONLY: [&str; 5] = ["name", "active", "source_file", "has_local_override", "pending_changes"];
+
 /// Describe jails.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct JailConfigs {

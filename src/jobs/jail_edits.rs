@@ -19,6 +19,7 @@ use crate::apply::run_time::{self, is_same_entry};
 use crate::apply::values::edited;
 use crate::apply::{Applied, Apply, FileChange, RunTime, Scope};
 use crate::conf::{self, Document, Folder, JailView, LocalFile, Tree, time};
+use crate::domain::as_read::AsRead;
 use crate::domain::jail_values::JailValues;
 use crate::domain::json as text;
 use crate::fail2ban::Error;
@@ -57,6 +58,8 @@ pub enum JailEdit {
     Update {
         /// The values.
         values: JailValues,
+        /// What else was sent of what a GET shows.
+        read: AsRead,
         /// Whether expressions that can stop fail2ban are taken all the same.
         force: bool,
     },
@@ -127,7 +130,7 @@ impl EditJail {
         let edit = std::mem::replace(&mut self.edit, JailEdit::Rollback);
         let done = match edit {
             JailEdit::Create { values, force } => self.create(values, force),
-            JailEdit::Update { values, force } => self.update(values, force),
+            JailEdit::Update { values, read, force } => self.update(values, &read, force),
             JailEdit::Commit => self.commit(),
             JailEdit::Rollback => self.rollback(),
             JailEdit::Delete => self.delete(),
@@ -136,20 +139,30 @@ impl EditJail {
         Ok(json!(done))
     }
 
-    fn update(self, values: JailValues, force: bool) -> Result<Edited, Failure> {
-        let configs = self.configs(Vec::new(), self.pending.clone());
+    fn update(self, values: JailValues, read: &AsRead, force: bool) -> Result<Edited, Failure> {
+        let running = self.running()?;
+        let configs = self.configs(running.jails.clone(), self.pending.clone());
         let tree = self.tree()?;
         let view = tree.jail(&self.jail, &configs.options())?;
         let pending = configs.pending(&self.jail);
         let present = Effective { view: &view }.values().merged(&pending);
         let rules = Rules { limits: &self.limits, tree: &tree, present: &present };
-        let news = rules.checked(changed(&values, &configs.describe(&tree, &view)))?;
+        let shown = configs.describe(&tree, &view);
+        let news = changed(&values, &shown);
+        let wrong = read.wrong(&shown, |_| false);
+        if !wrong.is_empty() {
+            return Err(Failure::WrongFields(wrong));
+        }
+        if read.is_whole && news.is_empty() {
+            // What was read has come back.
+            return Ok(Edited { jail: shown, pending: self.pending, ..Edited::default() });
+        }
+        let news = rules.checked(news)?;
         let costs = expressions::judge_jail(&news, &present, &tree, force).map_err(Failure::Refused)?;
         // The whole is tried on the file now, so that a commit cannot fail for what could be known.
         let all = pending.merged(&news);
         let file = LocalFile::jail(&self.jail)?;
         edited(&self.jail, &parsed(self.read(&file)?.as_deref(), &file)?, &all)?;
-        let running = self.running()?;
         if running.has(&self.jail) && !running.hangs {
             // Short values go to the daemon even when the files have them: it may have others.
             let short = JailValues {

@@ -36,6 +36,7 @@ use serde_json::Value;
 use self::frames::FrameWriter;
 use crate::apply::run_time::NotSet;
 use crate::conf;
+use crate::domain::as_read::FieldError;
 use crate::domain::json;
 use crate::fail2ban;
 use crate::fail2ban::database::DatabaseError;
@@ -168,6 +169,8 @@ pub enum Failure {
     },
     /// Expressions that are not taken, each with its field.
     Expressions(Vec<(String, String)>),
+    /// Fields of the body that cannot be as they were sent.
+    WrongFields(Vec<FieldError>),
     /// The owner does not allow it.
     Forbidden(String),
     /// A running jail took not all of its new values, so that it has the old ones.

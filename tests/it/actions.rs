@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::client::Client;
 use crate::harness::real_daemon::RealDaemon;
 use crate::harness::server::{Launch, Server};
+use crate::harness::wait_until;
 use crate::operations::{demand_documented, provoke_general_refusals};
 
 const ACTIONS: &str = "/api/v1/config/actions";
@@ -116,9 +117,9 @@ fn text_of_attackers_in_a_shell_is_flagged_and_logged() {
     let warnings = shown["warnings"].as_array().unwrap();
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(warnings[0].as_str().unwrap().contains("<matches>"));
-    let log = server.log();
-    assert!(log.contains("action.d/made.local was written"), "{log}");
-    assert!(log.lines().any(|line| line.contains("made.local") && line.contains("<matches>")), "{log}");
+    for wanted in ["action.d/made.local was written", "action.d/made.local: actionban puts <matches>"] {
+        wait_until(wanted, std::time::Duration::from_secs(5), || server.log().contains(wanted));
+    }
     assert_eq!(admin.get(&at("made")).expect(200).json()["warnings"], shown["warnings"]);
 }
 

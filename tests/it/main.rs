@@ -39,6 +39,7 @@ mod r#loop;
 mod names;
 mod noticed;
 mod proxies;
+mod put_back;
 mod random_edits;
 mod regex;
 mod rescue;
