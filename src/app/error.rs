@@ -13,7 +13,7 @@ use crate::fail2ban::{self, Reason};
 use crate::fetch::FetchError;
 use crate::files::{Kind, Trouble};
 use crate::jobs::Failure;
-use crate::jobs::patterns::Refusal;
+use crate::jobs::refusal::Refusal;
 use crate::server::body::BadBody;
 use crate::server::request::BadHead;
 use crate::server::response::Response;

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Scope;
+use super::plan::Scope;
 use crate::conf::{self, JailView, Origin, Stream, StreamOptions, Tree, Value, time};
 use crate::pattern::date::{Clock, DateDetector};
 use crate::pattern::{FailRegex, PatternError, UseDns};

@@ -3,7 +3,9 @@
 //!
 //! A jail that was deaf before is somebody's own decision and is left alone.
 
-use super::{Apply, ApplyError, FileChange, Problem, Scope, check};
+use super::check::{self, Problem};
+use super::error::ApplyError;
+use super::plan::{Apply, FileChange, Scope};
 use crate::conf::{Document, LocalFile, NewValue, Overlay, StreamOptions, Tree};
 
 impl Apply {

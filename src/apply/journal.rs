@@ -7,13 +7,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::steps::load;
-use super::turn;
-use super::{Apply, ApplyError, FileChange, Scope};
+use super::error::ApplyError;
+use super::plan::{Apply, FileChange};
 use crate::conf::{Folder, Saved};
 use crate::domain::json;
 use crate::files;
@@ -29,11 +27,11 @@ pub(super) struct Was {
 
 /// What is written.
 #[derive(Debug, Serialize, Deserialize)]
-struct Journal {
+pub(super) struct Journal {
     /// The apply, with its files.
-    apply: Apply,
+    pub apply: Apply,
     /// The files as they were.
-    files: Vec<Was>,
+    pub files: Vec<Was>,
 }
 
 impl Was {
@@ -101,37 +99,14 @@ fn sync_directory(path: &Path) -> Result<(), ApplyError> {
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed(directory))
 }
 
-/// How long an apply that is under way may take to its end: its own loads, and those to undo them.
-const ENDS: Duration = Duration::from_secs(300);
 /// The longest journal, in bytes: files of 4 MiB as numbers, and commands.
 const MAX_JOURNAL: u64 = 128 << 20;
 
-/// Undoes the apply whose journal is there, unless it is still under way: then its end is waited for. False: there is no journal.
-pub fn recover(path: &Path) -> Result<bool, ApplyError> {
-    let _turn = turn::take(path, ENDS)?;
-    undo(path)
-}
-
-/// Undoes the apply whose journal is there: first the files, then the daemon loads them. False: there is no journal.
-///
-/// One that cannot be read was not written by this program and is an error; it stays.
-pub(super) fn undo(path: &Path) -> Result<bool, ApplyError> {
+/// The journal that is there. One that cannot be read was not written by this program and is an error; it stays.
+pub(super) fn read(path: &Path) -> Result<Option<Journal>, ApplyError> {
     let bytes = match files::read(path, MAX_JOURNAL) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         other => other.map_err(failed(path))?,
     };
-    let journal: Journal = json::read(&bytes).map_err(|error| failed(path)(error.into()))?;
-    let apply = Apply { journal: path.to_owned(), stops: true, ..journal.apply };
-    for was in &journal.files {
-        was.put_back(&apply.place.config_dir)?;
-        Folder::open(&apply.place.config_dir, &was.change.folder)?.remove_leftovers()?;
-    }
-    // A killed reload may have left other jails half made than those of its scope: none of them may stay so.
-    let touched = !matches!(&apply.scope, Scope::Jails(jails) if jails.is_empty());
-    if touched {
-        let whole = Apply { scope: Scope::All, ..apply };
-        load(&whole)?;
-    }
-    remove(path)?;
-    Ok(true)
+    json::read(&bytes).map(Some).map_err(|error| failed(path)(error.into()))
 }

@@ -2,7 +2,7 @@
 //!
 //! The daemon takes one value at a time. What a client sends together is one transaction all the same: all of it, or what was before.
 
-use super::RunTime;
+use super::plan::RunTime;
 use crate::conf::{self, time};
 use crate::domain::address::IpOrNet;
 use crate::domain::jail_values::{Growth, JailValues};

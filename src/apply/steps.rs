@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::check::Problem;
+use super::error::ApplyError;
 use super::journal::{self, Was};
-use super::{Applied, Apply, ApplyError, FileChange, Problem, Scope, check, read_back, run_time, turn};
+use super::plan::{Applied, Apply, FileChange, Scope};
+use super::{check, read_back, run_time};
 use crate::conf::{self, Folder, Overlay, StreamOptions, Tree, Version};
 use crate::domain::names::JailName;
 use crate::fail2ban::commands::fresh::Defaults;
@@ -25,23 +28,13 @@ const NOT_LOADED: &str = "The files are written, and not yet in force: fail2ban 
 const LOADS: Duration = Duration::from_secs(120);
 
 impl Apply {
-    /// Checks, changes, loads, compares; or leaves everything as it was and says why. Another apply that is under way is waited for at most
-    /// for `patience`.
-    pub fn run(&self, patience: Duration) -> Result<Applied, ApplyError> {
-        let _turn = turn::take(&self.journal, patience)?;
-        journal::undo(&self.journal)?;
-        let (mut daemon, unloaded) = self.daemon()?;
-        let options = self.options(daemon.as_mut())?;
-        let change = self.with_hearing(&options)?;
-        let files = change.files_before()?;
-        change.check(&options)?;
-        let mut applied = change.make(&files, daemon, &options)?;
-        applied.warnings.extend(unloaded);
-        Ok(applied)
-    }
-
     /// Changes, loads and compares.
-    fn make(&self, files: &[Was], mut daemon: Option<Daemon>, options: &StreamOptions) -> Result<Applied, ApplyError> {
+    pub(super) fn make(
+        &self,
+        files: &[Was],
+        mut daemon: Option<Daemon>,
+        options: &StreamOptions,
+    ) -> Result<Applied, ApplyError> {
         // Computed from the files as they are: what is given back to the daemon when the new ones fail.
         let fallback = self.computed(options).ok().map(|computed| computed.stream);
         let is_dry = self.changes.is_empty();
@@ -80,7 +73,7 @@ impl Apply {
     }
 
     /// The daemon; `None` where there is none, or it hangs, with a sentence about that: then files are changed and nothing is loaded.
-    fn daemon(&self) -> Result<(Option<Daemon>, Option<String>), ApplyError> {
+    pub(super) fn daemon(&self) -> Result<(Option<Daemon>, Option<String>), ApplyError> {
         let patience = if self.daemon_hangs { ANSWERS_AGAIN } else { ANSWERS };
         let mut daemon = Daemon::new(Client::new(self.place.socket.clone(), patience));
         match daemon.ping() {
@@ -98,7 +91,7 @@ impl Apply {
         }
     }
 
-    fn options(&self, daemon: Option<&mut Daemon>) -> Result<StreamOptions, ApplyError> {
+    pub(super) fn options(&self, daemon: Option<&mut Daemon>) -> Result<StreamOptions, ApplyError> {
         let mut options = StreamOptions { allow_missing_logs: daemon.is_none(), ..StreamOptions::default() };
         if let Some(daemon) = daemon {
             options.version = Version::new(daemon.version()?.as_str());
@@ -107,7 +100,7 @@ impl Apply {
     }
 
     /// The files as they are, which must be what the changes were computed from.
-    fn files_before(&self) -> Result<Vec<Was>, ApplyError> {
+    pub(super) fn files_before(&self) -> Result<Vec<Was>, ApplyError> {
         let read = |change: &FileChange| {
             let folder = self.folder(change)?;
             let saved = folder.read(&change.name)?;
@@ -141,7 +134,7 @@ impl Apply {
             .collect()
     }
 
-    fn check(&self, options: &StreamOptions) -> Result<(), ApplyError> {
+    pub(super) fn check(&self, options: &StreamOptions) -> Result<(), ApplyError> {
         let overlay = self.overlay();
         let Err(problem) = self.problem(overlay.clone(), options) else {
             return if self.changes.is_empty() { Ok(()) } else { self.check_hearing(overlay, options) };

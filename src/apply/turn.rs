@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::ApplyError;
+use super::error::ApplyError;
 use super::journal::{beside, failed};
 
 /// How often it is tried again.

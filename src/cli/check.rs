@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Failure, Invocation};
+use super::invocation::{Failure, Invocation};
 use crate::conf::{JailView, StreamOptions, Tree};
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET};
 use crate::fail2ban::{Client, Daemon};

@@ -1,6 +1,6 @@
 //! `bangui geo update`: fetches a country database. The server takes it within a minute.
 
-use super::{Failure, Invocation};
+use super::invocation::{Failure, Invocation};
 use crate::domain::time::rfc3339;
 use crate::jobs::geo_update::UpdateGeo;
 

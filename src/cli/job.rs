@@ -1,6 +1,6 @@
 //! `bangui job`: what the server starts for slow work. Not for people, so the help does not name it.
 
-use super::Failure;
+use super::invocation::Failure;
 use crate::jobs;
 
 /// Reads one task from standard input and sends frames on standard output.

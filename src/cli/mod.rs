@@ -3,6 +3,7 @@
 pub mod check;
 pub mod dump_config;
 pub mod geo_update;
+mod invocation;
 pub mod job;
 pub mod remove_set;
 pub mod serve;
@@ -11,43 +12,12 @@ pub mod setup;
 pub mod test_filter;
 pub mod unlock;
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::io::{BufRead, IsTerminal, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use lexopt::Arg;
 
-use crate::config::{Config, SETTINGS};
-use crate::jobs::password::{Hash, secret_form};
-use crate::services::setup::{PASSWORD_RULE, is_good_password};
-
-/// A failure of a command: one line for people, and the exit code.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The exit code: 2 for a wrong command line or setting, 1 for the rest.
-    pub code: u8,
-    /// What happened and what to do.
-    pub line: String,
-}
-
-impl Failure {
-    /// The command line or a setting is wrong.
-    pub fn usage(line: impl Into<String>) -> Self {
-        Self { code: 2, line: line.into() }
-    }
-
-    /// The command could not do its work.
-    pub fn failed(line: impl Into<String>) -> Self {
-        Self { code: 1, line: line.into() }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.line)
-    }
-}
+pub use self::invocation::{Failure, Invocation};
+use crate::config::SETTINGS;
 
 /// A command, its line of help, and what runs it.
 pub struct Command {
@@ -129,109 +99,6 @@ pub const COMMANDS: &[Command] = &[
         run: test_filter::command,
     },
 ];
-
-/// A command line, read.
-#[derive(Debug, Default)]
-pub struct Invocation {
-    /// `--config`.
-    config_file: Option<PathBuf>,
-    /// Options of settings: name and value.
-    settings: Vec<(String, String)>,
-    /// Options of the command: name and value, empty where it takes none.
-    options: Vec<(String, String)>,
-    /// Arguments behind the command.
-    pub arguments: Vec<String>,
-}
-
-impl Invocation {
-    /// The value of an option of the command.
-    pub fn option(&self, name: &str) -> Option<&str> {
-        self.options.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-
-    /// The value of a setting as the command line has it.
-    pub fn setting(&self, name: &str) -> Option<&str> {
-        self.settings.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-
-    /// All settings together.
-    pub fn config(&self) -> Result<Config, Failure> {
-        let environment: BTreeMap<String, String> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        // SAFETY: geteuid takes nothing, touches no memory and cannot fail.
-        let is_root = unsafe { libc::geteuid() } == 0;
-        let text = |name: &str| environment.get(name).map(String::as_str);
-        let defaults = Config::defaults(is_root, text("HOME"), text("XDG_DATA_HOME"));
-        Config::load(defaults, self.config_file.as_deref(), &environment, &self.settings).map_err(Failure::usage)
-    }
-
-    /// The hash of a new master password, which must follow the rule.
-    pub fn new_password_hash(&self) -> Result<String, Failure> {
-        let password = self.password()?;
-        if !is_good_password(&password) {
-            return Err(Failure::failed(format!("this password is not allowed. {PASSWORD_RULE}")));
-        }
-        Hash { secret: secret_form(&password) }.run().map_err(|error| Failure::failed(error.to_string()))
-    }
-
-    /// A password, from `--password-file` or standard input: its first line.
-    fn password(&self) -> Result<String, Failure> {
-        let text = match self.option("password-file").filter(|path| *path != "-") {
-            Some(path) => {
-                read_limited(&mut std::fs::File::open(path).map_err(|error| cannot_read(Path::new(path), &error))?)
-            }
-            None => {
-                let _hidden = std::io::stdin().is_terminal().then(HiddenInput::start);
-                // The first line only: a person at a terminal need not end the input.
-                let mut line = String::new();
-                std::io::stdin().lock().take(4096).read_line(&mut line).map(|_| line)
-            }
-        };
-        let text = text.map_err(|error| Failure::failed(format!("cannot read the password: {error}")))?;
-        Ok(text.lines().next().unwrap_or_default().to_owned())
-    }
-}
-
-/// While it lives, what is typed at the terminal is not shown.
-struct HiddenInput(Option<libc::termios>);
-
-impl HiddenInput {
-    fn start() -> Self {
-        eprint!("Master password: ");
-        // SAFETY: a termios is plain data for which all zeros is a value; the calls read and write that one structure.
-        unsafe {
-            let mut before: libc::termios = std::mem::zeroed();
-            if libc::tcgetattr(0, &mut before) != 0 {
-                return Self(None);
-            }
-            let mut hidden = before;
-            hidden.c_lflag &= !libc::ECHO;
-            libc::tcsetattr(0, libc::TCSANOW, &hidden);
-            Self(Some(before))
-        }
-    }
-}
-
-impl Drop for HiddenInput {
-    fn drop(&mut self) {
-        eprintln!();
-        if let Some(before) = &self.0 {
-            // SAFETY: the structure was filled by tcgetattr.
-            unsafe { libc::tcsetattr(0, libc::TCSANOW, before) };
-        }
-    }
-}
-
-fn read_limited(file: &mut std::fs::File) -> std::io::Result<String> {
-    let mut text = String::new();
-    file.take(4096).read_to_string(&mut text)?;
-    Ok(text)
-}
-
-fn cannot_read(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::failed(format!("cannot read {}: {error}", path.display()))
-}
 
 /// A write beyond the limit of a file's size (`ulimit -f`) is an error like that of a full disk, not the end of the program. A handler and
 /// not `SIG_IGN`, because programs that are started would inherit that.

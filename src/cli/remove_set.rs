@@ -1,7 +1,7 @@
 //! `bangui remove-set`: takes the set of imported addresses out of the packet filter, before an uninstall for example. Needs no server and no
 //! database; the bans of fail2ban stay.
 
-use super::{Failure, Invocation};
+use super::invocation::{Failure, Invocation};
 use crate::jobs::held_set::SetPlace;
 
 /// Removes what any way may have made. The next import of a running server fills it anew.

@@ -1,6 +1,6 @@
 //! `bangui serve`: the server.
 
-use super::{Failure, Invocation};
+use super::invocation::{Failure, Invocation};
 use crate::app::Ctx;
 use crate::log_sink;
 use crate::main_loop::MainLoop;

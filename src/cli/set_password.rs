@@ -1,6 +1,6 @@
 //! `bangui set-password`: replaces the master password, through the running server or without one.
 
-use super::{Failure, Invocation};
+use super::invocation::{Failure, Invocation};
 use crate::main_loop::control::{self, Order};
 use crate::store::{Error, Store};
 

@@ -1,7 +1,7 @@
 //! `bangui setup`: the setup without a browser, through the running server or without one. The time zone and the
 //! socket are those of the settings, where they were given.
 
-use super::{Failure, Invocation};
+use super::invocation::{Failure, Invocation};
 use crate::main_loop::control::{self, Order};
 use crate::store::{Error, Store};
 

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 
-use super::{Failure, Invocation};
+use super::invocation::{Failure, Invocation};
 use crate::conf::{self, Tree};
 use crate::domain::names::ConfName;
 use crate::jobs::expressions::Expressions;
@@ -79,7 +79,7 @@ pub fn command(invocation: &Invocation) -> Result<(), Failure> {
     let done = if file == "-" {
         run(&definition, clock, json, &mut io::stdin().lock(), &mut output)
     } else {
-        let log = File::open(file).map_err(|error| super::cannot_read(Path::new(file), &error))?;
+        let log = File::open(file).map_err(|error| super::invocation::cannot_read(Path::new(file), &error))?;
         run(&definition, clock, json, &mut BufReader::new(log), &mut output)
     };
     match done {

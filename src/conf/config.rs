@@ -55,6 +55,15 @@ pub enum NoValue {
     Broken(Error),
 }
 
+/// A value, if there is one.
+pub(crate) fn found_value(result: Result<Value, NoValue>) -> Result<Option<Value>, Error> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(NoValue::Section | NoValue::Option) => Ok(None),
+        Err(NoValue::Broken(error)) => Err(error),
+    }
+}
+
 /// How deep references may be nested: Python's own limit.
 const MAX_DEPTH: usize = 10;
 

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::config::{Config, Given, NoValue, is_lower, lower};
+use super::config::{Config, Given, NoValue, found_value, is_lower, lower};
 use super::error::Error;
 use super::glob::join;
 use super::layers::{Layers, Loader, absolute_if_dotted, condition};
@@ -287,15 +287,6 @@ impl Definition {
 fn given_for(option: &str, parameters: &Ordered<Value>, own: usize, jail: &Ordered<Value>) -> Option<Value> {
     let by_parameter = parameters.position(option).filter(|&place| place < own);
     by_parameter.map(|place| parameters.at(place)).or_else(|| jail.get(option)).cloned()
-}
-
-/// A value, if there is one.
-pub(crate) fn found_value(result: Result<Value, NoValue>) -> Result<Option<Value>, Error> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(NoValue::Section | NoValue::Option) => Ok(None),
-        Err(NoValue::Broken(error)) => Err(error),
-    }
 }
 
 /// The expanded value of an option that is known to stand in the section.

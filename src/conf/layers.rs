@@ -10,8 +10,7 @@ use std::io::Read;
 use std::path::Path;
 use std::rc::Rc;
 
-use super::config::{Config, Entry, Given, NoValue, Options, Origin};
-use super::definition::found_value;
+use super::config::{Config, Entry, Given, NoValue, Options, Origin, found_value};
 use super::document::Document;
 use super::error::Error;
 use super::glob::{glob, join};

@@ -4,6 +4,7 @@
 
 pub mod actions;
 pub mod bans;
+mod counters;
 pub mod fresh;
 pub mod jail;
 pub mod version;
@@ -14,10 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use super::client::Client;
 use super::encode::EncodeError;
-use super::error::Error;
+use super::error::{Error, unexpected};
 use super::stream::Stream;
 use super::value::Value;
 use crate::domain::names::{JailName, Place};
+pub use counters::{Counters, JailCounters};
 use version::Version;
 
 /// A daemon, spoken to through one client.
@@ -26,30 +28,6 @@ pub struct Daemon {
     client: Client,
     /// The version, and the connection on which it was asked.
     version: Option<(u64, Version)>,
-}
-
-/// What a jail has seen: counters of the filter and of the actions.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counters {
-    /// Addresses with failures within the find time.
-    pub currently_failed: u64,
-    /// Failures since the jail was started.
-    pub total_failed: u64,
-    /// Addresses banned now.
-    pub currently_banned: u64,
-    /// Bans since the jail was started.
-    pub total_banned: u64,
-}
-
-/// Counters of one jail, with its backend where the daemon tells it (from 1.1.0).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JailCounters {
-    /// The jail.
-    pub jail: JailName,
-    /// `polling`, `pyinotify`, `systemd`.
-    pub backend: Option<String>,
-    /// Its counters.
-    pub counters: Counters,
 }
 
 /// What `get` tells of the daemon itself.
@@ -67,11 +45,6 @@ pub struct ServerSettings {
     pub db_purge_age: Option<i64>,
     /// How many matched lines are remembered of each ban; `None` before 0.10.
     pub db_max_matches: Option<i64>,
-}
-
-/// The shape of an answer is not what this version of the daemon gives.
-pub(super) fn unexpected(what: &str) -> Error {
-    Error::Protocol(format!("fail2ban's answer about {what} has an unknown form"))
 }
 
 /// Text in a place where the daemon would take a leading `--` for an option.
@@ -166,7 +139,7 @@ impl Daemon {
             let pairs = stats.pairs().ok_or_else(|| unexpected("its jails"))?;
             let named =
                 pairs.iter().filter_map(|(name, value)| Some((JailName::from_daemon(name.as_str()?).ok()?, value)));
-            return named.map(|(jail, value)| jail::from_stats(jail, value)).collect();
+            return named.map(|(jail, value)| counters::from_stats(jail, value)).collect();
         }
         let mut all = Vec::new();
         for jail in self.jail_names()? {

@@ -129,19 +129,19 @@ pub(super) fn unwrap_reply(reply: Value) -> Result<Value, Error> {
             match parts[0].as_i64() {
                 Some(0) => Ok(payload),
                 Some(1) => Err(reported(&payload)),
-                _ => Err(unexpected()),
+                _ => Err(not_a_reply()),
             }
         }
         Value::Str(text) => match text.strip_prefix("ERROR:") {
             Some(message) => Err(Error::Refused { class: "ERROR".to_owned(), message: message.trim().to_owned() }),
-            None => Err(unexpected()),
+            None => Err(not_a_reply()),
         },
         Value::List(items) if items.first().and_then(Value::as_str) == Some("SHUTDOWN") => Err(Error::ShuttingDown),
-        _ => Err(unexpected()),
+        _ => Err(not_a_reply()),
     }
 }
 
-fn unexpected() -> Error {
+fn not_a_reply() -> Error {
     Error::Protocol("the reply has not the form of fail2ban's".to_owned())
 }
 
@@ -162,4 +162,9 @@ fn reported(exception: &Value) -> Error {
         [] => name.clone(),
     };
     Error::Refused { class: name.clone(), message }
+}
+
+/// The shape of an answer is not what this version of the daemon gives.
+pub(super) fn unexpected(what: &str) -> Error {
+    Error::Protocol(format!("fail2ban's answer about {what} has an unknown form"))
 }

@@ -4,9 +4,11 @@
 //! construction becomes a record of its name and arguments. Only `str(text)` is evaluated, because the daemon wraps every address in it.
 //! Encoding is in `encode.rs`.
 
+mod error;
 pub(super) mod opcode;
 mod tree;
 
+pub use error::PickleError;
 use opcode::{Op, Step, read_op};
 pub use tree::Decoded;
 use tree::{Call, Id, Kind, Node};
@@ -19,32 +21,6 @@ const MAX_PUSHES: usize = 6_000_000;
 const MAX_INTEGER: usize = 128;
 /// How far a memo index may leap over what is filled. The daemon's never leap.
 const MAX_MEMO_LEAP: usize = 256;
-
-/// Why bytes are not a reply of the daemon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PickleError {
-    /// It ends in the middle.
-    Truncated,
-    /// An operation the daemon never uses, or one in an impossible place.
-    Malformed(u8),
-    /// More than the limits of this decoder allow, which no daemon needs.
-    TooMuch,
-    /// Something follows its end.
-    Trailing,
-}
-
-impl std::fmt::Display for PickleError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            PickleError::Truncated => write!(f, "the reply ends in the middle"),
-            PickleError::Malformed(code) => write!(f, "the reply is not one of fail2ban's (at operation 0x{code:02x})"),
-            PickleError::TooMuch => write!(f, "the reply holds more than any of fail2ban's"),
-            PickleError::Trailing => write!(f, "bytes follow the end of the reply"),
-        }
-    }
-}
-
-impl std::error::Error for PickleError {}
 
 /// An unfilled place of the memo.
 const UNFILLED: Id = Id::MAX;

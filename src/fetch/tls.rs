@@ -12,7 +12,7 @@ use rustls::{SignatureScheme, SupportedCipherSuite};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use webpki::ring as verify;
 
-use super::FetchError;
+use super::error::FetchError;
 
 /// Those of rustls but ChaCha20: AES-128-GCM is what TLS 1.3 demands of every server (RFC 8446, 9.1) and what is recommended for TLS 1.2 (RFC
 /// 9325, 4.2). Without it, and without what signs, the x86_64 program is 59 kB smaller.

@@ -9,7 +9,7 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use super::{CHUNK, FirewallError, Timed, Tool};
+use super::tool::{CHUNK, FirewallError, Timed, Tool};
 use crate::domain::address::IpOrNet;
 
 const PROGRAM: &str = "nft";

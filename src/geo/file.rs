@@ -10,12 +10,10 @@ use std::path::{Path, PathBuf};
 
 use maxminddb::{LookupResult, Mmap, PathElement, Reader};
 
-use super::GeoError;
+use super::error::{GeoError, MAX_BYTES};
 use crate::domain::history::{Country, Place};
 use crate::files;
 
-/// The largest file that is mapped, in bytes. City databases of the world are below 150 MB.
-pub const MAX_BYTES: u64 = 512 << 20;
 /// The longest name of an operator that is passed on, in bytes.
 const MAX_ORG: usize = 200;
 /// Records that are remembered once they have been read. A country file has about 250 for all addresses.

@@ -3,13 +3,13 @@
 
 pub mod asking;
 pub mod countries;
+mod error;
 pub mod file;
 #[cfg(test)]
 pub(crate) mod writer;
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::address::IpOrNet;
 use crate::domain::history::{Country, Place};
 
-use self::file::{GeoFile, Identity, MAX_BYTES};
+pub use self::error::{GeoError, MAX_BYTES};
+use self::file::{GeoFile, Identity};
 
 /// Where packages and the update tools of the makers put their files.
 const DIRECTORIES: &[&str] =
@@ -38,35 +39,6 @@ const COUNTRY_FILES: &[&str] = &[
 ];
 /// Names of files that know operators.
 const ASN_FILES: &[&str] = &["asn.mmdb", "GeoLite2-ASN.mmdb", "dbip-asn-lite.mmdb"];
-
-/// Why a database file cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GeoError {
-    /// The system does not let us read it.
-    Unreadable(PathBuf, String),
-    /// Nothing that large is mapped.
-    TooLarge(PathBuf),
-    /// It is no MMDB file, or a damaged one.
-    Damaged(PathBuf, String),
-}
-
-impl fmt::Display for GeoError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            GeoError::Unreadable(path, why) => {
-                write!(f, "cannot read {}: {why}; check its owner and mode", path.display())
-            }
-            GeoError::TooLarge(path) => {
-                write!(f, "{} is larger than {} MiB; use a country database", path.display(), MAX_BYTES >> 20)
-            }
-            GeoError::Damaged(path, why) => {
-                write!(f, "{} is no sound MMDB file ({why}); fetch it again: bangui geo update", path.display())
-            }
-        }
-    }
-}
-
-impl std::error::Error for GeoError {}
 
 /// `GeoDetail` of the contract.
 #[derive(Debug, Clone, Serialize)]

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Failure;
 use super::bans::{answering, checked};
+use super::failure::Failure;
 use super::service::names_jail;
 use crate::apply::{self, Apply, ApplyError, RunTime, Scope, run_time};
 use crate::fail2ban::Error;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Failure;
+use super::failure::Failure;
 use super::frames::FrameWriter;
 use super::held_set::SetPlace;
 use crate::blocklist::held::HeldFile;

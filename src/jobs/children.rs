@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use mio::unix::pipe::{Receiver, Sender};
 use mio::{Interest, Registry};
 
+use super::failure::Failure;
 use super::frames::{self, Frame};
-use super::{Failure, Lane, Task};
+use super::task::{Lane, Task};
 use crate::domain::json;
 use crate::server::token::{Slot, Source};
 

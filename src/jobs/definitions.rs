@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::Failure;
 use super::expressions::Expressions;
-use super::patterns::{Answer, Refusal};
+use super::failure::Failure;
+use super::patterns::Answer;
+use super::refusal::Refusal;
 use crate::conf::{self, DefinitionView, Document, Invocation, JailUse, OptionView, Tree, Version};
 use crate::files;
 use crate::pattern::date::Clock;
@@ -353,12 +354,6 @@ pub fn check_filter(view: &DefinitionView, may_stay: &dyn Fn(&str) -> bool) -> R
     let mut warnings = Expressions::of(&definition).judge(None, may_stay)?;
     warnings.extend(filter_warnings(&filter));
     Ok(warnings)
-}
-
-/// Whether an expression stands in a filter of the files, byte for byte.
-pub fn stands_in_a_filter(tree: &Tree, text: &str) -> bool {
-    let definition = |name: &String| Kind::Filter.view(tree, name).ok()?.filter_definition().ok();
-    tree.filters().iter().filter_map(definition).any(|definition| Expressions::of(&definition).holds(text))
 }
 
 /// Each expression of a filter that is refused, by its option and its place among those of its kind, from 0.

@@ -6,10 +6,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Failure;
 use super::bans::answering;
-use super::definitions::{self, Kind, check_filter, one, stands_in_a_filter, unsafe_tags, written};
-use super::patterns::Refusal;
+use super::definitions::{self, Kind, check_filter, one, unsafe_tags, written};
+use super::expressions::stands_in_a_filter;
+use super::failure::Failure;
+use super::refusal::Refusal;
 use super::service::CHANGES;
 use crate::apply::{Apply, FileChange, Scope};
 use crate::conf::{self, Document, Folder, LocalFile, NewValue, Overlay, Tree, Version};

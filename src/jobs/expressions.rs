@@ -4,11 +4,8 @@
 
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
-use super::definitions::stands_in_a_filter;
-use super::patterns::Refusal;
-use crate::conf::{JailView, Tree, Value};
+use super::refusal::{Refusal, TooSlow};
+use crate::conf::{Invocation, JailView, Tree, Value};
 use crate::domain::jail_values::JailValues;
 use crate::pattern::cost::{self, Slow};
 use crate::pattern::tags::expand_tags;
@@ -20,25 +17,6 @@ const PATIENCE: Duration = Duration::from_secs(4);
 const REAL_LINE: u64 = 100_000_000;
 /// Longest part of a line that a sentence shows, in characters; the whole is a field of its own.
 const SHOWN: usize = 40;
-
-/// An expression that is refused, because one line can stop fail2ban.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TooSlow {
-    /// The field of the request, or the option of the filter.
-    pub field: String,
-    /// The expression as it was sent.
-    pub expression: String,
-    /// The part that is to blame, as Python gets it.
-    pub construct: String,
-    /// Where that stands, in characters from 0: in the expression as it was sent if it stands there, else as Python gets it.
-    pub position: usize,
-    /// The line.
-    pub line: String,
-    /// What a search in it takes at least, in seconds.
-    pub seconds: f64,
-    /// One sentence.
-    pub detail: String,
-}
 
 /// Expressions of one filter or jail.
 pub struct Expressions {
@@ -164,6 +142,13 @@ pub fn judge_jail(values: &JailValues, present: &JailValues, tree: &Tree, force:
             || present.prefregex.as_deref() == Some(text)
             || stands_in_a_filter(tree, text)
     })
+}
+
+/// Whether an expression stands in a filter of the files, byte for byte.
+pub fn stands_in_a_filter(tree: &Tree, text: &str) -> bool {
+    let called = |name: &String| Invocation { name: name.clone(), ..Invocation::default() };
+    let definition = |name: &String| tree.filter(&called(name), "auto").ok()?.filter_definition().ok();
+    tree.filters().iter().filter_map(definition).any(|definition| Expressions::of(&definition).holds(text))
 }
 
 fn refusal(field: &str, text: &str, slow: Slow, detail: String) -> Refusal {

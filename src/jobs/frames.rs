@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::domain::json;
 
 /// The longest payload, in bytes: more is a child gone wrong.

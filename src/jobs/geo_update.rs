@@ -10,10 +10,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Failure;
+use super::failure::Failure;
 use crate::config::Config;
 use crate::fetch::{self, Answer, FetchError, Rules, Validators};
-use crate::geo::file::{GeoFile, MAX_BYTES};
+use crate::geo::MAX_BYTES;
+use crate::geo::file::GeoFile;
 use crate::machine;
 
 /// How long fetching may take altogether.

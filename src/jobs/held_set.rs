@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Failure;
+use super::failure::Failure;
 use crate::blocklist::held::Held;
 use crate::blocklist::set::AddressSet;
 use crate::domain::address::IpOrNet;

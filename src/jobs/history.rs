@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Failure;
+use super::failure::Failure;
 use super::frames::FrameWriter;
 use crate::blocklist::held::{Entry, HeldFile};
 use crate::domain::history::{

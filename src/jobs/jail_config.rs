@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Failure;
+use super::failure::Failure;
 use crate::conf::{self, JailView, StreamOptions, Tree, Version, time};
 use crate::domain::jail_values::{Growth, JailValues};
 use crate::domain::json;

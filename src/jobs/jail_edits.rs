@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::Failure;
 use super::apply::TURN;
 use super::bans::{answering, checked};
 use super::expressions;
+use super::failure::Failure;
 use super::jail_config::{Effective, JailConfigs, Wanted};
 use super::jail_rules::{Limits, Rules};
 use super::service::CHANGES;

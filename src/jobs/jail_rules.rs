@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, log_paths};
+use super::failure::Failure;
+use super::log_paths;
 use crate::conf::{Invocation, Tree, invocation, time};
 use crate::domain::address::IpOrNet;
 use crate::domain::encodings::is_encoding;

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Failure;
-use super::patterns::{Answer, Refusal};
+use super::failure::Failure;
+use super::patterns::Answer;
+use super::refusal::Refusal;
 use super::tail::{LogFile, shown};
 
 /// Read the end of a log.

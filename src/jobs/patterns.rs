@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Failure;
-use super::expressions::{Expressions, TooSlow};
-use super::tail::{self, LogFile, shown};
+use super::expressions::Expressions;
+use super::failure::Failure;
+use super::refusal::Refusal;
+use super::tail::{LogFile, shown};
 use crate::conf::{self, Tree, Version};
 use crate::domain::time::{now, rfc3339_fraction};
-use crate::files::Trouble;
 use crate::pattern::date::{Clock, DateDetector, offset_minutes};
 use crate::pattern::{FailRegex, Filter, LineReport, PatternError, Release, UseDns, time_problem};
 use crate::zones;
@@ -24,57 +24,6 @@ use crate::zones;
 const PATIENCE: Duration = Duration::from_secs(8);
 /// Captured text in one answer, in bytes: nested groups can capture a line hundreds of times.
 const MAX_CAPTURED: usize = 512 * 1024;
-
-/// Why a request could not be done, for the answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Refusal {
-    /// There is no filter of this name.
-    NoFilter(String),
-    /// There is no action of this name.
-    NoAction(String),
-    /// fail2ban would refuse the configuration.
-    Configuration(String),
-    /// An expression, named by the field it came in, does not compile.
-    Expression {
-        /// The field of the request, or the option of the filter.
-        field: String,
-        /// Why.
-        detail: String,
-    },
-    /// An expression can stop fail2ban.
-    TooSlow(Box<TooSlow>),
-    /// Expressions do not compile: each by its field with its place in it, such as `failregex.2`, and why.
-    Expressions(Vec<(String, String)>),
-    /// The log file cannot be read.
-    Log(String),
-    /// A filter or action of this name is there already.
-    Exists(String),
-    /// Only the shipped file is there, and it is never changed.
-    Shipped(String),
-    /// The one of this name is used by these enabled jails.
-    Used(String, Vec<String>),
-    /// A file of the configuration cannot be read, or be what is to be changed.
-    File(Trouble),
-}
-
-impl From<tail::Error> for Refusal {
-    fn from(error: tail::Error) -> Refusal {
-        Refusal::Log(error.to_string())
-    }
-}
-
-impl From<conf::Error> for Refusal {
-    fn from(error: conf::Error) -> Refusal {
-        match error {
-            conf::Error::Missing { kind: "filter", name } => Refusal::NoFilter(name),
-            conf::Error::Missing { kind: "action", name } => Refusal::NoAction(name),
-            other => match other.trouble() {
-                Some(trouble) => Refusal::File(trouble),
-                None => Refusal::Configuration(other.to_string()),
-            },
-        }
-    }
-}
 
 /// The body of an answer, or why there is none.
 pub type Answer = Result<Value, Refusal>;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Failure;
+use super::failure::Failure;
 use super::import::read::{self, Door, Read};
 use crate::fetch::Validators;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Failure;
 use super::bans::{answering, checked};
+use super::failure::Failure;
 use crate::apply::check::check;
 use crate::apply::{self, Problem, Scope};
 use crate::conf::{StreamOptions, Tree};

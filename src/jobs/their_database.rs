@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Failure;
+use super::failure::Failure;
 use crate::fail2ban::database::{Ban, Database, DatabaseError, Mark, Page};
 
 /// How long the daemon's own writing is waited for.

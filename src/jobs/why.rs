@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Failure;
+use super::failure::Failure;
 use super::tail::LogFile;
 use crate::apply::check::check;
 use crate::apply::{Problem, Scope};

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::MainLoop;
+use super::run::MainLoop;
 use crate::app::{ApiError, Finish, Then};
 use crate::dispatch;
 use crate::jobs::children::Full;

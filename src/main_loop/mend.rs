@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::MainLoop;
+use super::run::MainLoop;
 use crate::jobs::{Failure, Task, apply};
 
 impl MainLoop {

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::MainLoop;
+use super::run::MainLoop;
+use super::waiters::Parked;
 use crate::app::{ApiError, Request};
 use crate::dispatch;
 use crate::server::token::Slot;
@@ -11,13 +12,6 @@ use crate::server::token::Slot;
 const PARK: Duration = Duration::from_secs(5);
 /// Requests that wait for the daemon at a time.
 const MAX_PARKED: usize = 32;
-
-/// A request that waits until the daemon is free.
-pub(super) struct Parked {
-    pub(super) slot: Slot,
-    request: Request,
-    until: Instant,
-}
 
 impl MainLoop {
     pub(super) fn park(&mut self, slot: Slot, request: Request) {

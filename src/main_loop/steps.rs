@@ -3,10 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use tiny_http::Method;
-
-use super::MainLoop;
-use crate::app::{Admitted, ApiError, Request, Step, Steps};
+use super::run::MainLoop;
+use super::waiters::Stepping;
+use crate::app::{ApiError, Request, Step, Steps};
 use crate::dispatch;
 use crate::server::response::Response;
 use crate::server::token::Slot;
@@ -15,17 +14,6 @@ use crate::server::token::Slot;
 const MAX_STEPPING: usize = 16;
 /// How long it may take until an answer begins.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A request that is worked on.
-pub(super) struct Stepping {
-    pub(super) slot: Slot,
-    method: Method,
-    admitted: Admitted,
-    steps: Steps,
-    /// The head of a streamed answer is out.
-    streaming: bool,
-    until: Instant,
-}
 
 impl MainLoop {
     /// Does the first step, which often is the last one, too. Only what needs another one needs a place.

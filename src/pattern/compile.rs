@@ -4,9 +4,9 @@
 
 use std::cell::OnceCell;
 
-use super::PatternError;
 use super::ast::{Assertion, Node};
-use super::danger;
+use super::construct::slowest_construct;
+use super::error::PatternError;
 use super::faithful;
 use super::parse::{Parsed, parse};
 use super::simplify::simplify;
@@ -181,7 +181,7 @@ impl Pattern {
         from: usize,
     ) -> Result<Option<Match>, PatternError> {
         let captures = regex.captures_from_pos(text, from).map_err(|_| {
-            let cause = danger::slowest_construct(self);
+            let cause = slowest_construct(self.root(), self.source());
             PatternError::Catastrophic { construct: cause.construct, position: cause.position }
         })?;
         Ok(captures.map(|captures| Match {

@@ -4,8 +4,8 @@
 
 use std::fmt;
 
-use super::PatternError;
 use super::ast::{ClassItem, Perl};
+use super::error::PatternError;
 
 /// One character of the pattern, or a backslash with the character after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,35 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use super::PatternError;
 use super::compile::Pattern;
+use super::error::PatternError;
 use super::tags::{expand_tags, option_of_tag};
-
-/// How the daemon treats host names (`usedns`). Names are never resolved here; the setting changes what `<HOST>` matches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum UseDns {
-    /// Resolve.
-    Yes,
-    /// Resolve and warn; the daemon's default.
-    #[default]
-    Warn,
-    /// `<HOST>` matches addresses only.
-    No,
-    /// Take what was matched as it is.
-    Raw,
-}
-
-impl UseDns {
-    /// Reads a setting; like the daemon, takes an unknown one as `no`.
-    pub fn of(setting: &str) -> UseDns {
-        match setting.to_lowercase().as_str() {
-            "yes" | "true" => UseDns::Yes,
-            "warn" => UseDns::Warn,
-            "raw" => UseDns::Raw,
-            _ => UseDns::No,
-        }
-    }
-}
+use super::use_dns::UseDns;
 
 /// Groups that give a failure its identity. At least one must be there.
 const FAILURE_IDS: [&str; 5] = ["fid", "ip4", "ip6", "dns", "mlfid"];

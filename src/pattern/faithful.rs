@@ -3,8 +3,8 @@
 //! In Python a turn that matches nothing ends a loop at once; the engines first go on to what else the turn could match. That
 //! shows only where both are possible, or in what a group inside the loop holds.
 
-use super::PatternError;
 use super::ast::{Class, ClassItem, Fold, Greed, Node, Repeat};
+use super::error::PatternError;
 use super::translate::ascii_members;
 
 /// Characters something can begin with: a bit for each of ASCII, and one for all others together.

@@ -5,11 +5,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::compile::MAX_TEXT_BYTES;
 use super::connection::{Connections, Failure};
 use super::date::{Clock, DateDetector, Stamp};
-use super::failregex::{FailRegex, Found, Groups, UseDns};
+use super::error::PatternError;
+use super::failregex::{FailRegex, Found, Groups};
 use super::identity::{Identity, identity};
-use super::{MAX_TEXT_BYTES, PatternError, Release};
+use super::release::Release;
+use super::use_dns::UseDns;
 
 /// A filter as the configuration gives it, includes and interpolations resolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,8 +4,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::UseDns;
 use super::failregex::Groups;
+use super::use_dns::UseDns;
 
 /// What the groups of a match say about its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]

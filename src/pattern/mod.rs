@@ -5,6 +5,7 @@
 pub mod ast;
 pub mod compile;
 mod connection;
+pub mod construct;
 pub mod cost;
 pub mod danger;
 pub mod date;
@@ -20,12 +21,14 @@ mod report;
 mod simplify;
 pub mod tags;
 mod translate;
+mod use_dns;
 
 pub use compile::{MAX_PATTERN_BYTES, MAX_TEXT_BYTES, Match, Pattern};
 pub use connection::Failure;
 pub use danger::{Warning, warnings};
 pub use error::PatternError;
-pub use failregex::{FailRegex, Found, Groups, UseDns};
+pub use failregex::{FailRegex, Found, Groups};
 pub use filter::{Filter, FilterDefinition, FilterError, Hit, LineResult, Outcome};
 pub use release::Release;
 pub use report::{LineReport, TimeProblem, hint, time_problem};
+pub use use_dns::UseDns;

@@ -5,8 +5,8 @@
 
 mod group;
 
-use super::PatternError;
 use super::ast::{Assertion, Class, ClassItem, Fold, Greed, Node, Perl, Repeat};
+use super::error::PatternError;
 use super::escape::{Escaped, Tokens};
 
 /// Groups nested deeper than this are refused, so that no pattern exhausts the stack.

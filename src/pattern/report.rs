@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
+use super::compile::MAX_TEXT_BYTES;
+use super::failregex::FailRegex;
 use super::filter::{Filter, LineResult, Outcome};
-use super::{FailRegex, MAX_TEXT_BYTES};
 use crate::domain::time::rfc3339_fraction;
 
 /// The result for one line.

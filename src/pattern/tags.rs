@@ -2,7 +2,7 @@
 //!
 //! Turns the text of an expression into a pattern in Python's dialect; it compiles nothing.
 
-use super::UseDns;
+use super::use_dns::UseDns;
 
 /// An IPv4 address as fail2ban writes it, digits unchecked.
 const IP4: &str = r"(?:::f{4,6}:)?(?P<ip4>(?:\d{1,3}\.){3}\d{1,3})";

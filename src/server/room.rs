@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::time::Duration;
 
-use super::Connections;
+use super::connections::{ACCEPT_REST, Connections};
 use super::request::Peer;
 use super::turn::Standing;
 use crate::domain::client::ClientKey;
@@ -12,8 +12,6 @@ use crate::domain::client::ClientKey;
 const MAX_PER_CLIENT: usize = 16;
 /// A client that has taken nothing of its answer for this long may be dropped to make room.
 const STALLED_AFTER: Duration = Duration::from_millis(250);
-/// How long accepting rests when there is neither a descriptor nor anybody to drop.
-pub(super) const ACCEPT_REST: Duration = Duration::from_millis(200);
 
 impl<T> Connections<T> {
     /// Whether the address of a new connection has its share already, half-open ones of its own making room first.

@@ -6,7 +6,8 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::archive_counts::{Counts, remove_stale};
 pub use super::archive_read::{Asked, Summary};
-use super::{Error, Store};
+use super::error::Error;
+use super::open::Store;
 use crate::domain::history::{Country, bucket_start, short_lines};
 
 const DAY: i64 = 86_400;

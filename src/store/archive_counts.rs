@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::{Error, Store};
+use super::error::Error;
+use super::open::Store;
 use crate::domain::history::{Country, Origin, Window, bucket_start};
 
 const DAY: i64 = 86_400;

@@ -10,7 +10,8 @@ use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row, params, params_from_iter};
 
 use super::archive_counts::BLOCKLIST;
-use super::{Error, Store};
+use super::error::Error;
+use super::open::Store;
 use crate::domain::history::{Answer, Country, Cursor, Filter, Listing, Origin, PastBan, Question, Slice, Window};
 
 /// Entries of an index that one step passes over: half a millisecond on a PC, ten on a router.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::domain::history::{BLOCKLIST_JAIL, Cursor, Filter, Listing, Origin, Place, Question, Range, Slice};
-use crate::store::tests::temporary;
+use crate::store::open::tests::temporary;
 
 /// 2026-11-22T04:05:08Z, a Sunday.
 const NOW: i64 = 1_795_320_308;
@@ -376,7 +376,7 @@ fn counts_of_the_old_form_are_taken_over() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("old.db");
     let made = many(500, 20);
-    let old = crate::store::tests::made_by_version_3(&path);
+    let old = crate::store::open::tests::made_by_version_3(&path);
     let number = |name: &str| ["lab", BLOCKLIST_JAIL, "sshd"].iter().position(|one| *one == name).unwrap() as i64 + 1;
     old.execute_batch("INSERT INTO archive_jails (name) VALUES ('lab'), ('blocklist-import'), ('sshd')").unwrap();
     for (jail, ip, at, country) in &made {

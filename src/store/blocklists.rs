@@ -2,7 +2,8 @@
 
 use rusqlite::{OptionalExtension, Row};
 
-use super::{Error, Store};
+use super::error::Error;
+use super::open::Store;
 
 /// Runs that the log keeps.
 const RUNS: i64 = 1000;
@@ -258,7 +259,7 @@ fn put(connection: &rusqlite::Connection, key: &str, value: &str) -> rusqlite::R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::tests::temporary;
+    use crate::store::open::tests::temporary;
 
     fn entry(number: i64) -> LogEntry {
         LogEntry {

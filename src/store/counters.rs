@@ -2,7 +2,8 @@
 
 use rusqlite::OptionalExtension;
 
-use super::{Error, Store};
+use super::error::Error;
+use super::open::Store;
 use crate::domain::quota::Quota;
 
 /// Rows at a time. Beyond that new clients share one row, so that random addresses cannot push a full one out.
@@ -82,7 +83,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::tests::temporary;
+    use crate::store::open::tests::temporary;
 
     #[test]
     fn a_window_counts_and_passes() {

@@ -1,7 +1,8 @@
 //! The table `devices`: those that have logged in before. A device is never an identity; it only has a budget of failed logins of its own,
 //! so that strangers who guess passwords do not keep its owner out.
 
-use super::{Error, Store, TokenHash};
+use super::error::Error;
+use super::open::{Store, TokenHash};
 
 /// Devices that are remembered. Those that came back are kept before those that logged in once.
 const MAX_DEVICES: i64 = 20;
@@ -38,7 +39,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::tests::temporary;
+    use crate::store::open::tests::temporary;
 
     fn device(number: u8) -> TokenHash {
         [number; 32]

@@ -7,8 +7,11 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use super::{APPLICATION_ID, Error};
+use super::error::Error;
 use crate::files;
+
+/// Marks the file as ours, in `PRAGMA application_id`: the letters BGUI.
+pub const APPLICATION_ID: i64 = 0x4247_5549;
 
 /// The head of a file, and of its first page.
 const HEAD: usize = 112;

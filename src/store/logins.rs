@@ -6,7 +6,8 @@
 
 use rusqlite::{OptionalExtension, Transaction};
 
-use super::{Error, Store};
+use super::error::Error;
+use super::open::Store;
 use crate::domain::client::ClientKey;
 
 /// Failures of a client that are allowed in `WINDOW` seconds.
@@ -149,7 +150,7 @@ fn write(transaction: &Transaction<'_>, client: &str, row: Row) -> Result<(), Er
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::tests::temporary;
+    use crate::store::open::tests::temporary;
 
     fn attempt(store: &mut Store, client: &str, is_known: bool, now: i64) -> Login {
         let answer = store.may_log_in(client, is_known, now).unwrap();

@@ -2,7 +2,8 @@
 
 use rusqlite::OptionalExtension;
 
-use super::{Error, Store};
+use super::error::Error;
+use super::open::Store;
 
 impl Store {
     /// The pending values of a jail, as JSON; `None` where there are none.
@@ -42,7 +43,7 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use crate::store::tests::temporary;
+    use crate::store::open::tests::temporary;
 
     #[test]
     fn pending_values_are_remembered_and_forgotten() {

@@ -3,7 +3,8 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::archive_counts::Counts;
-use super::{Error, Store};
+use super::error::Error;
+use super::open::Store;
 use crate::domain::history::{Country, Cursor, Place};
 
 /// How long an answer is believed, in seconds: networks change hands.

@@ -2,7 +2,8 @@
 
 use rusqlite::{OptionalExtension, Transaction};
 
-use super::{Error, Store};
+use super::error::Error;
+use super::open::{Store, TokenHash};
 
 /// Sessions at a time; the one that ends first makes room for a new one.
 const MAX_SESSIONS: i64 = 100;
@@ -10,9 +11,6 @@ const MAX_SESSIONS: i64 = 100;
 /// Before this, 2023-11-14, no machine that runs this program has its clock right: it has none that runs without power, and has not asked
 /// for the time yet. What was stored by such a clock is taken to be stored when it is set.
 const CLOCK_IS_SET: i64 = 1_700_000_000;
-
-/// The SHA-256 of a token.
-pub type TokenHash = [u8; 32];
 
 /// A session that is still good.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,7 +116,7 @@ fn expire_sessions(transaction: &Transaction<'_>, now: i64) -> rusqlite::Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::tests::temporary;
+    use crate::store::open::tests::temporary;
 
     #[test]
     fn a_session_ends_with_its_time_or_by_logout() {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use rusqlite::OptionalExtension;
 
-use super::{Error, Store};
+use super::error::Error;
+use super::open::Store;
 
 /// What setup stored. Ranks below arguments, environment and file.
 #[derive(Clone, Debug, Default)]
@@ -105,7 +106,7 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use crate::store::tests::temporary;
+    use crate::store::open::tests::temporary;
 
     #[test]
     fn setup_happens_once() {

@@ -3,6 +3,7 @@
 use super::Daemon;
 use crate::domain::names::{JailName, Place};
 use crate::fail2ban::error::Error;
+use crate::fail2ban::error::unexpected;
 use crate::fail2ban::value::Value;
 
 impl Daemon {
@@ -10,14 +11,14 @@ impl Daemon {
     pub fn action_names(&mut self, jail: &JailName) -> Result<Vec<String>, Error> {
         let jail = self.named(Place::Get, jail)?;
         let names = self.client.ask(&["get", jail, "actions"])?;
-        names.texts().ok_or_else(|| super::unexpected("its actions"))
+        names.texts().ok_or_else(|| unexpected("its actions"))
     }
 
     /// The names of what an action holds: commands, parameters, and some of the daemon's own.
     pub fn action_properties(&mut self, jail: &JailName, action: &str) -> Result<Vec<String>, Error> {
         let jail = self.named(Place::Get, jail)?;
         let names = self.client.ask(&["get", jail, "actionproperties", action])?;
-        names.texts().ok_or_else(|| super::unexpected("an action"))
+        names.texts().ok_or_else(|| unexpected("an action"))
     }
 
     /// A command or parameter of an action. `None`: there is none of that name, or it is nothing that can be told.

@@ -1,9 +1,10 @@
 //! Bans: made, lifted and listed. Addresses go out in the form the caller gives; `domain::address` knows the right one.
 
-use super::{Daemon, not_an_option, unexpected};
+use super::{Daemon, not_an_option};
 use crate::domain::address::IpOrNet;
 use crate::domain::names::{JailName, Place};
 use crate::fail2ban::error::Error;
+use crate::fail2ban::error::unexpected;
 use crate::fail2ban::value::Value;
 
 /// One line of `get J banip --with-time`.

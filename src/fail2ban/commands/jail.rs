@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Counters, Daemon, JailCounters, unexpected};
+use super::Daemon;
+use super::counters::{Counters, JailCounters, count, from_stats};
 use crate::domain::jail_values::Growth;
 use crate::domain::names::{JailName, Place};
-use crate::fail2ban::error::Error;
+use crate::fail2ban::error::{Error, unexpected};
 use crate::fail2ban::value::Value;
 
 /// What the daemon runs a jail with.
@@ -104,32 +105,6 @@ pub enum RegexList {
     Fail,
     /// What is not.
     Ignore,
-}
-
-/// A count of the daemon's, which is never negative.
-fn count(value: Option<&Value>) -> Option<u64> {
-    value?.as_i64()?.try_into().ok()
-}
-
-/// One entry of `stats`: `[backend, (failed now, ever), (banned now, ever)]`.
-pub(super) fn from_stats(jail: JailName, value: &Value) -> Result<JailCounters, Error> {
-    let counters = || {
-        let [_, failed, banned] = value.items()? else {
-            return None;
-        };
-        let ([failed, total_failed], [banned, total_banned]) = (failed.items()?, banned.items()?) else {
-            return None;
-        };
-        Some(Counters {
-            currently_failed: count(Some(failed))?,
-            total_failed: count(Some(total_failed))?,
-            currently_banned: count(Some(banned))?,
-            total_banned: count(Some(total_banned))?,
-        })
-    };
-    let counters = counters().ok_or_else(|| unexpected("the counters of a jail"))?;
-    let backend = value.items().and_then(<[Value]>::first).and_then(Value::as_str).map(str::to_owned);
-    Ok(JailCounters { jail, backend, counters })
 }
 
 impl Daemon {

@@ -7,7 +7,7 @@ use rusqlite::{Row, Rows, params};
 use serde::{Deserialize, Serialize};
 
 use super::data::BanData;
-use super::{Database, DatabaseError, Schema};
+use super::open::{Database, DatabaseError, Schema};
 
 /// How long one page is read before it ends early. The daemon waits for readers, and gives records up after five seconds; our own event loop
 /// gives a step ten milliseconds.

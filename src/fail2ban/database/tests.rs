@@ -2,6 +2,11 @@
 
 use std::io::Write;
 
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
 use super::*;
 use crate::domain::names::JailName;
 use crate::fail2ban::real_daemon::{RealDaemon, poll};

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::PickleError;
+use super::error::PickleError;
 use crate::fail2ban::value::Value;
 
 /// How deep containers may nest; the daemon's own go to six.

@@ -10,8 +10,8 @@ use crate::domain::names::JailName;
 use crate::fail2ban::stream::Stream;
 use crate::fail2ban::{Daemon, Error};
 use crate::files::Trouble;
-use crate::jobs::Failure;
 use crate::jobs::bans::answering;
+use crate::jobs::failure::Failure;
 
 /// The jail's name, which the contract knows.
 pub const JAIL: &str = "blocklist-import";

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::Source;
+use super::task::Source;
 use crate::jobs::frames::FrameWriter;
 
 /// How often it is told.

@@ -2,10 +2,11 @@
 
 use super::jail::ImportJail;
 use super::never;
-use super::{Failure, Import};
+use super::task::Import;
 use crate::blocklist::set::AddressSet;
 use crate::domain::address::IpOrNet;
 use crate::fail2ban::Error;
+use crate::jobs::failure::Failure;
 use crate::jobs::held_set::{Change, SetError};
 
 /// Entries the jail holds at most: fail2ban needs about 1 kB of memory for each and minutes for ten thousand.

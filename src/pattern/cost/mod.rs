@@ -11,7 +11,7 @@ mod piece;
 
 use std::cell::Cell;
 
-use super::danger::Construct;
+use super::construct::Construct;
 use super::parse::parse;
 use ambiguity::{Ambiguity, Pump, Word};
 use automaton::{Automaton, SEARCH, START};

@@ -2,7 +2,7 @@
 //!
 //! Works on the text of an expression, as fail2ban does, because what it looks for is how somebody wrote it.
 
-use super::super::Release;
+use super::super::release::Release;
 
 /// How a date pattern is to be bound on its left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

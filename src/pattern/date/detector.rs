@@ -7,9 +7,12 @@ mod build;
 
 use std::time::Instant;
 
-use super::super::{Match, PatternError, Release};
+use super::super::compile::Match;
+use super::super::error::PatternError;
+use super::super::release::Release;
+use super::clock::Clock;
 use super::template::Template;
-use super::{Clock, offset_minutes};
+use super::zone::offset_minutes;
 
 /// A template unused for so many seconds gives way.
 const UNUSED_SECONDS: f64 = 300.0;

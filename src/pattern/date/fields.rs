@@ -5,7 +5,8 @@
 use jiff::civil::{Date, DateTime, Time};
 use jiff::{Span, Timestamp};
 
-use super::{Clock, zone};
+use super::clock::Clock;
+use super::zone;
 use crate::domain::digits::in_ascii;
 
 /// `%b` and `%B`: a month is told by its first three letters.

@@ -2,9 +2,13 @@
 //!
 //! Which of several patterns is taken is the business of `detector`.
 
-use super::super::{Match, Pattern, PatternError, Release};
+use super::super::compile::Match;
+use super::super::compile::Pattern;
+use super::super::error::PatternError;
+use super::super::release::Release;
 use super::boundary::{Begin, Bounded, bind, has_plain_group};
-use super::{Clock, fields};
+use super::clock::Clock;
+use super::fields;
 use crate::domain::digits::in_ascii;
 
 /// What a template's match means.

@@ -1,7 +1,7 @@
 //! Everything that begins with a parenthesis: groups, look-around, conditionals, flags.
 
-use super::super::PatternError;
 use super::super::ast::{Node, WIDTH_CAP};
+use super::super::error::PatternError;
 use super::Parser;
 
 impl Parser {

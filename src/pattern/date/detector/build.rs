@@ -1,6 +1,7 @@
 //! Fills a detector: with the patterns it was given, with the default formats, with these inside a pattern.
 
-use super::super::super::{PatternError, Release};
+use super::super::super::error::PatternError;
+use super::super::super::release::Release;
 use super::super::boundary::unbind;
 use super::super::template::Template;
 use super::{DateDetector, Entry, FAR};

@@ -1,0 +1,81 @@
+//! Why an apply has changed nothing, in one sentence each.
+
+use std::fmt;
+
+use super::check::Problem;
+use crate::conf;
+use crate::fail2ban;
+use crate::fail2ban::reload::ReloadError;
+
+/// Why nothing has changed.
+#[derive(Debug)]
+pub enum ApplyError {
+    /// The change makes the configuration wrong.
+    Invalid(Problem),
+    /// The configuration was wrong before the change.
+    WasInvalid(Problem),
+    /// A file is not what the change was computed from.
+    Changed(String),
+    /// Files cannot be read or written.
+    Files(conf::Error),
+    /// Another change is being applied, and did not end in time.
+    InProgress,
+    /// The journal cannot be written.
+    Journal(String),
+    /// Nothing was loaded, or it was undone.
+    Reload(ReloadError),
+    /// It failed, and so did part of putting it back.
+    HalfUndone {
+        /// Why it failed.
+        why: String,
+        /// What could not be put back.
+        undo: String,
+    },
+    /// The daemon did not answer as it should.
+    Daemon(fail2ban::Error),
+}
+
+impl fmt::Display for ApplyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ApplyError::Invalid(problem) => write!(f, "nothing was changed: {problem}"),
+            ApplyError::WasInvalid(problem) => {
+                write!(f, "nothing was changed, because the configuration is wrong already: {problem}")
+            }
+            ApplyError::Changed(file) => {
+                write!(f, "nothing was changed: {file} was edited meanwhile; look at it and try again")
+            }
+            ApplyError::Files(error) => write!(f, "nothing was changed: {error}"),
+            ApplyError::InProgress => {
+                f.write_str("Another change of the configuration is being applied; try again shortly.")
+            }
+            ApplyError::Journal(why) => write!(f, "nothing was changed, the journal cannot be written: {why}"),
+            ApplyError::Reload(error) => write!(f, "the files are as before: {error}"),
+            ApplyError::HalfUndone { why, undo } => write!(f, "{why}; putting it back failed: {undo}"),
+            ApplyError::Daemon(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ApplyError {}
+
+impl From<conf::Error> for ApplyError {
+    fn from(error: conf::Error) -> ApplyError {
+        ApplyError::Files(error)
+    }
+}
+
+impl From<fail2ban::Error> for ApplyError {
+    fn from(error: fail2ban::Error) -> ApplyError {
+        ApplyError::Daemon(error)
+    }
+}
+
+impl From<ReloadError> for ApplyError {
+    fn from(error: ReloadError) -> ApplyError {
+        match error {
+            ReloadError::Daemon(error) => ApplyError::Daemon(error),
+            other => ApplyError::Reload(other),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! An apply as data: the files, what is loaded, and what became of it.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::conf::LocalFile;
+use crate::domain::jail_values::JailValues;
+use crate::fail2ban::keep::Restarted;
+use crate::fail2ban::reload::Installation;
+use crate::fail2ban::stream::Stream;
+
+/// A file to be written or removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileChange {
+    /// The directory below the configuration directory, `filter.d` for example.
+    pub folder: String,
+    /// The name in it.
+    pub name: String,
+    /// What it held when the change was computed; `None` for no file. Where it holds something else by now, nothing is done.
+    pub before: Option<String>,
+    /// What it is to hold; `None` removes it.
+    pub after: Option<String>,
+}
+
+impl FileChange {
+    /// A change of one of our own files.
+    pub fn new(file: &LocalFile, before: Option<String>, after: Option<String>) -> FileChange {
+        FileChange { folder: file.folder.to_owned(), name: file.name.clone(), before, after }
+    }
+}
+
+/// What is loaded into the daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Scope {
+    /// Everything.
+    All,
+    /// These jails; none of them for files that no jail uses.
+    Jails(Vec<String>),
+}
+
+/// What holds in a jail at run time only.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunTime {
+    /// The jail.
+    pub jail: String,
+    /// Whether it rests.
+    pub idle: Option<bool>,
+    /// Values that were set and are not in the files.
+    pub values: JailValues,
+}
+
+/// An apply as a task.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Apply {
+    /// Where the daemon, its files and its client are.
+    pub place: Installation,
+    /// Where the journal is kept: a path on a file system that survives a crash.
+    pub journal: PathBuf,
+    /// The files.
+    pub changes: Vec<FileChange>,
+    /// What is loaded.
+    pub scope: Scope,
+    /// Whether a jail of the scope that the files do not enable is stopped; else that is an error.
+    pub stops: bool,
+    /// The commands of the last reload that went well.
+    pub last_good: Option<Stream>,
+    /// What is set again in jails that were reloaded.
+    pub run_time: Vec<RunTime>,
+    /// The daemon was just found not to answer, so that it is not waited for again.
+    #[serde(default)]
+    pub daemon_hangs: bool,
+}
+
+/// What an apply has done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Applied {
+    /// Whether there was a daemon that has loaded the files.
+    pub reloaded: bool,
+    /// The jails that run now.
+    pub jails: Vec<String>,
+    /// The commands of all files: what to give to the next apply as the last good ones.
+    pub stream: Option<Stream>,
+    /// What did not go as it should, each in one sentence: values that could not be set again, for example.
+    pub warnings: Vec<String>,
+    /// The jails that had to be restarted, and how long their bans were out of force.
+    pub restarted: Vec<Restarted>,
+}

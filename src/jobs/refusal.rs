@@ -1,0 +1,77 @@
+//! Why a request about expressions, filters and files could not be done, as data for the answer.
+
+use serde::{Deserialize, Serialize};
+
+use super::tail;
+use crate::conf;
+use crate::files::Trouble;
+
+/// Why a request could not be done, for the answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// There is no filter of this name.
+    NoFilter(String),
+    /// There is no action of this name.
+    NoAction(String),
+    /// fail2ban would refuse the configuration.
+    Configuration(String),
+    /// An expression, named by the field it came in, does not compile.
+    Expression {
+        /// The field of the request, or the option of the filter.
+        field: String,
+        /// Why.
+        detail: String,
+    },
+    /// An expression can stop fail2ban.
+    TooSlow(Box<TooSlow>),
+    /// Expressions do not compile: each by its field with its place in it, such as `failregex.2`, and why.
+    Expressions(Vec<(String, String)>),
+    /// The log file cannot be read.
+    Log(String),
+    /// A filter or action of this name is there already.
+    Exists(String),
+    /// Only the shipped file is there, and it is never changed.
+    Shipped(String),
+    /// The one of this name is used by these enabled jails.
+    Used(String, Vec<String>),
+    /// A file of the configuration cannot be read, or be what is to be changed.
+    File(Trouble),
+}
+
+/// An expression that is refused, because one line can stop fail2ban.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TooSlow {
+    /// The field of the request, or the option of the filter.
+    pub field: String,
+    /// The expression as it was sent.
+    pub expression: String,
+    /// The part that is to blame, as Python gets it.
+    pub construct: String,
+    /// Where that stands, in characters from 0: in the expression as it was sent if it stands there, else as Python gets it.
+    pub position: usize,
+    /// The line.
+    pub line: String,
+    /// What a search in it takes at least, in seconds.
+    pub seconds: f64,
+    /// One sentence.
+    pub detail: String,
+}
+
+impl From<tail::Error> for Refusal {
+    fn from(error: tail::Error) -> Refusal {
+        Refusal::Log(error.to_string())
+    }
+}
+
+impl From<conf::Error> for Refusal {
+    fn from(error: conf::Error) -> Refusal {
+        match error {
+            conf::Error::Missing { kind: "filter", name } => Refusal::NoFilter(name),
+            conf::Error::Missing { kind: "action", name } => Refusal::NoAction(name),
+            other => match other.trouble() {
+                Some(trouble) => Refusal::File(trouble),
+                None => Refusal::Configuration(other.to_string()),
+            },
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The tasks of the slow lane: each with its lane, its deadline, and what it does.
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::failure::Failure;
+use super::frames::FrameWriter;
+use super::{
+    apply, bans, definitions, edits, geo_update, held_set, history, import, jail_config, jail_edits, logs, password,
+    patterns, places, preview, service, their_database, why,
+};
+use crate::domain::json;
+
+/// Which of the few children at a time a task counts against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Reading files, testing filters: two at a time.
+    General,
+    /// Keeps the daemon busy: one at a time, and quick commands of the loop wait meanwhile.
+    Daemon,
+    /// Restarting the daemon: one at a time, and it waits for nobody, because what keeps the daemon may be what is wrong.
+    Restart,
+    /// Reading a little of fail2ban's database: one at a time, and others need not wait where it hangs.
+    Theirs,
+    /// Hashing a password: one at a time.
+    Password,
+    /// A blocklist import: one at a time.
+    Import,
+    /// Fetching a country database, however slow its server is: one at a time.
+    Geo,
+}
+
+/// What a child is to do.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Task {
+    /// Hash a password.
+    HashPassword(password::Hash),
+    /// Compare a password with a hash.
+    VerifyPassword(password::Verify),
+    /// Ban addresses in a jail.
+    Ban(bans::Ban),
+    /// Remove bans.
+    Unban(bans::Unban),
+    /// Stream the bans in force.
+    ListBans(bans::List),
+    /// A page of one jail's bans.
+    PageOfBans(bans::PageOf),
+    /// Change configuration files and load them; without a change, load them.
+    Apply(Box<crate::apply::Apply>),
+    /// Undo an apply that died.
+    Recover(apply::Recover),
+    /// Read a little of fail2ban's database for the loop.
+    ReadTheirs(their_database::ReadTheirs),
+    /// Ask fail2ban's database about the past.
+    AskHistory(history::Ask),
+    /// Change a jail: its values at once, or its file.
+    EditJail(Box<jail_edits::EditJail>),
+    /// Set values again after a restart of the daemon.
+    SetAgain(apply::SetAgain),
+    /// What the files say of all jails.
+    JailConfigs(jail_config::JailConfigs),
+    /// Find out why the daemon does not run.
+    WhyAway(why::Why),
+    /// How the files have logs watched, by jail.
+    ReadBackends(jail_config::ReadBackends),
+    /// Restart the daemon.
+    Restart(service::Restart),
+    /// Stop a jail.
+    StopJail(service::StopJail),
+    /// Show filters or actions.
+    ShowDefinitions(definitions::Show),
+    /// Change a filter or an action.
+    EditDefinition(Box<edits::EditDefinition>),
+    /// Test a whole filter.
+    TestFilter(patterns::TestFilter),
+    /// Try one expression on one line.
+    TestRegex(patterns::TestRegex),
+    /// Try one expression on the end of a log.
+    PreviewLog(patterns::PreviewLog),
+    /// Read the end of a log.
+    ReadLog(logs::ReadLog),
+    /// Import blocklists.
+    Import(Box<import::Import>),
+    /// Look at a blocklist.
+    Preview(preview::Preview),
+    /// Ask a server outside where addresses are.
+    AskPlaces(places::AskPlaces),
+    /// Fetch a country database.
+    UpdateGeo(geo_update::UpdateGeo),
+    /// Look after the set of imported addresses.
+    TendSet(held_set::Tend),
+}
+
+impl Task {
+    /// The children it counts against.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Task::HashPassword(_) | Task::VerifyPassword(_) => Lane::Password,
+            Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Lane::General,
+            Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::AskHistory(_) => Lane::General,
+            Task::JailConfigs(_) | Task::ReadBackends(_) | Task::WhyAway(_) => Lane::General,
+            Task::ReadTheirs(_) => Lane::Theirs,
+            Task::Import(_) => Lane::Import,
+            Task::Preview(_) | Task::AskPlaces(_) | Task::TendSet(_) => Lane::General,
+            Task::UpdateGeo(_) => Lane::Geo,
+            Task::Restart(_) => Lane::Restart,
+            _ => Lane::Daemon,
+        }
+    }
+
+    /// How long it may take before it is killed.
+    pub fn deadline(&self) -> Duration {
+        match self {
+            Task::HashPassword(_) | Task::VerifyPassword(_) => Duration::from_secs(30),
+            Task::JailConfigs(_) | Task::ReadBackends(_) => Duration::from_secs(30),
+            Task::Ban(_) | Task::Unban(_) => Duration::from_secs(70),
+            // A load, and another one to undo it.
+            Task::Apply(_) | Task::EditDefinition(_) | Task::EditJail(_) | Task::Recover(_) => Duration::from_secs(400),
+            Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Duration::from_secs(20),
+            Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::WhyAway(_) => Duration::from_secs(20),
+            Task::ListBans(_) | Task::PageOfBans(_) | Task::AskHistory(_) => Duration::from_secs(60),
+            Task::SetAgain(_) => Duration::from_secs(60),
+            Task::ReadTheirs(_) => their_database::DEADLINE,
+            Task::StopJail(_) => Duration::from_secs(180),
+            // Its end, and two starts, each with a limit of its own.
+            Task::Restart(_) => Duration::from_secs(400),
+            // A hundred slow servers, and 50 000 bans at 60 a second: then something is wrong.
+            Task::Import(_) => Duration::from_secs(4 * 3600),
+            // Many calls of other programs, each with a limit of its own.
+            Task::TendSet(_) => Duration::from_secs(300),
+            Task::Preview(_) => Duration::from_secs(150),
+            Task::AskPlaces(_) => Duration::from_secs(30),
+            Task::UpdateGeo(_) => geo_update::PATIENCE + Duration::from_secs(30),
+        }
+    }
+
+    /// Whether it changes the configuration: one at a time, and none waits.
+    pub fn applies(&self) -> bool {
+        matches!(self, Task::Apply(_) | Task::EditDefinition(_) | Task::Recover(_) | Task::EditJail(_))
+    }
+
+    /// Whether it does its part without a daemon that answers: files are changed all the same.
+    pub fn does_without_daemon(&self) -> bool {
+        match self {
+            Task::Apply(apply) => !apply.changes.is_empty(),
+            Task::EditDefinition(_) | Task::EditJail(_) => true,
+            _ => false,
+        }
+    }
+
+    fn run(self, out: &mut FrameWriter<'_>) -> Result<Value, Failure> {
+        match self {
+            Task::HashPassword(task) => Ok(Value::String(task.run()?)),
+            Task::VerifyPassword(task) => Ok(Value::Bool(task.run()?)),
+            Task::Ban(task) => task.run(),
+            Task::Unban(task) => task.run(),
+            Task::ListBans(task) => task.run(out),
+            Task::PageOfBans(task) => task.run(),
+            Task::Apply(task) => apply::apply(*task),
+            Task::Recover(task) => task.run(),
+            Task::JailConfigs(task) => task.run(),
+            Task::SetAgain(task) => task.run(),
+            Task::EditJail(task) => task.run(),
+            Task::ReadBackends(task) => task.run(),
+            Task::AskHistory(task) => task.run(out),
+            Task::ReadTheirs(task) => task.run(),
+            Task::WhyAway(task) => task.run(),
+            Task::Restart(task) => task.run(),
+            Task::StopJail(task) => task.run(),
+            Task::EditDefinition(task) => task.run(),
+            Task::ShowDefinitions(task) => task.run(),
+            Task::TestFilter(task) => task.run(),
+            Task::TestRegex(task) => task.run(),
+            Task::PreviewLog(task) => task.run(),
+            Task::ReadLog(task) => task.run(),
+            Task::Import(task) => task.run(out),
+            Task::Preview(task) => task.run(),
+            Task::AskPlaces(task) => Ok(task.run()),
+            Task::UpdateGeo(task) => task.run(),
+            Task::TendSet(task) => task.run(),
+        }
+    }
+}
+
+/// The whole life of a child: one task in, frames out. Errors are those of its pipes; then nobody listens any more.
+pub fn child_main(input: &mut dyn Read, output: &mut dyn Write) -> std::io::Result<()> {
+    let mut text = Vec::new();
+    input.read_to_end(&mut text)?;
+    let task: Task = json::read(text)?;
+    let mut frames = FrameWriter::new(output);
+    match task.run(&mut frames) {
+        Ok(value) => frames.done(&value),
+        Err(failure) => frames.failed(&failure),
+    }
+}

@@ -1,0 +1,455 @@
+//! The loop itself: what is waited for, and to whom each thing that happens is passed.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll};
+use serde_json::Value;
+use tiny_http::Method;
+
+use super::control::Control;
+use super::daemon::DaemonWatch;
+use super::quiet::Quiet;
+use super::signals::Signals;
+use super::timers::Timers;
+use super::waiters::{Parked, Pending, Stepping};
+use crate::app::{Admitted, ApiError, Ctx, Finish, Job, Outcome, Request, Then};
+use crate::dispatch;
+use crate::fail2ban;
+use crate::jobs::children::{Children, Full, TaskId};
+use crate::jobs::frames::Frame;
+use crate::jobs::{Failure, Lane};
+use crate::server::listen::{Address, Listener};
+use crate::server::request::Framing;
+use crate::server::response::Response;
+use crate::server::token::{Slot, Source};
+use crate::server::turn::Problem;
+use crate::server::{Connections, HttpEvent};
+use crate::services::imports;
+
+/// Headers of every answer. The program serves no pages, so its policy allows nothing.
+const SECURITY_HEADERS: &[(&str, &str)] = &[
+    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "no-referrer"),
+    ("cache-control", "no-store"),
+];
+/// How long answers under way may take once the program is to stop.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// The running program.
+pub struct MainLoop {
+    pub(super) poll: Poll,
+    pub(super) ctx: Ctx,
+    pub(super) connections: Connections<Admitted>,
+    pub(super) children: Children,
+    pub(super) pending: HashMap<TaskId, Pending>,
+    /// Tasks of timers: no client waits for them.
+    pub(super) background: HashMap<TaskId, (Lane, Option<Finish>)>,
+    pub(super) parked: Vec<Parked>,
+    pub(super) stepping: VecDeque<Stepping>,
+    pub(super) watch: DaemonWatch,
+    pub(super) timers: Timers,
+    /// `None` where no socket can be made beside the database; then the other commands need the server stopped.
+    pub(super) control: Option<Control>,
+    pub(super) signals: Signals,
+    /// Undoes an apply that died; no other one may begin meanwhile.
+    pub(super) recovery: Option<TaskId>,
+    pub(super) stopping: Option<Instant>,
+}
+
+impl MainLoop {
+    /// Opens what the program listens on. Says where on standard error, one line each.
+    pub fn new(ctx: Ctx) -> Result<Self, String> {
+        let mut listeners = Vec::new();
+        for address in &ctx.config.listen {
+            let listener = Listener::open(address).map_err(|error| cannot_listen(address, &error))?;
+            listeners.push(listener);
+        }
+        let trusted = ctx.config.trusted_proxies.clone();
+        let trusts = Box::new(move |address| trusted.iter().any(|net| net.contains_address(address)));
+        for listener in &listeners {
+            eprintln!("listening on {}", listener.describe());
+        }
+        let connections = Connections::new(listeners, SECURITY_HEADERS, trusts);
+        let prepare = || -> io::Result<(Poll, Signals)> { Ok((Poll::new()?, Signals::catch()?)) };
+        let (poll, signals) = prepare().map_err(|error| format!("cannot start: {error}"))?;
+        let control = Control::open(ctx.store.path())
+            .inspect_err(|error| log::warn!("no control socket beside the database: {error}"))
+            .ok();
+        Ok(Self {
+            poll,
+            connections,
+            children: Children::default(),
+            pending: HashMap::new(),
+            background: HashMap::new(),
+            parked: Vec::new(),
+            stepping: VecDeque::new(),
+            watch: DaemonWatch::default(),
+            timers: Timers::new(),
+            control,
+            recovery: None,
+            signals,
+            stopping: None,
+            ctx,
+        })
+    }
+
+    /// Runs until a signal ends it.
+    pub fn run(mut self) -> Result<(), String> {
+        self.register().map_err(|error| format!("cannot start: {error}"))?;
+        let mut events = Events::with_capacity(256);
+        let mut quiet = Quiet::new(Instant::now());
+        self.recover();
+        while !self.is_done() {
+            let now = Instant::now();
+            let timeout = quiet.before_sleep(self.timeout(now), now);
+            match self.poll.poll(&mut events, Some(timeout)) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    return Err(format!("waiting failed: {error}"));
+                }
+                _ => {}
+            }
+            let now = Instant::now();
+            self.connections.set_now(now);
+            quiet.woken(!events.is_empty(), now);
+            for event in &events {
+                self.on_event(event);
+            }
+            self.serve_connections();
+            self.serve_children();
+            self.serve_parked();
+            self.serve_steps();
+            self.serve_timers();
+            self.connections.accept(self.poll.registry());
+        }
+        Ok(())
+    }
+
+    fn register(&mut self) -> io::Result<()> {
+        let registry = self.poll.registry();
+        self.connections.register(registry)?;
+        self.signals.register(registry)?;
+        self.control.as_mut().map_or(Ok(()), |control| control.register(registry))
+    }
+
+    fn on_event(&mut self, event: &mio::event::Event) {
+        match Source::of(event.token()) {
+            Some(Source::Listener(_)) => self.connections.on_listener_ready(),
+            Some(Source::Connection(slot)) => self.connections.on_ready(slot, event),
+            Some(Source::ChildOutput(slot)) => self.children.on_output_ready(slot),
+            Some(Source::ChildInput(slot)) => self.children.on_input_ready(slot),
+            Some(Source::Daemon) => self.watch.on_connection_event(&mut self.ctx),
+            Some(Source::Probe) => self.watch.on_probe_event(&mut self.ctx),
+            Some(Source::Control) => {
+                if let Some(control) = &self.control {
+                    control.serve(&mut self.ctx);
+                }
+            }
+            Some(Source::Signal) => self.on_signal(),
+            None => {}
+        }
+    }
+
+    /// How long nothing can happen by itself.
+    fn timeout(&mut self, now: Instant) -> Duration {
+        if self.connections.has_ready() || self.connections.wants_accept() || self.next_step().is_some() {
+            return Duration::ZERO;
+        }
+        let mut wait = self.timers.next(&self.ctx, now);
+        if self.connections.any_open() || self.children.any() || self.stopping.is_some() || !self.parked.is_empty() {
+            wait = wait.min(Duration::from_millis(250));
+        }
+        if let Some(until) = self.connections.accept_rest_until() {
+            wait = wait.min(until.saturating_duration_since(now));
+        }
+        wait
+    }
+
+    fn serve_connections(&mut self) {
+        // One round: what becomes ready meanwhile has its turn in the next, behind the poll.
+        let mut turns = self.connections.round();
+        while let Some(event) = self.connections.next_event(&mut turns) {
+            match event {
+                HttpEvent::Head(slot) => {
+                    self.judge(slot);
+                    turns += 1;
+                }
+                HttpEvent::Request(slot) => {
+                    self.answer(slot);
+                    turns += 1;
+                }
+                HttpEvent::Broken(slot, problem) => {
+                    self.answer_broken(slot, problem);
+                    turns += 1;
+                }
+                HttpEvent::Gone(slot) => self.abandon(slot),
+            }
+        }
+    }
+
+    fn judge(&mut self, slot: Slot) {
+        let is_full = !self.connections.has_buffer_room();
+        let ctx = &mut self.ctx;
+        let Some((head, peer)) = self.connections.head(slot) else { return };
+        let method = head.method.clone();
+        // Whoever brings no body is heard even when those of others fill all there is.
+        let has_room = !is_full || head.framing == Framing::Length(0);
+        match dispatch::guarded(|| Ok(dispatch::admit(ctx, head, peer))) {
+            Ok((admitted, Ok(limit))) if has_room => self.connections.admit(slot, admitted, limit),
+            Ok((admitted, judged)) => {
+                let busy = || ApiError::busy("Too many requests are coming in at once.");
+                let error = judged.err().unwrap_or_else(busy);
+                self.connections.refuse(slot, dispatch::finish(&method, &admitted, Err(error)));
+            }
+            Err(error) => self.connections.refuse(slot, error.response()),
+        }
+    }
+
+    fn answer_broken(&mut self, slot: Slot, problem: Problem) {
+        let Some(peer) = self.connections.peer(slot) else { return };
+        let admitted = dispatch::stranger(&mut self.ctx, peer);
+        // Whatever method it was, the answer has a body.
+        let response = dispatch::finish(&Method::Get, &admitted, Err(problem.into()));
+        self.connections.respond(slot, response);
+    }
+
+    fn answer(&mut self, slot: Slot) {
+        let Some((head, body, admitted, _)) = self.connections.take_request(slot) else { return };
+        let request = Request { head, body, admitted };
+        let asks_daemon = request.admitted.route.is_some_and(|route| route.asks_daemon);
+        self.ctx.daemon_is_taken = self.children.daemon_is_taken();
+        if asks_daemon && self.ctx.daemon_is_taken {
+            return self.park(slot, request);
+        }
+        self.handle(slot, request);
+    }
+
+    pub(super) fn handle(&mut self, slot: Slot, request: Request) {
+        match dispatch::handle(&mut self.ctx, &request) {
+            Ok(Outcome::Answer(response)) => {
+                self.connections.respond(slot, dispatch::finish(&request.head.method, &request.admitted, Ok(response)));
+            }
+            Ok(Outcome::Job(job)) => self.submit(slot, request, *job),
+            Ok(Outcome::Steps(steps)) => self.begin_steps(slot, request, steps),
+            Err(error) => {
+                self.connections.respond(slot, dispatch::finish(&request.head.method, &request.admitted, Err(error)));
+            }
+        }
+        self.watch.follow(&mut self.ctx, self.poll.registry());
+    }
+
+    fn submit(&mut self, slot: Slot, request: Request, job: Job) {
+        let lane = job.task.lane();
+        let resting = lane == Lane::Daemon && !job.task.does_without_daemon() && self.ctx.daemon.client().is_resting();
+        let applies = job.task.applies();
+        let submitted = if applies && (self.recovery.is_some() || self.pending.values().any(|other| other.applies)) {
+            Err(ApiError::conflict(
+                "apply_in_progress",
+                "Another change of the configuration is being applied; try again shortly.",
+            ))
+        } else if resting {
+            Err(fail2ban::Error::Busy { waited: Duration::ZERO }.into())
+        } else {
+            let submitted = self.children.submit(job.task, job.urgent, Instant::now());
+            submitted.map_err(|Full| ApiError::busy("Too many slow requests are waiting; try again shortly."))
+        };
+        match submitted {
+            Ok(id) => {
+                let then = match job.then {
+                    Then::Finish(finish) => Some(finish),
+                    Then::Stream => None,
+                };
+                let (method, admitted) = (request.head.method, request.admitted);
+                let (streaming, abandoned) = (false, false);
+                let pending = Pending {
+                    slot,
+                    method,
+                    admitted,
+                    then,
+                    streaming,
+                    detached: job.detached,
+                    abandoned,
+                    lane,
+                    applies,
+                };
+                self.pending.insert(id, pending);
+                self.children.start_waiting(self.poll.registry());
+            }
+            Err(error) => {
+                if lane == Lane::Import {
+                    imports::not_started(&mut self.ctx);
+                }
+                self.connections.respond(slot, dispatch::finish(&request.head.method, &request.admitted, Err(error)));
+            }
+        }
+    }
+
+    fn serve_children(&mut self) {
+        loop {
+            let (pending, connections) = (&self.pending, &mut self.connections);
+            let wanted = |id: TaskId| match pending.get(&id) {
+                Some(pending) if pending.streaming && !pending.abandoned => connections.stream_room(pending.slot),
+                _ => true,
+            };
+            let Some((id, frame)) = self.children.next_frame(wanted) else { break };
+            self.on_frame(id, frame);
+        }
+        self.children.start_waiting(self.poll.registry());
+    }
+
+    fn on_frame(&mut self, id: TaskId, frame: Frame) {
+        match frame {
+            Frame::Part(bytes) => {
+                let Some(pending) = self.pending.get_mut(&id) else { return };
+                if !pending.streaming && !pending.abandoned {
+                    pending.streaming = true;
+                    let head = dispatch::finish(
+                        &pending.method,
+                        &pending.admitted,
+                        Ok(Response::json_bytes(200, b"".as_slice())),
+                    );
+                    if !self.connections.stream_head(pending.slot, &head) {
+                        // A HEAD request has its answer: nothing more is wanted.
+                        self.pending.remove(&id);
+                        return self.children.cancel(id);
+                    }
+                }
+                self.connections.stream_part(pending.slot, &bytes);
+            }
+            Frame::Progress(value) => imports::note_progress(&mut self.ctx, value),
+            Frame::Done(value) => self.on_end(id, Ok(value)),
+            Frame::Failed(failure) => self.on_end(id, Err(failure)),
+        }
+    }
+
+    pub(super) fn on_end(&mut self, id: TaskId, outcome: Result<Value, Failure>) {
+        if let Err(Failure::Fail2ban(error)) = &outcome
+            && error.is_away()
+        {
+            self.ctx.note_away(error.clone());
+        }
+        if let Some((lane, finish)) = self.background.remove(&id) {
+            return self.on_background_end(lane, finish, outcome);
+        }
+        if self.recovery == Some(id) {
+            self.recovery = None;
+            return self.after_recovery(&outcome);
+        }
+        let Some(pending) = self.pending.remove(&id) else { return };
+        self.note_failed_import(pending.lane, &outcome);
+        if pending.applies && matches!(outcome, Err(Failure::Crashed | Failure::TimedOut)) {
+            self.recover();
+        }
+        if pending.lane == Lane::Daemon {
+            self.after_daemon_task(outcome.as_ref().err());
+        }
+        if pending.lane == Lane::Restart {
+            // Whatever the former one did, the present one is asked anew.
+            self.watch.is_back(&mut self.ctx);
+            self.ctx.daemon.client_mut().disconnect();
+        }
+        if pending.streaming {
+            if let Err(failure) = &outcome {
+                log::warn!("{} the answer broke off: {failure:?}", pending.admitted.request_id);
+            }
+            return self.connections.stream_end(pending.slot, outcome.is_ok());
+        }
+        let ctx = &mut self.ctx;
+        let result = match (outcome, pending.then) {
+            (Ok(value), Some(finish)) => dispatch::go_on(ctx, |ctx| finish(ctx, value)),
+            (Ok(_), None) => Ok(Response::json_bytes(200, b"".as_slice())),
+            (Err(failure), _) => Err(failure.into()),
+        };
+        let response = dispatch::finish(&pending.method, &pending.admitted, result);
+        if !pending.abandoned {
+            self.connections.respond(pending.slot, response);
+        }
+    }
+
+    /// A child has had the daemon: what we know of it is out of date, or it hangs, and others need not find out one by one.
+    pub(super) fn after_daemon_task(&mut self, failure: Option<&Failure>) {
+        match failure {
+            Some(Failure::Fail2ban(error @ fail2ban::Error::Busy { .. })) => {
+                self.ctx.daemon.client_mut().begin_rest();
+                self.children.fail_waiting(Lane::Daemon, &Failure::Fail2ban(error.clone()));
+            }
+            _ => self.ctx.expect_changes(),
+        }
+    }
+
+    /// The client of a request went away.
+    fn abandon(&mut self, slot: Slot) {
+        self.parked.retain(|parked| parked.slot != slot);
+        self.stepping.retain(|stepping| stepping.slot != slot);
+        let tasks: Vec<TaskId> =
+            self.pending.iter().filter(|(_, pending)| pending.slot == slot).map(|(id, _)| *id).collect();
+        for id in tasks {
+            let Some(pending) = self.pending.get_mut(&id) else { continue };
+            if pending.detached {
+                pending.abandoned = true;
+            } else {
+                self.pending.remove(&id);
+                self.children.cancel(id);
+            }
+        }
+    }
+
+    fn serve_timers(&mut self) {
+        let now = Instant::now();
+        if self.timers.tick(now) {
+            self.connections.expire();
+            self.children.expire(now);
+        }
+        let is_free = !self.children.daemon_is_taken() && !imports::keeps_daemon_busy(&self.ctx);
+        self.timers.run(&mut self.ctx, is_free, now);
+        self.submit_background();
+        self.ctx.heed_daemon();
+        if self.ctx.restarted && self.ctx.snapshot.online && !self.ctx.snapshot.stale && is_free {
+            self.set_again();
+        }
+        self.watch.follow(&mut self.ctx, self.poll.registry());
+    }
+
+    fn on_signal(&mut self) {
+        if self.signals.hung_up() {
+            log::info!("SIGHUP: looking again at fail2ban and its files");
+            self.ctx.expect_changes();
+        }
+        if self.signals.terminated() {
+            self.stop();
+        }
+    }
+
+    /// SIGTERM or SIGINT: no new connections, answers under way are finished.
+    fn stop(&mut self) {
+        if self.stopping.is_none() {
+            log::info!("stopping");
+            self.connections.stop();
+            self.stopping = Some(Instant::now() + DRAIN);
+            self.stop_import();
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        let is_idle = !self.connections.any_open() && self.pending.is_empty();
+        self.stopping.is_some_and(|until| is_idle || Instant::now() >= until)
+    }
+}
+
+/// A line that says why an address cannot be listened on, and what to do.
+fn cannot_listen(address: &Address, error: &io::Error) -> String {
+    let place = match address {
+        Address::Tcp(address) => address.to_string(),
+        Address::Unix(path) => format!("unix:{}", path.display()),
+    };
+    let hint = match error.kind() {
+        io::ErrorKind::AddrInUse => "another program listens there; stop it or choose another --listen",
+        io::ErrorKind::PermissionDenied => "permission denied; ports below 1024 are root's",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address",
+        _ => return format!("cannot listen on {place}: {error}"),
+    };
+    format!("cannot listen on {place}: {hint}")
+}

@@ -1,0 +1,43 @@
+//! Who waits for an answer while the loop goes on: for a child, for the daemon, for the next step on our own database.
+
+use std::time::Instant;
+
+use tiny_http::Method;
+
+use crate::app::{Admitted, Finish, Request, Steps};
+use crate::jobs::Lane;
+use crate::server::token::Slot;
+
+/// A task under way, and who waits for it.
+pub struct Pending {
+    pub slot: Slot,
+    pub method: Method,
+    pub admitted: Admitted,
+    pub then: Option<Finish>,
+    /// The head of a streamed answer is out.
+    pub streaming: bool,
+    pub detached: bool,
+    /// The client is gone; the outcome still counts.
+    pub abandoned: bool,
+    pub lane: Lane,
+    /// Changes the configuration.
+    pub applies: bool,
+}
+
+/// A request that waits until the daemon is free.
+pub struct Parked {
+    pub slot: Slot,
+    pub request: Request,
+    pub until: Instant,
+}
+
+/// A request that is worked on.
+pub struct Stepping {
+    pub slot: Slot,
+    pub method: Method,
+    pub admitted: Admitted,
+    pub steps: Steps,
+    /// The head of a streamed answer is out.
+    pub streaming: bool,
+    pub until: Instant,
+}
