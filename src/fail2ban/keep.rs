@@ -4,20 +4,19 @@
 //! addresses, and gives nothing back without a database. So the bans are read before, and what is missing or ends too early is banned again.
 //! A ban that its jail's database remembers as longer than it was is left so: to shorten it would mean to lift it first.
 
+mod again;
+
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::commands::Daemon;
-use super::commands::bans::zone_of;
 use super::database::Database;
 use super::error::Error;
-use super::stream::Stream;
-use super::value::Value;
+use super::stream::{Stream, WantedAction};
 use crate::domain::names::JailName;
+use again::{Again, Zone};
 
 /// How long nothing may come back before the rest is taken for missing; more where single bans take long.
 const STALLED: Duration = Duration::from_secs(1);
@@ -27,8 +26,8 @@ const RESTORED: Duration = Duration::from_secs(120);
 const ROUND: Duration = Duration::from_millis(20);
 /// How long a page of the daemon's database may wait for the daemon's own writing.
 const DATABASE: Duration = Duration::from_millis(500);
-/// How many bans are made in one command, so that other clients of the daemon have their turn.
-const BATCH: usize = 10;
+/// How long the start commands of a jail's actions are waited for. One that fails never says that it has run.
+const STARTED: Duration = Duration::from_secs(20);
 /// Ends that differ by less are the same: the daemon rounds to seconds.
 const SAME: i64 = 2;
 
@@ -131,27 +130,29 @@ impl Kept {
         if self.is_empty() {
             return Ok(0);
         }
-        if daemon.database_path()?.is_some() {
+        wait_for_actions(daemon, jail, own)?;
+        let path = daemon.database_path()?;
+        if path.is_some() {
             wait_for_restore(daemon, jail, self.bans.len() as u64)?;
         }
-        let present = Kept::read(daemon, jail)?;
-        let mut zone = Zone::of(daemon, jail, self)?;
+        let database = path.and_then(|path| Database::open(&path, DATABASE).ok());
+        let mut zone = Zone::of(jail, self, database.as_ref());
+        let mut again = Again { daemon, jail, own, database: database.as_ref() };
+        let present = Kept::read(again.daemon, jail)?;
         let mut left = self.not_in(&present, zone.now());
         if let (false, Some(at)) = (zone.is_sure, left.iter().position(|ban| !present.has(ban))) {
             // Its start tells what time it is for the daemon.
             let first = left.swap_remove(at);
-            again(daemon, jail, own, &[first], zone.now())?;
-            let present = Kept::read(daemon, jail)?;
+            again.ban(&[first], &zone)?;
+            let present = Kept::read(again.daemon, jail)?;
             zone.learn(&present, first);
             left = self.not_in(&present, zone.now());
-        }
-        for some in left.chunks(BATCH) {
-            again(daemon, jail, own, some, zone.now())?;
         }
         if left.is_empty() {
             return Ok(0);
         }
-        let present = Kept::read(daemon, jail)?;
+        again.ban(&left, &zone)?;
+        let present = Kept::read(again.daemon, jail)?;
         Ok(self.not_in(&present, zone.now()).into_iter().filter(|ban| !present.has(ban)).count())
     }
 
@@ -186,6 +187,34 @@ pub fn start_anew(daemon: &mut Daemon, jail: &JailName, own: &Stream) -> Result<
     wait_for_restore(daemon, jail, remembered)
 }
 
+/// Waits until the jail has run the start commands of its actions: a ban that comes before would find no chain to be put in.
+///
+/// The daemon has a word for it that is not meant for others (since 0.10); a ban that it has restored tells it as well.
+fn wait_for_actions(daemon: &mut Daemon, jail: &JailName, own: &Stream) -> Result<(), Error> {
+    let actions = own.actions();
+    let has_start = |action: &&WantedAction<'_>| {
+        !action.is_python && action.parameter("actionstart").is_some_and(|start| !start.shown().trim().is_empty())
+    };
+    let (start, mut waits): (Instant, Vec<_>) = (Instant::now(), actions.iter().filter(has_start).collect());
+    while start.elapsed() < STARTED {
+        let mut left = Vec::new();
+        for action in waits {
+            let is_late = daemon.action_property(jail, action.name, "_startOnDemand")?;
+            let started = daemon.action_property(jail, action.name, "_CommandAction__started")?;
+            let is_empty = started.is_some_and(|started| started.pairs().is_some_and(<[_]>::is_empty));
+            if is_empty && !is_late.and_then(|value| value.as_bool()).unwrap_or(false) {
+                left.push(action);
+            }
+        }
+        if left.is_empty() || daemon.counters(jail)?.counters.currently_banned > 0 {
+            return Ok(());
+        }
+        waits = left;
+        std::thread::sleep(ROUND);
+    }
+    Ok(())
+}
+
 /// Waits until the jail has so many bans, or nothing more comes.
 fn wait_for_restore(daemon: &mut Daemon, jail: &JailName, wanted: u64) -> Result<(), Error> {
     let (start, mut count, mut since, mut longest) = (Instant::now(), 0, Instant::now(), STALLED / 3);
@@ -203,84 +232,4 @@ fn wait_for_restore(daemon: &mut Daemon, jail: &JailName, wanted: u64) -> Result
         std::thread::sleep(ROUND);
     }
     Ok(())
-}
-
-/// Bans each again, to its old end.
-///
-/// The ban time of the jail is set for a moment: the first command bans, the second one gives the ban a time of its own. For ever is more
-/// than any time, so that it needs a third. The jail rests meanwhile, or other bans would be measured by that time.
-fn again(daemon: &mut Daemon, jail: &JailName, own: &Stream, bans: &[&Ban], now: i64) -> Result<(), Error> {
-    let command = |words: &[&str]| Value::List(words.iter().map(|word| Value::from(*word)).collect());
-    let set = |word: &str, value: &str| command(&["set", jail.as_str(), word, value]);
-    let own = |name: &str| {
-        let values = own.values_of(name).into_iter().cloned();
-        let words = ["set", jail.as_str(), name].map(Value::from);
-        values.map(move |value| Value::List(words.iter().cloned().chain([value]).collect())).collect::<Vec<_>>()
-    };
-    let (times, growth) = (own("bantime"), own("bantime.increment"));
-    let mut commands = Vec::new();
-    let has_times = !times.is_empty() && bans.iter().all(|ban| ban.seconds.is_some());
-    if has_times {
-        commands.push(set("idle", "on"));
-        if !growth.is_empty() {
-            commands.push(set("bantime.increment", "false"));
-        }
-    }
-    for ban in bans {
-        let forever = ban.end() == i64::MAX;
-        let seconds = if forever { 3600 } else { (ban.end() - now).max(1) };
-        if !has_times {
-            commands.push(set("banip", &ban.ip));
-            continue;
-        }
-        commands.extend([set("bantime", &seconds.to_string()), set("banip", &ban.ip), set("banip", &ban.ip)]);
-        if forever {
-            commands.extend([set("bantime", "-1"), set("banip", &ban.ip)]);
-        }
-    }
-    if has_times {
-        commands.extend(times.into_iter().chain(growth));
-        commands.push(set("idle", "off"));
-    }
-    daemon.run_stream(&Stream::of_commands(commands))
-}
-
-/// What time it is for the daemon, which lists bans in a time zone of its own and does not tell which.
-struct Zone {
-    offset: i64,
-    /// Whether it was learnt from the daemon; else it is this process's own.
-    is_sure: bool,
-}
-
-impl Zone {
-    fn of(daemon: &mut Daemon, jail: &JailName, kept: &Kept) -> Result<Zone, Error> {
-        let own = TimeZone::system().to_offset(Timestamp::now()).seconds();
-        let mut zone = Zone { offset: i64::from(own), is_sure: false };
-        // Its database has the same times in UTC.
-        let database = daemon.database_path()?.and_then(|path| Database::open(&path, DATABASE).ok());
-        let some: Vec<&Ban> = kept.bans.iter().take(20).collect();
-        let ips: Vec<&str> = some.iter().map(|ban| ban.ip.as_str()).collect();
-        let times = database.and_then(|database| database.times_of(jail.as_str(), &ips).ok()).unwrap_or_default();
-        let known = some.iter().zip(&times).find_map(|(ban, times)| Some((ban.start, times.as_ref()?.banned_at)));
-        if let Some((local, utc)) = known {
-            zone.set(local, utc);
-        }
-        Ok(zone)
-    }
-
-    fn set(&mut self, local: i64, utc: i64) {
-        self.offset = zone_of(local, utc);
-        self.is_sure = true;
-    }
-
-    /// A ban that was just made tells it.
-    fn learn(&mut self, present: &Kept, made: &Ban) {
-        if let Some(ban) = present.bans.iter().find(|ban| ban.ip == made.ip && ban.seconds.is_some()) {
-            self.set(ban.start, Timestamp::now().as_second());
-        }
-    }
-
-    fn now(&self) -> i64 {
-        Timestamp::now().as_second() + self.offset
-    }
 }

@@ -352,3 +352,55 @@ fn a_jail_that_was_deaf_before_can_be_edited() {
     admin.post_empty(&format!("{quiet}/commit")).expect(200);
     assert_eq!(daemon.client(&["get", "quiet", "maxretry"]), "9");
 }
+
+/// Has commands of action `new` take their time.
+fn slow_down(daemon: &RealDaemon, words: &[(&str, &str)]) {
+    let file = daemon.path("action.d/new.conf");
+    let mut text = fs::read_to_string(&file).unwrap();
+    for (word, seconds) in words {
+        text = text.replace(&format!("action{word} = "), &format!("action{word} = sleep {seconds}; "));
+    }
+    fs::write(file, text).unwrap();
+}
+
+#[test]
+fn a_jail_whose_actions_are_slow_has_each_ban_to_its_old_end() {
+    let (daemon, _server, admin) = banned_by("old");
+    for last in 4..7 {
+        daemon.client(&["set", "lab", "banip", &format!("203.0.113.{last}")]);
+    }
+    let before = ends(&daemon);
+    // Each of them longer than a restore that seems to stand still is waited for.
+    slow_down(&daemon, &[("start", "2"), ("ban", "1.3")]);
+    wait_until("bans that are older than their restart may move them", Duration::from_secs(10), || {
+        let began = daemon.client(&["get", "lab", "banip", "--with-time"]);
+        let seconds = |text: &str| text.parse::<jiff::civil::DateTime>().unwrap();
+        let first = began.split(" \t").nth(1).and_then(|rest| rest.split(" + ").next()).map(seconds).unwrap();
+        jiff::Zoned::now().datetime().duration_since(first).as_secs() > 4
+    });
+    commit(&admin, json!({"actions": ["new"]}));
+    wait_until("each rule", Duration::from_secs(20), || rules(&daemon).len() == 5);
+    expect_ends(&daemon, &before);
+    let ran: Vec<String> = commands(&daemon).into_iter().filter(|command| command.contains(" new ")).collect();
+    assert!(ran[0].starts_with("start "), "nothing is banned before the actions have started: {ran:?}");
+}
+
+#[test]
+fn without_a_database_and_with_slow_actions_a_ban_keeps_its_end() {
+    let mut daemon = RealDaemon::configured();
+    for name in ["old", "new"] {
+        write_action(&daemon, name);
+    }
+    slow_down(&daemon, &[("start", "2"), ("ban", "3")]);
+    fs::write(daemon.path("jail.local"), "[lab]\naction = old\n").unwrap();
+    fs::write(daemon.path("fail2ban.local"), "[Definition]\ndbfile = None\n").unwrap();
+    daemon.start_again();
+    daemon.client(&["set", "lab", "banip", IP]);
+    ban_for(&daemon, "203.0.113.4", 28 * 86_400);
+    let before = ends(&daemon);
+    let (_server, admin) = ready(&daemon);
+    commit(&admin, json!({"actions": ["new"]}));
+    expect_ends(&daemon, &before);
+    let ran: Vec<String> = commands(&daemon).into_iter().filter(|command| command.contains(" new ")).collect();
+    assert!(ran.len() == 3 && ran[0].starts_with("start "), "{ran:?}");
+}

@@ -1,0 +1,176 @@
+//! Bans that a restarted jail has lost, made once more, each to its old end.
+//!
+//! The daemon's own restore may still be under way, and its actions may be slow. A ban that the restore brings later than we made it would
+//! be measured from our moment, with its whole length, if it ended later than ours; so ours ends no earlier than the one that the database
+//! remembers. And what the actions take of the time is taken off again when the ban is given a time of its own.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::{Ban, Kept};
+use crate::domain::names::JailName;
+use crate::fail2ban::commands::Daemon;
+use crate::fail2ban::commands::bans::zone_of;
+use crate::fail2ban::database::{BanTimes, Database};
+use crate::fail2ban::error::Error;
+use crate::fail2ban::stream::Stream;
+use crate::fail2ban::value::Value;
+
+/// How many bans are made before the jail may work again, so that other clients of the daemon have their turn too.
+const BATCH: usize = 10;
+/// A ban that takes less is made together with others. One that takes longer ends that much too late if what it took is not taken off.
+const QUICK: Duration = Duration::from_millis(50);
+
+/// A jail in which bans are made again.
+pub(super) struct Again<'a> {
+    pub daemon: &'a mut Daemon,
+    pub jail: &'a JailName,
+    /// The jail's commands.
+    pub own: &'a Stream,
+    /// The daemon's, where it keeps one.
+    pub database: Option<&'a Database>,
+}
+
+impl Again<'_> {
+    /// Bans each again. The jail rests meanwhile, or other bans would be measured by the ban time that is set for a moment.
+    pub fn ban(&mut self, bans: &[&Ban], zone: &Zone) -> Result<(), Error> {
+        for some in bans.chunks(BATCH) {
+            self.ban_some(some, zone)?;
+        }
+        Ok(())
+    }
+
+    fn ban_some(&mut self, bans: &[&Ban], zone: &Zone) -> Result<(), Error> {
+        let (times, growth) = (self.own_commands("bantime"), self.own_commands("bantime.increment"));
+        if times.is_empty() || bans.iter().any(|ban| ban.seconds.is_none()) {
+            return self.run(bans.iter().map(|ban| self.set("banip", &ban.ip)).collect());
+        }
+        let mut begin = vec![self.set("idle", "on")];
+        if !growth.is_empty() {
+            begin.push(self.set("bantime.increment", "false"));
+        }
+        let ends = self.ends(bans, zone);
+        let pairs: Vec<(&Ban, i64)> = bans.iter().copied().zip(ends).collect();
+        let made = self.run(begin).and_then(|()| self.make(&pairs, zone));
+        // Whatever went wrong, the jail gets its own times back and works on.
+        let end = times.into_iter().chain(growth).chain([self.set("idle", "off")]).collect();
+        made.and(self.run(end))
+    }
+
+    /// Where the first one was quick, the others go in one command.
+    fn make(&mut self, bans: &[(&Ban, i64)], zone: &Zone) -> Result<(), Error> {
+        let mut rest = bans;
+        while let Some(((ban, end), others)) = rest.split_first() {
+            let began = Instant::now();
+            self.run(self.first(ban, *end, zone))?;
+            self.run(self.second(ban, *end, zone))?;
+            rest = others;
+            if began.elapsed() < QUICK && !rest.is_empty() {
+                let commands = |(ban, end): &(&Ban, i64)| [self.first(ban, *end, zone), self.second(ban, *end, zone)];
+                return self.run(rest.iter().flat_map(commands).flatten().collect());
+            }
+        }
+        Ok(())
+    }
+
+    /// It bans, and runs the actions.
+    fn first(&self, ban: &Ban, end: i64, zone: &Zone) -> Vec<Value> {
+        vec![self.set("bantime", &seconds_left(end, zone)), self.set("banip", &ban.ip)]
+    }
+
+    /// It gives the ban a time of its own. For ever is more than any time, so that it needs another one.
+    fn second(&self, ban: &Ban, end: i64, zone: &Zone) -> Vec<Value> {
+        let mut commands = self.first(ban, end, zone);
+        if end == i64::MAX {
+            commands.extend([self.set("bantime", "-1"), self.set("banip", &ban.ip)]);
+        }
+        commands
+    }
+
+    /// When each is to end, in the daemon's zone: as it did, or as the database remembers it, where that is later.
+    fn ends(&self, bans: &[&Ban], zone: &Zone) -> Vec<i64> {
+        let remembered = times_of(self.database, self.jail, bans);
+        bans.iter()
+            .zip(remembered)
+            .map(|(ban, times)| ban.end().max(times.map_or(0, |times| zone.end_of(&times))))
+            .collect()
+    }
+
+    fn set(&self, word: &str, value: &str) -> Value {
+        Value::List(["set", self.jail.as_str(), word, value].map(Value::from).to_vec())
+    }
+
+    fn own_commands(&self, name: &str) -> Vec<Value> {
+        let words = ["set", self.jail.as_str(), name].map(Value::from);
+        let values = self.own.values_of(name).into_iter().cloned();
+        values.map(|value| Value::List(words.iter().cloned().chain([value]).collect())).collect()
+    }
+
+    fn run(&mut self, commands: Vec<Value>) -> Result<(), Error> {
+        self.daemon.run_stream(&Stream::of_commands(commands))
+    }
+}
+
+/// What is left of a ban in whole seconds, rounded up.
+fn seconds_left(end: i64, zone: &Zone) -> String {
+    if end == i64::MAX { "3600".to_owned() } else { (end - zone.now()).max(1).to_string() }
+}
+
+/// What the database remembers of each; nothing without one.
+fn times_of(database: Option<&Database>, jail: &JailName, bans: &[&Ban]) -> Vec<Option<BanTimes>> {
+    let ips: Vec<&str> = bans.iter().map(|ban| ban.ip.as_str()).collect();
+    let times = database.and_then(|database| database.times_of(jail.as_str(), &ips).ok());
+    times.unwrap_or_else(|| vec![None; bans.len()])
+}
+
+/// What time it is for the daemon, which lists bans in a time zone of its own and does not tell which.
+pub(super) struct Zone {
+    offset: i64,
+    /// Whether it was learnt from the daemon; else it is this process's own.
+    pub is_sure: bool,
+}
+
+impl Zone {
+    pub fn of(jail: &JailName, kept: &Kept, database: Option<&Database>) -> Zone {
+        let own = TimeZone::system().to_offset(Timestamp::now()).seconds();
+        let mut zone = Zone { offset: i64::from(own), is_sure: false };
+        // Its database has the same times in UTC; or those of an earlier ban of the same address, which tell nothing.
+        let some: Vec<&Ban> = kept.bans.iter().take(20).collect();
+        let is_same = |local: i64, utc: i64| (local - zone_of(local, utc) - utc).abs() <= 1;
+        let known = some.iter().zip(times_of(database, jail, &some)).find_map(|(ban, times)| {
+            let utc = times?.banned_at;
+            is_same(ban.start, utc).then_some((ban.start, utc))
+        });
+        if let Some((local, utc)) = known {
+            zone.set(local, utc);
+        }
+        zone
+    }
+
+    fn set(&mut self, local: i64, utc: i64) {
+        self.offset = zone_of(local, utc);
+        self.is_sure = true;
+    }
+
+    /// A ban that was just made tells it.
+    pub fn learn(&mut self, present: &Kept, made: &Ban) {
+        if let Some(ban) = present.bans.iter().find(|ban| ban.ip == made.ip && ban.seconds.is_some()) {
+            self.set(ban.start, Timestamp::now().as_second());
+        }
+    }
+
+    /// Seconds in the daemon's zone.
+    pub fn now(&self) -> i64 {
+        Timestamp::now().as_second() + self.offset
+    }
+
+    fn end_of(&self, times: &BanTimes) -> i64 {
+        match times.ban_time {
+            Some(seconds) if seconds < 0.0 => i64::MAX,
+            Some(seconds) => times.banned_at.saturating_add(self.offset).saturating_add(seconds.ceil() as i64),
+            None => 0,
+        }
+    }
+}
