@@ -14,7 +14,14 @@ use serde::{Deserialize, Serialize};
 /// Opens a regular file for reading. The error says what stands there instead of one.
 pub fn open(path: &Path) -> io::Result<File> {
     // Without waiting, for a pipe that nobody writes to would be waited for.
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
+    let file = opened.map_err(|error| match error.raw_os_error() {
+        // A socket, or a device that nothing drives, which the system says less plainly.
+        Some(libc::ENXIO | libc::ENODEV) => {
+            std::fs::metadata(path).and_then(|found| demand_regular(&found)).err().unwrap_or(error)
+        }
+        _ => error,
+    })?;
     demand_regular(&file.metadata()?)?;
     // SAFETY: fcntl with these two commands takes numbers only; the descriptor is open as long as `file` is. Regular files never wait,
     // so a failure changes nothing.
@@ -116,10 +123,15 @@ mod tests {
         assert_eq!(read(&path, 3).unwrap_err().to_string(), "it is longer than 3 bytes");
         let pipe = directory.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let socket = directory.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
         let start = Instant::now();
-        for (path, what) in
-            [(pipe.as_path(), "a named pipe"), (directory.path(), "a directory"), ("/dev/null".as_ref(), "a device")]
-        {
+        for (path, what) in [
+            (pipe.as_path(), "a named pipe"),
+            (directory.path(), "a directory"),
+            ("/dev/null".as_ref(), "a device"),
+            (socket.as_path(), "a socket"),
+        ] {
             assert_eq!(open(path).unwrap_err().to_string(), format!("it is {what}, not a regular file"));
         }
         assert!(start.elapsed() < Duration::from_secs(2));

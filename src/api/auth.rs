@@ -2,14 +2,16 @@
 
 use serde_json::{Value, json};
 
-use crate::app::session::{COOKIE, DEVICE_COOKIE, clear_cookie, cookie, known_device, token_hash};
+use crate::app::session::{
+    COOKIE, DEVICE_BYTES, DEVICE_COOKIE, TOKEN_BYTES, clear_cookie, cookie, known_device, token_hash,
+};
 use crate::app::{Admitted, ApiError, Ctx, Job, Request};
 use crate::domain::client::Client;
 use crate::domain::time;
 use crate::jobs::{Task, password};
 use crate::server::response::Response;
-use crate::store::Login;
 use crate::store::devices::DEVICE_SECONDS;
+use crate::store::{Ended, Login};
 
 /// The longest password that is looked at, in bytes: anything longer is no password of ours.
 const LONGEST_PASSWORD: usize = 256;
@@ -89,8 +91,8 @@ fn finish_login(
         log_failure(admitted, "wrong password");
         return Err(ApiError::new(401, "authentication_required", "The password is wrong."));
     }
-    let token = random_token(&mut [0; 32])?;
-    let device = who.device.clone().map_or_else(|| random_token(&mut [0; 16]), Ok)?;
+    let token = random_token(&mut [0; TOKEN_BYTES])?;
+    let device = who.device.clone().map_or_else(|| random_token(&mut [0; DEVICE_BYTES]), Ok)?;
     let now = time::now();
     let expires_at = now + ctx.session_seconds();
     ctx.store.login_succeeded(&who.budget)?;
@@ -112,11 +114,16 @@ pub fn logout(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let session = request.admitted.session.as_ref().ok_or_else(ApiError::authentication_required)?;
     // It is over whether or not that can be written: the database is told again when it takes writes.
     let warning = match ctx.store.end_session(&session.token_hash) {
-        Ok(()) => "",
-        Err(error) => {
-            log::warn!("a session was ended, and the database cannot note it yet: {error}");
+        Ended::Noted => "",
+        Ended::Aside(error) => {
+            log::warn!("a session was ended; the database cannot note it yet, and a file beside it has: {error}");
             ctx.storage_fails = true;
-            "The database takes no writes now: make room on its disk before the server restarts, or the session is known again."
+            ""
+        }
+        Ended::Here(error) => {
+            log::warn!("a session was ended, and nothing on the disk can note it yet: {error}");
+            ctx.storage_fails = true;
+            "The disk takes no changes at all: have it writable before the server restarts, or the session is known again."
         }
     };
     let cookie = clear_cookie(ctx, &request.admitted);

@@ -16,17 +16,22 @@ pub const COOKIE: &str = "bangui_session";
 /// The cookie of a device that has logged in before.
 pub const DEVICE_COOKIE: &str = "bangui_device";
 
-/// How many cookies of one name are looked at.
-const MOST_COOKIES: usize = 4;
+/// Random bytes of a session's token and of a device's, written as twice as many hexadecimal digits.
+pub const TOKEN_BYTES: usize = 32;
+/// See `TOKEN_BYTES`.
+pub const DEVICE_BYTES: usize = 16;
 
-/// The values of the cookies of a name. What else the headers hold need not be text.
-pub fn cookies<'h>(head: &'h Head, name: &'static str) -> impl Iterator<Item = &'h str> {
+/// The values of the cookies of a name that look like a token of so many bytes. What else the headers hold need not be text.
+///
+/// All of them are looked at: whoever can set cookies for this host, as another server on it can, would otherwise only have to set more
+/// than we look at, and the owner's own would be hidden. The length of a head bounds them to some three hundred.
+pub fn cookies<'h>(head: &'h Head, name: &'static str, bytes: usize) -> impl Iterator<Item = &'h str> {
     let pairs = head.all("cookie").flat_map(|value| value.split(|byte| *byte == b';'));
-    let values = pairs.filter_map(move |pair| {
+    pairs.filter_map(move |pair| {
         let value = pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-        std::str::from_utf8(value).ok()
-    });
-    values.take(MOST_COOKIES)
+        let is_token = value.len() == 2 * bytes && value.iter().all(u8::is_ascii_hexdigit);
+        std::str::from_utf8(value).ok().filter(|_| is_token)
+    })
 }
 
 /// What the store knows a token by.
@@ -36,12 +41,12 @@ pub fn token_hash(token: &str) -> TokenHash {
 
 /// The cookie of a device that is known.
 pub fn known_device<'h>(ctx: &Ctx, head: &'h Head) -> Result<Option<&'h str>, ApiError> {
-    for device in cookies(head, DEVICE_COOKIE) {
-        if ctx.store.is_known_device(&token_hash(device), time::now())? {
-            return Ok(Some(device));
-        }
+    let mut devices = cookies(head, DEVICE_COOKIE, DEVICE_BYTES).peekable();
+    if devices.peek().is_none() {
+        return Ok(None);
     }
-    Ok(None)
+    let known = ctx.store.known_devices(time::now())?;
+    Ok(devices.find(|device| known.contains(&token_hash(device))))
 }
 
 /// A cookie that makes the browser forget the session.

@@ -73,7 +73,11 @@ impl From<conf::Error> for Problem {
 pub fn check(tree: &Tree, options: &StreamOptions, scope: &Scope) -> Result<(), Problem> {
     match scope {
         Scope::All => {
-            let stream = tree.stream(options)?;
+            let stream = tree.stream(options);
+            if let Some(odd) = tree.odd_file() {
+                return Err(odd.into());
+            }
+            let stream = stream?;
             server_times(&stream)?;
             check_stream(tree, options, &stream)
         }

@@ -17,10 +17,11 @@ impl Apply {
         undo(&self.journal)?;
         let (mut daemon, unloaded) = self.daemon()?;
         let options = self.options(daemon.as_mut())?;
+        let fallback = self.fallback(daemon.is_some(), &options)?;
         let change = self.with_hearing(&options)?;
         let files = change.files_before()?;
         change.check(&options)?;
-        let mut applied = change.make(&files, daemon, &options)?;
+        let mut applied = change.make(&files, daemon, &options, fallback)?;
         applied.warnings.extend(unloaded);
         Ok(applied)
     }

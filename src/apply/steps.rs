@@ -16,6 +16,7 @@ use crate::fail2ban::reload::{self, Computed, ReloadError};
 use crate::fail2ban::stream::Stream;
 use crate::fail2ban::value::Value;
 use crate::fail2ban::{Client, Daemon, Error};
+use crate::files::Kind;
 
 /// How long a daemon that is free may take to say so.
 const ANSWERS: Duration = Duration::from_secs(5);
@@ -34,9 +35,8 @@ impl Apply {
         files: &[Was],
         mut daemon: Option<Daemon>,
         options: &StreamOptions,
+        fallback: Option<Stream>,
     ) -> Result<Applied, ApplyError> {
-        // Computed from the files as they are: what is given back to the daemon when the new ones fail.
-        let fallback = self.computed(options).ok().map(|computed| computed.stream);
         let is_dry = self.changes.is_empty();
         if !is_dry {
             journal::write(self, files)?;
@@ -45,7 +45,7 @@ impl Apply {
             }
         }
         let outcome = match daemon.as_mut() {
-            Some(daemon) if self.scope != Scope::Jails(Vec::new()) => {
+            Some(daemon) if self.loads() => {
                 let last_good = self.last_good.as_ref().or(fallback.as_ref());
                 self.load_with(daemon, options, last_good)
             }
@@ -84,10 +84,23 @@ impl Apply {
             // A reload without a daemon is an error; files can be edited all the same.
             Err(Error::Unreachable { .. }) if !self.changes.is_empty() => Ok((None, None)),
             Err(Error::Busy { .. }) if !self.changes.is_empty() => {
-                let concerns = self.scope != Scope::Jails(Vec::new());
-                Ok((None, concerns.then(|| NOT_LOADED.to_owned())))
+                Ok((None, self.loads().then(|| NOT_LOADED.to_owned())))
             }
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether anything is loaded: not where only files change that no jail uses.
+    fn loads(&self) -> bool {
+        self.scope != Scope::Jails(Vec::new())
+    }
+
+    /// The commands of the files as they are, which are given back to the daemon when new ones fail. An error where something else stands in
+    /// the place of a file and they are to be loaded: the daemon's own client would wait for it until its time is up.
+    pub(super) fn fallback(&self, is_there: bool, options: &StreamOptions) -> Result<Option<Stream>, ApplyError> {
+        match self.computed(options) {
+            Err(error) if is_there && self.loads() && is_odd(&error) => Err(error.into()),
+            other => Ok(other.ok().map(|computed| computed.stream)),
         }
     }
 
@@ -167,7 +180,11 @@ impl Apply {
     /// The commands of the files, computed here.
     fn computed(&self, options: &StreamOptions) -> Result<Computed, conf::Error> {
         let tree = Tree::load(&self.place.config_dir)?;
-        let stream = tree.stream(options)?;
+        let stream = tree.stream(options);
+        if let Some(odd) = tree.odd_file() {
+            return Err(odd);
+        }
+        let stream = stream?;
         let skipped = stream.skipped.iter().map(|(jail, reason)| format!("jail '{jail}': {reason}"));
         let errors = skipped.collect::<Vec<_>>().join("; ");
         let commands = stream.commands.iter().map(|command| Value::List(command.iter().map(sent).collect()));
@@ -182,7 +199,10 @@ impl Apply {
         last_good: Option<&Stream>,
     ) -> Result<Applied, ApplyError> {
         // What only fail2ban understands of the files is left to its client.
-        let computed = self.computed(options).ok();
+        let computed = match self.computed(options) {
+            Err(error) if is_odd(&error) => return Err(error.into()),
+            other => other.ok(),
+        };
         let scope = match &self.scope {
             Scope::All => reload::Scope::All,
             Scope::Jails(names) => reload::Scope::Jails { names: names.clone(), stops: self.stops },
@@ -246,6 +266,11 @@ impl Apply {
             Err(undo) => ApplyError::HalfUndone { why: error.to_string(), undo: undo.to_string() },
         }
     }
+}
+
+/// Whether it is that something else stands in the place of a file.
+fn is_odd(error: &conf::Error) -> bool {
+    error.trouble().is_some_and(|trouble| trouble.kind == Kind::NotAFile)
 }
 
 /// Whether a failed load may have changed the daemon.

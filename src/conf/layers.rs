@@ -128,6 +128,8 @@ pub struct Loader {
     merged: Index<String, Option<Rc<Layers>>>,
     /// The files that were passed over, although they are there.
     unread: Index<String, Unread>,
+    /// The first path where a file should be and something else is, and what the system says of it. fail2ban waits for a pipe for ever.
+    odd: Option<(String, String)>,
     /// What was passed over so far.
     pub warnings: Vec<Warning>,
 }
@@ -148,6 +150,13 @@ impl Loader {
     /// The configuration directory without trailing slashes.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// Of the files that were read so far, the first that is a pipe, a socket or a device, as an error.
+    pub fn odd_file(&self) -> Option<Error> {
+        let (path, what) = self.odd.as_ref()?;
+        let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, what.clone());
+        Some(Error::io("read", path, source))
     }
 
     /// Like [`Loader::load`], as this version does: some have nothing where one of the files cannot be read.
@@ -322,6 +331,10 @@ impl Loader {
             // Includes that are not there are common: shipped files name optional ones.
             Err(source) if source.kind() == std::io::ErrorKind::NotFound => None,
             Err(source) => {
+                // A directory is passed over by fail2ban, too.
+                if self.odd.is_none() && fs::metadata(file).is_ok_and(|about| !about.is_file() && !about.is_dir()) {
+                    self.odd = Some((file.to_owned(), source.to_string()));
+                }
                 self.pass_over(file, None, format!("cannot be read and is passed over: {source}"));
                 None
             }

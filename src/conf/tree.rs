@@ -60,6 +60,12 @@ impl Tree {
         self.loader.borrow().warnings.clone()
     }
 
+    /// Of the files that were read so far, the first that is a pipe, a socket or a device, as an error. Here it was passed over; fail2ban
+    /// would wait for a pipe for ever.
+    pub fn odd_file(&self) -> Option<Error> {
+        self.loader.borrow().odd_file()
+    }
+
     /// Computes the command stream, equal to what `fail2ban-client -d` prints.
     pub fn stream(&self, options: &StreamOptions) -> Result<Stream, Error> {
         if options.version.needs_every_file() {

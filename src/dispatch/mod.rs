@@ -13,7 +13,7 @@ use crate::app::error::{ApiError, STORAGE};
 use crate::app::input::Query;
 use crate::app::limits::Key;
 use crate::app::request::{Access, BODY_WITHOUT_SESSION, Limit, Route, decode_parameters};
-use crate::app::session::{COOKIE, CSRF_HEADER, clear_cookie, cookies, known_device, token_hash};
+use crate::app::session::{COOKIE, CSRF_HEADER, TOKEN_BYTES, clear_cookie, cookies, known_device, token_hash};
 use crate::app::{Admitted, Ctx, Handler, Outcome, Request};
 use crate::domain::quota::Quota;
 use crate::domain::time;
@@ -168,13 +168,13 @@ fn recognise(ctx: &Ctx, head: &Head, admitted: &mut Admitted) -> Result<bool, Ap
         return Ok(false);
     }
     // Another server on this host may have set a cookie of the same name: whichever is ours counts.
-    for token in cookies(head, COOKIE) {
+    for token in cookies(head, COOKIE, TOKEN_BYTES) {
         admitted.session = ctx.store.session(&token_hash(token), time::now())?;
         if admitted.session.is_some() {
             break;
         }
     }
-    Ok(cookies(head, COOKIE).next().is_some())
+    Ok(cookies(head, COOKIE, TOKEN_BYTES).next().is_some())
 }
 
 fn needs_setup(access: Access) -> bool {

@@ -88,7 +88,13 @@ impl Restart {
         let tree = Tree::load(&place.config_dir).ok();
         let option = |key| tree.as_ref().and_then(|tree| tree.server_option(key)).map(PathBuf::from);
         place.pid_file = place.pid_file.or_else(|| option("pidfile"));
-        if let Some(problem) = tree.as_ref().and_then(problem) {
+        let problem = tree.as_ref().and_then(problem);
+        // A daemon that is started would wait for it.
+        let odd = tree.as_ref().and_then(Tree::odd_file).and_then(|error| error.trouble());
+        if let Some(trouble) = odd {
+            return Err(Failure::Files(trouble));
+        }
+        if let Some(problem) = problem {
             return Err(RestartError::BadConfiguration(problem.to_string()).into());
         }
         let database = database.or_else(|| option("dbfile"));

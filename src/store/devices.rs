@@ -10,11 +10,11 @@ const MAX_DEVICES: i64 = 20;
 pub const DEVICE_SECONDS: i64 = 90 * 24 * 3600;
 
 impl Store {
-    /// Whether a device has logged in within the last 90 days.
-    pub fn is_known_device(&self, device: &TokenHash, now: i64) -> Result<bool, Error> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT 1 FROM devices WHERE device_hash = ?1 AND last_login > ?2")?;
-        Ok(statement.exists((device, now - DEVICE_SECONDS))?)
+    /// The devices that have logged in within the last 90 days, a few.
+    pub fn known_devices(&self, now: i64) -> Result<Vec<TokenHash>, Error> {
+        let mut statement = self.connection.prepare_cached("SELECT device_hash FROM devices WHERE last_login > ?1")?;
+        let known = statement.query_map([now - DEVICE_SECONDS], |row| row.get(0))?;
+        Ok(known.collect::<Result<_, _>>()?)
     }
 
     /// Remembers a device that has just logged in.
@@ -40,6 +40,12 @@ impl Store {
 mod tests {
     use super::*;
     use crate::store::open::tests::temporary;
+
+    impl Store {
+        fn is_known_device(&self, device: &TokenHash, now: i64) -> Result<bool, Error> {
+            Ok(self.known_devices(now)?.contains(device))
+        }
+    }
 
     fn device(number: u8) -> TokenHash {
         [number; 32]

@@ -9,6 +9,8 @@ mod archive_read;
 pub mod blocklists;
 mod counters;
 pub mod devices;
+mod ended;
+mod ended_file;
 mod error;
 mod judge;
 mod logins;
@@ -19,6 +21,7 @@ mod sessions;
 pub mod settings;
 
 pub use counters::Counter;
+pub use ended::Ended;
 pub use error::Error;
 pub use logins::Login;
 pub use open::{Store, TokenHash};

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::ended_file::EndedFile;
 use super::error::Error;
 use super::judge::{self, APPLICATION_ID};
 
@@ -38,6 +39,8 @@ pub struct Store {
     pub(super) path: PathBuf,
     /// Sessions that were ended while the database took no writes: they are over all the same.
     pub(super) ended: Vec<TokenHash>,
+    /// Where they are noted meanwhile.
+    pub(super) ended_file: EndedFile,
 }
 
 impl Store {
@@ -76,7 +79,8 @@ impl Store {
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let canonical = path.canonicalize().map_err(|error| unusable(error.to_string()))?;
         let connection = Connection::open_with_flags(&canonical, flags).map_err(|error| unusable(error.to_string()))?;
-        let mut store = Self { connection, path: canonical, ended: Vec::new() };
+        let ended_file = EndedFile::beside(&canonical);
+        let mut store = Self { connection, path: canonical, ended: Vec::new(), ended_file };
         store.prepare().map_err(|error| match error {
             Error::Sqlite(error) => match error.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Locked(path.to_path_buf()),
@@ -84,6 +88,7 @@ impl Store {
             },
             other => other,
         })?;
+        store.find_ended()?;
         Ok(store)
     }
 

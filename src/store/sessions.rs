@@ -57,25 +57,6 @@ impl Store {
         Ok(())
     }
 
-    /// Ends a session. It is over in any case; an error means that the database does not know that yet.
-    pub fn end_session(&mut self, token_hash: &TokenHash) -> Result<(), Error> {
-        let ended = self.connection.execute("DELETE FROM sessions WHERE token_hash = ?1", [token_hash]);
-        if ended.is_err() && self.ended.len() < MAX_SESSIONS as usize && !self.ended.contains(token_hash) {
-            self.ended.push(*token_hash);
-        }
-        ended?;
-        Ok(())
-    }
-
-    /// Has the database know of the sessions that were ended while it took no writes.
-    pub(super) fn end_sessions_again(&mut self) -> Result<(), Error> {
-        while let Some(hash) = self.ended.last() {
-            self.connection.execute("DELETE FROM sessions WHERE token_hash = ?1", [hash])?;
-            self.ended.pop();
-        }
-        Ok(())
-    }
-
     /// Whether a client has a good session: strangers cannot lock it out.
     pub fn has_session(&self, client: &str, now: i64) -> Result<bool, Error> {
         let mut statement =
@@ -127,7 +108,7 @@ mod tests {
         assert!(store.session(&[1; 32], 200).unwrap().is_none());
         assert!(store.has_session("a", 150).unwrap() && !store.has_session("b", 150).unwrap());
         assert!(!store.has_session("a", 200).unwrap(), "one that is over makes nobody known");
-        store.end_session(&[2; 32]).unwrap();
+        assert!(matches!(store.end_session(&[2; 32]), crate::store::Ended::Noted));
         assert!(store.session(&[2; 32], 150).unwrap().is_none());
         store.change_password("x").unwrap();
         assert!(store.session(&[1; 32], 150).unwrap().is_none());

@@ -243,6 +243,25 @@ fn wrong_passwords_of_strangers_keep_no_known_device_out_and_unlock_lifts_them()
     away.post(LOGIN, other).expect_error(429, "rate_limit_exceeded");
 }
 
+/// Another server on this host may set cookies for it, as many as a browser keeps.
+#[test]
+fn invented_cookies_before_the_real_ones_do_not_hide_them() {
+    let (server, _) = behind_a_proxy().start().into_ready();
+    let right = json!({"password": PASSWORD});
+    let home = from(&server, "203.0.113.10").post(LOGIN, right.clone()).expect(200);
+    let invented = |name: &str, digits: usize, count: usize| -> String {
+        (0..count).map(|number| format!("{name}={number:0digits$x}; {name}=short{number}; ")).collect()
+    };
+    let session = format!("{}bangui_session={}", invented("bangui_session", 64, 120), home.session_cookie().unwrap());
+    let known = from(&server, "192.0.2.77").with_header("Cookie", &session);
+    let elapsed = known.get(SESSION).expect(200).elapsed;
+    assert!(elapsed < Duration::from_millis(200), "{elapsed:?}");
+    attack(&server);
+    let device = format!("{}bangui_device={}", invented("bangui_device", 32, 150), device_cookie(&home));
+    let away = from(&server, "192.0.2.77").with_header("Cookie", &device);
+    assert_eq!(device_cookie(&away.post(LOGIN, right).expect(200)), device_cookie(&home));
+}
+
 /// Runs a command of the program on the server's database.
 fn command(server: &Server, name: &str, input: &str) {
     use std::io::Write;

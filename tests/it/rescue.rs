@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::client::Client;
+use crate::harness::client::{Client, Identity};
 use crate::harness::real_daemon::RealDaemon;
 use crate::harness::server::{Launch, Server};
 use crate::harness::wait_until;
@@ -249,6 +249,46 @@ fn a_pipe_among_the_filters_costs_nobody_any_time() {
     }
 }
 
+/// The daemon's own client would wait for each of them for half a minute.
+#[test]
+fn what_is_no_file_among_the_files_is_named_before_a_load_or_a_restart() {
+    let daemon = RealDaemon::start();
+    let (_server, admin) = launch(&daemon);
+    fs::write(daemon.path("filter.d/lab.local"), "[INCLUDES]\nbefore = deep.inc\n").unwrap();
+    let refused = |name: &str, kind: &str| {
+        for target in ["/api/v1/config/reload", "/api/v1/config/restart"] {
+            let answer = admin.post_empty(target);
+            assert!(answer.elapsed < Duration::from_secs(5), "{target}: {name}: {:?}", answer.elapsed);
+            let said = answer.expect_error(500, "config_not_a_file").json();
+            assert!(said["metadata"]["file"].as_str().unwrap().ends_with(name), "{target}: {said}");
+            assert!(said["detail"].as_str().unwrap().contains(kind), "{target}: {said}");
+        }
+        // Nor does an edit wait.
+        let edited = admin.put("/api/v1/config/filters/sshd", json!({"failregex": ["^x <HOST>$"]}));
+        assert!(edited.elapsed < Duration::from_secs(5), "{name}: {:?}", edited.elapsed);
+        edited.expect_error(500, "config_not_a_file");
+    };
+    let names =
+        ["jail.d/x.conf", "jail.d/x.local", "filter.d/deep.inc", "action.d/noop.local", "jail.local", "fail2ban.local"];
+    for name in names {
+        let path = daemon.path(name);
+        let was = fs::read(&path).ok();
+        let _ = fs::remove_file(&path);
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        refused(name, "named pipe");
+        fs::remove_file(&path).unwrap();
+        was.into_iter().for_each(|bytes| fs::write(&path, bytes).unwrap());
+    }
+    let listener = std::os::unix::net::UnixListener::bind(daemon.path("jail.d/x.conf")).unwrap();
+    refused("jail.d/x.conf", "socket");
+    drop(listener);
+    fs::remove_file(daemon.path("jail.d/x.conf")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", daemon.path("jail.d/x.conf")).unwrap();
+    refused("jail.d/x.conf", "device");
+    fs::remove_file(daemon.path("jail.d/x.conf")).unwrap();
+    admin.post_empty("/api/v1/config/reload").expect(204);
+}
+
 #[test]
 fn what_is_not_installed_or_not_permitted_has_a_code_of_its_own() {
     const DAC_OVERRIDE: u64 = 1;
@@ -332,15 +372,56 @@ fn the_database_of_another_program_is_refused_untouched_and_a_pipe_at_once() {
 }
 
 #[test]
-fn a_database_that_anybody_can_read_is_closed_to_them_and_that_is_said() {
+fn a_database_that_others_may_read_or_change_is_closed_to_them_and_that_is_said() {
     use std::os::unix::fs::PermissionsExt;
+    let mode_of = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let (mut server, _) = Launch::without_daemon().start().into_ready();
+    for mode in [0o644, 0o666, 0o660, 0o640, 0o602] {
+        // Killed, it leaves a log that is read at the next start.
+        server.kill();
+        let path = server.database();
+        let log = path.with_extension("db-wal");
+        for file in [&path, &log] {
+            fs::set_permissions(file, PermissionsExt::from_mode(mode)).unwrap();
+        }
+        server.start_again();
+        assert_eq!((mode_of(&path), mode_of(&log)), (0o600, 0o600), "{mode:o}");
+        assert_eq!(server.log().matches("its mode was put right").count(), 2, "{}", server.log());
+    }
+}
+
+#[test]
+fn a_log_beside_the_database_that_is_no_file_is_refused() {
     let (mut server, _) = Launch::without_daemon().start().into_ready();
     server.kill();
-    let path = server.database();
-    fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
-    server.start_again();
-    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
-    assert_eq!(server.log().matches("its mode was put right").count(), 1, "{}", server.log());
+    let log = server.database().with_extension("db-wal");
+    fs::remove_file(&log).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&log).status().unwrap().success());
+    let said = check(&server.database());
+    assert!(said.contains("bangui.db-wal: it is a named pipe"), "{said}");
+    fs::remove_file(&log).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", &log).unwrap();
+    let said = check(&server.database());
+    assert!(said.contains("bangui.db-wal: it is a link"), "{said}");
+}
+
+#[test]
+fn a_database_that_was_cut_short_is_not_taken_for_an_empty_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bangui.db");
+    check(&path);
+    let whole = fs::read(&path).unwrap();
+    assert!(whole.len() > 8192);
+    for length in [1, 15, 16, 50, 99, 100, 111, 112, 512, 4095, 4096, 4097, 8192, whole.len() - 1] {
+        fs::write(&path, &whole[..length]).unwrap();
+        let said = check(&path);
+        assert!(said.contains("database of bangui") && said.contains("left as it is"), "{length}: {said}");
+        assert!(fs::read(&path).unwrap() == whole[..length], "{length}: it was touched");
+    }
+    // An empty file was made for us.
+    fs::write(&path, "").unwrap();
+    check(&path);
+    assert_eq!(fs::read(&path).unwrap().len(), whole.len());
 }
 
 #[test]
@@ -349,6 +430,7 @@ fn a_logout_on_a_full_disk_ends_the_session() {
         return;
     }
     let (server, admin) = Launch::without_daemon().on_disk("1m").start().into_ready();
+    let other = server.client().login();
     let filler = server.disk().join("filler");
     let mut file = fs::File::create(&filler).unwrap();
     while std::io::Write::write_all(&mut file, &[0x55; 4096]).is_ok() {}
@@ -363,11 +445,23 @@ fn a_logout_on_a_full_disk_ends_the_session() {
             == 503
     });
     let answer = admin.post_empty("/api/v1/auth/logout").expect(200);
-    assert!(answer.header("x-bangui-warning").is_some(), "{answer}");
+    assert!(answer.header("x-bangui-warning").is_none(), "{answer}");
     admin.get("/api/v1/auth/session").expect(401);
+    // What is on the full disk is what a kill would leave. The session stays over, and the other one good.
+    let (mut after, _) = Launch::without_daemon().start().into_ready();
+    after.kill();
+    for ending in ["", "-wal", ".ended"] {
+        let of = |path: std::path::PathBuf| format!("{}{ending}", path.display());
+        fs::copy(of(server.disk().join("bangui.db")), of(after.database())).unwrap();
+    }
+    after.start_again();
+    let session = |of: &Client| after.client().with_identity(Identity::Cookie(of.token().to_owned()));
+    session(&other).get("/api/v1/auth/session").expect(200);
+    session(&admin).get("/api/v1/auth/session").expect(401);
     fs::remove_file(&filler).unwrap();
     wait_until("the database knows it, too", Duration::from_secs(30), || server.log().contains("takes writes again"));
     admin.get("/api/v1/auth/session").expect(401);
+    other.get("/api/v1/auth/session").expect(200);
 }
 
 #[test]
