@@ -7,6 +7,7 @@ use crate::api;
 use crate::app::request::{
     Access, BODY_WITHOUT_SESSION, Handler, Handler::Either, Handler::Later, Handler::Now, Limit, Route, Verb,
 };
+use crate::domain::permission::{Role, Scope};
 
 /// The longest body of a route, in bytes, unless it says otherwise.
 const BODY: usize = 64 * 1024;
@@ -20,6 +21,8 @@ const fn route(method: Verb, path: &'static str, handler: Handler) -> Route {
         method,
         path,
         access: Access::Session,
+        scope: Scope::Read,
+        role: Role::Viewer,
         changes,
         body_limit,
         asks_daemon: false,
@@ -52,6 +55,33 @@ impl Route {
             self.body_limit = BODY_WITHOUT_SESSION;
         }
         self
+    }
+
+    /// What it touches, and the least that one must be.
+    const fn may(mut self, scope: Scope, role: Role) -> Self {
+        self.scope = scope;
+        self.role = role;
+        self
+    }
+
+    /// Banning and letting out.
+    const fn bans(self) -> Self {
+        self.may(Scope::Bans, Role::Operator)
+    }
+
+    /// Jails as they run.
+    const fn jails(self) -> Self {
+        self.may(Scope::Jails, Role::Admin)
+    }
+
+    /// The configuration, and whatever changes what it says.
+    const fn configures(self) -> Self {
+        self.may(Scope::Config, Role::Admin)
+    }
+
+    /// Reading what the configuration says, or what its files and logs hold.
+    const fn reads_config(self) -> Self {
+        self.may(Scope::Config, Role::Viewer)
     }
 
     /// A GET that changes something.
@@ -115,34 +145,34 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/dashboard/bans/by-jail", Either(api::dashboard::by_jail)).takes(&["range", "origin", "source"]),
     // bans
     get("/api/v1/bans/active", Later(api::bans::active)).takes(&["jail"]),
-    post("/api/v1/bans", Later(api::bans::ban)).counted(Limit::Ban),
-    delete("/api/v1/bans/all", Later(api::bans::unban_all)),
-    delete("/api/v1/bans", Later(api::bans::unban)).counted(Limit::Ban).takes(&["ip", "jail", "unban_all"]),
+    post("/api/v1/bans", Later(api::bans::ban)).bans().counted(Limit::Ban),
+    delete("/api/v1/bans/all", Later(api::bans::unban_all)).bans(),
+    delete("/api/v1/bans", Later(api::bans::unban)).bans().counted(Limit::Ban).takes(&["ip", "jail", "unban_all"]),
     // jails
     get("/api/v1/jails", Either(api::jails::list)).asks_daemon(),
-    post("/api/v1/jails/reload-all", Later(api::jails::reload_all)),
+    post("/api/v1/jails/reload-all", Later(api::jails::reload_all)).jails(),
     get("/api/v1/jails/{name}", Either(api::jails::detail)).asks_daemon(),
-    post("/api/v1/jails/{name}/start", Later(api::jails::start)),
-    post("/api/v1/jails/{name}/stop", Later(api::jails::stop)),
-    post("/api/v1/jails/{name}/idle", Now(api::jails::idle)).asks_daemon(),
-    post("/api/v1/jails/{name}/reload", Later(api::jails::reload)),
+    post("/api/v1/jails/{name}/start", Later(api::jails::start)).jails(),
+    post("/api/v1/jails/{name}/stop", Later(api::jails::stop)).jails(),
+    post("/api/v1/jails/{name}/idle", Now(api::jails::idle)).may(Scope::Jails, Role::Operator).asks_daemon(),
+    post("/api/v1/jails/{name}/reload", Later(api::jails::reload)).jails(),
     get("/api/v1/jails/{name}/ignoreip", Now(api::jails::ignore_list)).asks_daemon(),
-    post("/api/v1/jails/{name}/ignoreip", Later(api::jails::add_ignore)).asks_daemon(),
-    delete("/api/v1/jails/{name}/ignoreip", Later(api::jails::remove_ignore)).asks_daemon().takes(&["ip"]),
-    post("/api/v1/jails/{name}/ignoreself", Later(api::jails::ignore_self)).asks_daemon(),
+    post("/api/v1/jails/{name}/ignoreip", Later(api::jails::add_ignore)).jails().asks_daemon(),
+    delete("/api/v1/jails/{name}/ignoreip", Later(api::jails::remove_ignore)).jails().asks_daemon().takes(&["ip"]),
+    post("/api/v1/jails/{name}/ignoreself", Later(api::jails::ignore_self)).jails().asks_daemon(),
     get("/api/v1/jails/{name}/banned", Later(api::jails::banned)).takes(&["page", "page_size", "search"]),
     // blocklists
     get("/api/v1/blocklists", Now(api::blocklists::list)),
-    post("/api/v1/blocklists", Now(api::blocklists::create)),
-    post("/api/v1/blocklists/import", Later(api::imports::import)).counted(Limit::Import),
+    post("/api/v1/blocklists", Now(api::blocklists::create)).configures(),
+    post("/api/v1/blocklists/import", Later(api::imports::import)).configures().counted(Limit::Import),
     get("/api/v1/blocklists/import", Now(api::imports::progress)),
     get("/api/v1/blocklists/schedule", Now(api::imports::schedule_info)),
-    put("/api/v1/blocklists/schedule", Now(api::imports::change_schedule)),
+    put("/api/v1/blocklists/schedule", Now(api::imports::change_schedule)).configures(),
     get("/api/v1/blocklists/log", Now(api::imports::log)).takes(&["source_id", "page", "page_size", "cursor"]),
     get("/api/v1/blocklists/{source_id}", Now(api::blocklists::get)),
-    put("/api/v1/blocklists/{source_id}", Now(api::blocklists::change)),
-    delete("/api/v1/blocklists/{source_id}", Now(api::blocklists::remove)),
-    get("/api/v1/blocklists/{source_id}/preview", Later(api::blocklists::preview)),
+    put("/api/v1/blocklists/{source_id}", Now(api::blocklists::change)).configures(),
+    delete("/api/v1/blocklists/{source_id}", Now(api::blocklists::remove)).configures(),
+    get("/api/v1/blocklists/{source_id}/preview", Later(api::blocklists::preview)).configures(),
     // history
     get("/api/v1/history", Either(api::history::list)).takes(&[
         "range",
@@ -167,43 +197,68 @@ pub static ROUTES: &[Route] = &[
     // geo
     get("/api/v1/geo/lookup/{ip}", Either(api::geo::look_up)).asks_daemon(),
     get("/api/v1/geo/stats", Now(api::geo::stats)),
-    post("/api/v1/geo/re-resolve", Now(api::geo::re_resolve)),
+    post("/api/v1/geo/re-resolve", Now(api::geo::re_resolve)).configures(),
     // server
     get("/api/v1/server/settings", Now(api::server::settings)).asks_daemon(),
-    put("/api/v1/server/settings", Now(api::server::change_settings)).asks_daemon(),
-    post("/api/v1/server/flush-logs", Now(api::server::flush_logs)).asks_daemon(),
+    put("/api/v1/server/settings", Now(api::server::change_settings)).configures().asks_daemon(),
+    post("/api/v1/server/flush-logs", Now(api::server::flush_logs)).configures().asks_daemon(),
     // config
-    post("/api/v1/config/reload", Later(api::config::reload)),
-    post("/api/v1/config/restart", Later(api::config::restart_daemon)),
+    post("/api/v1/config/reload", Later(api::config::reload)).configures(),
+    post("/api/v1/config/restart", Later(api::config::restart_daemon)).configures(),
     get("/api/v1/config/service-status", Either(api::config::service_status)).asks_daemon(),
     get("/api/v1/config/global", Now(api::config::global)).asks_daemon(),
-    put("/api/v1/config/global", Later(api::config::change_global)).asks_daemon().counted(Limit::Config),
-    post("/api/v1/config/regex-test", Later(api::regex::test)).large(),
-    post("/api/v1/config/preview-log", Later(api::regex::preview)),
-    get("/api/v1/config/fail2ban-log", Later(api::logs::fail2ban_log)).asks_daemon().takes(&["lines", "filter"]),
+    put("/api/v1/config/global", Later(api::config::change_global)).configures().asks_daemon().counted(Limit::Config),
+    post("/api/v1/config/regex-test", Later(api::regex::test)).reads_config().large(),
+    post("/api/v1/config/preview-log", Later(api::regex::preview)).reads_config(),
+    get("/api/v1/config/fail2ban-log", Later(api::logs::fail2ban_log))
+        .reads_config()
+        .asks_daemon()
+        .takes(&["lines", "filter"]),
     // filters and actions
-    get("/api/v1/config/filters", Later(api::filters::list)),
-    post("/api/v1/config/filters", Later(api::filters::create)).large().counted(Limit::Config),
-    get("/api/v1/config/filters/{name}", Later(api::filters::detail)),
-    put("/api/v1/config/filters/{name}", Later(api::filters::update)).large().counted(Limit::Config),
-    delete("/api/v1/config/filters/{name}", Later(api::filters::delete)).counted(Limit::Config),
-    post("/api/v1/config/filters/{name}/test", Later(api::filters::test)).large(),
-    get("/api/v1/config/actions", Later(api::actions::list)),
-    post("/api/v1/config/actions", Later(api::actions::create)).large().counted(Limit::Config),
-    get("/api/v1/config/actions/{name}", Later(api::actions::detail)),
-    put("/api/v1/config/actions/{name}", Later(api::actions::update)).large().counted(Limit::Config),
-    delete("/api/v1/config/actions/{name}", Later(api::actions::delete)).counted(Limit::Config),
+    get("/api/v1/config/filters", Later(api::filters::list)).reads_config(),
+    post("/api/v1/config/filters", Later(api::filters::create)).configures().large().counted(Limit::Config),
+    get("/api/v1/config/filters/{name}", Later(api::filters::detail)).reads_config(),
+    put("/api/v1/config/filters/{name}", Later(api::filters::update)).configures().large().counted(Limit::Config),
+    delete("/api/v1/config/filters/{name}", Later(api::filters::delete)).configures().counted(Limit::Config),
+    post("/api/v1/config/filters/{name}/test", Later(api::filters::test)).reads_config().large(),
+    get("/api/v1/config/actions", Later(api::actions::list)).reads_config(),
+    post("/api/v1/config/actions", Later(api::actions::create))
+        .may(Scope::Actions, Role::Admin)
+        .large()
+        .counted(Limit::Config),
+    get("/api/v1/config/actions/{name}", Later(api::actions::detail)).reads_config(),
+    put("/api/v1/config/actions/{name}", Later(api::actions::update))
+        .may(Scope::Actions, Role::Admin)
+        .large()
+        .counted(Limit::Config),
+    delete("/api/v1/config/actions/{name}", Later(api::actions::delete))
+        .may(Scope::Actions, Role::Admin)
+        .counted(Limit::Config),
     get("/api/v1/config/map-color-thresholds", Now(api::map::thresholds)),
-    put("/api/v1/config/map-color-thresholds", Now(api::map::change_thresholds)).counted(Limit::Config),
+    put("/api/v1/config/map-color-thresholds", Now(api::map::change_thresholds)).configures().counted(Limit::Config),
     // jail_config
     get("/api/v1/config/jails", Later(api::jail_config::list)).asks_daemon(),
-    post("/api/v1/config/jails", Later(api::jail_config::create)).asks_daemon().counted(Limit::Config).large(),
+    post("/api/v1/config/jails", Later(api::jail_config::create))
+        .configures()
+        .asks_daemon()
+        .counted(Limit::Config)
+        .large(),
     get("/api/v1/config/jails/{name}", Later(api::jail_config::detail)).asks_daemon(),
-    put("/api/v1/config/jails/{name}", Later(api::jail_config::update)).asks_daemon().counted(Limit::Config).large(),
-    delete("/api/v1/config/jails/{name}", Later(api::jail_config::delete)).asks_daemon().counted(Limit::Config),
-    post("/api/v1/config/jails/{name}/commit", Later(api::jail_config::commit)).asks_daemon().counted(Limit::Config),
-    get("/api/v1/config/jails/{name}/rollback", Later(api::jail_config::rollback)).asks_daemon().changes(),
-    get("/api/v1/config/jails/{name}/files", Later(api::jail_config::files)).asks_daemon(),
+    put("/api/v1/config/jails/{name}", Later(api::jail_config::update))
+        .configures()
+        .asks_daemon()
+        .counted(Limit::Config)
+        .large(),
+    delete("/api/v1/config/jails/{name}", Later(api::jail_config::delete))
+        .configures()
+        .asks_daemon()
+        .counted(Limit::Config),
+    post("/api/v1/config/jails/{name}/commit", Later(api::jail_config::commit))
+        .configures()
+        .asks_daemon()
+        .counted(Limit::Config),
+    get("/api/v1/config/jails/{name}/rollback", Later(api::jail_config::rollback)).configures().asks_daemon().changes(),
+    get("/api/v1/config/jails/{name}/files", Later(api::jail_config::files)).reads_config().asks_daemon(),
 ];
 
 /// What a method and a path lead to.
@@ -279,6 +334,23 @@ mod tests {
             match find(&method, &path) {
                 Found::Route(found, _) => assert!(std::ptr::eq(found, route), "{path} reaches {}", found.path),
                 other => panic!("{path}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn every_route_that_changes_something_needs_more_than_looking() {
+        let own = ["/api/v1/auth/login", "/api/v1/auth/logout", "/api/v1/setup"];
+        for route in ROUTES {
+            let name = format!("{} {}", route.method.as_str(), route.path);
+            if route.changes && !own.contains(&route.path) {
+                assert!(route.scope > Scope::Read, "{name} needs a scope");
+                let only_tries = ["/regex-test", "/preview-log", "/test"].iter().any(|end| route.path.ends_with(end));
+                assert!(only_tries || route.role > Role::Viewer, "{name} needs a role");
+            }
+            // What a program may not have been given stays with people who may do everything.
+            if route.scope >= Scope::Config && route.changes && route.role < Role::Admin {
+                assert!(["/regex-test", "/preview-log", "/test"].iter().any(|end| route.path.ends_with(end)), "{name}");
             }
         }
     }

@@ -7,7 +7,9 @@ use std::time::Instant;
 use super::error::ApiError;
 use super::input::{Fields, Query, percent_decode};
 use super::state::{Ctx, Job, Outcome};
+use crate::domain::actor::{Actor, OWNER};
 use crate::domain::client::Client;
+use crate::domain::permission::{Role, Scope};
 use crate::domain::quota::Quota;
 use crate::server::request::Head;
 use crate::server::response::Response;
@@ -22,6 +24,10 @@ pub struct Route {
     pub path: &'static str,
     /// Who may call it.
     pub access: Access,
+    /// What it touches: what a program's key needs to name.
+    pub scope: Scope,
+    /// The least that a person must be.
+    pub role: Role,
     /// Whether it changes something: then a cookie needs the CSRF header, and read-only mode refuses it.
     pub changes: bool,
     /// The longest body, in bytes.
@@ -131,6 +137,13 @@ pub struct Admitted {
     pub cors_origin: Option<String>,
     /// When the head was there.
     pub started: Instant,
+}
+
+impl Admitted {
+    /// Who asks. Without an identity it is nobody in particular, and what is done then the program does by itself.
+    pub fn actor(&self) -> Actor {
+        if self.session.is_some() { Actor::User(OWNER.to_owned()) } else { Actor::System }
+    }
 }
 
 /// A whole request, as a handler sees it.

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::apply::RunTime;
 use crate::blocklist::held::HeldFile;
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET, DEFAULT_SESSION_MINUTES};
+use crate::domain::actor::Actor;
 use crate::domain::history::Place;
 use crate::domain::json;
 use crate::domain::time;
@@ -101,6 +102,8 @@ pub struct ProxiesSaid {
 /// Everything a handler works with.
 #[derive(Debug)]
 pub struct Ctx {
+    /// Who is acting in this turn of the loop: what is written notes it.
+    pub acting: Actor,
     /// The settings given at start.
     pub config: Config,
     /// What setup stored.
@@ -261,6 +264,7 @@ impl Ctx {
         let socket = socket_of(&config, &stored);
         let geo = Geo::new(config.geoip_database.clone(), config.database.parent().map(Path::to_owned));
         Ok(Self {
+            acting: Actor::System,
             has_places: store.places()? > 0,
             asking: Asking::default(),
             daemon_is_taken: false,
@@ -292,6 +296,14 @@ impl Ctx {
             host_name: host_name(),
             request_ids: RequestIds::new(),
         })
+    }
+
+    /// Does something in the name of `actor`.
+    pub fn acting_as<T>(&mut self, actor: Actor, work: impl FnOnce(&mut Ctx) -> T) -> T {
+        self.acting = actor;
+        let done = work(self);
+        self.acting = Actor::System;
+        done
     }
 
     /// Reads again what setup stored, after it changed.

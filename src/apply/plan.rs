@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::conf::LocalFile;
+use crate::domain::actor::Actor;
 use crate::domain::jail_values::JailValues;
 use crate::fail2ban::keep::Restarted;
 use crate::fail2ban::reload::Installation;
@@ -57,6 +58,9 @@ pub struct Apply {
     pub place: Installation,
     /// Where the journal is kept: a path on a file system that survives a crash.
     pub journal: PathBuf,
+    /// Who wants it.
+    #[serde(default)]
+    pub actor: Actor,
     /// The files.
     pub changes: Vec<FileChange>,
     /// What is loaded.
@@ -75,6 +79,8 @@ pub struct Apply {
 /// What an apply has done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Applied {
+    /// The files that were changed.
+    pub changes: Vec<FileChange>,
     /// Whether there was a daemon that has loaded the files.
     pub reloaded: bool,
     /// The jails that run now.

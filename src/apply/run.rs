@@ -23,6 +23,7 @@ impl Apply {
         change.check(&options)?;
         let mut applied = change.make(&files, daemon, &options, fallback)?;
         applied.warnings.extend(unloaded);
+        applied.changes = change.changes;
         Ok(applied)
     }
 }

@@ -50,6 +50,7 @@ impl Apply {
                 self.load_with(daemon, options, last_good)
             }
             _ => Ok(Applied {
+                changes: Vec::new(),
                 reloaded: false,
                 jails: Vec::new(),
                 stream: None,
@@ -212,7 +213,7 @@ impl Apply {
         let warnings = self.settle(daemon, &report.stream, &report.loaded, report.defaults, &mut restarted)?;
         let stream = Some(report.stream);
         let jails = daemon.jail_names()?.iter().map(|name| name.as_str().to_owned()).collect();
-        Ok(Applied { reloaded: true, jails, stream, warnings, restarted })
+        Ok(Applied { changes: Vec::new(), reloaded: true, jails, stream, warnings, restarted })
     }
 
     /// Old values go, everything is read back, and what holds at run time only comes back.

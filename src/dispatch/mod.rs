@@ -15,6 +15,7 @@ use crate::app::limits::Key;
 use crate::app::request::{Access, BODY_WITHOUT_SESSION, Limit, Route, decode_parameters};
 use crate::app::session::{COOKIE, CSRF_HEADER, TOKEN_BYTES, clear_cookie, cookies, known_device, token_hash};
 use crate::app::{Admitted, Ctx, Handler, Outcome, Request};
+use crate::domain::actor::Actor;
 use crate::domain::quota::Quota;
 use crate::domain::time;
 use crate::routes::{self, Found};
@@ -30,57 +31,79 @@ pub fn admit(ctx: &mut Ctx, head: &Head, peer: Peer) -> (Admitted, Result<usize,
     (admitted, limit)
 }
 
+/// The chain, in its order; who the client is, is known already. What a later step needs, an earlier one has found out, and what costs
+/// more comes behind what costs less.
 fn judge(ctx: &mut Ctx, head: &Head, admitted: &mut Admitted) -> Result<usize, ApiError> {
     check_host(ctx, head)?;
+    // Rules of access have their place here: before anything is looked up.
     if head.method == Method::Options && admitted.cors_origin.is_some() {
         return Ok(0);
     }
-    let path = client::own_path(&ctx.config.base_path, head.path());
-    let found = routes::find(&head.method, path);
+    let found = routes::find(&head.method, client::own_path(&ctx.config.base_path, head.path()));
     let by_cookie = recognise(ctx, head, admitted)?;
+    // Clients that are banned from this server for a while have theirs here: none with an identity is.
     if !matches!(&found, Found::Route(route, _) if route.access == Access::Unlimited) {
         count_request(ctx, head, admitted)?;
     }
-    let route = match found {
-        Found::Route(route, segments) => {
-            // The route is known to the log even when the parameters are not fine.
-            admitted.route = Some(route);
-            if needs_setup(route.access) && !ctx.is_set_up() {
-                return Err(ApiError::new(
-                    503,
-                    "setup_required",
-                    "Setup is not complete. Set a master password first, with POST /api/v1/setup or the command bangui setup.",
-                ));
-            }
-            if needs_session(route.access) && admitted.session.is_none() {
-                return Err(unauthenticated(ctx, route, admitted));
-            }
-            admitted.parameters = decode_parameters(&segments)?;
-            route
-        }
-        Found::OtherMethods(methods) => {
-            let allow = methods.join(", ");
-            return Err(ApiError::new(
-                405,
-                "method_not_allowed",
-                format!("This path does not take {}; it takes {allow}.", head.method),
-            )
-            .with("allowed", methods)
-            .with_header("allow", allow));
-        }
-        Found::Nothing => {
-            admitted.unknown_path = shown_path(head.path());
-            return Err(ApiError::not_found(
-                "not_found",
-                "There is no such path; GET /api/v1/openapi.json lists those there are.",
-            ));
-        }
-    };
-    check_change(ctx, head, route, by_cookie)?;
+    let (route, segments) = take_route(found, head, admitted)?;
+    check_setup(ctx, route)?;
+    check_permission(ctx, route, admitted)?;
+    admitted.parameters = decode_parameters(&segments)?;
+    check_read_only(ctx, route)?;
+    check_csrf(head, route, by_cookie)?;
     Query(head.query()).only(route.takes)?;
     if let Some(limit) = route.limit {
         count_change(ctx, limit, admitted)?;
     }
+    body_limit(head, route, admitted)
+}
+
+/// The route, which the log knows from here on even when its parameters are not fine; 404 and 405 where there is none.
+fn take_route<'p>(
+    found: Found<'p>,
+    head: &Head,
+    admitted: &mut Admitted,
+) -> Result<(&'static Route, Vec<&'p str>), ApiError> {
+    match found {
+        Found::Route(route, segments) => {
+            admitted.route = Some(route);
+            Ok((route, segments))
+        }
+        Found::OtherMethods(methods) => {
+            let allow = methods.join(", ");
+            let detail = format!("This path does not take {}; it takes {allow}.", head.method);
+            Err(ApiError::new(405, "method_not_allowed", detail).with("allowed", methods).with_header("allow", allow))
+        }
+        Found::Nothing => {
+            admitted.unknown_path = shown_path(head.path());
+            Err(ApiError::not_found(
+                "not_found",
+                "There is no such path; GET /api/v1/openapi.json lists those there are.",
+            ))
+        }
+    }
+}
+fn check_setup(ctx: &Ctx, route: &Route) -> Result<(), ApiError> {
+    if !needs_setup(route.access) || ctx.is_set_up() {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        503,
+        "setup_required",
+        "Setup is not complete. Set a master password first, with POST /api/v1/setup or the command bangui setup.",
+    ))
+}
+
+/// Whoever has a session is the owner, who may do everything that the table's columns `scope` and `role` name.
+fn check_permission(ctx: &Ctx, route: &Route, admitted: &Admitted) -> Result<(), ApiError> {
+    if needs_session(route.access) && admitted.session.is_none() {
+        return Err(unauthenticated(ctx, route, admitted));
+    }
+    Ok(())
+}
+
+/// How long the body may be; 413 where it says that it is longer.
+fn body_limit(head: &Head, route: &Route, admitted: &Admitted) -> Result<usize, ApiError> {
     let with_session = admitted.session.is_some();
     let limit = if with_session { route.body_limit } else { route.body_limit.min(BODY_WITHOUT_SESSION) };
     // A GET with a body is legal and meaningless: a little of it is read and ignored.
@@ -233,27 +256,20 @@ fn stand(
     Err(ApiError::rate_limited(seconds, detail).with("limit", name).with("setting", setting))
 }
 
-/// CSRF and read-only mode.
-fn check_change(ctx: &Ctx, head: &Head, route: &Route, by_cookie: bool) -> Result<(), ApiError> {
-    if !route.changes || !needs_session(route.access) {
-        return if route.changes && ctx.config.read_only && route.access != Access::AfterSetup {
-            Err(read_only())
-        } else {
-            Ok(())
-        };
+/// Read-only mode refuses what changes something, but for the login and the logout.
+fn check_read_only(ctx: &Ctx, route: &Route) -> Result<(), ApiError> {
+    let is_own = matches!(route.access, Access::AfterSetup | Access::SessionAlways);
+    if route.changes && ctx.config.read_only && !is_own { Err(read_only()) } else { Ok(()) }
+}
+
+/// A change that a cookie speaks for carries the header that no page of another origin can send.
+fn check_csrf(head: &Head, route: &Route, by_cookie: bool) -> Result<(), ApiError> {
+    let (name, value) = CSRF_HEADER;
+    let is_needed = route.changes && needs_session(route.access) && by_cookie;
+    if !is_needed || head.header("x-bangui-request") == Some(value) {
+        return Ok(());
     }
-    if by_cookie && head.header("x-bangui-request") != Some(CSRF_HEADER.1) {
-        let (name, value) = CSRF_HEADER;
-        return Err(ApiError::new(
-            403,
-            "csrf_header_required",
-            format!("Send the header {name}: {value} with changes."),
-        ));
-    }
-    if ctx.config.read_only && route.access != Access::SessionAlways {
-        return Err(read_only());
-    }
-    Ok(())
+    Err(ApiError::new(403, "csrf_header_required", format!("Send the header {name}: {value} with changes.")))
 }
 
 fn read_only() -> ApiError {
@@ -283,18 +299,24 @@ fn count_change(ctx: &mut Ctx, limit: Limit, admitted: &mut Admitted) -> Result<
 /// Runs the handler. A panic in it is a 500 and a line in the log, not the end of the service.
 pub fn handle(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let Some(route) = request.admitted.route else { return Ok(Outcome::Answer(preflight())) };
-    let outcome = guarded(|| match route.handler {
-        Handler::Now(handler) => handler(ctx, request).map(Outcome::Answer),
-        Handler::Later(handler) => handler(ctx, request).map(|job| Outcome::Job(Box::new(job))),
-        Handler::Either(handler) => handler(ctx, request),
+    let outcome = guarded(|| {
+        ctx.acting_as(request.admitted.actor(), |ctx| match route.handler {
+            Handler::Now(handler) => handler(ctx, request).map(Outcome::Answer),
+            Handler::Later(handler) => handler(ctx, request).map(|job| Outcome::Job(Box::new(job))),
+            Handler::Either(handler) => handler(ctx, request),
+        })
     });
     note_learned(ctx, outcome.as_ref().err());
     outcome
 }
 
-/// Runs what turns the outcome of a task into an answer, or the next step of an answer.
-pub fn go_on<T>(ctx: &mut Ctx, work: impl FnOnce(&mut Ctx) -> Result<T, ApiError>) -> Result<T, ApiError> {
-    let result = guarded(|| work(ctx));
+/// Runs what turns the outcome of a task into an answer, or the next step of an answer, in the name of who wanted it.
+pub fn go_on<T>(
+    ctx: &mut Ctx,
+    actor: Actor,
+    work: impl FnOnce(&mut Ctx) -> Result<T, ApiError>,
+) -> Result<T, ApiError> {
+    let result = guarded(|| ctx.acting_as(actor, work));
     note_learned(ctx, result.as_ref().err());
     result
 }

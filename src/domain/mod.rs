@@ -1,5 +1,6 @@
 //! Names, addresses, times and paging: pure, no I/O.
 
+pub mod actor;
 pub mod address;
 pub mod as_read;
 pub mod client;
@@ -12,5 +13,6 @@ pub mod jail_values;
 pub mod json;
 pub mod names;
 pub mod page;
+pub mod permission;
 pub mod quota;
 pub mod time;

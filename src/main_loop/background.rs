@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::run::MainLoop;
 use crate::app::{ApiError, Finish, Then};
 use crate::dispatch;
+use crate::domain::actor::Actor;
 use crate::jobs::children::Full;
 use crate::jobs::{Failure, Lane};
 use crate::services::imports;
@@ -37,7 +38,7 @@ impl MainLoop {
         self.note_failed_import(lane, &outcome);
         let ctx = &mut self.ctx;
         let done = match (outcome, finish) {
-            (Ok(value), Some(finish)) => dispatch::go_on(ctx, |ctx| finish(ctx, value)).map(drop),
+            (Ok(value), Some(finish)) => dispatch::go_on(ctx, Actor::System, |ctx| finish(ctx, value)).map(drop),
             (Ok(_), None) => Ok(()),
             (Err(failure), _) => Err(failure.into()),
         };

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::limits::Limits;
 use crate::app::{ApiError, Ctx};
+use crate::domain::actor::Actor;
 use crate::domain::json;
 use crate::fail2ban::client::credentials;
 use crate::server::token::Source;
@@ -113,7 +114,7 @@ fn serve_one(ctx: &mut Ctx, mut stream: StdUnixStream) -> io::Result<()> {
     let mut line = String::new();
     BufReader::new((&stream).take(LONGEST)).read_line(&mut line)?;
     let order: Order = json::read(&line)?;
-    let reply = obey(ctx, order);
+    let reply = ctx.acting_as(Actor::Console, |ctx| obey(ctx, order));
     let mut text = json::text(&reply)?;
     text.push('\n');
     stream.write_all(text.as_bytes())

@@ -38,7 +38,7 @@ impl MainLoop {
     }
 
     fn step(&mut self, mut one: Stepping, may_go_on: bool) {
-        let result = match dispatch::go_on(&mut self.ctx, |ctx| (one.steps)(ctx)) {
+        let result = match dispatch::go_on(&mut self.ctx, one.admitted.actor(), |ctx| (one.steps)(ctx)) {
             Ok(Step::More | Step::Part(_)) if !may_go_on => {
                 Err(ApiError::busy("Too many long questions are being answered; try again shortly."))
             }

@@ -7,6 +7,7 @@ use super::geography::Geographer;
 use crate::app::Ctx;
 use crate::app::error::STORAGE;
 use crate::dispatch;
+use crate::domain::actor::Actor;
 use crate::domain::time;
 use crate::services::imports;
 use crate::store;
@@ -109,7 +110,7 @@ impl Timers {
             watch_storage(ctx);
             self.storage_at = now + if ctx.storage_fails { TRY_AGAIN } else { SCHEDULE };
         }
-        let done = dispatch::go_on(ctx, |ctx| Ok(self.step(ctx, daemon_is_free, now)?));
+        let done = dispatch::go_on(ctx, Actor::System, |ctx| Ok(self.step(ctx, daemon_is_free, now)?));
         if let Err(error) = done {
             if error.code != STORAGE {
                 // Whatever panicked, it is not tried again at once.

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::app::{ApiError, Ctx, Job};
 use crate::apply::{Applied, Apply, FileChange, Scope};
-use crate::domain::json;
+use crate::domain::{json, time};
 use crate::fail2ban::reload::Installation;
 use crate::jobs::Task;
 use crate::server::response::Response;
@@ -39,6 +39,7 @@ pub fn apply_task(ctx: &Ctx, changes: Vec<FileChange>, scope: Scope) -> Result<A
     Ok(Apply {
         place: installation(ctx),
         journal: ctx.apply_journal(),
+        actor: ctx.acting.clone(),
         changes,
         scope,
         stops: true,
@@ -53,6 +54,7 @@ pub fn files_task(ctx: &Ctx) -> Apply {
     Apply {
         place: installation(ctx),
         journal: ctx.apply_journal(),
+        actor: ctx.acting.clone(),
         changes: Vec::new(),
         scope: Scope::Jails(Vec::new()),
         stops: true,
@@ -86,6 +88,12 @@ pub fn remember(ctx: &mut Ctx, applied: &Applied) -> Result<(), ApiError> {
     }
     for restarted in &applied.restarted {
         log::info!("{restarted}");
+    }
+    if !applied.changes.is_empty() {
+        let files = json::text(&applied.changes).map_err(ApiError::internal)?;
+        let effect = json!({ "reloaded": applied.reloaded, "warnings": applied.warnings }).to_string();
+        let actor = ctx.acting.clone();
+        ctx.store.add_change(time::now(), &actor, &files, &effect)?;
     }
     if let Some(stream) = &applied.stream {
         ctx.store.set_settings(&[(LAST_GOOD, &json::text(stream).map_err(ApiError::internal)?)])?;

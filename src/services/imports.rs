@@ -111,8 +111,8 @@ fn finish(ctx: &mut Ctx, sources: &[Source], outcome: Value) -> Result<Response,
         .collect();
     let errors_count = outcome.sources.iter().filter(|done| done.error.is_some()).count();
     ctx.store.finish_import(&rows, Some(errors_count > 0))?;
-    if let Some(stream) = &outcome.loaded {
-        ctx.store.set_settings(&[(apply::LAST_GOOD, &json!(stream).to_string())])?;
+    if let Some(applied) = &outcome.loaded {
+        apply::remember(ctx, applied)?;
     }
     ctx.snapshot.stale = true;
     let total = |count: fn(&SourceOutcome) -> u64| outcome.sources.iter().map(count).sum::<u64>();

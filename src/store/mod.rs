@@ -7,6 +7,7 @@ pub mod archive;
 mod archive_counts;
 mod archive_read;
 pub mod blocklists;
+pub mod changes;
 mod counters;
 pub mod devices;
 mod ended;

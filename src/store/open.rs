@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("archive_counts.sql"),
     include_str!("devices.sql"),
     include_str!("blocklist_log_details.sql"),
+    include_str!("changes.sql"),
 ];
 /// The version of `SCHEMA`, kept in `PRAGMA user_version`.
 const VERSION: i64 = 1 + MIGRATIONS.len() as i64;

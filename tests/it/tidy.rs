@@ -87,7 +87,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("log_sink", &[]),
-    ("routes", &["api", "app"]),
+    ("routes", &["api", "app", "domain"]),
     ("dispatch", &["app", "domain", "routes", "server", "store"]),
     (
         "main_loop",

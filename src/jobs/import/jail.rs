@@ -2,12 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::apply::{Apply, ApplyError, FileChange, Scope};
+use crate::apply::{Applied, Apply, ApplyError, FileChange, Scope};
 use crate::blocklist::set::AddressSet;
 use crate::conf::{self, Folder, LocalFile};
 use crate::domain::address::IpOrNet;
 use crate::domain::names::JailName;
-use crate::fail2ban::stream::Stream;
 use crate::fail2ban::{Daemon, Error};
 use crate::files::Trouble;
 use crate::jobs::bans::answering;
@@ -40,8 +39,8 @@ pub struct ImportJail {
     pub ignored: Vec<IpOrNet>,
     /// Whether its action takes networks.
     pub takes_networks: bool,
-    /// The commands of the files, where they were loaded.
-    pub loaded: Option<Stream>,
+    /// What making it has done, where it had to be made.
+    pub loaded: Option<Applied>,
     pace: Pace,
 }
 
@@ -138,7 +137,7 @@ impl Pace {
 }
 
 /// Writes the jail's file where it is not as it should be, and has the daemon load it; what cannot be loaded is taken back.
-fn make(apply: &Apply, ban_seconds: u32, runs: bool) -> Result<Option<Stream>, Failure> {
+fn make(apply: &Apply, ban_seconds: u32, runs: bool) -> Result<Option<Applied>, Failure> {
     let file = LocalFile::jail(JAIL).map_err(files)?;
     let folder = Folder::open(&apply.place.config_dir, file.folder).map_err(files)?;
     let before = folder.read(&file.name).map_err(files)?;
@@ -150,7 +149,7 @@ fn make(apply: &Apply, ban_seconds: u32, runs: bool) -> Result<Option<Stream>, F
     }
     let changes = if is_written { Vec::new() } else { vec![FileChange::new(&file, before, Some(wanted))] };
     let scope = Scope::Jails(vec![JAIL.to_owned()]);
-    Ok(Apply { changes, scope, stops: false, ..apply.clone() }.run(TURN).map_err(not_made)?.stream)
+    Apply { changes, scope, stops: false, ..apply.clone() }.run(TURN).map(Some).map_err(not_made)
 }
 
 /// Why the jail cannot be made. That its file would be wrong is nothing that whoever asked for the import has sent.

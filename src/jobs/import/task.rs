@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::read::Door;
-use crate::apply::Apply;
+use crate::apply::{Applied, Apply};
 use crate::blocklist::parse::Lines;
 use crate::domain::address::IpOrNet;
-use crate::fail2ban::stream::Stream;
 use crate::fetch::Validators;
 use crate::jobs::held_set::SetPlace;
 
@@ -90,6 +89,6 @@ pub struct SourceOutcome {
 pub struct Outcome {
     /// One for each source.
     pub sources: Vec<SourceOutcome>,
-    /// The commands of the files, where they were loaded.
-    pub loaded: Option<Stream>,
+    /// What making the jail has done, where it had to be made.
+    pub loaded: Option<Applied>,
 }

@@ -1,0 +1,54 @@
+//! What one may do: the role of a person, the scope of a program.
+
+/// What a route touches. A program's key names those it may use; `Read` is the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// Looking: lists, counts, history.
+    Read,
+    /// Bans and unbans.
+    Bans,
+    /// Jails as they run: start, stop, pause, what they ignore.
+    Jails,
+    /// The configuration, its files, blocklists, the daemon's own settings.
+    Config,
+    /// What becomes a command that root runs.
+    Actions,
+    /// The figures for a monitor.
+    Metrics,
+}
+
+impl Scope {
+    /// Its name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scope::Read => "read",
+            Scope::Bans => "bans",
+            Scope::Jails => "jails",
+            Scope::Config => "config",
+            Scope::Actions => "actions",
+            Scope::Metrics => "metrics",
+        }
+    }
+}
+
+/// What a person may do; each role may do all that those before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Looks.
+    Viewer,
+    /// Bans, lets out, pauses.
+    Operator,
+    /// Everything.
+    Admin,
+}
+
+impl Role {
+    /// Its name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Viewer => "viewer",
+            Role::Operator => "operator",
+            Role::Admin => "admin",
+        }
+    }
+}
