@@ -2,11 +2,12 @@
 //!
 //! The daemon's own restore cannot do it: it shortens each ban to the jail's present ban time, forgets those that are older, skips ignored
 //! addresses, and gives nothing back without a database. So the bans are read before, and what is missing or ends too early is banned again.
-//! A ban that its jail's database remembers as longer than it was is left so: to shorten it would mean to lift it first.
+//! One that the database remembers as longer than it was is lifted and made again. So is a ban by an id (`<F-ID>`): the daemon lists it after
+//! its restore, and none of its commands has run.
 
 mod again;
+mod bans;
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use super::error::Error;
 use super::stream::{Stream, WantedAction};
 use crate::domain::names::JailName;
 use again::{Again, Zone};
+pub use bans::Kept;
 
 /// How long nothing may come back before the rest is taken for missing; more where single bans take long.
 const STALLED: Duration = Duration::from_secs(1);
@@ -28,8 +30,6 @@ const ROUND: Duration = Duration::from_millis(20);
 const DATABASE: Duration = Duration::from_millis(500);
 /// How long the start commands of a jail's actions are waited for. One that fails never says that it has run.
 const STARTED: Duration = Duration::from_secs(20);
-/// Ends that differ by less are the same: the daemon rounds to seconds.
-const SAME: i64 = 2;
 
 /// A jail that was restarted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,9 @@ pub struct Restarted {
     pub bans: usize,
     /// Those of them that it has no longer, though they have not ended.
     pub missing: usize,
+    /// Those that are bans by an id, whose actions ran with the id alone: the daemon does not tell their addresses.
+    #[serde(default)]
+    pub by_id: usize,
     /// Milliseconds from the first rule that went to the last that was back.
     pub away_ms: u64,
 }
@@ -48,63 +51,17 @@ impl std::fmt::Display for Restarted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let seconds = self.away_ms as f64 / 1000.0;
         write!(f, "Jail {} was restarted; its {} bans were out of force for {seconds:.1} s", self.jail, self.bans)?;
-        match self.missing {
+        if self.missing > 0 {
+            write!(f, ", and {} of them are not back", self.missing)?;
+        }
+        match self.by_id {
             0 => Ok(()),
-            missing => write!(f, ", and {missing} of them are not back"),
+            ids => write!(f, "; {ids} of them are by an id, and their actions ran with the id in place of the address"),
         }
     }
-}
-
-/// One ban; times are seconds in the daemon's own time zone.
-#[derive(Debug, Clone, PartialEq)]
-struct Ban {
-    ip: String,
-    start: i64,
-    /// `None` for a daemon that tells no times, -1 for ever.
-    seconds: Option<i64>,
-}
-
-impl Ban {
-    /// `i64::MAX` for never.
-    fn end(&self) -> i64 {
-        match self.seconds {
-            None | Some(-1) => i64::MAX,
-            Some(seconds) => self.start.saturating_add(seconds),
-        }
-    }
-}
-
-/// The bans of a jail at one moment.
-#[derive(Debug, Clone, Default)]
-pub struct Kept {
-    bans: Vec<Ban>,
 }
 
 impl Kept {
-    /// Reads them: 1.3 s for 100 000 on a fast machine.
-    pub fn read(daemon: &mut Daemon, jail: &JailName) -> Result<Kept, Error> {
-        let mut bans = Vec::new();
-        let timed = daemon.each_banned_with_time(jail, &mut |line| {
-            let start = line.local_start().unwrap_or(0);
-            bans.push(Ban { ip: line.ip.to_owned(), start, seconds: Some(line.seconds) });
-        })?;
-        if timed.is_none() {
-            daemon.each_banned(jail, &mut |ip| bans.push(Ban { ip: ip.to_owned(), start: 0, seconds: None }))?;
-        }
-        Ok(Kept { bans })
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.bans.is_empty()
-    }
-
-    /// The longest of them in seconds, -1 for ever; `None` where there is none, or where the daemon tells no times.
-    fn longest(&self) -> Option<i64> {
-        let lengths = self.bans.iter().filter_map(|ban| ban.seconds);
-        lengths.max_by_key(|seconds| if *seconds < 0 { i64::MAX } else { *seconds })
-    }
-
     /// Starts the jail that had them from its commands, and sees to it that it has them again. It must not run.
     /// One whose start fails is removed, since it would break the next reload.
     pub fn start(
@@ -122,7 +79,8 @@ impl Kept {
         }
         let missing = self.bring_back(daemon, jail, own)?;
         let away_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(Restarted { jail: jail.as_str().to_owned(), bans: self.bans.len(), missing, away_ms })
+        let by_id = self.bans.iter().filter(|ban| ban.is_id()).count();
+        Ok(Restarted { jail: jail.as_str().to_owned(), bans: self.bans.len(), missing, by_id, away_ms })
     }
 
     /// Waits for what the daemon restores by itself and bans the rest again. Returns how many are missing in the end.
@@ -140,12 +98,12 @@ impl Kept {
         let mut again = Again { daemon, jail, own, database: database.as_ref() };
         let present = Kept::read(again.daemon, jail)?;
         let mut left = self.not_in(&present, zone.now());
-        if let (false, Some(at)) = (zone.is_sure, left.iter().position(|ban| !present.has(ban))) {
+        if let (false, Some(at)) = (zone.is_sure, left.iter().position(|one| !present.has(one.ban))) {
             // Its start tells what time it is for the daemon.
             let first = left.swap_remove(at);
             again.ban(&[first], &zone)?;
             let present = Kept::read(again.daemon, jail)?;
-            zone.learn(&present, first);
+            zone.learn(&present, first.ban);
             left = self.not_in(&present, zone.now());
         }
         if left.is_empty() {
@@ -153,18 +111,7 @@ impl Kept {
         }
         again.ban(&left, &zone)?;
         let present = Kept::read(again.daemon, jail)?;
-        Ok(self.not_in(&present, zone.now()).into_iter().filter(|ban| !present.has(ban)).count())
-    }
-
-    fn has(&self, ban: &Ban) -> bool {
-        self.bans.iter().any(|own| own.ip == ban.ip)
-    }
-
-    /// Those that are missing in `present` or end too early there, but for those that end anyway.
-    fn not_in(&self, present: &Kept, now: i64) -> Vec<&Ban> {
-        let ends: HashMap<&str, i64> = present.bans.iter().map(|ban| (ban.ip.as_str(), ban.end())).collect();
-        let is_there = |ban: &Ban| ends.get(ban.ip.as_str()).is_some_and(|end| end.saturating_add(SAME) > ban.end());
-        self.bans.iter().filter(|ban| ban.end() > now + SAME && !is_there(ban)).collect()
+        Ok(self.not_in(&present, zone.now()).into_iter().filter(|one| !present.has(one.ban)).count())
     }
 }
 

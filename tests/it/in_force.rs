@@ -404,3 +404,44 @@ fn without_a_database_and_with_slow_actions_a_ban_keeps_its_end() {
     let ran: Vec<String> = commands(&daemon).into_iter().filter(|command| command.contains(" new ")).collect();
     assert!(ran.len() == 3 && ran[0].starts_with("start "), "{ran:?}");
 }
+
+#[test]
+fn a_ban_by_an_id_is_in_force_after_a_restart_of_its_jail() {
+    let mut daemon = RealDaemon::configured();
+    let log = daemon.path("actions.log").display().to_string();
+    for name in ["old", "new"] {
+        let line = |word: &str| format!("action{word} = echo \"{word} {name} <fid>\" >> {log}\n");
+        fs::write(
+            daemon.path(&format!("action.d/{name}.conf")),
+            format!("[Definition]\n{}{}", line("ban"), line("unban")),
+        )
+        .unwrap();
+    }
+    fs::write(daemon.path("filter.d/ids.conf"), "[Definition]\nfailregex = ^\\s*bad <F-ID>\\w+</F-ID> from <ADDR>$\n")
+        .unwrap();
+    fs::write(daemon.path("jail.local"), "[lab]\nfilter = ids\naction = old\nmaxretry = 1\n").unwrap();
+    daemon.start_again();
+    let now = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S").to_string();
+    daemon.append_log("lab.log", &format!("{now} bad mallory from 203.0.113.9"));
+    wait_until("a ban of mallory", Duration::from_secs(20), || {
+        commands(&daemon).iter().any(|line| line == "ban old mallory")
+    });
+    wait_until("its row", Duration::from_secs(5), || !ends(&daemon).is_empty());
+    let before = ends(&daemon);
+    let (_server, admin) = ready(&daemon);
+    commit(&admin, json!({"actions": ["new"]}));
+    let ran = commands(&daemon);
+    assert!(ran.iter().any(|line| line == "ban new mallory"), "{ran:?}");
+    expect_ends(&daemon, &before);
+}
+
+#[test]
+fn a_ban_made_shorter_after_it_was_written_down_keeps_its_end() {
+    let (daemon, _server, admin) = banned_by("old");
+    // Another one keeps the restore from shortening all.
+    ban_for(&daemon, "203.0.113.4", 28 * 86_400);
+    daemon.client(&["set", "lab", "bantime", "1800"]);
+    let before = ends(&daemon);
+    commit(&admin, json!({"actions": ["new"], "ban_time": 1800}));
+    expect_ends(&daemon, &before);
+}

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{Ban, Kept};
+use super::bans::{Ban, Kept, Left, SAME};
 use crate::domain::names::JailName;
 use crate::fail2ban::commands::Daemon;
 use crate::fail2ban::commands::bans::zone_of;
@@ -35,67 +35,77 @@ pub(super) struct Again<'a> {
 
 impl Again<'_> {
     /// Bans each again. The jail rests meanwhile, or other bans would be measured by the ban time that is set for a moment.
-    pub fn ban(&mut self, bans: &[&Ban], zone: &Zone) -> Result<(), Error> {
+    pub fn ban(&mut self, bans: &[Left<'_>], zone: &Zone) -> Result<(), Error> {
         for some in bans.chunks(BATCH) {
             self.ban_some(some, zone)?;
         }
         Ok(())
     }
 
-    fn ban_some(&mut self, bans: &[&Ban], zone: &Zone) -> Result<(), Error> {
+    fn ban_some(&mut self, bans: &[Left<'_>], zone: &Zone) -> Result<(), Error> {
         let (times, growth) = (self.own_commands("bantime"), self.own_commands("bantime.increment"));
-        if times.is_empty() || bans.iter().any(|ban| ban.seconds.is_none()) {
-            return self.run(bans.iter().map(|ban| self.set("banip", &ban.ip)).collect());
+        if times.is_empty() || bans.iter().any(|one| one.ban.seconds.is_none()) {
+            return self.run(bans.iter().map(|one| self.set("banip", &one.ban.ip)).collect());
         }
         let mut begin = vec![self.set("idle", "on")];
         if !growth.is_empty() {
             begin.push(self.set("bantime.increment", "false"));
         }
-        let ends = self.ends(bans, zone);
-        let pairs: Vec<(&Ban, i64)> = bans.iter().copied().zip(ends).collect();
-        let made = self.run(begin).and_then(|()| self.make(&pairs, zone));
+        let plan = self.plan(bans, zone);
+        let made = self.run(begin).and_then(|()| self.make(&plan, zone));
         // Whatever went wrong, the jail gets its own times back and works on.
         let end = times.into_iter().chain(growth).chain([self.set("idle", "off")]).collect();
         made.and(self.run(end))
     }
 
     /// Where the first one was quick, the others go in one command.
-    fn make(&mut self, bans: &[(&Ban, i64)], zone: &Zone) -> Result<(), Error> {
+    fn make(&mut self, bans: &[(Left<'_>, i64)], zone: &Zone) -> Result<(), Error> {
         let mut rest = bans;
-        while let Some(((ban, end), others)) = rest.split_first() {
+        while let Some(((one, end), others)) = rest.split_first() {
             let began = Instant::now();
-            self.run(self.first(ban, *end, zone))?;
-            self.run(self.second(ban, *end, zone))?;
+            self.run(self.first(*one, *end, zone))?;
+            self.run(self.second(one.ban, *end, zone))?;
             rest = others;
             if began.elapsed() < QUICK && !rest.is_empty() {
-                let commands = |(ban, end): &(&Ban, i64)| [self.first(ban, *end, zone), self.second(ban, *end, zone)];
-                return self.run(rest.iter().flat_map(commands).flatten().collect());
+                let mut commands = Vec::new();
+                for (one, end) in rest {
+                    commands.extend(self.first(*one, *end, zone));
+                    commands.extend(self.second(one.ban, *end, zone));
+                }
+                return self.run(commands);
             }
         }
         Ok(())
     }
 
     /// It bans, and runs the actions.
-    fn first(&self, ban: &Ban, end: i64, zone: &Zone) -> Vec<Value> {
-        vec![self.set("bantime", &seconds_left(end, zone)), self.set("banip", &ban.ip)]
+    fn first(&self, one: Left<'_>, end: i64, zone: &Zone) -> Vec<Value> {
+        let lifted = one.is_lifted.then(|| self.set("unbanip", &one.ban.ip));
+        let made = [self.set("bantime", &seconds_left(end, zone)), self.set("banip", &one.ban.ip)];
+        lifted.into_iter().chain(made).collect()
     }
 
     /// It gives the ban a time of its own. For ever is more than any time, so that it needs another one.
     fn second(&self, ban: &Ban, end: i64, zone: &Zone) -> Vec<Value> {
-        let mut commands = self.first(ban, end, zone);
+        let mut commands = self.first(Left { ban, is_lifted: false }, end, zone);
         if end == i64::MAX {
             commands.extend([self.set("bantime", "-1"), self.set("banip", &ban.ip)]);
         }
         commands
     }
 
-    /// When each is to end, in the daemon's zone: as it did, or as the database remembers it, where that is later.
-    fn ends(&self, bans: &[&Ban], zone: &Zone) -> Vec<i64> {
-        let remembered = times_of(self.database, self.jail, bans);
-        bans.iter()
-            .zip(remembered)
-            .map(|(ban, times)| ban.end().max(times.map_or(0, |times| zone.end_of(&times))))
-            .collect()
+    /// When each is to end, in the daemon's zone: as it did. What the database remembers is never before that, or it would move it; and where
+    /// that is much later, it has to go, which a lift does.
+    fn plan<'b>(&self, bans: &[Left<'b>], zone: &Zone) -> Vec<(Left<'b>, i64)> {
+        let ips: Vec<&Ban> = bans.iter().map(|one| one.ban).collect();
+        let remembered = times_of(self.database, self.jail, &ips);
+        let planned = bans.iter().zip(remembered).map(|(one, times)| {
+            let (own, theirs) = (one.ban.end(), times.map_or(0, |times| zone.end_of(&times)));
+            let is_far = theirs > own.saturating_add(SAME);
+            let is_lifted = one.is_lifted || is_far;
+            (Left { is_lifted, ..*one }, if is_far { own } else { own.max(theirs) })
+        });
+        planned.collect()
     }
 
     fn set(&self, word: &str, value: &str) -> Value {
