@@ -135,4 +135,26 @@ mod tests {
         assert!(logs(&directories, &format!("{}/*/a.log", root.display())).is_err());
         assert!(logs(&directories, "/etc/pass*").is_err());
     }
+
+    #[test]
+    fn a_directory_whose_name_only_begins_like_an_allowed_one_is_another() {
+        let directory = tempfile::tempdir().unwrap();
+        let inside = directory.path().join("log");
+        let beside = directory.path().join("log-evil");
+        for place in [&inside, &beside] {
+            std::fs::create_dir(place).unwrap();
+            std::fs::write(place.join("a.log"), "").unwrap();
+        }
+        let directories = [inside.clone()];
+        let named = |place: &Path, name: &str| logs(&directories, place.join(name).to_str().unwrap());
+        for name in ["a.log", "*.log"] {
+            assert!(named(&inside, name).is_ok(), "{:?}", named(&inside, name));
+            assert!(named(&beside, name).is_err(), "{name}");
+        }
+        assert!(logs(&directories, &format!("{}*/a.log", inside.display())).is_err());
+        for name in ["a.log", "new.log"] {
+            assert!(allowed(&directories, &inside.join(name)).is_ok(), "{name}");
+            assert!(allowed(&directories, &beside.join(name)).is_err(), "{name}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Fuzzing of the configuration language against the installed fail2ban: both must make the same of the same text.
 //!
-//! The generator and the time limit are those of `fuzz_conf`. Where fail2ban is not installed the tests say so and pass.
+//! The generator and the time limit are those of `fuzz_conf`. Where fail2ban is not installed the tests say that they are left out; where
+//! it is, they count what was compared and fail when that was nothing.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use bangui::conf::{Document, Error, StreamOptions, Tree, Version, invocation, invocations};
 
 use super::fuzz_conf::{random_tree, run, soup};
+use super::harness::not_installed;
 use super::harness::release::Release;
 
 fn plant(files: &[(&str, String)], root: &Path) {
@@ -33,7 +35,7 @@ impl Oracle {
     fn start(script: &str) -> Option<Oracle> {
         let release = Release::under_test();
         if release.program("fail2ban-client").arg("-V").output().is_err() {
-            eprintln!("SKIPPED: fail2ban is not installed, so there is nothing to compare with");
+            not_installed("fuzzing against fail2ban: it is not installed");
             return None;
         }
         let mut python = release
@@ -120,6 +122,10 @@ fn fuzz_conf_oracle_trees_give_what_the_installed_fail2ban_gives() {
         }
     });
     eprintln!("parity: {accepted} trees accepted by both, {refused} refused by both, our slowest {slowest:?}");
+    assert!(
+        accepted > 0 && refused > 0,
+        "{accepted} trees accepted and {refused} refused: too few to have compared anything"
+    );
     oracle.stop();
 }
 
@@ -171,6 +177,7 @@ fn fuzz_conf_parameters_are_read_as_the_installed_fail2ban_reads_them() {
         "='",
         ", ",
     ];
+    let mut compared = 0;
     let is_old = !Version::new(&Release::under_test().version()).divides_at_any_space();
     run("parameters", |random| {
         let text: String = (0..random.below(14)).map(|_| random.pick(&pieces)).collect();
@@ -187,7 +194,9 @@ fn fuzz_conf_parameters_are_read_as_the_installed_fail2ban_reads_them() {
         let list = invocations(&text).expect("a short list");
         let words = if is_old { bangui::conf::words_of_old(&text) } else { bangui::conf::words(&text) };
         assert_eq!(serde_json::json!([called, list, words]), theirs, "{text:?}");
+        compared += 1;
     });
+    assert!(compared > 0, "nothing was compared");
     oracle.stop();
 }
 
@@ -244,5 +253,9 @@ fn fuzz_conf_files_are_parsed_as_the_installed_fail2ban_parses_them() {
         assert_eq!(serde_json::json!([defaults, sections]), theirs, "{text:?}");
     });
     eprintln!("files: {accepted} accepted by both, {refused} refused by both");
+    assert!(
+        accepted > 0 && refused > 0,
+        "{accepted} files accepted and {refused} refused: too few to have compared anything"
+    );
     oracle.stop();
 }

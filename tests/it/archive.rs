@@ -59,17 +59,22 @@ fn killed_in_the_middle_of_copying_nothing_is_missing_and_nothing_twice() {
     let path = directory.path().join("f.sqlite3");
     let _fail2ban = fill(&path, 6000);
     let (mut server, admin) = keeper(&path).start().into_ready();
-    let mut seen = 0;
-    for round in 0..12 {
+    let (mut stored, mut in_the_middle) = (0, 0);
+    for _ in 0..12 {
         let admin = server.client().with_identity(admin.identity.clone());
-        let answer = admin.get("/api/v1/history/archive?page_size=1").expect(200).json();
-        let now = answer["pagination"]["total"].as_u64().unwrap();
-        assert!(now >= seen, "nothing that was stored is lost");
-        seen = now;
-        std::thread::sleep(Duration::from_millis(5 + round * 13 % 40));
+        let count = || {
+            let answer = admin.get("/api/v1/history/archive?page_size=1").expect(200).json();
+            answer["pagination"]["total"].as_u64().unwrap()
+        };
+        assert!(count() >= stored, "nothing that was stored is lost");
+        // Killed as soon as something more is there, and so before the next part is.
+        wait_until("something more", Duration::from_secs(30), || count() > stored || stored == 6000);
+        stored = count();
         server.kill();
+        in_the_middle += usize::from(stored < 6000);
         server.start_again();
     }
+    assert!(in_the_middle > 1, "only {in_the_middle} kills came in the middle of copying");
     let admin = server.client().with_identity(admin.identity);
     wait_for_archive(&admin, 6000);
     let by_jail = admin.get("/api/v1/dashboard/bans/by-jail?range=30d&source=archive").expect(200).json();

@@ -153,12 +153,11 @@ fn conf_parity_hand_made_trees() {
 
 fn hand_made_trees(release: &(Release, Version)) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/conf");
-    let mut seen = 0;
+    let mut compared = 0;
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         let text = fs::read(&path).unwrap();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        seen += 1;
         if release.1.text().starts_with("0.") && NOT_BEFORE_1_0.contains(&name.as_str()) {
             continue;
         }
@@ -186,8 +185,9 @@ fn hand_made_trees(release: &(Release, Version)) {
             }
             other => panic!("{name}: {other:?}"),
         }
+        compared += 1;
     }
-    assert!(seen >= 50, "only {seen} trees found");
+    assert!(compared >= 50, "only {compared} trees compared");
 }
 
 /// What a tree's first line says is to come of it: `expect: stream`, or `expect: stream, from 1.1.1 some skipped`.

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::harness::client::PASSWORD;
 use crate::harness::http::{Address, Wire};
+use crate::harness::list_server::{LISTS, ListServer, Reply, add};
 use crate::harness::server::{Launch, Server, program};
 use crate::harness::{left_out, wait_until};
 
@@ -78,6 +79,52 @@ fn a_client_has_sixteen_connections_and_no_more() {
     assert_eq!(open.len(), OF_ONE_CLIENT);
     // Others have theirs.
     server.client().get("/api/v1/setup").expect(200);
+}
+
+/// Work that takes long is done by two children at a time. Eight more tasks wait, and the next one is told to come again.
+#[test]
+fn two_children_work_eight_tasks_wait_and_the_next_is_turned_away() {
+    let (server, admin) = Launch::without_daemon().env("BANGUI_ALLOW_PRIVATE_FETCH", "1").start().into_ready();
+    let lists = ListServer::start();
+    lists.set("/late", Reply::Late(60, String::new()));
+    let target = format!("{LISTS}/{}/preview", add(&admin, &lists.url("/late"), false));
+    let ask = || {
+        let mut wire = Wire::connect(server.address());
+        wire.send(admin.head_of("GET", &target, None));
+        wire.set_patience(Duration::from_millis(20));
+        wire
+    };
+    let mut asked = 0;
+    let mut at_work: Vec<Wire> = (0..2).map(|_| ask()).collect();
+    wait_until("two children at work", Duration::from_secs(20), || {
+        asked += lists.take_requests().len();
+        asked == 2
+    });
+    at_work.extend((0..8).map(|_| ask()));
+    at_work.push(ask());
+    let mut turned_away = Vec::new();
+    wait_until("one that is turned away", Duration::from_secs(10), || {
+        at_work.retain_mut(|wire| {
+            let answer = wire.try_answer("GET").ok();
+            let waits = answer.is_none();
+            turned_away.extend(answer);
+            waits
+        });
+        !turned_away.is_empty()
+    });
+    assert_eq!(children(&server), 2, "no third one was started for those that wait");
+    assert!(lists.has_no_request());
+    assert_eq!(turned_away.len(), 1, "the queue is full");
+    turned_away.remove(0).expect_error(503, "busy");
+    // Whoever gives up frees a place, and a child does not live on without its client.
+    at_work.into_iter().for_each(Wire::reset);
+    wait_until("the end of the children", Duration::from_secs(20), || children(&server) == 0);
+}
+
+/// How many children of the server live.
+fn children(server: &Server) -> usize {
+    let path = format!("/proc/{0}/task/{0}/children", server.pid());
+    std::fs::read_to_string(path).unwrap().split_whitespace().count()
 }
 
 /// Sends logins of as many strangers and does not wait for the answers.

@@ -97,43 +97,35 @@ fn hostile_framing_is_refused_and_the_connection_closed() {
     let (server, _) = Launch::without_daemon().start().into_ready();
     let login = "POST /api/v1/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
     let get = "GET /api/v1/setup HTTP/1.1\r\nHost: localhost\r\n";
-    let cases: Vec<(&str, String, &[u16])> = vec![
-        ("1 MB head", format!("{get}X: {}\r\n\r\n", "x".repeat(1 << 20)), &[400, 431]),
-        ("1000 headers", format!("{get}{}\r\n", "X: y\r\n".repeat(1000)), &[400, 431]),
-        ("1 MB target", format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(1 << 20)), &[400, 414, 431]),
-        ("1 GB body", format!("{login}Content-Length: 1073741824\r\n\r\n"), &[413]),
-        ("14-digit length", format!("{login}Content-Length: 99999999999999\r\n\r\n"), &[413]),
-        ("length of 2^64-1", format!("{login}Content-Length: 18446744073709551615\r\n\r\n"), &[400, 413]),
-        ("length of 2^64", format!("{login}Content-Length: 18446744073709551616\r\n\r\n"), &[400, 413]),
-        ("negative length", format!("{login}Content-Length: -1\r\n\r\n"), &[400]),
-        ("signed length", format!("{login}Content-Length: +2\r\n\r\n{{}}"), &[400]),
-        ("two lengths", format!("{login}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{{}}"), &[400]),
-        ("a list of lengths", format!("{login}Content-Length: 2, 3\r\n\r\n{{}}"), &[400]),
-        ("TE and CL", format!("{login}Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n0\r\n\r\n"), &[400]),
-        ("unknown TE", format!("{login}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), &[400, 501]),
-        ("obfuscated TE", format!("{login}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"), &[400, 501]),
-        ("bad chunk size", format!("{login}Transfer-Encoding: chunked\r\n\r\nzz\r\n"), &[400]),
-        (
-            "chunk size that overflows",
-            format!("{login}Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n"),
-            &[400, 413],
-        ),
-        ("chunk of 1 GB", format!("{login}Transfer-Encoding: chunked\r\n\r\n40000000\r\n"), &[413]),
-        (
-            "long chunk extension",
-            format!("{login}Transfer-Encoding: chunked\r\n\r\n1;{}", "x".repeat(100_000)),
-            &[400, 413],
-        ),
-        ("chunk without its end", format!("{login}Transfer-Encoding: chunked\r\n\r\n2\r\n{{}}XX0\r\n\r\n"), &[400]),
-        ("NUL in a header", format!("{get}X: a\0b\r\n\r\n"), &[400]),
-        ("folded header", format!("{get}X: a\r\n b\r\n\r\n"), &[400]),
-        ("space before the colon", format!("{get}X : a\r\n\r\n"), &[400]),
-        ("control byte in the target", "GET /a\x01b HTTP/1.1\r\nHost: a\r\n\r\n".into(), &[400]),
-        ("no Host", "GET /api/v1/setup HTTP/1.1\r\n\r\n".into(), &[400, 421]),
-        ("two Hosts", format!("{get}Host: example.org\r\n\r\n"), &[400, 421]),
-        ("HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into(), &[400, 505]),
-        ("HTTP/3.7", "GET / HTTP/3.7\r\nHost: a\r\n\r\n".into(), &[400, 505]),
-        ("nonsense", "\u{1}\u{2}\u{3}\r\n\r\n".into(), &[400]),
+    let cases: Vec<(&str, String, u16)> = vec![
+        ("1 MB head", format!("{get}X: {}\r\n\r\n", "x".repeat(1 << 20)), 431),
+        ("1000 headers", format!("{get}{}\r\n", "X: y\r\n".repeat(1000)), 431),
+        ("1 MB target", format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(1 << 20)), 431),
+        ("1 GB body", format!("{login}Content-Length: 1073741824\r\n\r\n"), 413),
+        ("14-digit length", format!("{login}Content-Length: 99999999999999\r\n\r\n"), 413),
+        ("length of 2^64-1", format!("{login}Content-Length: 18446744073709551615\r\n\r\n"), 413),
+        ("length of 2^64", format!("{login}Content-Length: 18446744073709551616\r\n\r\n"), 413),
+        ("negative length", format!("{login}Content-Length: -1\r\n\r\n"), 400),
+        ("signed length", format!("{login}Content-Length: +2\r\n\r\n{{}}"), 400),
+        ("two lengths", format!("{login}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{{}}"), 400),
+        ("a list of lengths", format!("{login}Content-Length: 2, 3\r\n\r\n{{}}"), 400),
+        ("TE and CL", format!("{login}Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n0\r\n\r\n"), 400),
+        ("unknown TE", format!("{login}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), 400),
+        ("obfuscated TE", format!("{login}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"), 400),
+        ("bad chunk size", format!("{login}Transfer-Encoding: chunked\r\n\r\nzz\r\n"), 400),
+        ("chunk size that overflows", format!("{login}Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n"), 400),
+        ("chunk of 1 GB", format!("{login}Transfer-Encoding: chunked\r\n\r\n40000000\r\n"), 413),
+        ("long chunk extension", format!("{login}Transfer-Encoding: chunked\r\n\r\n1;{}", "x".repeat(100_000)), 400),
+        ("chunk without its end", format!("{login}Transfer-Encoding: chunked\r\n\r\n2\r\n{{}}XX0\r\n\r\n"), 400),
+        ("NUL in a header", format!("{get}X: a\0b\r\n\r\n"), 400),
+        ("folded header", format!("{get}X: a\r\n b\r\n\r\n"), 400),
+        ("space before the colon", format!("{get}X : a\r\n\r\n"), 400),
+        ("control byte in the target", "GET /a\x01b HTTP/1.1\r\nHost: a\r\n\r\n".into(), 400),
+        ("no Host", "GET /api/v1/setup HTTP/1.1\r\n\r\n".into(), 400),
+        ("two Hosts", format!("{get}Host: example.org\r\n\r\n"), 400),
+        ("HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into(), 400),
+        ("HTTP/3.7", "GET / HTTP/3.7\r\nHost: a\r\n\r\n".into(), 400),
+        ("nonsense", "\u{1}\u{2}\u{3}\r\n\r\n".into(), 400),
     ];
     for (what, bytes, wanted) in cases {
         let mut wire = Wire::connect(server.address());
@@ -141,7 +133,7 @@ fn hostile_framing_is_refused_and_the_connection_closed() {
         let _ = wire.try_send(&bytes);
         match wire.try_answer("GET") {
             Ok(answer) => {
-                assert!(wanted.contains(&answer.status), "{what}: {answer}");
+                assert_eq!(answer.status, wanted, "{what}: {answer}");
                 crate::harness::contract::check("GET", "/api/v1/setup", &answer)
                     .unwrap_or_else(|wrong| panic!("{what}: {wrong}\n{answer}"));
             }
