@@ -132,6 +132,38 @@ fn bounds_are_kept() {
     assert_eq!(left["items"][0]["ip"], "203.0.113.4");
 }
 
+/// The oldest bans go until the database is as small as it is to be.
+#[test]
+fn the_size_of_the_database_is_kept_within_its_bound() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("f.sqlite3");
+    let _fail2ban = fill(&path, 20_000);
+    let (server, admin) = keeper(&path).start().into_ready();
+    wait_for_archive(&admin, 20_000);
+    let mut server = server.with_env("BANGUI_ARCHIVE_MIB", "1");
+    let admin = server.client().with_identity(admin.identity);
+    let listed = |query: &str| admin.get(&format!("/api/v1/history/archive?{query}")).expect(200).json();
+    let rows = || listed("page_size=1")["pagination"]["total"].as_u64().unwrap();
+    let newest = listed("page_size=1")["items"][0].clone();
+    let mut before = rows();
+    wait_until("an end of what goes", Duration::from_secs(60), || {
+        std::thread::sleep(Duration::from_millis(500));
+        let now = rows();
+        now < 20_000 && std::mem::replace(&mut before, now) == now
+    });
+    // About what a megabyte holds, and the newest of them.
+    assert!((1_000..15_000).contains(&before), "{before} rows are left");
+    assert_eq!(listed("page_size=1")["items"][0], newest);
+    assert_all_agree(&admin, "archive");
+    server.kill();
+    let store = Connection::open(server.database()).unwrap();
+    let number = |name: &str| store.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0)).unwrap();
+    let bytes = (number("page_count") - number("freelist_count")) * number("page_size");
+    // Between two looks a page or two may be added.
+    assert!(bytes <= (1 << 20) + (64 << 10), "{bytes} bytes are in use");
+    assert!(bytes > 1 << 19, "more than half of it went: {bytes} bytes are in use");
+}
+
 #[test]
 fn a_long_first_copy_leaves_requests_their_turn() {
     let directory = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::harness::client::{Identity, PASSWORD};
 use crate::harness::contract::demand_seen;
 use crate::harness::server::Launch;
+use crate::harness::shim::Shim;
 use crate::operations::{demand_documented, provoke_general_refusals};
 
 const LOGIN: &str = "/api/v1/auth/login";
@@ -163,4 +164,40 @@ fn a_login_that_is_being_checked_holds_nobody_up() {
         }
         assert!(slowest < std::time::Duration::from_millis(500), "{slowest:?}");
     });
+}
+
+#[test]
+fn a_session_lasts_as_long_as_is_set_and_no_longer() {
+    let mut shim = Shim::new();
+    let launch = shim.launch(Launch::without_daemon()).env("BANGUI_SESSION_DURATION_MINUTES", "7");
+    let (server, admin) = launch.start().into_ready();
+    let answer = server.client().post(LOGIN, json!({"password": PASSWORD})).expect(200);
+    let ends = answer.json()["expires_at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_second();
+    let lasts = ends - jiff::Timestamp::now().as_second();
+    assert!((7 * 60 - 10..=7 * 60).contains(&lasts), "{lasts} s");
+    let cookie = answer.header("set-cookie").unwrap();
+    assert!(cookie.contains("bangui_session=") && cookie.contains("Max-Age=420"), "{cookie}");
+    shim.set_clock_off(6 * 60);
+    admin.get(SESSION).expect(200);
+    shim.set_clock_off(7 * 60);
+    admin.get(SESSION).expect_error(401, "authentication_required");
+}
+
+#[test]
+fn the_cookie_is_for_https_only_when_it_is_set_so_whoever_asks() {
+    for (setting, plain, tls) in [("1", true, true), ("0", false, false), ("auto", false, true)] {
+        let launch = Launch::without_daemon().args(&["--trusted-proxies", "127.0.0.1"]);
+        let (server, _) = launch.env("BANGUI_SESSION_COOKIE_SECURE", setting).start().into_ready();
+        for (proto, wanted) in [("http", plain), ("https", tls)] {
+            let client = server.client().with_header("X-Forwarded-For", "192.0.2.1");
+            let client = client.with_header("X-Forwarded-Proto", proto);
+            let login = client.post(LOGIN, json!({"password": PASSWORD})).expect(200);
+            let session = client.with_identity(Identity::Cookie(login.session_cookie().unwrap()));
+            let logout = session.post_empty(LOGOUT).expect(200);
+            // The one that clears it must be as the one that set it, or a browser keeps it.
+            for cookie in login.headers("set-cookie").into_iter().chain(logout.headers("set-cookie")) {
+                assert_eq!(cookie.contains("; Secure"), wanted, "{setting}, {proto}: {cookie}");
+            }
+        }
+    }
 }

@@ -177,6 +177,34 @@ fn check_says_what_is_usable_and_what_to_do_if_not() {
     assert!(said.contains("absent.sock"), "{said}");
 }
 
+/// What fail2ban's files come to, without a server or a daemon: the installed fail2ban prints the same.
+#[test]
+fn dump_config_prints_the_commands_of_fail2bans_files_as_its_own_client_does() {
+    let daemon = RealDaemon::configured();
+    let configuration = daemon.config().to_str().unwrap();
+    let dumped = |more: &[&str]| run(&[&["dump-config", "--fail2ban-config", configuration], more].concat(), "");
+    let commands = |output: &Output| -> Vec<Value> {
+        let text = String::from_utf8(output.stdout.clone()).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let ours = dumped(&[]);
+    assert!(ours.status.success(), "{}", String::from_utf8_lossy(&ours.stderr));
+    let theirs = Release::under_test().program("fail2ban-client").args(["-c", configuration, "-d"]).output().unwrap();
+    assert!(theirs.status.success());
+    let ours = commands(&ours);
+    assert!(ours.len() > 20, "{ours:?}");
+    assert_eq!(ours, crate::conf_parity::as_json(&theirs.stdout));
+    // As another release would read them: 0.9 divides what stands between jails otherwise, but knows no jail that is named here less.
+    let old = commands(&dumped(&["--as-version", "0.11.2"]));
+    assert!(old.contains(&json!(["start", "lab"])) && old != ours, "the version makes a difference");
+    // What fail2ban refuses is refused with a reason, and prints nothing.
+    fs::write(daemon.path("jail.local"), "no section\n").unwrap();
+    let refused = dumped(&[]);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && refused.stdout.is_empty());
+    assert!(said.contains("jail.local:1") && said.trim_end().lines().count() == 1, "{said}");
+}
+
 #[test]
 fn a_date_without_a_zone_is_in_the_zone_of_the_machine() {
     let line = "2026-11-22 03:00:00 failed from 203.0.113.9\n";

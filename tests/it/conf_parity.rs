@@ -49,7 +49,7 @@ fn theirs(release: &Release, directory: &Path) -> (Verdict, Duration, String) {
 }
 
 /// The commands that `fail2ban-client -d` printed.
-fn as_json(printed: &[u8]) -> Vec<Value> {
+pub fn as_json(printed: &[u8]) -> Vec<Value> {
     let script = "import sys, ast, json\n\
         for line in sys.stdin:\n    \
         if line.startswith('['): print(json.dumps(ast.literal_eval(line)))";

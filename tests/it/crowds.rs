@@ -11,7 +11,7 @@ use crate::harness::client::PASSWORD;
 use crate::harness::http::{Address, Wire};
 use crate::harness::list_server::{LISTS, ListServer, Reply, add};
 use crate::harness::server::{Launch, Server, program};
-use crate::harness::{left_out, wait_until};
+use crate::harness::{is_alive, left_out, wait_until};
 
 const LOGIN: &str = "/api/v1/auth/login";
 /// Connections of one client, as ARCHITECTURE.md says.
@@ -98,7 +98,7 @@ fn two_children_work_eight_tasks_wait_and_the_next_is_turned_away() {
     let mut at_work: Vec<Wire> = (0..2).map(|_| ask()).collect();
     wait_until("two children at work", Duration::from_secs(20), || {
         asked += lists.take_requests().len();
-        asked == 2
+        asked == 2 && children(&server) == 2
     });
     at_work.extend((0..8).map(|_| ask()));
     at_work.push(ask());
@@ -121,10 +121,11 @@ fn two_children_work_eight_tasks_wait_and_the_next_is_turned_away() {
     wait_until("the end of the children", Duration::from_secs(20), || children(&server) == 0);
 }
 
-/// How many children of the server live.
+/// How many children of the server live; one that has ended may not have been taken off the process table yet.
 fn children(server: &Server) -> usize {
     let path = format!("/proc/{0}/task/{0}/children", server.pid());
-    std::fs::read_to_string(path).unwrap().split_whitespace().count()
+    let children = std::fs::read_to_string(path).unwrap();
+    children.split_whitespace().filter(|child| is_alive(child.parse().unwrap())).count()
 }
 
 /// Sends logins of as many strangers and does not wait for the answers.
