@@ -1,13 +1,14 @@
-//! The one way files that others have made are opened: only regular ones, and never waiting for anything else.
+//! The one way files that others have made are opened: only regular ones, and never waiting for anything else. And the one way files of
+//! our own are replaced: whole or not at all.
 //!
 //! A named pipe, a device or a terminal in the place of a file would be waited for, perhaps for ever. Links are followed: whoever must not
 //! do that says so. What a file means is for others to say.
 
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -107,10 +108,95 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The name of a file beside `path`: the same with `suffix` behind it.
+pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Writes a file that is to take the place of another, see [`put_over`]: on the disk when this returns, and gone when it fails. What a
+/// killed run has left there is replaced; a link is refused.
+pub fn write_aside(path: &Path, bytes: &[u8], mode: u32) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create(true).truncate(true).mode(mode);
+    let mut file = options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
+    if let Err(error) = file.write_all(bytes).and_then(|()| file.sync_all()) {
+        // A full disk is a likely reason; what was written of it must not stay there.
+        let _ = std::fs::remove_file(path);
+        return Err(error);
+    }
+    Ok(file)
+}
+
+/// Puts a file that was written aside in the place of another, whole or not at all, so that it is there after a power cut, too.
+pub fn put_over(aside: &Path, target: &Path) -> io::Result<()> {
+    if let Err(error) = std::fs::rename(aside, target) {
+        let _ = std::fs::remove_file(aside);
+        return Err(error);
+    }
+    sync_directory_of(target)
+}
+
+/// Makes a file hold these bytes, whole or not at all. Gives it, open for writing.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<File> {
+    let aside = beside(path, "-new");
+    let file = write_aside(&aside, bytes, mode)?;
+    put_over(&aside, path)?;
+    Ok(file)
+}
+
+/// Removes a file so that it is gone after a power cut, too. One that is not there is no error.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => sync_directory_of(path),
+    }
+}
+
+/// Opens the file that processes lock one after the other; a link is refused.
+pub fn lock_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(path)
+}
+
+/// A name survives a power cut only once its directory is on the disk. A file system that cannot do that has done its best.
+fn sync_directory_of(path: &Path) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match File::open(directory)?.sync_all() {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+        done => done,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_stays_beside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x");
+        // What a killed run has left is in nobody's way.
+        std::fs::write(beside(&path, "-new"), "half of something longer").unwrap();
+        for text in ["first", "second"] {
+            replace(&path, text.as_bytes(), 0o600).unwrap();
+            assert_eq!(read(&path, 100).unwrap(), text.as_bytes());
+        }
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+        // Neither a link in the place of the new file nor a directory in that of the old one is written through.
+        std::os::unix::fs::symlink(&path, beside(&path, "-new")).unwrap();
+        assert!(replace(&path, b"third", 0o600).is_err());
+        assert_eq!(read(&path, 100).unwrap(), b"second");
+        let place = directory.path().join("directory");
+        std::fs::create_dir_all(place.join("full")).unwrap();
+        assert!(replace(&place, b"text", 0o600).is_err());
+        assert!(!beside(&place, "-new").exists());
+        remove(&path).unwrap();
+        remove(&path).unwrap();
+        assert!(!path.exists());
+    }
 
     #[test]
     fn only_regular_files_are_opened_and_nothing_is_waited_for() {

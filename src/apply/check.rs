@@ -54,14 +54,9 @@ impl From<conf::Error> for Problem {
                 return Problem { jail: None, file: Some(file.to_owned()), line: line.parse().ok(), reason };
             }
             conf::Error::Io { path, .. } => (Some(path.clone()), None),
-            conf::Error::Definition { subject, message } => {
-                let named = subject.strip_prefix("jail '").and_then(|rest| rest.split_once('\''));
-                let Some((jail, part)) = named else {
-                    return Problem { jail: None, file: None, line: None, reason };
-                };
-                let part = part.trim_start_matches(", ");
-                let reason = if part.is_empty() { message.clone() } else { format!("{part}: {message}") };
-                return Problem { jail: Some(jail.to_owned()), file: None, line: None, reason };
+            conf::Error::Definition { jail: Some(jail), subject, message } => {
+                let reason = if subject.is_empty() { message.clone() } else { format!("{subject}: {message}") };
+                return Problem { jail: Some(jail.clone()), file: None, line: None, reason };
             }
             _ => (None, None),
         };

@@ -3,10 +3,8 @@
 //! Whoever finds one knows that an apply died, and undoes it: an undo is right whether the daemon has loaded the files or not, since nobody
 //! was told of a success. A file that is neither as it was before nor as the apply made it was edited by somebody, and is left alone.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -57,46 +55,16 @@ pub(super) fn failed(path: &Path) -> impl Fn(std::io::Error) -> ApplyError {
 }
 
 /// Writes the journal so that it is there, whole, or not at all.
-pub(super) fn write(apply: &Apply, files: &[Was]) -> Result<(), ApplyError> {
+pub(super) fn write(apply: &Apply, was: &[Was]) -> Result<(), ApplyError> {
     let path = &apply.journal;
-    let journal = Journal { apply: apply.clone(), files: files.to_vec() };
+    let journal = Journal { apply: apply.clone(), files: was.to_vec() };
     let text = json::text(&journal).map_err(|error| ApplyError::Journal(error.to_string()))?;
-    let temporary = beside(path, "-new");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(&temporary)
-        .map_err(failed(&temporary))?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    if let Err(error) = written.and_then(|()| fs::rename(&temporary, path)) {
-        // A full disk is a likely reason; what was written of it must not stay there.
-        let _ = fs::remove_file(&temporary);
-        return Err(failed(path)(error));
-    }
-    sync_directory(path)
+    files::replace(path, text.as_bytes(), 0o600).map(drop).map_err(failed(path))
 }
 
 /// Removes it: the apply has come to its end.
 pub(super) fn remove(path: &Path) -> Result<(), ApplyError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(path)(error)),
-        _ => sync_directory(path),
-    }
-}
-
-/// The journal's path with something behind it.
-pub(super) fn beside(journal: &Path, suffix: &str) -> PathBuf {
-    let mut name = journal.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
-fn sync_directory(path: &Path) -> Result<(), ApplyError> {
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed(directory))
+    files::remove(path).map_err(failed(path))
 }
 
 /// The longest journal, in bytes: files of 4 MiB as numbers, and commands.

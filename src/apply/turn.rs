@@ -1,28 +1,21 @@
 //! One change of the configuration at a time, whichever process makes it: a file that is locked as long as one is under way. The lock goes
 //! with its process, however that ends.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::error::ApplyError;
-use super::journal::{beside, failed};
+use super::journal::failed;
+use crate::files;
 
 /// How often it is tried again.
 const ROUND: Duration = Duration::from_millis(50);
 
 /// Waits for its turn, at most so long. Others wait until what is returned is dropped.
 pub fn take(journal: &Path, patience: Duration) -> Result<File, ApplyError> {
-    let path = &beside(journal, "-lock");
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(path)
-        .map_err(failed(path))?;
+    let path = &files::beside(journal, "-lock");
+    let file = files::lock_file(path).map_err(failed(path))?;
     let until = Instant::now() + patience;
     loop {
         match file.try_lock() {

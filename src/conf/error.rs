@@ -41,7 +41,9 @@ pub enum Error {
     },
     /// A filter, an action or a reference to one makes no sense, so fail2ban refuses the whole configuration.
     Definition {
-        /// The jail, filter or action.
+        /// The jail that it is wrong in, where it is one jail's.
+        jail: Option<String>,
+        /// The file, or the part of the jail; empty for the jail as a whole.
         subject: String,
         /// What is wrong and what to do.
         message: String,
@@ -101,7 +103,13 @@ impl fmt::Display for Error {
                 }
                 write!(out, "option '{option}' of [{section}]: {message}")
             }
-            Error::Definition { subject, message } => write!(out, "{subject}: {message}"),
+            Error::Definition { jail: None, subject, message } => write!(out, "{subject}: {message}"),
+            Error::Definition { jail: Some(jail), subject, message } if subject.is_empty() => {
+                write!(out, "jail '{jail}': {message}")
+            }
+            Error::Definition { jail: Some(jail), subject, message } => {
+                write!(out, "jail '{jail}', {subject}: {message}")
+            }
             Error::Missing { kind, name } => {
                 write!(out, "there is no {kind} '{name}'; its name is case-sensitive")
             }

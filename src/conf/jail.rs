@@ -252,8 +252,8 @@ impl Jail {
     /// Names the jail in an error that does not say where it comes from.
     fn blame(&self, error: Error) -> Error {
         match error {
-            Error::Definition { subject, message } => {
-                Error::Definition { subject: format!("jail '{}', {subject}", self.name), message }
+            Error::Definition { jail: None, subject, message } => {
+                Error::Definition { jail: Some(self.name.to_string()), subject, message }
             }
             other => other,
         }

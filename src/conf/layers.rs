@@ -107,6 +107,7 @@ impl Unread {
                 message: "this is not UTF-8, and this version of fail2ban refuses the file; convert it".to_owned(),
             },
             None => Error::Definition {
+                jail: None,
                 subject: file,
                 message: format!("it cannot be read, and this version of fail2ban does not do without it: {reason}"),
             },
@@ -311,6 +312,7 @@ impl Loader {
             let path = join(directory, name);
             if path.contains('\0') {
                 return Err(Error::Definition {
+                    jail: None,
                     subject: file.to_owned(),
                     message: format!("'{option}' includes a file name with a NUL character in it"),
                 });

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::config::Config;
-use super::definition::{Known, Type, known, known_options};
+use super::definition::{FILTER_OPTIONS, Known, Type, known, known_options};
 use super::error::Error;
 use super::glob::{glob, is_pattern};
 use super::jail::{Action, JAIL_OPTIONS, Jail, jail};
@@ -94,6 +94,7 @@ pub(super) fn server_commands(main: Option<&Layers>, version: &Version) -> Resul
     let level = options.get("loglevel").map(Value::to_text).unwrap_or_default();
     if !is_log_level(&level) {
         return Err(Error::Definition {
+            jail: None,
             subject: "fail2ban.conf".to_owned(),
             message: format!("'{level}' is no log level; use CRITICAL, ERROR, WARNING, NOTICE, INFO or DEBUG"),
         });
@@ -207,7 +208,7 @@ pub(super) fn jail_commands(
     filter_commands(&mut commands, &name, &jail.options, &options.version)?;
     let mut backend = jail.options.get("backend").cloned().unwrap_or(Value::None);
     let mut paths = Vec::new();
-    for option in JAIL_OPTIONS.iter().take(OWN_OPTIONS) {
+    for option in JAIL_OPTIONS.iter().filter(|option| !is_of_filter(option.name)) {
         let Some(value) = jail.options.get(option.name) else {
             continue;
         };
@@ -228,7 +229,7 @@ pub(super) fn jail_commands(
                 command.extend(entries.into_iter().map(Value::from));
                 commands.push(command);
             }
-            "enabled" | "backend" | "filter" | "action" => {}
+            "enabled" | "backend" | "filter" | "action" | "skip_if_nologs" | "systemd_if_nologs" => {}
             other => commands.push(vec!["set".into(), name.clone(), other.into(), value.clone()]),
         }
     }
@@ -240,8 +241,10 @@ pub(super) fn jail_commands(
     Ok(commands)
 }
 
-/// How many of [`JAIL_OPTIONS`] are a jail's own; the others are a filter's.
-const OWN_OPTIONS: usize = 22;
+/// Whether an option of a jail is one that its filter has, too, and that [`filter_commands`] sends.
+fn is_of_filter(option: &str) -> bool {
+    FILTER_OPTIONS.iter().any(|known| known.name == option)
+}
 
 /// Adds the commands for the options of a filter. A jail that overrides some of them goes through this a second time,
 /// with its own options.
@@ -278,7 +281,8 @@ fn filter_commands(
             "journalmatch" => {
                 for line in value.to_text().split('\n').filter(|line| !line.is_empty()) {
                     let parts = shell_words(line).map_err(|reason| Error::Definition {
-                        subject: format!("jail '{}', journalmatch", jail.to_text()),
+                        jail: Some(jail.to_text().into_owned()),
+                        subject: "journalmatch".to_owned(),
                         message: format!("{reason} in \"{line}\""),
                     })?;
                     let mut command = vec!["set".into(), jail.clone(), "addjournalmatch".into()];
@@ -329,7 +333,8 @@ fn logs(jail: &Jail, value: &str, options: &StreamOptions, warnings: &mut Vec<Wa
     }
     if !options.allow_missing_logs {
         return Err(Error::Definition {
-            subject: format!("jail '{}'", jail.name),
+            jail: Some(jail.name.to_string()),
+            subject: String::new(),
             message: match value.trim() {
                 "" => "it names no log file; set logpath".to_owned(),
                 files => format!(
@@ -353,7 +358,8 @@ fn log_commands(jail: &Jail, value: &str, warnings: &mut Vec<Warning>) -> Result
         let (pattern, position) = line.rsplit_once(' ').unwrap_or((line, "head"));
         if pattern.contains('\0') && is_pattern(pattern) {
             return Err(Error::Definition {
-                subject: format!("jail '{}'", jail.name),
+                jail: Some(jail.name.to_string()),
+                subject: String::new(),
                 message: "logpath holds a NUL character".to_owned(),
             });
         }

@@ -288,7 +288,11 @@ fn text_of(value: &Value) -> Rc<str> {
 }
 
 fn refers_back(name: &str, tag: &str) -> Error {
-    Error::Definition { subject: format!("option '{name}'"), message: format!("the tag <{tag}> refers back to itself") }
+    Error::Definition {
+        jail: None,
+        subject: format!("option '{name}'"),
+        message: format!("the tag <{tag}> refers back to itself"),
+    }
 }
 
 /// Replaces every `whole`, and says where the search goes on: at the same character position as `start` had before. That

@@ -87,6 +87,7 @@ impl Tree {
         match missing.iter().find(|(_, is_there)| !is_there) {
             None => Ok(()),
             Some((file, _)) => Err(Error::Definition {
+                jail: None,
                 subject: format!("{}/{file}", self.base()),
                 message:
                     "it is not there, and this version of fail2ban does not do without it; create it, empty if need be"

@@ -99,12 +99,26 @@ impl JailValues {
 
     /// These values, with the newer ones over them.
     pub fn merged(&self, newer: &JailValues) -> JailValues {
-        let mut all = serde_json::to_value(self).unwrap_or_default();
-        let over = serde_json::to_value(newer).unwrap_or_default();
-        if let (Some(all), serde_json::Value::Object(over)) = (all.as_object_mut(), over) {
-            all.extend(over);
+        let (old, new) = (self.clone(), newer.clone());
+        JailValues {
+            enabled: new.enabled.or(old.enabled),
+            filter: new.filter.or(old.filter),
+            actions: new.actions.or(old.actions),
+            backend: new.backend.or(old.backend),
+            ban_time: new.ban_time.or(old.ban_time),
+            find_time: new.find_time.or(old.find_time),
+            max_retry: new.max_retry.or(old.max_retry),
+            fail_regex: new.fail_regex.or(old.fail_regex),
+            ignore_regex: new.ignore_regex.or(old.ignore_regex),
+            log_paths: new.log_paths.or(old.log_paths),
+            date_pattern: new.date_pattern.or(old.date_pattern),
+            log_encoding: new.log_encoding.or(old.log_encoding),
+            use_dns: new.use_dns.or(old.use_dns),
+            prefregex: new.prefregex.or(old.prefregex),
+            ignore_ips: new.ignore_ips.or(old.ignore_ips),
+            ignore_self: new.ignore_self.or(old.ignore_self),
+            bantime_escalation: new.bantime_escalation.or(old.bantime_escalation),
         }
-        super::json::from_tree(all).unwrap_or_default()
     }
 }
 

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::failure::Failure;
 use crate::config::Config;
 use crate::fetch::{self, Answer, FetchError, Rules, Validators};
+use crate::files;
 use crate::geo::MAX_BYTES;
 use crate::geo::file::GeoFile;
 use crate::machine;
@@ -95,11 +96,7 @@ impl UpdateGeo {
 /// Opens the new file, and makes it the one in use.
 fn replace(part: &Path, target: &Path) -> Result<GeoFile, String> {
     let file = GeoFile::open(part).map_err(|error| format!("what came is of no use: {error}"))?;
-    fs::rename(part, target).map_err(|error| cannot_write(target, &error))?;
-    if let Some(Ok(directory)) = target.parent().map(fs::File::open) {
-        // The name survives a power cut only once the directory is on the disk; a file system that cannot do that has done its best.
-        let _ = directory.sync_all();
-    }
+    files::put_over(part, target).map_err(|error| cannot_write(target, &error))?;
     Ok(file)
 }
 

@@ -1,9 +1,9 @@
 //! The set of imported addresses in the packet filter: what it holds is a file beside the lists, and one process at a time changes both. In
 //! force first, then on disk: whoever dies in between leaves a set that the next change replaces.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use crate::blocklist::held::Held;
 use crate::blocklist::set::AddressSet;
 use crate::domain::address::IpOrNet;
 use crate::domain::time;
+use crate::files;
 use crate::firewall::{FirewallError, Way};
 
 /// Every way, and the file of what it holds.
@@ -96,8 +97,7 @@ impl SetPlace {
     fn lock(&self) -> Result<File, SetError> {
         make_directory(&self.lists).map_err(at(&self.lists))?;
         let path = self.lists.join(LOCK);
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let file = file.map_err(at(&path))?;
+        let file = files::lock_file(&path).map_err(at(&path))?;
         file.lock().map_err(at(&path))?;
         Ok(file)
     }
@@ -236,7 +236,8 @@ impl Tend {
     }
 }
 
-fn make_directory(path: &Path) -> io::Result<()> {
+/// Makes a directory for us alone, where there is none.
+pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
@@ -245,21 +246,8 @@ fn make_directory(path: &Path) -> io::Result<()> {
 
 /// Replaces a file, whole or not at all, and makes its directory where there is none.
 pub(super) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("new");
-    write_aside(&temporary, bytes)?;
-    fs::rename(&temporary, path)
-}
-
-/// Writes a file that is to take the place of another later.
-pub(super) fn write_aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
     path.parent().map_or(Ok(()), make_directory)?;
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    if written.is_err() {
-        // A full disk is a likely reason; what was written of it must not stay there.
-        let _ = fs::remove_file(path);
-    }
-    written
+    files::replace(path, bytes, 0o600).map(drop)
 }
 
 /// Removes what was kept of lists.

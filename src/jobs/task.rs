@@ -107,7 +107,9 @@ impl Task {
             Task::Preview(_) | Task::AskPlaces(_) | Task::TendSet(_) => Lane::General,
             Task::UpdateGeo(_) => Lane::Geo,
             Task::Restart(_) => Lane::Restart,
-            _ => Lane::Daemon,
+            Task::Ban(_) | Task::Unban(_) | Task::ListBans(_) | Task::PageOfBans(_) => Lane::Daemon,
+            Task::Apply(_) | Task::Recover(_) | Task::EditJail(_) | Task::EditDefinition(_) => Lane::Daemon,
+            Task::SetAgain(_) | Task::StopJail(_) => Lane::Daemon,
         }
     }
 

@@ -2,9 +2,9 @@
 //!
 //! What stands in it is for others to act upon.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::files;
@@ -26,9 +26,7 @@ pub struct EndedFile {
 impl EndedFile {
     /// The place beside a database.
     pub(super) fn beside(database: &Path) -> EndedFile {
-        let mut path = database.as_os_str().to_owned();
-        path.push(".ended");
-        EndedFile { path: path.into(), file: None }
+        EndedFile { path: files::beside(database, ".ended"), file: None }
     }
 
     /// What it holds; `None` where there is no whole one.
@@ -46,28 +44,12 @@ impl EndedFile {
             file.write_all_at(&bytes, 0)?;
             return file.sync_data();
         }
-        // Under another name first, so that there is never half of one.
-        let new = self.path.with_extension("ended-new");
-        let mut options = OpenOptions::new();
-        let options = options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(&new)?;
-        let written = file.write_all(&bytes).and_then(|()| file.sync_all());
-        if let Err(error) = written.and_then(|()| std::fs::rename(&new, &self.path)) {
-            let _ = std::fs::remove_file(&new);
-            return Err(error);
-        }
-        self.sync_directory()?;
-        self.file = Some(file);
+        self.file = Some(files::replace(&self.path, &bytes, 0o600)?);
         Ok(())
     }
 
     pub(super) fn remove(&mut self) -> io::Result<()> {
         self.file = None;
-        std::fs::remove_file(&self.path)?;
-        self.sync_directory()
-    }
-
-    fn sync_directory(&self) -> io::Result<()> {
-        self.path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+        files::remove(&self.path)
     }
 }

@@ -1,11 +1,11 @@
 //! The lists as they were imported last, a file each. What is imported into a set of our own takes effect at the end, and so do they.
 
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use crate::blocklist::set::AddressSet;
 use crate::files;
-use crate::jobs::held_set::{SetPlace, replace_file, write_aside};
+use crate::jobs::held_set::{SetPlace, make_directory, replace_file};
 
 /// The files.
 pub(super) struct Lists<'a> {
@@ -48,7 +48,8 @@ impl<'a> Lists<'a> {
         if !self.waits {
             return replace_file(&self.path(id), &list.encode());
         }
-        write_aside(&self.aside(id), &list.encode())?;
+        make_directory(self.directory)?;
+        files::write_aside(&self.aside(id), &list.encode(), 0o600)?;
         if !self.waiting.contains(&id) {
             self.waiting.push(id);
         }
@@ -57,6 +58,8 @@ impl<'a> Lists<'a> {
 
     /// The set is in force: what was saved counts from now on.
     pub fn put_in_place(&mut self) -> io::Result<()> {
-        std::mem::take(&mut self.waiting).into_iter().try_for_each(|id| fs::rename(self.aside(id), self.path(id)))
+        std::mem::take(&mut self.waiting)
+            .into_iter()
+            .try_for_each(|id| files::put_over(&self.aside(id), &self.path(id)))
     }
 }

@@ -17,9 +17,9 @@ const MOST_IN_SET: usize = 500_000;
 /// Where to.
 pub(super) enum Target {
     /// fail2ban's jail.
-    Jail(ImportJail),
+    Jail(Box<ImportJail>),
     /// A set in the packet filter.
-    Set(SetTarget),
+    Set(Box<SetTarget>),
 }
 
 /// A set, and what is to change in it.
@@ -35,13 +35,13 @@ impl Target {
         let Some(way) = task.set.way else {
             let mut jail = ImportJail::open(&task.apply, task.ban_seconds)?;
             jail.ignored.extend(never::ignored(&task.apply.place)?);
-            return Ok(Target::Jail(jail));
+            return Ok(Target::Jail(Box::new(jail)));
         };
         let never = never::ignored(&task.apply.place)?;
         let since = u32::try_from(started).unwrap_or(u32::MAX);
         let until = since.saturating_add(task.ban_seconds.min(way.longest()));
         let change = Change { since, until, ..Change::default() };
-        Ok(Target::Set(SetTarget { banned: task.set.held().addresses(), never, change }))
+        Ok(Target::Set(Box::new(SetTarget { banned: task.set.held().addresses(), never, change })))
     }
 
     /// What is banned now.
