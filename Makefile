@@ -18,7 +18,7 @@ test:
 	cargo test --locked
 
 edits:
-	BANGUI_EDITS=5000 cargo test --locked --test it -- random_edits:: --nocapture
+	BANGUI_SEED=time BANGUI_EDITS=5000 cargo test --locked --test it -- random_edits:: --nocapture
 
 check:
 	cargo fmt --check
