@@ -331,6 +331,38 @@ fn the_picture_of_the_modules_has_no_circle() {
     assert!(left.is_empty(), "a circle is among:\n{}", shown.join("\n"));
 }
 
+/// Words that only these modules may have in their code, whatever they use: who speaks SQL, and who opens sockets.
+const WORDS: &[(&[&str], &[&str])] = &[
+    (&["rusqlite", "SELECT ", "INSERT ", "DELETE FROM ", "PRAGMA "], &["fail2ban::database", "store"]),
+    (
+        &["mio::", "TcpStream", "TcpListener", "UnixStream", "UnixListener", "UdpSocket"],
+        // An import looks whether anybody is behind the daemon's socket.
+        &["fail2ban::client", "jobs::children", "jobs::import", "main_loop", "server"],
+    ),
+];
+
+/// `api` has no SQL and no socket words, and a child never opens our database: that takes words which only those below have.
+#[test]
+fn sql_and_sockets_are_where_they_belong() {
+    let mut seen = BTreeSet::new();
+    for (path, text) in sources() {
+        let (module, text) = (module_of(&path), code(&text));
+        for (words, homes) in WORDS {
+            let home = homes.iter().find(|home| module.starts_with(*home));
+            for word in words.iter().filter(|word| text.contains(*word)) {
+                assert!(home.is_some() || module.contains("test"), "{module} says {word:?}, which is for {homes:?}");
+                seen.extend(home);
+            }
+        }
+    }
+    let homes: BTreeSet<&&str> = WORDS.iter().flat_map(|(_, homes)| *homes).collect();
+    let idle: Vec<_> = homes.difference(&seen).collect();
+    assert!(idle.is_empty(), "{idle:?} have nothing of what they are the home of");
+    // Nobody who may say SQL of ours is within a child's reach.
+    let jobs = MAY_USE.iter().find(|(module, _)| *module == "jobs").unwrap().1;
+    assert!(!jobs.iter().any(|used| ["store", "app", "services", "api", "main_loop"].contains(used)));
+}
+
 #[test]
 fn modules_use_only_what_they_may() {
     let top = |module: &str| module.split("::").next().unwrap_or_default().to_owned();

@@ -340,9 +340,18 @@ impl Server {
 
     /// The most bytes of memory that it, and each child it starts from now on, may write to (`RLIMIT_DATA`).
     pub fn limit_memory(&self, most: u64) {
+        self.limit(libc::RLIMIT_DATA, most);
+    }
+
+    /// The most bytes of addresses that it, and each child it starts from now on, may have (`RLIMIT_AS`).
+    pub fn limit_addresses(&self, most: u64) {
+        self.limit(libc::RLIMIT_AS, most);
+    }
+
+    fn limit(&self, what: libc::__rlimit_resource_t, most: u64) {
         let limit = libc::rlimit { rlim_cur: most, rlim_max: libc::RLIM_INFINITY };
         // SAFETY: prlimit reads one struct, and writes nowhere.
-        let done = unsafe { libc::prlimit(self.pid() as i32, libc::RLIMIT_DATA, &limit, std::ptr::null_mut()) };
+        let done = unsafe { libc::prlimit(self.pid() as i32, what, &limit, std::ptr::null_mut()) };
         assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
     }
 
