@@ -33,8 +33,8 @@ pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 
 /// Shows one or all definitions of a kind.
 pub fn show(ctx: &Ctx, kind: Kind, name: Option<ConfName>) -> Job {
-    let config_dir = ctx.config.fail2ban_config.clone();
-    let task = Task::ShowDefinitions(Show { config_dir, kind, name: name.map(String::from) });
+    let place = apply::installation(ctx);
+    let task = Task::ShowDefinitions(Show { place, kind, name: name.map(String::from) });
     Job::new(task, |ctx, body| Ok(Response::json(200, &with_activity(ctx, body))))
 }
 

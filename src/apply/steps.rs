@@ -107,9 +107,10 @@ impl Apply {
 
     pub(super) fn options(&self, daemon: Option<&mut Daemon>) -> Result<StreamOptions, ApplyError> {
         let mut options = StreamOptions { allow_missing_logs: daemon.is_none(), ..StreamOptions::default() };
-        if let Some(daemon) = daemon {
-            options.version = Version::new(daemon.version()?.as_str());
-        }
+        options.version = match daemon {
+            Some(daemon) => Version::new(daemon.version()?.as_str()),
+            None => Version::known(self.place.release().as_deref()),
+        };
         Ok(options)
     }
 

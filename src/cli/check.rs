@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::invocation::{Failure, Invocation};
-use crate::conf::{JailView, StreamOptions, Tree};
+use crate::conf::{JailView, StreamOptions, Tree, Version};
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET};
-use crate::fail2ban::{Client, Daemon};
+use crate::fail2ban::{Client, Daemon, installed};
 use crate::firewall::Way;
 use crate::jobs::expressions::Expressions;
 use crate::jobs::tail::{LogFile, shown};
@@ -49,7 +49,9 @@ type Line = Result<String, String>;
 
 /// What the expressions of enabled jails can cost. A configuration that cannot be read is told of elsewhere.
 fn costly_expressions(directory: &Path) -> Vec<String> {
-    let views = Tree::load(directory).and_then(|tree| tree.all_jails(&StreamOptions::default()));
+    let version = Version::known(installed::version(Path::new("fail2ban-client")).as_deref());
+    let options = StreamOptions { version, ..StreamOptions::default() };
+    let views = Tree::load(directory).and_then(|tree| tree.all_jails(&options));
     let enabled = views.unwrap_or_default().into_iter().filter(|view| view.enabled);
     let told = |view: JailView| {
         let found = Expressions::of_jail(&view).warnings(None);

@@ -44,6 +44,11 @@ impl Tree {
         Ok(Tree { loader: RefCell::new(loader), main, jails, has_jails, version: Version::default() })
     }
 
+    /// The version that it is read as.
+    pub fn version(&self) -> &Version {
+        &self.version
+    }
+
     /// The same, with filters and actions read as this version does.
     pub fn read_as(mut self, version: Version) -> Tree {
         self.version = version;

@@ -25,6 +25,11 @@ impl Version {
         Version { text: text.to_owned(), numbers: (next(), next(), next()) }
     }
 
+    /// The one that was told, else the one that is taken for granted.
+    pub fn known(text: Option<&str>) -> Version {
+        text.map(Version::new).unwrap_or_default()
+    }
+
     /// One that reads everything that any version reads.
     pub fn newest() -> Version {
         Version { text: String::new(), numbers: (u32::MAX, 0, 0) }

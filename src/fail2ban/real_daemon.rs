@@ -124,6 +124,7 @@ impl RealDaemon {
             config_dir: self.directory.path().to_owned(),
             pid_file: Some(self.path("f.pid")),
             client: PathBuf::from("fail2ban-client"),
+            version: None,
         }
     }
 

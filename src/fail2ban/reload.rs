@@ -37,6 +37,9 @@ pub struct Installation {
     pub pid_file: Option<PathBuf>,
     /// The client: a path, or a name to be searched.
     pub client: PathBuf,
+    /// The version of the daemon, where it was seen; its files are read as that reads them.
+    #[serde(default)]
+    pub version: Option<String>,
 }
 
 /// What to load.
@@ -177,6 +180,11 @@ impl From<NotRun> for ReloadError {
 }
 
 impl Installation {
+    /// The version that its files are read as: the daemon's, else that of the package its client belongs to. `None` where neither is known.
+    pub fn release(&self) -> Option<String> {
+        self.version.clone().or_else(|| super::installed::version(&self.client))
+    }
+
     /// Runs the client on this installation.
     pub(super) fn run_client(&self, words: &[&str], limit: Duration) -> Result<Outcome, NotRun> {
         let mut args: Vec<&OsStr> = vec!["-s".as_ref(), self.socket.as_ref(), "-c".as_ref(), self.config_dir.as_ref()];

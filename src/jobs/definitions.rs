@@ -13,6 +13,7 @@ use super::failure::Failure;
 use super::patterns::Answer;
 use super::refusal::Refusal;
 use crate::conf::{self, DefinitionView, Document, Invocation, JailUse, OptionView, Tree, Version};
+use crate::fail2ban::reload::Installation;
 use crate::files;
 use crate::pattern::date::Clock;
 use crate::pattern::{Filter, FilterDefinition, FilterError, warnings};
@@ -76,8 +77,8 @@ pub const UNSAFE_TAGS: [&str; 4] = ["<matches>", "<ipmatches>", "<ipjailmatches>
 /// Show one or all.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Show {
-    /// fail2ban's configuration.
-    pub config_dir: PathBuf,
+    /// Where fail2ban's configuration is, and of which release.
+    pub place: Installation,
     /// Filters or actions.
     pub kind: Kind,
     /// One of them; `None` for all.
@@ -91,7 +92,7 @@ impl Show {
     }
 
     fn answer(self) -> Answer {
-        let tree = Tree::load(&self.config_dir)?;
+        let tree = tree_of(&self.place)?;
         if let Some(name) = &self.name {
             return Ok(with_warnings(&tree, self.kind, name, one(&tree, self.kind, name)?));
         }
@@ -99,7 +100,7 @@ impl Show {
             Kind::Filter => tree.filters(),
             Kind::Action => tree.actions(),
         };
-        let uses = tree.uses(&Version::default());
+        let uses = tree.uses(tree.version());
         let mut items: Vec<Value> = names.iter().map(|name| shown(&tree, self.kind, name, &uses)).collect();
         if self.kind == Kind::Action {
             return Ok(json!({ "total": items.len(), "items": items }));
@@ -121,6 +122,11 @@ impl Show {
         items.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
         Ok(json!({ "total": items.len(), "items": items, "unjudged": unjudged }))
     }
+}
+
+/// The configuration, as its release reads it.
+pub fn tree_of(place: &Installation) -> Result<Tree, conf::Error> {
+    Ok(Tree::load(&place.config_dir)?.read_as(Version::known(place.release().as_deref())))
 }
 
 /// Whether a filter or action is at work: an enabled jail uses it, and the daemon is there.
@@ -155,7 +161,7 @@ pub fn one(tree: &Tree, kind: Kind, name: &str) -> Answer {
     if !known.iter().any(|known| known == name) {
         return Err(kind.missing(name));
     }
-    Ok(shown(tree, kind, name, &tree.uses(&Version::default())))
+    Ok(shown(tree, kind, name, &tree.uses(tree.version())))
 }
 
 impl Kind {

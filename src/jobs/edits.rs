@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::bans::answering;
-use super::definitions::{self, Kind, check_filter, one, unsafe_tags, written};
+use super::definitions::{self, Kind, check_filter, one, tree_of, unsafe_tags, written};
 use super::expressions::stands_in_a_filter;
 use super::failure::Failure;
 use super::refusal::Refusal;
 use super::service::CHANGES;
 use crate::apply::{Apply, FileChange, Scope};
-use crate::conf::{self, Document, Folder, LocalFile, NewValue, Overlay, Tree, Version};
+use crate::conf::{self, Document, Folder, LocalFile, NewValue, Overlay, Tree};
 use crate::domain::as_read::{AsRead, FieldError};
 use crate::fail2ban;
 use crate::files::Trouble;
@@ -147,7 +147,7 @@ impl EditDefinition {
 
     fn plan(&self) -> Result<Plan, PlanError> {
         let directory = &self.apply.place.config_dir;
-        let tree = Tree::load(directory)?;
+        let tree = tree_of(&self.apply.place)?;
         let known = match self.kind {
             Kind::Filter => tree.filters(),
             Kind::Action => tree.actions(),
@@ -198,7 +198,8 @@ impl EditDefinition {
             let body = definitions::with_warnings(&tree, self.kind, &self.name, one(&tree, self.kind, &self.name)?);
             return Ok(Plan { change: None, jails: Vec::new(), body });
         }
-        let changed = Tree::load_with(directory, Overlay::from([(path.clone(), Some(after.clone().into_bytes()))]))?;
+        let changed = Tree::load_with(directory, Overlay::from([(path.clone(), Some(after.clone().into_bytes()))]))?
+            .read_as(tree.version().clone());
         let mut body = one(&changed, self.kind, &self.name)?;
         body["warnings"] = json!(self.check(&tree, &changed, &settings)?);
         // The file is about to be there.
@@ -279,7 +280,7 @@ impl EditDefinition {
 
 /// The enabled jails whose filter or actions are made of a file, directly or by inclusion.
 fn made_of(tree: &Tree, kind: Kind, path: &str) -> Vec<String> {
-    let uses = tree.uses(&Version::default());
+    let uses = tree.uses(tree.version());
     let holds = |name: &str| kind.view(tree, name).is_ok_and(|view| view.files.iter().any(|file| **file == *path));
     let enabled = uses.iter().filter(|used| used.enabled);
     let found = enabled.filter(|used| match kind {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::apply::TURN;
 use super::bans::{answering, checked};
+use super::definitions::tree_of;
 use super::expressions;
 use super::failure::Failure;
 use super::jail_config::{Effective, JailConfigs, Wanted};
@@ -283,7 +284,7 @@ impl EditJail {
     }
 
     fn tree(&self) -> Result<Tree, conf::Error> {
-        Tree::load(&self.apply.place.config_dir)
+        tree_of(&self.apply.place)
     }
 
     fn view(&self, tree: &Tree) -> Result<JailView, conf::Error> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::bans::{answering, checked};
+use super::definitions::tree_of;
 use super::failure::Failure;
 use crate::apply::check::check;
 use crate::apply::{self, Problem, Scope};
@@ -85,7 +86,7 @@ impl Restart {
         let Restart { mut place, start_command, known_pid, database, journal, is_busy } = self;
         let patience = if is_busy { ANSWERS.1 } else { ANSWERS.0 };
         let mut daemon = Daemon::new(Client::new(place.socket.clone(), patience));
-        let tree = Tree::load(&place.config_dir).ok();
+        let tree = tree_of(&place).ok();
         let option = |key| tree.as_ref().and_then(|tree| tree.server_option(key)).map(PathBuf::from);
         place.pid_file = place.pid_file.or_else(|| option("pidfile"));
         let problem = tree.as_ref().and_then(problem);
@@ -112,7 +113,9 @@ impl Restart {
 
 /// What the daemon would refuse of its files when it starts. What cannot be judged here is left to its own programs.
 fn problem(tree: &Tree) -> Option<Problem> {
-    let problem = check(tree, &StreamOptions::default(), &Scope::All).err()?;
+    let problem =
+        check(tree, &StreamOptions { version: tree.version().clone(), ..StreamOptions::default() }, &Scope::All)
+            .err()?;
     (problem.jail.is_some() || problem.line.is_some()).then_some(problem)
 }
 

@@ -1,7 +1,7 @@
 //! Why the daemon does not run, as far as its files and its log tell, in a child: the files are judged as its own client would judge them
 //! before a start, and beyond that every expression is compiled.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -10,7 +10,8 @@ use super::failure::Failure;
 use super::tail::LogFile;
 use crate::apply::check::check;
 use crate::apply::{Problem, Scope};
-use crate::conf::{StreamOptions, Tree};
+use crate::conf::{StreamOptions, Tree, Version};
+use crate::fail2ban::installed;
 
 /// How many problems and how many lines of the log are told.
 const MOST: usize = 10;
@@ -56,7 +57,8 @@ impl Why {
             Err(error) => return vec![error.into()],
         };
         // As for a start: a jail without its log is an error.
-        let options = StreamOptions { allow_missing_logs: false, ..StreamOptions::default() };
+        let version = Version::known(installed::version(Path::new("fail2ban-client")).as_deref());
+        let options = StreamOptions { allow_missing_logs: false, version, ..StreamOptions::default() };
         let mut problems: Vec<Problem> = tree.server(&options.version).err().map(Problem::from).into_iter().collect();
         for jail in tree.jails() {
             let found = check(&tree, &options, &Scope::Jails(vec![jail.to_string()])).err();

@@ -108,5 +108,6 @@ pub fn installation(ctx: &Ctx) -> Installation {
         config_dir: ctx.config.fail2ban_config.clone(),
         pid_file: None,
         client: PathBuf::from("fail2ban-client"),
+        version: ctx.snapshot.version.clone(),
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::jail::JAIL;
-use crate::conf::{Overlay, StreamOptions, Tree, Value};
+use crate::conf::{Overlay, StreamOptions, Tree, Value, Version};
 use crate::domain::address::IpOrNet;
 use crate::fail2ban::Error;
 use crate::fail2ban::reload::Installation;
@@ -31,11 +31,12 @@ pub(super) fn ignored(place: &Installation) -> Result<Vec<IpOrNet>, Error> {
 
 /// Those of the enabled jails, and of a jail as ours would be, which has those of `[DEFAULT]`.
 fn ignored_by_files(place: &Installation) -> Option<Vec<IpOrNet>> {
+    let options = StreamOptions { version: Version::known(place.release().as_deref()), ..StreamOptions::default() };
     let base = place.config_dir.to_string_lossy();
     let file = format!("{}/jail.d/zz-bangui-{JAIL}.local", base.trim_end_matches('/'));
     let jail = format!("[{JAIL}]\nenabled = true\nfilter =\naction =\nbackend = polling\n");
     let overlay = Overlay::from([(file, Some(jail.into_bytes()))]);
-    let stream = Tree::load_with(&place.config_dir, overlay).ok()?.stream(&StreamOptions::default()).ok()?;
+    let stream = Tree::load_with(&place.config_dir, overlay).ok()?.stream(&options).ok()?;
     let ignores = |command: &&Vec<Value>| command.get(2).and_then(Value::as_str) == Some("addignoreip");
     let words = stream.commands.iter().filter(ignores).flat_map(|command| command.iter().skip(3));
     Some(words.filter_map(|word| word.as_str()?.parse().ok()).collect())
