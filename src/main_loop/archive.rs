@@ -19,8 +19,10 @@ use crate::store::{self, Store};
 
 /// What a step should take, reading and writing together; its page grows and shrinks to that.
 const STEP: Duration = Duration::from_millis(3);
-/// Bounds of a page, in rows.
+/// Bounds of what a step keeps, in rows.
 const PAGES: (usize, usize) = (64, 512);
+/// Rows that a child reads: starting it costs more than a step, and so it brings enough for several.
+const READ_ROWS: usize = 1024;
 /// How long a child may take to read a page; it is killed a little earlier.
 const READ_LIMIT: Duration = Duration::from_secs(12);
 /// How long it rests at least between two steps of one pass, so that requests have their turn.
@@ -53,6 +55,8 @@ pub struct Archivist {
     is_copying: bool,
     /// The database of which a child reads a page.
     asked: Option<PathBuf>,
+    /// What it read of this database and is not kept yet.
+    left: Option<(PathBuf, Page)>,
     /// Since when fail2ban's database has been locked whenever it was looked into.
     locked_since: Option<Instant>,
     /// What was last complained of, so that the log says it once.
@@ -89,6 +93,7 @@ impl Archivist {
             held: HeldCopy::default(),
             is_copying: false,
             asked: None,
+            left: None,
             locked_since: None,
             complaint: String::new(),
         }
@@ -119,6 +124,10 @@ impl Archivist {
         if let Some(path) = self.asked.take() {
             return self.take(ctx, path, now);
         }
+        if let Some((path, page)) = self.left.take() {
+            ctx.their_page = Some(Ok(page));
+            return self.take(ctx, path, now);
+        }
         ctx.their_page = None;
         if !self.is_copying && ctx.config.fail2ban_database.is_none() && ctx.snapshot.online && daemon_is_free {
             // It may have moved since the last pass. Where the daemon does not say, the place last known will do.
@@ -145,7 +154,7 @@ impl Archivist {
 
     /// Has a child read the next page.
     fn ask(&mut self, ctx: &mut Ctx, path: PathBuf) -> Result<(), store::Error> {
-        let wanted = Wanted::Page(marks(ctx)?, self.page);
+        let wanted = Wanted::Page(marks(ctx)?, READ_ROWS);
         self.asked = Some(path.clone());
         let task = Task::ReadTheirs(ReadTheirs { path, wanted });
         ctx.background.push(Job::new(task, |ctx, page| {
@@ -155,11 +164,18 @@ impl Archivist {
         Ok(())
     }
 
-    /// Takes what the child has read; nothing where it did not come to an end.
+    /// Keeps some of what the child has read, and leaves the rest for the next step; nothing where it did not come to an end.
     fn take(&mut self, ctx: &mut Ctx, path: PathBuf, now: Instant) {
         let begun = Instant::now();
         let step = match ctx.their_page.take() {
-            Some(Ok(page)) => keep(ctx, &page).map(|()| page.next.is_some()).map_err(Problem::from),
+            Some(Ok(mut page)) => {
+                let rest = page.bans.split_off(self.page.min(page.bans.len()));
+                let next = page.next;
+                let kept = keep(ctx, &page).map_err(Problem::from);
+                self.left =
+                    Some((path, Page { bans: rest, next })).filter(|(_, left)| kept.is_ok() && !left.bans.is_empty());
+                kept.map(|()| next.is_some() || self.left.is_some())
+            }
             Some(Err(error)) => Err(error.into()),
             None => Err(DatabaseError::Unreadable(path, "reading it did not come to an end".to_owned()).into()),
         };

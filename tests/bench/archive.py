@@ -91,7 +91,7 @@ class Server:
         content = answer.read()
         if answer.status >= 400 and not path.endswith("/health"):
             raise SystemExit("%s: %d %s" % (path, answer.status, content[:200]))
-        return (json.loads(content) if content else None), {name.lower(): value for name, value in answer.getheaders()}
+        return (json.loads(content) if content else None), {name.lower(): ", ".join(answer.headers.get_all(name)) for name in answer.headers}
 
     def get(self, path, connection=None):
         return self.ask("GET", path, connection=connection)[0]

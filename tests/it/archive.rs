@@ -226,6 +226,13 @@ fn clients_that_do_not_read_their_long_answer_disturb_nobody() {
     let (server, admin) = keeper(&path).env("BANGUI_GEOIP_DB_PATH", file.to_str().unwrap()).start().into_ready();
     wait_for_archive(&admin, 5000);
     let target = "/api/v1/dashboard/bans/by-country?range=30d&source=archive&country_code=DE";
+    let median = || {
+        let ask = || admin.get("/api/v1/dashboard/bans/by-jail?source=archive").expect(200).elapsed;
+        let mut all: Vec<Duration> = (0..50).map(|_| ask()).collect();
+        all.sort();
+        all[25]
+    };
+    let alone = median();
     let before = (server.rss_kib(), server.open_descriptors());
     // All at once, so that none is done before the last one asks.
     let stuck: Vec<Wire> = (0..40)
@@ -235,10 +242,9 @@ fn clients_that_do_not_read_their_long_answer_disturb_nobody() {
             wire
         })
         .collect();
-    for _ in 0..50 {
-        let other = admin.get("/api/v1/dashboard/bans/by-jail?source=archive").expect(200);
-        assert!(other.elapsed < Duration::from_secs(1), "{:?}", other.elapsed);
-    }
+    // Beside what it took before, for the machine may be busy with something else.
+    let during = median();
+    assert!(during < 10 * alone + Duration::from_millis(50), "{during:?} beside them, {alone:?} without");
     let grown = server.rss_kib().saturating_sub(before.0);
     assert!(grown < 6 * 1024, "{grown} KiB more for clients that do not read");
     // Some go, the others come to their senses.

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::data::BanData;
 use super::open::{Database, DatabaseError, Schema};
 
-/// How long one page is read before it ends early. The daemon waits for readers, and gives records up after five seconds; our own event loop
-/// gives a step ten milliseconds.
-const PAGE_TIME: Duration = Duration::from_millis(8);
+/// How long one page is read before it ends early. The daemon waits for readers, and gives records up after five seconds; it is read in
+/// children only, so that nobody else waits.
+const PAGE_TIME: Duration = Duration::from_millis(50);
 /// How much `data` one page holds at most before it ends early, in bytes.
 const PAGE_BYTES: usize = 1 << 20;
 /// The largest page that may be asked for, in rows.
