@@ -207,7 +207,7 @@ pub static ROUTES: &[Route] = &[
     post("/api/v1/config/restart", Later(api::config::restart_daemon)).configures(),
     get("/api/v1/config/service-status", Either(api::config::service_status)).asks_daemon(),
     get("/api/v1/config/global", Now(api::config::global)).asks_daemon(),
-    put("/api/v1/config/global", Later(api::config::change_global)).configures().asks_daemon().counted(Limit::Config),
+    put("/api/v1/config/global", Either(api::config::change_global)).configures().asks_daemon().counted(Limit::Config),
     post("/api/v1/config/regex-test", Later(api::regex::test)).reads_config().large(),
     post("/api/v1/config/preview-log", Later(api::regex::preview)).reads_config(),
     get("/api/v1/config/fail2ban-log", Later(api::logs::fail2ban_log))

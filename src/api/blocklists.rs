@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::app::{ApiError, Ctx, Job, Request};
 use crate::domain::time::{self, rfc3339};
 use crate::fetch;
-use crate::jobs::{Task, preview};
+use crate::jobs::{Failure, Task, preview};
 use crate::server::response::Response;
 use crate::services::imports;
 use crate::store::blocklists::Source;
@@ -86,13 +86,24 @@ pub fn get(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
 /// `PUT /api/v1/blocklists/{source_id}`
 pub fn change(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let SourceId(id) = request.parameter()?;
+    let old = shown(&load(ctx, id)?);
     let mut fields = request.fields()?.not_empty();
+    let read = fields.read_only(&["id", "created_at", "updated_at"]);
+    fields.drop_unchanged(|name, value| old[name] == *value);
+    let is_unchanged = fields.is_empty();
     let name: Option<String> = fields.optional("name");
     let url: Option<String> = fields.optional("url");
     let enabled: Option<bool> = fields.optional("enabled");
     let unban_removed: Option<bool> = fields.optional("unban_removed");
     fields.check(name.as_deref().is_none_or(is_name), "name", "length", NAME_RULE);
     fields.finish()?;
+    let wrong = read.wrong(&old, |_| false);
+    if !wrong.is_empty() {
+        return Err(Failure::WrongFields(wrong).into());
+    }
+    if is_unchanged {
+        return Ok(Response::json(200, &old));
+    }
     let mut source = load(ctx, id)?;
     if let Some(url) = url {
         fetch::check_url(&url, ctx.config.allow_private_fetch)?;

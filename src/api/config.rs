@@ -4,20 +4,20 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{jail_config, server};
+use super::server;
 use crate::app::state::Restarted;
 use crate::app::{ApiError, Ctx, Job, Outcome, Request, paths};
-use crate::apply::{FileChange, Scope};
-use crate::conf::{LocalFile, NewValue};
+use crate::apply::Scope;
 use crate::domain::jail_values::JailValues;
 use crate::domain::json;
 use crate::domain::time;
 use crate::fail2ban::restart::{self, Report};
+use crate::jobs::server_edits::{EditServer, ServerValues};
 use crate::jobs::tail::LogFile;
 use crate::jobs::why::{Found, Why};
 use crate::jobs::{Task, service};
 use crate::server::response::Response;
-use crate::services::apply::{apply_job, installation, reload_job};
+use crate::services::apply::{applied as noted, files_task, installation, reload_job};
 
 /// `POST /api/v1/config/reload`
 pub fn reload(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
@@ -136,13 +136,7 @@ fn status_of(ctx: &Ctx) -> Value {
 /// `GET /api/v1/config/global`
 pub fn global(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
     let settings = ctx.daemon.server_settings()?;
-    let body = json!({
-        "log_level": settings.log_level,
-        "log_target": settings.log_target,
-        "db_purge_age": settings.db_purge_age,
-        "db_max_matches": settings.db_max_matches,
-    });
-    Ok(Response::json(200, &body))
+    Ok(Response::json(200, &server::changeable(&settings)))
 }
 
 /// What is said of settings that are in the file only, because the daemon hangs.
@@ -150,21 +144,27 @@ const NOT_SET: &str = "The file is written, and not yet in force: fail2ban does 
                        it with these settings.";
 
 /// `PUT /api/v1/config/global`: at once in the daemon, and in a file of ours for its next start.
-pub fn change_global(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let values = server::Settings::of(ctx, request)?;
-    let file = LocalFile::server();
-    let text = jail_config::read(&ctx.config.fail2ban_config, &file)?;
-    let mut document = jail_config::parsed(text.as_deref(), &file)?;
-    for (key, value) in values.options() {
-        document = document.set("Definition", key, &NewValue::Literal(value))?;
+///
+/// In a body with every field, what is as the daemon has it is no wish: it was read. A field alone is written even then, unless the files
+/// say so already.
+pub fn change_global(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
+    let mut fields = request.fields()?.not_empty();
+    if let Ok(before) = ctx.daemon.server_settings() {
+        let shown = server::changeable(&before);
+        let is_whole = shown.as_object().is_some_and(|shown| fields.has_all(shown.keys()));
+        fields.drop_unchanged(|name, value| shown[name] == *value && (is_whole || value.is_null()));
     }
-    let hangs = match values.set(ctx) {
-        // The file is what its next start reads.
-        Err(error) if error.code == "busy" => true,
-        set => set.map(|()| false)?,
-    };
-    let change = FileChange::new(&file, text, Some(document.text));
-    apply_job(ctx, vec![change], Scope::Jails(Vec::new()), move |_, _| {
-        Ok(Response::no_content().warning(if hangs { NOT_SET } else { "" }))
-    })
+    let values = server::values_of(ctx, fields)?;
+    if values == ServerValues::default() {
+        return Ok(Outcome::Answer(Response::no_content()));
+    }
+    let task = Task::EditServer(Box::new(EditServer { values, apply: files_task(ctx) }));
+    let job = Job::new(task, |ctx, mut outcome: Value| {
+        let hangs = outcome["hangs"] == true;
+        let applied = outcome["applied"].take();
+        let mut warnings = if applied.is_null() { Vec::new() } else { noted(ctx, applied)?.warnings };
+        warnings.extend(hangs.then(|| NOT_SET.to_owned()));
+        Ok(Response::no_content().warning(&warnings.join(" ")))
+    });
+    Ok(Outcome::Job(Box::new(job.detached())))
 }

@@ -57,6 +57,11 @@ pub fn schedule_info(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiE
 pub fn change_schedule(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let mut fields = request.fields()?;
     let old = schedule(ctx)?;
+    // The times that go with what was read.
+    for name in ["next_run_at", "last_run_at", "last_run_errors"] {
+        fields.optional::<Value>(name);
+    }
+    let mut fields = fields.within("config");
     let frequency: Option<Frequency> = fields.required("frequency");
     let enabled = fields.optional("enabled").unwrap_or(old.enabled);
     let mut number = |name: &str, least: u32, most: u32, old: u32| {
@@ -72,6 +77,9 @@ pub fn change_schedule(ctx: &mut Ctx, request: &Request) -> Result<Response, Api
     fields.finish()?;
     let frequency = frequency.unwrap_or(old.frequency);
     let schedule = Schedule { enabled, frequency, interval_hours, hour, minute, day_of_week };
+    if schedule == old {
+        return schedule_info(ctx, request);
+    }
     ctx.store.set_blocklist_schedule(&json!(schedule).to_string(), time::now())?;
     schedule_info(ctx, request)
 }

@@ -2,15 +2,12 @@
 //!
 //! Nothing is computed here: a child reads the files, and what a client sent is checked there.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use crate::app::jail_fields::taken;
 use crate::app::{ApiError, Ctx, Job, Request};
-use crate::conf::{Document, Folder, LocalFile};
 use crate::domain::json;
-use crate::domain::names::JailName;
+use crate::domain::names::{JailName, Running};
 use crate::fail2ban;
 use crate::jobs::Task;
 use crate::jobs::jail_config::{JailConfigs, READ_ONLY, Wanted};
@@ -26,19 +23,19 @@ pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
 
 /// `GET /api/v1/config/jails/{name}`
 pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let name: JailName = request.parameter()?;
+    let Running(name) = request.parameter()?;
     described(ctx, Wanted::One(name.into()))
 }
 
 /// `GET /api/v1/config/jails/{name}/files`
 pub fn files(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let name: JailName = request.parameter()?;
+    let Running(name) = request.parameter()?;
     described(ctx, Wanted::FilesOf(name.into()))
 }
 
 /// `PUT /api/v1/config/jails/{name}`
 pub fn update(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let name: JailName = request.parameter()?;
+    let name = editable(request)?;
     let mut fields = request.fields()?.within("jail").not_empty();
     let force = fields.optional("force").unwrap_or(false);
     let read = fields.read_only(&READ_ONLY);
@@ -49,17 +46,17 @@ pub fn update(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 
 /// `POST /api/v1/config/jails/{name}/commit`
 pub fn commit(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    edit_job(ctx, request.parameter()?, JailEdit::Commit, 200)
+    edit_job(ctx, editable(request)?, JailEdit::Commit, 200)
 }
 
 /// `GET /api/v1/config/jails/{name}/rollback`
 pub fn rollback(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    edit_job(ctx, request.parameter()?, JailEdit::Rollback, 200)
+    edit_job(ctx, editable(request)?, JailEdit::Rollback, 200)
 }
 
 /// `DELETE /api/v1/config/jails/{name}`
 pub fn delete(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    edit_job(ctx, request.parameter()?, JailEdit::Delete, 204)
+    edit_job(ctx, editable(request)?, JailEdit::Delete, 204)
 }
 
 /// `POST /api/v1/config/jails`
@@ -71,6 +68,16 @@ pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     fields.finish()?;
     let name: JailName = name.unwrap_or_default().parse()?;
     edit_job(ctx, name, JailEdit::Create { values, force }, 201)
+}
+
+/// The name of a jail that can be edited here: what one of any other name says can be seen, but its file would be named after it.
+fn editable(request: &Request) -> Result<JailName, ApiError> {
+    request.parameter().map_err(|mut error: ApiError| {
+        error.detail.push_str(
+            " A jail that is called otherwise can be seen and commanded here; to change it, edit its file by hand.",
+        );
+        error
+    })
 }
 
 /// Writes what the daemon was told to ignore into the jail's file, because a reload forgets it. The daemon has it already, so a jail whose
@@ -161,22 +168,4 @@ fn finished(ctx: &mut Ctx, name: &JailName, outcome: Value) -> Result<(Value, St
         warnings.push(NOT_SET.to_owned());
     }
     Ok((edited.jail, warnings.join(" ")))
-}
-
-/// The text of a file of ours; `None` where there is none.
-pub fn read(config_dir: &Path, file: &LocalFile) -> Result<Option<String>, ApiError> {
-    if !config_dir.join(file.folder).exists() {
-        return Ok(None);
-    }
-    let saved = Folder::open(config_dir, file.folder)?.read(&file.name)?;
-    let text = saved.map(|saved| String::from_utf8(saved.bytes)).transpose();
-    text.map_err(|_| ApiError::conflict("conflict", format!("{} is not valid UTF-8; correct it first.", file.name)))
-}
-
-/// The file, which must be in the configuration language.
-pub fn parsed(text: Option<&str>, file: &LocalFile) -> Result<Document, ApiError> {
-    Document::parse(text.unwrap_or_default()).map_err(|fault| {
-        let detail = format!("{}:{}: {}", file.name, fault.line, fault.message);
-        ApiError::conflict("conflict", detail)
-    })
 }

@@ -41,7 +41,7 @@ impl Ctx {
     pub fn server_files(&mut self) -> Option<ServerFiles> {
         let is_fresh = self.server_files.as_ref().is_some_and(|(_, at)| at.elapsed() < FILES_HOLD);
         if !is_fresh {
-            let read = Tree::load(&self.config.fail2ban_config).ok().map(|tree| ServerFiles {
+            let read = Tree::load_server(&self.config.fail2ban_config).ok().map(|tree| ServerFiles {
                 log_level: tree.server_option("loglevel").unwrap_or_default(),
                 log_target: tree.server_option("logtarget").unwrap_or_default(),
                 database: tree.server_option("dbfile").filter(|path| path.starts_with('/')).map(PathBuf::from),

@@ -296,6 +296,7 @@ impl From<Failure> for ApiError {
             }
             Failure::Forbidden(detail) => ApiError::new(403, "action_edit_disabled", detail),
             Failure::NotSet { field, error, left } => not_set(&field, error, left),
+            Failure::NotPutBack { why, left } => not_put_back(ApiError::from(*why), left),
             Failure::NoFile(detail) => ApiError::not_found("config_file_not_found", detail),
             Failure::Database(error) => error.into(),
             Failure::Upstream(detail) => {
@@ -323,14 +324,20 @@ fn not_set(field: &str, error: fail2ban::Error, left: Vec<String>) -> ApiError {
         _ => error.into(),
     };
     if !left.is_empty() {
-        let names = left.join(", ");
-        answer.detail = format!(
-            "{} These could not be put back and are not as before: {names}. Reload the jail.",
-            answer.detail.replace(" No value was changed.", "")
-        );
-        answer = answer.with("not_restored", left);
+        answer.detail = answer.detail.replace(" No value was changed.", "");
+        answer = not_put_back(answer, left);
     }
     answer
+}
+
+/// An error after which some values are not as they were.
+fn not_put_back(mut error: ApiError, left: Vec<String>) -> ApiError {
+    let names = left.join(", ");
+    error.detail = format!(
+        "{} These could not be put back and are not as before: {names}. A reload puts them right.",
+        error.detail
+    );
+    error.with("not_restored", left)
 }
 
 impl From<FetchError> for ApiError {

@@ -218,6 +218,21 @@ impl Fields {
         }
     }
 
+    /// Takes out what is as it is shown: that is no change.
+    pub fn drop_unchanged(&mut self, is_shown: impl Fn(&str, &Value) -> bool) {
+        self.map.retain(|name, value| !is_shown(name, value));
+    }
+
+    /// Whether there is nothing to take.
+    pub fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+
+    /// Whether all of these are there.
+    pub fn has_all<'n>(&self, names: impl IntoIterator<Item = &'n String>) -> bool {
+        names.into_iter().all(|name| self.map.contains_key(name))
+    }
+
     /// Takes out fields that a GET shows beside what can be changed.
     pub fn read_only(&mut self, names: &[&str]) -> AsRead {
         let sent: Map<String, Value> =

@@ -9,7 +9,6 @@ use crate::domain::actor::Actor;
 use crate::domain::jail_values::JailValues;
 use crate::fail2ban::keep::Restarted;
 use crate::fail2ban::reload::Installation;
-use crate::fail2ban::stream::Stream;
 
 /// A file to be written or removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,8 +66,8 @@ pub struct Apply {
     pub scope: Scope,
     /// Whether a jail of the scope that the files do not enable is stopped; else that is an error.
     pub stops: bool,
-    /// The commands of the last reload that went well.
-    pub last_good: Option<Stream>,
+    /// The commands of the last reload that went well, as the JSON that was given: whoever keeps them need not read them.
+    pub last_good: Option<String>,
     /// What is set again in jails that were reloaded.
     pub run_time: Vec<RunTime>,
     /// The daemon was just found not to answer, so that it is not waited for again.
@@ -85,8 +84,8 @@ pub struct Applied {
     pub reloaded: bool,
     /// The jails that run now.
     pub jails: Vec<String>,
-    /// The commands of all files: what to give to the next apply as the last good ones.
-    pub stream: Option<Stream>,
+    /// The commands of all files, as JSON: what to give to the next apply as the last good ones.
+    pub stream: Option<String>,
     /// What did not go as it should, each in one sentence: values that could not be set again, for example.
     pub warnings: Vec<String>,
     /// The jails that had to be restarted, and how long their bans were out of force.

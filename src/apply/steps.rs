@@ -9,6 +9,7 @@ use super::journal::{self, Was};
 use super::plan::{Applied, Apply, FileChange, Scope};
 use super::{check, read_back, run_time};
 use crate::conf::{self, Folder, Overlay, StreamOptions, Tree, Version};
+use crate::domain::json;
 use crate::domain::names::JailName;
 use crate::fail2ban::commands::fresh::Defaults;
 use crate::fail2ban::keep::Restarted;
@@ -46,8 +47,8 @@ impl Apply {
         }
         let outcome = match daemon.as_mut() {
             Some(daemon) if self.loads() => {
-                let last_good = self.last_good.as_ref().or(fallback.as_ref());
-                self.load_with(daemon, options, last_good)
+                let last_good = self.last_good();
+                self.load_with(daemon, options, last_good.as_ref().or(fallback.as_ref()))
             }
             _ => Ok(Applied {
                 changes: Vec::new(),
@@ -179,6 +180,11 @@ impl Apply {
         Ok(())
     }
 
+    /// The commands of the last reload that went well, where they are known and can be read.
+    fn last_good(&self) -> Option<Stream> {
+        json::read(self.last_good.as_ref()?).ok()
+    }
+
     /// The commands of the files, computed here.
     fn computed(&self, options: &StreamOptions) -> Result<Computed, conf::Error> {
         let tree = Tree::load(&self.place.config_dir)?;
@@ -212,7 +218,7 @@ impl Apply {
         let report = reload::reload(daemon, &self.place, &scope, last_good, computed.as_ref())?;
         let mut restarted = report.restarted;
         let warnings = self.settle(daemon, &report.stream, &report.loaded, report.defaults, &mut restarted)?;
-        let stream = Some(report.stream);
+        let stream = json::text(&report.stream).ok();
         let jails = daemon.jail_names()?.iter().map(|name| name.as_str().to_owned()).collect();
         Ok(Applied { changes: Vec::new(), reloaded: true, jails, stream, warnings, restarted })
     }
@@ -298,7 +304,7 @@ pub(super) fn load(apply: &Apply) -> Result<(), ApplyError> {
         },
     };
     let options = apply.options(Some(&mut daemon))?;
-    match apply.load_with(&mut daemon, &options, apply.last_good.as_ref()) {
+    match apply.load_with(&mut daemon, &options, apply.last_good().as_ref()) {
         // The old files are loaded. That something differs then must not stand in the way of every later change.
         Err(ApplyError::Reload(ReloadError::Differs { .. })) => Ok(()),
         other => other.map(drop),

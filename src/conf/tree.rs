@@ -34,6 +34,14 @@ impl Tree {
         Tree::load_with(directory, Overlay::new())
     }
 
+    /// Reads the few files of the server itself, and none of a jail's.
+    pub fn load_server(directory: &Path) -> Result<Tree, Error> {
+        let mut loader = Loader::new(directory, Overlay::new())?;
+        let main = loader.load("fail2ban")?;
+        let (jails, version) = (Rc::default(), Version::default());
+        Ok(Tree { loader: RefCell::new(loader), main, jails, has_jails: false, version })
+    }
+
     /// Like [`Tree::load`], as if the files in `overlay` were already written.
     pub fn load_with(directory: &Path, overlay: Overlay) -> Result<Tree, Error> {
         let mut loader = Loader::new(directory, overlay)?;
@@ -167,6 +175,11 @@ impl Tree {
     /// The names of all filters, those that only others include among them.
     pub fn filters(&self) -> Vec<String> {
         self.loader.borrow_mut().names("filter.d")
+    }
+
+    /// Whether there is a Python action of this name, such as `smtp.py`.
+    pub fn has_python_action(&self, name: &str) -> bool {
+        name.ends_with(".py") && Path::new(&self.base()).join("action.d").join(name).is_file()
     }
 
     /// The names of all actions, those that only others include among them.

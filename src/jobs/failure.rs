@@ -62,6 +62,13 @@ pub enum Failure {
     WrongFields(Vec<FieldError>),
     /// The owner does not allow it.
     Forbidden(String),
+    /// It failed, and the daemon has not got all of its own settings back.
+    NotPutBack {
+        /// Why it failed.
+        why: Box<Failure>,
+        /// The settings that could not be put back.
+        left: Vec<String>,
+    },
     /// A running jail took not all of its new values, so that it has the old ones.
     NotSet {
         /// The value that was not taken.

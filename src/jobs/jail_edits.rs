@@ -15,16 +15,16 @@ use super::expressions;
 use super::failure::Failure;
 use super::jail_config::{Effective, JailConfigs, Wanted};
 use super::jail_rules::{Limits, Rules};
+use super::own_file::{self, parsed};
 use super::service::CHANGES;
 use crate::apply::run_time::{self, is_same_entry};
 use crate::apply::values::edited;
 use crate::apply::{Applied, Apply, FileChange, RunTime, Scope};
-use crate::conf::{self, Document, Folder, JailView, LocalFile, Tree, time};
+use crate::conf::{self, JailView, LocalFile, Tree, time};
 use crate::domain::as_read::AsRead;
 use crate::domain::jail_values::JailValues;
 use crate::domain::json as text;
 use crate::fail2ban::Error;
-use crate::files::Kind;
 
 /// Change a jail.
 #[derive(Debug, Serialize, Deserialize)]
@@ -344,25 +344,9 @@ impl EditJail {
         }
     }
 
-    /// The text of a file of ours; `None` where there is none.
     fn read(&self, file: &LocalFile) -> Result<Option<String>, Failure> {
-        if !self.apply.place.config_dir.join(file.folder).exists() {
-            return Ok(None);
-        }
-        let odd = |error: conf::Error| match error.trouble() {
-            Some(trouble) if trouble.kind == Kind::NotAFile => Failure::OddFile(trouble),
-            _ => error.into(),
-        };
-        let saved = Folder::open(&self.apply.place.config_dir, file.folder)?.read(&file.name).map_err(odd)?;
-        let text = saved.map(|saved| String::from_utf8(saved.bytes)).transpose();
-        text.map_err(|_| Failure::Conflict(format!("{} is not valid UTF-8; correct it first.", file.name)))
+        own_file::read(&self.apply.place.config_dir, file)
     }
-}
-
-/// The file, which must be in the configuration language.
-fn parsed(text: Option<&str>, file: &LocalFile) -> Result<Document, Failure> {
-    Document::parse(text.unwrap_or_default())
-        .map_err(|fault| Failure::Conflict(format!("{}:{}: {}", file.name, fault.line, fault.message)))
 }
 
 fn unwritable(error: serde_json::Error) -> Failure {

@@ -83,7 +83,7 @@ impl Rules<'_> {
             if !called.parameters.is_empty() && !self.limits.allow_action_edit {
                 return Err(action_edit_disabled("Parameters of actions cannot be changed here."));
             }
-            if !self.tree.actions().contains(&called.name) {
+            if !self.tree.actions().contains(&called.name) && !self.tree.has_python_action(&called.name) {
                 return Err(bad("actions", format!("There is no action '{}'.", called.name)));
             }
         }

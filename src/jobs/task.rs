@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::frames::FrameWriter;
 use super::{
     apply, bans, definitions, edits, geo_update, held_set, history, import, jail_config, jail_edits, logs, password,
-    patterns, places, preview, service, their_database, why,
+    patterns, places, preview, server_edits, service, their_database, why,
 };
 use crate::domain::json;
 
@@ -58,6 +58,8 @@ pub enum Task {
     AskHistory(history::Ask),
     /// Change a jail: its values at once, or its file.
     EditJail(Box<jail_edits::EditJail>),
+    /// Change the daemon's own settings and their file.
+    EditServer(Box<server_edits::EditServer>),
     /// Set values again after a restart of the daemon.
     SetAgain(apply::SetAgain),
     /// What the files say of all jails.
@@ -109,7 +111,7 @@ impl Task {
             Task::Restart(_) => Lane::Restart,
             Task::Ban(_) | Task::Unban(_) | Task::ListBans(_) | Task::PageOfBans(_) => Lane::Daemon,
             Task::Apply(_) | Task::Recover(_) | Task::EditJail(_) | Task::EditDefinition(_) => Lane::Daemon,
-            Task::SetAgain(_) | Task::StopJail(_) => Lane::Daemon,
+            Task::SetAgain(_) | Task::StopJail(_) | Task::EditServer(_) => Lane::Daemon,
         }
     }
 
@@ -121,6 +123,7 @@ impl Task {
             Task::Ban(_) | Task::Unban(_) => Duration::from_secs(70),
             // A load, and another one to undo it.
             Task::Apply(_) | Task::EditDefinition(_) | Task::EditJail(_) | Task::Recover(_) => Duration::from_secs(400),
+            Task::EditServer(_) => Duration::from_secs(400),
             Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Duration::from_secs(20),
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::WhyAway(_) => Duration::from_secs(20),
             Task::ListBans(_) | Task::PageOfBans(_) | Task::AskHistory(_) => Duration::from_secs(60),
@@ -141,14 +144,17 @@ impl Task {
 
     /// Whether it changes the configuration: one at a time, and none waits.
     pub fn applies(&self) -> bool {
-        matches!(self, Task::Apply(_) | Task::EditDefinition(_) | Task::Recover(_) | Task::EditJail(_))
+        matches!(
+            self,
+            Task::Apply(_) | Task::EditDefinition(_) | Task::Recover(_) | Task::EditJail(_) | Task::EditServer(_)
+        )
     }
 
     /// Whether it does its part without a daemon that answers: files are changed all the same.
     pub fn does_without_daemon(&self) -> bool {
         match self {
             Task::Apply(apply) => !apply.changes.is_empty(),
-            Task::EditDefinition(_) | Task::EditJail(_) => true,
+            Task::EditDefinition(_) | Task::EditJail(_) | Task::EditServer(_) => true,
             _ => false,
         }
     }
@@ -164,6 +170,7 @@ impl Task {
             Task::Apply(task) => apply::apply(*task),
             Task::Recover(task) => task.run(),
             Task::JailConfigs(task) => task.run(),
+            Task::EditServer(task) => task.run(),
             Task::SetAgain(task) => task.run(),
             Task::EditJail(task) => task.run(),
             Task::ReadBackends(task) => task.run(),

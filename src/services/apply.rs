@@ -24,16 +24,6 @@ pub fn reload_job(
     Ok(apply_as_job(task, move |ctx, _| then(ctx)))
 }
 
-/// Changes of files, checked and loaded, and what follows when it went well.
-pub fn apply_job(
-    ctx: &mut Ctx,
-    changes: Vec<FileChange>,
-    scope: Scope,
-    then: impl FnOnce(&mut Ctx, Applied) -> Result<Response, ApiError> + 'static,
-) -> Result<Job, ApiError> {
-    Ok(apply_as_job(apply_task(ctx, changes, scope)?, then))
-}
-
 /// The task of an apply, to be changed before it becomes a job.
 pub fn apply_task(ctx: &Ctx, changes: Vec<FileChange>, scope: Scope) -> Result<Apply, ApiError> {
     Ok(Apply {
@@ -43,7 +33,7 @@ pub fn apply_task(ctx: &Ctx, changes: Vec<FileChange>, scope: Scope) -> Result<A
         changes,
         scope,
         stops: true,
-        last_good: ctx.store.setting(LAST_GOOD)?.and_then(|text| json::read(&text).ok()),
+        last_good: ctx.store.setting(LAST_GOOD)?,
         run_time: ctx.run_time()?,
         daemon_hangs: ctx.daemon.client().is_resting(),
     })
@@ -96,7 +86,7 @@ pub fn remember(ctx: &mut Ctx, applied: &Applied) -> Result<(), ApiError> {
         ctx.store.add_change(time::now(), &actor, &files, &effect)?;
     }
     if let Some(stream) = &applied.stream {
-        ctx.store.set_settings(&[(LAST_GOOD, &json::text(stream).map_err(ApiError::internal)?)])?;
+        ctx.store.set_settings(&[(LAST_GOOD, stream)])?;
     }
     Ok(())
 }

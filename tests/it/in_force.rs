@@ -180,6 +180,16 @@ fn a_python_action_beside_others_survives_every_load() {
     expect(&daemon, &[("old", "0"), ("py", "3")]);
 }
 
+#[test]
+fn a_python_action_that_the_jail_does_not_have_yet_can_be_added() {
+    let (daemon, _server, admin) = banned_by("old");
+    write_python(&daemon);
+    let missing = admin.put("/api/v1/config/jails/lab", json!({"actions": ["old", "none.py"]}));
+    missing.expect_error(400, "invalid_input");
+    commit(&admin, json!({"actions": ["old", "told.py[port=\"7\"]"]}));
+    expect(&daemon, &[("old", "0"), ("py", "7")]);
+}
+
 /// Each address with the second in which its ban ends.
 fn ends(daemon: &RealDaemon) -> Vec<(String, String)> {
     let list = daemon.client(&["get", "lab", "banip", "--with-time"]);

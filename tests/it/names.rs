@@ -12,7 +12,7 @@ use crate::harness::server::Server;
 use crate::harness::{pickle, wait_until};
 
 /// Names that a section of a file can have.
-const ODD: [&str; 8] = ["my jail", "日本", "nginx:80", "a, b", "all", "-dash", "unban", "a/b"];
+const ODD: [&str; 10] = ["my jail", "日本", "nginx:80", "a, b", "all", "-dash", "unban", "a/b", "ü", "it's \"so\""];
 /// One that only a raw command can make: `set loglevel` is the daemon's own.
 const TAKEN: &str = "loglevel";
 
@@ -110,6 +110,27 @@ fn jails_of_any_name_are_seen_and_commanded() {
     assert_eq!(counts(&admin).len(), expected().len());
     admin.get("/api/v1/jails/--all").expect_error(400, "invalid_input");
     admin.get("/api/v1/jails/no%20such").expect_error(404, "jail_not_found");
+}
+
+#[test]
+fn jails_of_any_name_in_the_files_are_listed_and_read_and_an_edit_says_what_to_do() {
+    const JAILS: &str = "/api/v1/config/jails";
+    let daemon = daemon();
+    let (_server, admin) = Server::ready(&daemon);
+    let list = admin.get(JAILS).expect(200).json();
+    for name in ODD {
+        let shown = list["items"].as_array().unwrap().iter().find(|jail| jail["name"] == name);
+        let path = format!("{JAILS}/{}", encode(name));
+        assert_eq!(Some(&admin.get(&path).expect(200).json()["jail"]), shown, "{name}");
+        assert_eq!(shown.unwrap()["active"], true, "{name}");
+        let files = admin.get(&format!("{path}/files")).expect(200).json();
+        assert!(files["items"].as_array().unwrap().iter().any(|file| file["path"] == "jail.d/odd.local"), "{files}");
+        for refused in [admin.put(&path, json!({"max_retry": 5})), admin.post_empty(&format!("{path}/commit"))] {
+            let detail = refused.expect(400).json()["detail"].as_str().unwrap().to_owned();
+            assert!(detail.contains("edit its file by hand"), "{detail}");
+        }
+    }
+    admin.get(&format!("{JAILS}/no%20such")).expect_error(404, "jail_not_found");
 }
 
 #[test]

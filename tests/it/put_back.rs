@@ -133,3 +133,80 @@ fn a_field_that_cannot_be_changed_is_named() {
     assert_eq!(changed["jail"]["pending_changes"], json!(["max_retry"]));
     assert_eq!(daemon.client(&["get", "lab", "maxretry"]), "8");
 }
+
+#[test]
+fn settings_and_sources_come_back_unchanged() {
+    let daemon = RealDaemon::start();
+    let (_server, admin) = ready(&daemon);
+    admin.get("/api/v1/dashboard/status").expect(200);
+    let source = json!({"name": "one", "url": "https://lists.example.org/x.txt"});
+    let id = admin.post("/api/v1/blocklists", source).expect(201).json()["id"].clone();
+    // The daemon was started with a log target that the files do not name: what was read is no wish to write it.
+    let (before, told_before) = (files(daemon.config()), watch(&daemon));
+    for (target, status) in [
+        ("/api/v1/config/global".to_owned(), 204),
+        ("/api/v1/server/settings".to_owned(), 204),
+        ("/api/v1/blocklists/schedule".to_owned(), 200),
+        ("/api/v1/config/map-color-thresholds".to_owned(), 200),
+        (format!("/api/v1/blocklists/{id}"), 200),
+    ] {
+        let shown = admin.get(&target).expect(200).json();
+        let back = admin.put(&target, shown.clone()).expect(status);
+        if status == 200 {
+            assert_eq!(back.json(), shown, "{target}");
+        }
+        assert_eq!(admin.get(&target).expect(200).json(), shown, "{target}");
+    }
+    assert_eq!(files(daemon.config()), before);
+    assert_eq!(told(&daemon), told_before);
+    for (target, body, field) in [
+        ("/api/v1/server/settings".to_owned(), json!({"db_path": "/x"}), "db_path"),
+        (format!("/api/v1/blocklists/{id}"), json!({"id": 999}), "id"),
+    ] {
+        let error = admin.put(&target, body).expect(422).json();
+        assert_eq!(error["metadata"]["errors"][0]["source_field"], field, "{error}");
+    }
+}
+
+#[test]
+fn a_global_setting_alone_is_written_unless_the_files_say_it() {
+    const GLOBAL: &str = "/api/v1/config/global";
+    let daemon = RealDaemon::start();
+    let (_server, admin) = ready(&daemon);
+    let own = daemon.path("fail2ban.d/zz-bangui.local");
+    admin.put(GLOBAL, json!({"log_level": "info", "db_purge_age": 86400})).expect(204);
+    assert!(!own.exists(), "the files say so already");
+    // It is in force until the next reload; alone it is to stay.
+    admin.put("/api/v1/server/settings", json!({"log_level": "DEBUG"})).expect(204);
+    admin.put(GLOBAL, json!({"log_level": "DEBUG"})).expect(204);
+    assert!(fs::read_to_string(&own).unwrap().contains("loglevel = DEBUG"));
+    let mut body = admin.get(GLOBAL).expect(200).json();
+    body["db_max_matches"] = json!(7);
+    admin.put(GLOBAL, body).expect(204);
+    let text = fs::read_to_string(&own).unwrap();
+    assert!(text.contains("dbmaxmatches = 7") && !text.contains("logtarget"), "{text}");
+}
+
+#[test]
+fn global_settings_that_cannot_be_written_are_taken_back_from_the_daemon() {
+    const GLOBAL: &str = "/api/v1/config/global";
+    let daemon = RealDaemon::start();
+    let (server, admin) = ready(&daemon);
+    let shown = admin.get(GLOBAL).expect(200).json();
+    let before = files(daemon.config());
+    // As good as a full disk, and nothing must be mounted for it: the journal cannot be made.
+    fs::create_dir(server.database().with_extension("db.apply-new")).unwrap();
+    let target = daemon.path("other.log").display().to_string();
+    let wanted = json!({"log_level": "DEBUG", "log_target": target, "db_purge_age": 7200, "db_max_matches": 5});
+    admin.put(GLOBAL, wanted).expect_error(500, "config_unusable");
+    assert_eq!(admin.get(GLOBAL).expect(200).json(), shown);
+    assert_eq!(files(daemon.config()), before);
+    // A target that the daemon refuses leaves the other values as they were.
+    fs::create_dir(daemon.path("a-directory.log")).unwrap();
+    let target = daemon.path("a-directory.log").display().to_string();
+    for place in [GLOBAL, "/api/v1/server/settings"] {
+        let answer = admin.put(place, json!({"log_level": "DEBUG", "log_target": target}));
+        answer.expect_error(400, "invalid_input");
+    }
+    assert_eq!(admin.get(GLOBAL).expect(200).json(), shown);
+}

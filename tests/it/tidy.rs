@@ -72,7 +72,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "app",
             "apply",
             "blocklist",
-            "conf",
             "config",
             "domain",
             "fail2ban",
