@@ -81,7 +81,7 @@ pub fn check_url(text: &str, allow_private: bool) -> Result<Uri, FetchError> {
     if text.len() > LONGEST_URL || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(bad("it is too long, or has letters that need encoding"));
     }
-    let uri: Uri = text.parse().map_err(|_| bad("it is no URL"))?;
+    let uri: Uri = text.parse().map_err(|_| bad("it is not a URL"))?;
     let default_port = match uri.scheme_str() {
         Some("http") => 80,
         Some("https") => 443,
@@ -97,11 +97,11 @@ pub fn check_url(text: &str, allow_private: bool) -> Result<Uri, FetchError> {
         Some(port) if port != default_port && !allow_private => {
             return Err(bad("its port is not the default one; BANGUI_ALLOW_PRIVATE_FETCH=1 allows any"));
         }
-        None if has_port => return Err(bad("its port is no number")),
+        None if has_port => return Err(bad("its port is not a number")),
         _ => {}
     }
     if let Some(v6) = host.strip_prefix('[') {
-        let address = v6.trim_end_matches(']').parse().map_err(|_| bad("its host is no address"))?;
+        let address = v6.trim_end_matches(']').parse().map_err(|_| bad("its host is not an address"))?;
         check_address(host, IpAddr::V6(address), allow_private, &[])?;
     } else if let Ok(address) = host.parse::<IpAddr>() {
         check_address(host, address, allow_private, &[])?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::filters::{edit_job, show};
 use super::regex::{MAX_REGEX, is_short};
+use crate::app::code::Code;
 use crate::app::input::Fields;
 use crate::app::{ApiError, Ctx, Job, Request};
 use crate::domain::names::ConfName;
@@ -61,7 +62,7 @@ fn check_allowed(ctx: &Ctx) -> Result<(), ApiError> {
     if ctx.config.allow_action_edit {
         return Ok(());
     }
-    Err(ApiError::new(403, "action_edit_disabled", "Actions cannot be changed here: BANGUI_ALLOW_ACTION_EDIT is 0."))
+    Err(ApiError::new(Code::ActionEditDisabled, "Actions cannot be changed here: BANGUI_ALLOW_ACTION_EDIT is 0."))
 }
 
 /// The commands in a body, and the variables of these fields with the section they stand in. What is null goes back to
@@ -71,7 +72,7 @@ fn settings(fields: &mut Fields, variables: &[(&str, &str)]) -> Vec<Setting> {
     for key in ACTION_FIELDS {
         let Some(value) = fields.optional::<Option<String>>(key) else { continue };
         let fits = value.as_ref().is_none_or(|command| is_short(command, MAX_REGEX));
-        fields.check(fits, key, "max_length", "A command has 16384 characters at most.");
+        fields.check(fits, key, "max_length", "A command may be at most 16384 characters long.");
         settings.push(Setting { section: None, key: key.to_owned(), value });
     }
     for (field, section) in variables {

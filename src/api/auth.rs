@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::app::code::Code;
 use crate::app::session::{
     COOKIE, DEVICE_BYTES, DEVICE_COOKIE, TOKEN_BYTES, clear_cookie, cookie, known_device, token_hash,
 };
@@ -25,7 +26,7 @@ pub fn login(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
             !password.is_empty() && password.chars().count() <= LONGEST_PASSWORD,
             "password",
             "length",
-            "A password has 1 to 256 characters.",
+            "A password must be 1 to 256 characters long.",
         );
     }
     fields.finish()?;
@@ -33,7 +34,7 @@ pub fn login(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let who = Attempt::of(ctx, request)?;
     if let Login::Wait(seconds) = ctx.store.may_log_in(&who.budget, who.is_known, time::now())? {
         log_failure(&request.admitted, "too many attempts");
-        return Err(ApiError::rate_limited(seconds, "Too many failed logins; wait before the next one."));
+        return Err(ApiError::rate_limited(seconds, "Too many failed logins.").with("limit", "login"));
     }
     let secret = password::secret_form(&password.unwrap_or_default());
     let task = Task::VerifyPassword(password::Verify { secret, hash: hash.clone() });
@@ -89,7 +90,7 @@ fn finish_login(
     if matches != Value::Bool(true) || ctx.stored.password_hash.as_deref() != Some(hash) {
         ctx.store.login_failed(&who.budget, time::now())?;
         log_failure(admitted, "wrong password");
-        return Err(ApiError::new(401, "authentication_required", "The password is wrong."));
+        return Err(ApiError::new(Code::AuthenticationRequired, "The password is wrong."));
     }
     let token = random_token(&mut [0; TOKEN_BYTES])?;
     let device = who.device.clone().map_or_else(|| random_token(&mut [0; DEVICE_BYTES]), Ok)?;

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::json;
 
+use crate::app::code::Code;
 use crate::app::{ApiError, Ctx, Job, Request};
 use crate::domain::address::IpOrNet;
 use crate::domain::client::Client;
@@ -59,21 +60,22 @@ pub fn ban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 fn protect(ctx: &Ctx, caller: Client, target: &IpOrNet) -> Result<(), ApiError> {
     if let Some((reason, what)) = target.too_much() {
         let detail = format!("{target} is {what}; use force to ban it all the same.");
-        return Err(ApiError::conflict("conflict", detail).with("ip", target.to_string()).with("reason", reason));
+        return Err(ApiError::new(Code::Conflict, detail).with("ip", target.to_string()).with("reason", reason));
     }
     let hit = |address: &IpAddr| target.contains_address(*address);
     let whose = if caller.address().is_some_and(|address| hit(&address)) {
-        "yours"
+        "your own address"
     } else if target.contains_address(IpAddr::from([127, 0, 0, 1])) || machine::own_addresses().iter().any(hit) {
-        "this machine's own"
+        "an address of this machine"
     } else if machine::gateways().iter().any(hit) {
-        "this machine's gateway's"
+        "the gateway of this machine"
     } else if ctx.config.trusted_proxies.iter().any(|proxy| proxy.overlaps(target)) {
-        "a trusted proxy's"
+        "a trusted proxy"
     } else {
         return Ok(());
     };
-    Err(ApiError::conflict("conflict", format!("{target} is {whose}; use force to ban it all the same."))
+    let verb = if target.is_network() { "contains" } else { "is" };
+    Err(ApiError::new(Code::Conflict, format!("{target} {verb} {whose}; use force to ban it all the same."))
         .with("ip", target.to_string()))
 }
 
@@ -86,10 +88,11 @@ pub fn unban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let ip = match ip {
         Some(_) if everything => return Err(ApiError::invalid_input("Give ip or unban_all, not both.")),
         None if !everything => {
-            return Err(ApiError::new(422, "invalid_input", "Give ip, or unban_all to remove every ban.").with(
-                "errors",
-                json!([{ "source_field": "ip", "rule": "required", "detail": "The field \"ip\" is missing." }]),
-            ));
+            return Err(ApiError::of_status(422, Code::InvalidInput, "Give ip, or unban_all to remove every ban.")
+                .with(
+                    "errors",
+                    json!([{ "source_field": "ip", "rule": "required", "detail": "The field \"ip\" is missing." }]),
+                ));
         }
         ip => ip.as_deref().map(listed).transpose()?,
     };

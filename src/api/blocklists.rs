@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use serde_json::{Value, json};
 
+use crate::app::code::Code;
 use crate::app::{ApiError, Ctx, Job, Request};
 use crate::domain::time::{self, rfc3339};
 use crate::fetch;
@@ -23,7 +24,7 @@ impl FromStr for SourceId {
 
     fn from_str(text: &str) -> Result<Self, ApiError> {
         let number = text.parse().ok().filter(|number| *number >= 1 && text.bytes().all(|byte| byte.is_ascii_digit()));
-        number.map(SourceId).ok_or_else(|| ApiError::invalid_field("source_id", "The number of a source is expected."))
+        number.map(SourceId).ok_or_else(|| ApiError::invalid_field("source_id", "A source is named by its number."))
     }
 }
 
@@ -59,7 +60,8 @@ pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let name = name.unwrap_or_default();
     fetch::check_url(&url, ctx.config.allow_private_fetch)?;
     let added = ctx.store.add_blocklist_source((&name, &url), (enabled, unban_removed), time::now())?;
-    let id = added.ok_or_else(|| ApiError::conflict("conflict", "There are 100 sources already; remove one first."))?;
+    let id = added
+        .ok_or_else(|| ApiError::new(Code::Conflict, "Source limit reached (100/100). Delete one that is not used."))?;
     Ok(Response::json(201, &shown(&load(ctx, id)?)))
 }
 
@@ -74,7 +76,7 @@ fn load(ctx: &Ctx, id: i64) -> Result<Source, ApiError> {
 }
 
 fn missing(id: i64) -> ApiError {
-    ApiError::not_found("blocklist_source_not_found", format!("There is no blocklist source {id}.")).with("id", id)
+    ApiError::new(Code::BlocklistSourceNotFound, format!("There is no blocklist source {id}.")).with("id", id)
 }
 
 /// `GET /api/v1/blocklists/{source_id}`

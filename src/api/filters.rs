@@ -63,10 +63,15 @@ pub fn test(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let many = lines.as_ref().map_or(0, Vec::len);
     fields.check(many <= MAX_TEST_LINES, "lines", "max_items", "A test takes 1000 lines at most.");
     let short = lines.iter().flatten().all(|line| is_short(line, MAX_LINE));
-    fields.check(short, "lines", "max_length", "A line has 65536 characters at most.");
+    fields.check(short, "lines", "max_length", "A line may be at most 65536 characters long.");
     let options = options.filter(|text| !text.is_empty());
     let plain = options.as_ref().is_none_or(|text| text.len() <= MAX_OPTIONS && !text.chars().any(char::is_control));
-    fields.check(plain, "options", "form", "Options have one line of 4096 bytes at most, such as mode=aggressive.");
+    fields.check(
+        plain,
+        "options",
+        "form",
+        "options must be a single line of at most 4096 bytes, such as mode=aggressive.",
+    );
     fields.finish()?;
     let source = match (lines, path) {
         (Some(lines), _) => Source::Lines(lines),
@@ -116,7 +121,7 @@ pub fn delete(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     edit_job(ctx, Kind::Filter, name, Edit::Delete, false)
 }
 
-const TOO_LONG: &str = "An expression has 16384 characters at most.";
+const TOO_LONG: &str = "An expression may be at most 16384 characters long.";
 
 /// Whether every expression is of a length that is taken.
 fn fits(setting: &Setting) -> bool {
@@ -133,7 +138,12 @@ fn filter_settings(fields: &mut Fields) -> Vec<Setting> {
         if let Some(value) = fields.optional::<Option<String>>(key) {
             let text = value.as_deref().unwrap_or_default();
             let plain = text.trim() == text && !(key == "prefregex" && text.contains(['\n', '\r']));
-            fields.check(plain, key, "form", "It has no blanks at its ends, and a prefregex has one line.");
+            fields.check(
+                plain,
+                key,
+                "form",
+                "Remove the spaces at its beginning and end; a prefregex must be a single line.",
+            );
             set(key, value);
         }
     }
@@ -141,13 +151,18 @@ fn filter_settings(fields: &mut Fields) -> Vec<Setting> {
         let Some(list) = fields.optional::<Vec<String>>(key) else { continue };
         // Blanks at the ends are lost in the file, and the expression would mean something else.
         let plain = list.iter().all(|line| !line.is_empty() && line.trim() == line && !line.contains(['\n', '\r']));
-        fields.check(plain, key, "form", "Each expression is one line without blanks at its ends; write \\s for them.");
+        fields.check(
+            plain,
+            key,
+            "form",
+            "Each expression must be a single line without spaces at its beginning or end; write \\s for a space.",
+        );
         let is_missing = key == "failregex" && list.is_empty();
         fields.check(!is_missing, key, "min_items", "A filter needs at least one failregex.");
         set(key, Some(list.join("\n")));
     }
     if let Some(lines) = fields.optional::<Option<u32>>("maxlines") {
-        fields.check(lines != Some(0), "maxlines", "range", "maxlines is at least 1.");
+        fields.check(lines != Some(0), "maxlines", "range", "maxlines must be 1 or more.");
         set("maxlines", lines.map(|lines| lines.to_string()));
     }
     settings

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::app::code::Code;
 use crate::app::input::{Parameter, Query};
 use crate::app::{ApiError, Ctx, Job, Outcome, Request, Step};
 use crate::domain::address::IpOrNet;
@@ -239,7 +240,7 @@ fn detail(
     bans.sort_by_key(|ban| std::cmp::Reverse(ban.banned_at));
     bans.truncate(TIMELINE as usize);
     let Some(newest) = bans.first() else {
-        return Err(ApiError::not_found("not_found", format!("No ban of {ip} is known.")).with("ip", ip));
+        return Err(ApiError::new(Code::NotFound, format!("No ban of {ip} is known.")).with("ip", ip));
     };
     let last_ban_at = rfc3339(newest.banned_at);
     let timeline: Vec<Value> = bans.iter().map(event).collect();

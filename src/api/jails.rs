@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::bans::command_done;
 use super::jail_config::keep_ignored;
+use crate::app::code::Code;
 use crate::app::{ApiError, Ctx, Job, Outcome, Request};
 use crate::apply::Scope;
 use crate::domain::address::IpOrNet;
@@ -217,7 +218,7 @@ pub fn idle(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let on = switch(request)?;
     ctx.daemon.set_idle(&name, on)?;
     ctx.store.set_jail_idle(Some(name.as_str()), Some(on))?;
-    let message = if on { "rests" } else { "watches its logs" };
+    let message = if on { "is paused" } else { "watches its logs" };
     Ok(command_done(200, format!("{name} {message}."), name.as_str()))
 }
 
@@ -287,7 +288,7 @@ pub fn remove_ignore(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> 
             let answer = command_done(200, format!("{name} no longer ignores {entry}."), name.as_str());
             keep_ignored(ctx, &name, Ignored::Removed(entry), answer)
         }
-        None => Err(ApiError::conflict("fail2ban_command_failed", format!("{name} does not ignore {ip}."))),
+        None => Err(ApiError::new(Code::Fail2banCommandFailed, format!("{ip} is not on the ignore list of {name}."))),
     }
 }
 

@@ -22,10 +22,10 @@ pub fn fail2ban_log(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let lines = query.get("lines")?.unwrap_or(DEFAULT_LINES);
     let filter = query.text("filter")?.filter(|text| !text.is_empty());
     if !(1..=MAX_LINES).contains(&lines) {
-        return Err(ApiError::invalid_field("lines", "lines is 1 to 2000."));
+        return Err(ApiError::invalid_field("lines", "lines must be a whole number from 1 to 2000."));
     }
     if filter.as_ref().is_some_and(|text| text.len() > MAX_FILTER) {
-        return Err(ApiError::invalid_field("filter", "filter has 1000 bytes at most."));
+        return Err(ApiError::invalid_field("filter", "filter may be at most 1000 bytes long."));
     }
     let (target, level) = match ctx.daemon.server_settings() {
         Ok(settings) => (settings.log_target, settings.log_level),

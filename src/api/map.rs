@@ -31,7 +31,9 @@ pub fn change_thresholds(ctx: &mut Ctx, request: &Request) -> Result<Response, A
     let [high, medium, low] = wanted;
     let is_ordered = high > medium && medium > low && low > 0;
     if !is_ordered || u64::try_from(high).is_ok_and(|high| high > LARGEST) {
-        return Err(ApiError::invalid_input("The thresholds must be ordered: high > medium > low > 0."));
+        return Err(ApiError::invalid_input(
+            "The thresholds must be ordered: high > medium > low > 0, and high may be at most 9007199254740991.",
+        ));
     }
     let texts = wanted.map(|number| number.to_string());
     let pairs: Vec<(&str, &str)> = SETTINGS.iter().zip(&texts).map(|((key, _), text)| (*key, text.as_str())).collect();

@@ -26,7 +26,7 @@ pub fn test(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let regex = expression(&mut fields);
     let date_pattern: Option<Option<String>> = fields.optional("date_pattern");
     let line = line.unwrap_or_default();
-    fields.check(is_short(&line, MAX_LINE), "log_line", "max_length", "A line has 65536 characters at most.");
+    fields.check(is_short(&line, MAX_LINE), "log_line", "max_length", "A line may be at most 65536 characters long.");
     fields.finish()?;
     let version = ctx.snapshot.version.clone();
     Ok(job(Task::TestRegex(TestRegex { line, regex, date_pattern: date_pattern.flatten(), version })))
@@ -48,7 +48,7 @@ fn expression(fields: &mut Fields) -> String {
     let regex: Option<String> = fields.required("fail_regex");
     if let Some(regex) = &regex {
         let fits = !regex.is_empty() && is_short(regex, MAX_REGEX);
-        fields.check(fits, "fail_regex", "length", "An expression has 1 to 16384 characters.");
+        fields.check(fits, "fail_regex", "length", "An expression must be 1 to 16384 characters long.");
     }
     regex.unwrap_or_default()
 }
@@ -61,7 +61,7 @@ pub fn is_short(text: &str, most: usize) -> bool {
 /// `num_lines`.
 pub fn line_count(fields: &mut Fields) -> usize {
     let lines = fields.optional("num_lines").unwrap_or(DEFAULT_LINES);
-    fields.check((1..=MAX_LINES).contains(&lines), "num_lines", "range", "num_lines is 1 to 2000.");
+    fields.check((1..=MAX_LINES).contains(&lines), "num_lines", "range", "num_lines must be from 1 to 2000.");
     lines
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::app::code::Code;
 use crate::app::input::Fields;
 use crate::app::{ApiError, Ctx, Request, paths};
 use crate::fail2ban;
@@ -100,7 +101,7 @@ fn rejected(error: fail2ban::Error) -> ApiError {
     let mut error = ApiError::from(error);
     if refused {
         error.status = 400;
-        error.code = "invalid_input";
+        error.code = Code::InvalidInput;
     }
     error
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::app::code::Code;
 use crate::app::{ApiError, Ctx, Job, Request};
 use crate::config::parse_timezone;
 use crate::jobs::{Task, password};
@@ -27,8 +28,7 @@ pub fn complete(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     }
     if !request.admitted.client.is_local_network() {
         return Err(ApiError::new(
-            403,
-            "setup_local_only",
+            Code::SetupLocalOnly,
             "Setup is accepted from this machine and its local network only.",
         ));
     }
@@ -37,7 +37,7 @@ pub fn complete(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     // Whoever asked for it wants it done: it goes on when the connection breaks.
     Ok(Job::new(task, move |ctx, hash| {
         store(ctx, hash.as_str().unwrap_or_default(), choices)?;
-        Ok(Response::json(201, &json!({ "message": "Setup is complete; log in." })))
+        Ok(Response::json(201, &json!({ "message": "Setup is complete. You can log in now." })))
     })
     .detached())
 }
@@ -60,18 +60,23 @@ fn read(ctx: &Ctx, request: &Request) -> Result<(String, Choices), ApiError> {
     }
     if let Some(socket) = &socket {
         let fine = socket.starts_with('/') && socket.len() <= 107 && !socket.chars().any(char::is_control);
-        fields.check(fine, "fail2ban_socket", "path", "An absolute path of at most 107 bytes is expected.");
+        fields.check(fine, "fail2ban_socket", "path", "fail2ban_socket must be an absolute path of at most 107 bytes.");
     }
     if let Some(timezone) = &timezone {
         fields.check(
             parse_timezone(timezone).is_ok(),
             "timezone",
             "timezone",
-            "An IANA time zone is expected, such as Europe/Berlin.",
+            "timezone must be an IANA name such as Europe/Berlin.",
         );
     }
     if let Some(minutes) = minutes {
-        fields.check((1..=525_600).contains(&minutes), "session_duration_minutes", "range", "1 to 525600 minutes.");
+        fields.check(
+            (1..=525_600).contains(&minutes),
+            "session_duration_minutes",
+            "range",
+            "A session must last 1 to 525600 minutes.",
+        );
     }
     let new_database = match &database {
         Some(text) => new_database(ctx, Path::new(text)).unwrap_or_else(|| {
@@ -79,7 +84,7 @@ fn read(ctx: &Ctx, request: &Request) -> Result<(String, Choices), ApiError> {
                 false,
                 "database_path",
                 "path",
-                "Only the open database, or a new file beside it, can be named.",
+                "Only the database in use, or a new file in the same directory, can be named.",
             );
             None
         }),

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::code::Code;
 use crate::conf;
 use crate::domain::address::AddressError;
 pub use crate::domain::as_read::FieldError;
@@ -20,9 +21,6 @@ use crate::server::response::Response;
 use crate::server::turn::Problem;
 use crate::store;
 
-/// The code of an answer that our own database could not give.
-pub const STORAGE: &str = "storage_unavailable";
-
 /// What an error says that has nothing to say.
 const INTERNAL: &str = "Something went wrong here. The log has the details; try once more.";
 
@@ -32,7 +30,7 @@ pub struct ApiError {
     /// The HTTP status.
     pub status: u16,
     /// Stable, for programs.
-    pub code: &'static str,
+    pub code: Code,
     /// One sentence, for people.
     pub detail: String,
     /// Facts a client can act on.
@@ -43,9 +41,15 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// Any error.
-    pub fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), metadata: Map::new(), headers: Vec::new(), cause: None }
+    /// An error with the status its code usually goes with.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self::of_status(code.status(), code, detail)
+    }
+
+    /// An error with another of the statuses of its code.
+    pub fn of_status(status: u16, code: Code, detail: impl Into<String>) -> Self {
+        debug_assert!(code.statuses().contains(&status), "{code} does not go with {status}");
+        Self { status, code, detail: sentence(detail.into()), metadata: Map::new(), headers: Vec::new(), cause: None }
     }
 
     /// The same with a fact more.
@@ -62,7 +66,7 @@ impl ApiError {
 
     /// 400: a value that is not allowed.
     pub fn invalid_input(detail: impl Into<String>) -> Self {
-        Self::new(400, "invalid_input", detail)
+        ApiError::new(Code::InvalidInput, detail)
     }
 
     /// 400 that names the field.
@@ -72,38 +76,33 @@ impl ApiError {
 
     /// 422: a body of the wrong shape, with every field that is wrong.
     pub fn wrong_shape(errors: Vec<FieldError>) -> Self {
-        let names: Vec<&str> = errors.iter().map(|error| error.source_field.as_str()).collect();
-        Self::new(422, "invalid_input", format!("The request body is invalid: {}.", names.join(", ")))
-            .with("errors", json!(errors))
+        let detail = match errors.as_slice() {
+            [only] => only.detail.clone(),
+            all => {
+                let names: Vec<&str> = all.iter().map(|error| error.source_field.as_str()).collect();
+                format!("The request body is invalid: {}.", names.join(", "))
+            }
+        };
+        ApiError::of_status(422, Code::InvalidInput, detail).with("errors", json!(errors))
     }
 
     /// 401.
     pub fn authentication_required() -> Self {
-        Self::new(401, "authentication_required", "Not signed in, or the session has ended. Log in again.")
-    }
-
-    /// 404.
-    pub fn not_found(code: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(404, code, detail)
-    }
-
-    /// 409.
-    pub fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(409, code, detail)
+        ApiError::new(Code::AuthenticationRequired, "Not signed in, or the session has ended. Log in again.")
     }
 
     /// 429.
     pub fn rate_limited(seconds: i64, detail: impl Into<String>) -> Self {
         let seconds = seconds.max(1);
         let detail = format!("{} Try again in {}.", detail.into(), wait_in_words(seconds));
-        Self::new(429, "rate_limit_exceeded", detail)
+        ApiError::new(Code::RateLimitExceeded, detail)
             .with("retry_after_seconds", seconds)
             .with_header("retry-after", seconds.to_string())
     }
 
     /// 502: the daemon is not reached, for one of four reasons.
     pub fn unreachable(reason: &str, detail: impl Into<String>) -> Self {
-        Self::new(502, "fail2ban_unreachable", detail).with("reason", reason).with_header("retry-after", "5")
+        ApiError::new(Code::Fail2banUnreachable, detail).with("reason", reason).with_header("retry-after", "5")
     }
 
     /// 502 for a daemon that was not reached when it was last looked at.
@@ -119,12 +118,12 @@ impl ApiError {
 
     /// 503: something that passes by itself.
     pub fn busy(detail: impl Into<String>) -> Self {
-        Self::new(503, "busy", detail).with_header("retry-after", "1")
+        ApiError::new(Code::Busy, detail).with_header("retry-after", "1")
     }
 
     /// 500: nothing internal is shown.
     pub fn internal(cause: impl ToString) -> Self {
-        let mut error = Self::new(500, "internal_error", INTERNAL);
+        let mut error = ApiError::new(Code::InternalError, INTERNAL);
         error.cause = Some(cause.to_string());
         error
     }
@@ -157,12 +156,12 @@ impl From<fail2ban::Error> for ApiError {
             )
             .with("reason", "timeout"),
             UnknownJail(jail) => {
-                ApiError::not_found("jail_not_found", format!("fail2ban is not running a jail named {jail:?}.")).with("jail", jail)
+                ApiError::new(Code::JailNotFound, format!("fail2ban is not running a jail named {jail:?}.")).with("jail", jail)
             }
             NameTaken(jail) => {
-                ApiError::conflict("fail2ban_command_failed", format!("{detail}.")).with("jail", jail)
+                ApiError::new(Code::Fail2banCommandFailed, format!("{detail}.")).with("jail", jail)
             }
-            Refused { .. } => ApiError::conflict("fail2ban_command_failed", detail),
+            Refused { .. } => ApiError::new(Code::Fail2banCommandFailed, detail),
             Unsendable(_) => ApiError::invalid_input(detail),
             ShuttingDown => ApiError::unreachable("refused", "fail2ban is shutting down.").with_header("retry-after", "2"),
             Unreachable { path, reason, .. } => {
@@ -184,13 +183,24 @@ impl From<fail2ban::Error> for ApiError {
             Protocol(_) => {
                 let mut unreachable = ApiError::unreachable(
                     "refused",
-                    "fail2ban cannot be reached: what answers at its socket does not speak its language, or broke off.",
+                    "fail2ban cannot be reached: what answers at its socket is not fail2ban, or the answer broke off.",
                 );
                 unreachable.cause = Some(detail);
                 unreachable
             }
         }
     }
+}
+
+/// A text with a full stop at its end, and a capital where a common word begins it: many begin with a name, which stays as it is.
+fn sentence(mut text: String) -> String {
+    if ["the ", "there ", "this ", "it ", "nothing "].iter().any(|word| text.starts_with(word)) {
+        text[..1].make_ascii_uppercase();
+    }
+    if !text.ends_with(['.', '!', '?', ')']) && !text.is_empty() {
+        text.push('.');
+    }
+    text
 }
 
 /// What to do about a daemon that is not there.
@@ -212,23 +222,23 @@ impl From<conf::Error> for ApiError {
 impl From<Problem> for ApiError {
     fn from(problem: Problem) -> Self {
         let (status, code, detail) = match problem {
-            Problem::Head(BadHead::Malformed(what)) => (400, "invalid_input", what),
+            Problem::Head(BadHead::Malformed(what)) => (400, Code::InvalidInput, what),
             Problem::Head(BadHead::TooLarge) => {
-                (431, "invalid_input", "The request head is larger than 16 KiB or has more than 64 headers.")
+                (431, Code::InvalidInput, "The request head is larger than 16 KiB or has more than 64 headers.")
             }
             Problem::Head(BadHead::Expectation) => {
-                (417, "invalid_input", "The only value of Expect that is supported is 100-continue.")
+                (417, Code::InvalidInput, "The only value of Expect that is supported is 100-continue.")
             }
             Problem::Body(BadBody::TooLarge) => {
-                (413, "payload_too_large", "The body is larger than this request allows.")
+                (413, Code::PayloadTooLarge, "The body is larger than this request allows.")
             }
-            Problem::Body(BadBody::Malformed) => (400, "invalid_input", "The chunked body is malformed."),
+            Problem::Body(BadBody::Malformed) => (400, Code::InvalidInput, "The chunked body is malformed."),
             Problem::NoRoom => {
                 return ApiError::busy("The server is handling too many requests at once. Try again in a few seconds.");
             }
-            Problem::Late => (408, "invalid_input", "The request did not arrive within 10 seconds."),
+            Problem::Late => (408, Code::InvalidInput, "The request did not arrive within 10 seconds."),
         };
-        ApiError::new(status, code, detail)
+        ApiError::of_status(status, code, detail)
     }
 }
 
@@ -236,18 +246,22 @@ impl From<Trouble> for ApiError {
     fn from(trouble: Trouble) -> Self {
         let (code, remedy) = match trouble.kind {
             Kind::Absent => (
-                "config_not_installed",
+                Code::ConfigNotInstalled,
                 "Install fail2ban, or name the directory of its configuration with BANGUI_FAIL2BAN_CONFIG_DIR.",
             ),
             Kind::NotPermitted => (
-                "config_not_permitted",
+                Code::ConfigNotPermitted,
                 "Run bangui as root, or give its user the right to it; a file system may also be mounted read-only.",
             ),
-            Kind::Full => ("config_disk_full", "Make room on that disk."),
-            Kind::NotAFile => ("config_not_a_file", "Put a regular file in its place, or remove it."),
-            Kind::Other => ("config_unusable", "Look at that file and its disk."),
+            Kind::Full => (Code::ConfigDiskFull, "Free some space on that disk."),
+            Kind::NotAFile => (Code::ConfigNotAFile, "Put a regular file in its place, or remove it."),
+            Kind::Other => (Code::ConfigUnusable, "Check that file and its disk."),
         };
-        let mut error = Self::new(500, code, format!("Nothing was changed: {}. {remedy}", trouble.cause));
+        let detail = match trouble.cause.strip_prefix("cannot read ") {
+            Some(rest) => format!("Cannot read {rest}. {remedy}"),
+            None => format!("Nothing was changed: {}. {remedy}", trouble.cause),
+        };
+        let mut error = Self::new(code, detail);
         error.metadata.extend(trouble.path.map(|path| ("file".to_owned(), Value::from(path))));
         error.cause = Some(trouble.cause);
         error
@@ -258,29 +272,19 @@ impl From<Failure> for ApiError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Fail2ban(error) => error.into(),
-            Failure::Conflict(detail) => ApiError::conflict("conflict", detail),
-            Failure::InProgress(detail) => ApiError::conflict("apply_in_progress", detail),
-            Failure::CommandFailed(detail) => ApiError::conflict("fail2ban_command_failed", detail),
-            Failure::WouldLoseJails(detail) => ApiError::conflict("would_lose_jails", detail),
+            Failure::Conflict(detail) => ApiError::new(Code::Conflict, detail),
+            Failure::InProgress(detail) => ApiError::new(Code::ApplyInProgress, detail),
+            Failure::CommandFailed(detail) => ApiError::new(Code::Fail2banCommandFailed, detail),
+            Failure::WouldLoseJails(detail) => ApiError::new(Code::WouldLoseJails, detail),
             Failure::Refused(refusal) => refusal.into(),
-            Failure::Invalid(problem) => {
-                let mut error = ApiError::new(422, "config_validation_failed", problem.to_string());
-                let facts = [("jail", problem.jail), ("file", problem.file), ("reason", Some(problem.reason))];
-                for (key, value) in facts {
-                    error.metadata.extend(value.map(|value| (key.to_owned(), Value::from(value))));
-                }
-                error.metadata.extend(problem.line.map(|line| ("line".to_owned(), Value::from(line))));
-                error
-            }
+            Failure::Invalid(problem) => about(Code::ConfigValidationFailed, problem),
+            Failure::Broken(problem) => about(Code::Fail2banCommandFailed, problem),
             Failure::Files(trouble) => trouble.into(),
             // It was not made by this request, and yet it is the name that was asked for.
             Failure::OddFile(trouble) => ApiError { status: 400, ..trouble.into() },
-            Failure::NotBack(detail) => {
-                ApiError::new(503, "fail2ban_not_back", detail).with_header("retry-after", "10")
-            }
+            Failure::NotBack(detail) => ApiError::new(Code::Fail2banNotBack, detail).with_header("retry-after", "10"),
             Failure::NoJail(name) => {
-                ApiError::not_found("jail_not_found", format!("The configuration has no jail {name:?}."))
-                    .with("jail", name)
+                ApiError::new(Code::JailNotFound, format!("The configuration has no jail {name:?}.")).with("jail", name)
             }
             Failure::BadValue { field, detail } if field.is_empty() => ApiError::invalid_input(detail),
             Failure::BadValue { field, detail } => ApiError::invalid_field(&field, detail),
@@ -294,13 +298,13 @@ impl From<Failure> for ApiError {
                 let detail = sentences.join(" ");
                 ApiError { detail, ..ApiError::wrong_shape(errors) }
             }
-            Failure::Forbidden(detail) => ApiError::new(403, "action_edit_disabled", detail),
+            Failure::Forbidden(detail) => ApiError::new(Code::ActionEditDisabled, detail),
             Failure::NotSet { field, error, left } => not_set(&field, error, left),
             Failure::NotPutBack { why, left } => not_put_back(ApiError::from(*why), left),
-            Failure::NoFile(detail) => ApiError::not_found("config_file_not_found", detail),
+            Failure::NoFile(detail) => ApiError::new(Code::ConfigFileNotFound, detail),
             Failure::Database(error) => error.into(),
             Failure::Upstream(detail) => {
-                ApiError::new(502, "upstream_unreachable", detail).with_header("retry-after", "60")
+                ApiError::new(Code::UpstreamUnreachable, detail).with_header("retry-after", "60")
             }
             Failure::NoMemory(detail) => ApiError::busy(detail),
             Failure::TimedOut => ApiError::busy("This took too long and was stopped. Try again later."),
@@ -314,13 +318,23 @@ impl From<Failure> for ApiError {
     }
 }
 
+/// Something that is wrong with the configuration, or would be.
+fn about(code: Code, problem: crate::apply::Problem) -> ApiError {
+    let mut error = ApiError::new(code, problem.to_string());
+    let facts = [("jail", problem.jail), ("file", problem.file), ("reason", Some(problem.reason))];
+    for (key, value) in facts {
+        error.metadata.extend(value.map(|value| (key.to_owned(), Value::from(value))));
+    }
+    error.metadata.extend(problem.line.map(|line| ("line".to_owned(), Value::from(line))));
+    error
+}
+
 /// A jail that did not take all of its new values. What the daemon refuses is a bad value.
 fn not_set(field: &str, error: fail2ban::Error, left: Vec<String>) -> ApiError {
     let mut answer = match &error {
-        fail2ban::Error::Refused { message, .. } => ApiError::invalid_field(
-            field,
-            format!("fail2ban does not take this {field}: {message}. No value was changed."),
-        ),
+        fail2ban::Error::Refused { message, .. } => {
+            ApiError::invalid_field(field, format!("fail2ban refused this {field}: {message}. No value was changed."))
+        }
         _ => error.into(),
     };
     if !left.is_empty() {
@@ -345,35 +359,34 @@ impl From<FetchError> for ApiError {
         let detail = error.to_string();
         match error {
             FetchError::BadUrl(_) | FetchError::NotPublic { .. } => ApiError::invalid_field("url", detail),
-            _ => ApiError::new(502, "upstream_unreachable", detail).with_header("retry-after", "60"),
+            _ => ApiError::new(Code::UpstreamUnreachable, detail).with_header("retry-after", "60"),
         }
     }
 }
 
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
-        let invalid = |detail: &str| ApiError::new(422, "config_validation_failed", detail);
+        let invalid = |detail: &str| ApiError::new(Code::ConfigValidationFailed, detail);
         match refusal {
             Refusal::NoFilter(name) => {
-                ApiError::not_found("filter_not_found", format!("There is no filter {name:?}.")).with("name", name)
+                ApiError::new(Code::FilterNotFound, format!("There is no filter {name:?}.")).with("name", name)
             }
             Refusal::NoAction(name) => {
-                ApiError::not_found("action_not_found", format!("There is no action {name:?}.")).with("name", name)
+                ApiError::new(Code::ActionNotFound, format!("There is no action {name:?}.")).with("name", name)
             }
             Refusal::Log(detail) => ApiError::invalid_field("log_path", detail),
             Refusal::Exists(name) => {
-                ApiError::conflict("conflict", format!("{name} already exists.")).with("name", name)
+                ApiError::new(Code::Conflict, format!("{name} already exists.")).with("name", name)
             }
             Refusal::Shipped(name) => {
                 let detail = format!("{name} was not created by bangui and cannot be deleted.");
-                ApiError::conflict("conflict", detail).with("name", name)
+                ApiError::new(Code::Conflict, detail).with("name", name)
             }
             Refusal::Used(name, jails) => {
                 let detail =
                     format!("{name} is used by these enabled jails: {}. Disable them first.", jails.join(", "));
-                ApiError::conflict("conflict", detail).with("name", name).with("used_by_jails", jails)
+                ApiError::new(Code::Conflict, detail).with("name", name).with("used_by_jails", jails)
             }
-            Refusal::File(trouble) => trouble.into(),
             Refusal::Configuration(detail) => invalid(&detail),
             Refusal::TooSlow(slow) => {
                 let error = FieldError { source_field: slow.field, rule: "cost".into(), detail: slow.detail.clone() };
@@ -403,7 +416,7 @@ pub fn bad_expressions(errors: Vec<FieldError>) -> ApiError {
         [first, ..] => format!("{} expressions are wrong; the first: {}", errors.len(), first.detail),
         [] => String::new(),
     };
-    ApiError::new(422, "config_validation_failed", detail).with("errors", json!(errors))
+    ApiError::new(Code::ConfigValidationFailed, detail).with("errors", json!(errors))
 }
 
 impl From<DatabaseError> for ApiError {
@@ -422,7 +435,7 @@ impl From<DatabaseError> for ApiError {
             DatabaseError::Locked => "fail2ban is writing to its database. Try again in a few seconds.",
             DatabaseError::Damaged(..) => "fail2ban's database is damaged; fail2ban repairs it when it restarts.",
         };
-        let mut unreadable = ApiError::new(502, "fail2ban_database_unreadable", detail).with_header("retry-after", "5");
+        let mut unreadable = ApiError::new(Code::Fail2banDatabaseUnreadable, detail).with_header("retry-after", "5");
         unreadable.cause = Some(error.to_string());
         unreadable
     }
@@ -431,7 +444,7 @@ impl From<DatabaseError> for ApiError {
 impl From<store::Error> for ApiError {
     fn from(error: store::Error) -> Self {
         let mut unavailable =
-            ApiError::new(503, STORAGE, "bangui's own database cannot be used just now; the log says why.")
+            ApiError::new(Code::StorageUnavailable, "bangui's own database cannot be used just now; the log says why.")
                 .with_header("retry-after", "5");
         unavailable.cause = Some(error.to_string());
         unavailable
@@ -449,3 +462,7 @@ impl From<AddressError> for ApiError {
         ApiError::invalid_field("ip", format!("Not a usable address: {error}."))
     }
 }
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;

@@ -143,7 +143,7 @@ impl Query<'_> {
         let number = self.get("page")?.unwrap_or(1);
         let size = self.get("page_size")?.unwrap_or(Page::DEFAULT_SIZE);
         Page::new(number, size)
-            .ok_or_else(|| ApiError::invalid_input("page is 1 or more, and page_size is from 1 to 500."))
+            .ok_or_else(|| ApiError::invalid_input("page must be 1 or more, and page_size from 1 to 500."))
     }
 }
 
@@ -253,7 +253,8 @@ impl Fields {
     pub fn finish(mut self) -> Result<(), ApiError> {
         let unknown: Vec<String> = self.map.keys().take(20).cloned().collect();
         for name in unknown {
-            self.wrong(&name, "unknown", "There is no field of this name.");
+            let shown: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
+            self.wrong(&name, "unknown", format!("There is no field \"{shown}\"."));
         }
         if self.errors.is_empty() { Ok(()) } else { Err(ApiError::wrong_shape(self.errors)) }
     }

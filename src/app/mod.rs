@@ -1,5 +1,6 @@
 //! What handlers share: the state of the program, the request as they see it, its input, errors, limits.
 
+pub mod code;
 pub mod daemon;
 pub mod error;
 pub mod imports;

@@ -103,7 +103,7 @@ pub fn deaf(tree: &Tree, options: &StreamOptions, jail: &str) -> Option<Problem>
              set backend to auto, or leave the log paths out and give it a journalmatch"
         }
         false if !has_logs => {
-            "logpath: it would have nothing to read; give it log paths, or a journalmatch and systemd as backend"
+            "logpath: the jail would have nothing to read; give it log paths, or a journalmatch and the backend systemd"
         }
         _ => return None,
     };
@@ -214,7 +214,7 @@ impl<'s> Commands<'s> {
         again.map_or(Ok(()), |(_, name)| {
             let name = name.to_text();
             let reason = format!(
-                "two actions are called '{name}', and fail2ban would not start; name one of them otherwise by [actname=...]"
+                "two actions are called '{name}', and fail2ban would not start; give one of them another name with [actname=...]"
             );
             Err(("action", reason))
         })

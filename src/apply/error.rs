@@ -38,19 +38,19 @@ pub enum ApplyError {
 impl fmt::Display for ApplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ApplyError::Invalid(problem) => write!(f, "nothing was changed: {problem}"),
+            ApplyError::Invalid(problem) => write!(f, "Nothing was changed: {problem}"),
             ApplyError::WasInvalid(problem) => {
-                write!(f, "nothing was changed, because the configuration is wrong already: {problem}")
+                write!(f, "Nothing was changed, because the configuration is wrong already: {problem}")
             }
             ApplyError::Changed(file) => {
-                write!(f, "nothing was changed: {file} was edited meanwhile; look at it and try again")
+                write!(f, "Nothing was changed: {file} was edited meanwhile; look at it and try again")
             }
-            ApplyError::Files(error) => write!(f, "nothing was changed: {error}"),
+            ApplyError::Files(error) => write!(f, "Nothing was changed: {error}"),
             ApplyError::InProgress => {
                 f.write_str("Another change of the configuration is being applied; try again shortly.")
             }
-            ApplyError::Journal(why) => write!(f, "nothing was changed, the journal cannot be written: {why}"),
-            ApplyError::Reload(error) => write!(f, "the files are as before: {error}"),
+            ApplyError::Journal(why) => write!(f, "Nothing was changed, because the journal cannot be written: {why}"),
+            ApplyError::Reload(error) => write!(f, "The files are as before: {error}"),
             ApplyError::HalfUndone { why, undo } => write!(f, "{why}; putting it back failed: {undo}"),
             ApplyError::Daemon(error) => error.fmt(f),
         }

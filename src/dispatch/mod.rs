@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use tiny_http::Method;
 
-use crate::app::error::{ApiError, STORAGE};
+use crate::app::code::Code;
+use crate::app::error::ApiError;
 use crate::app::input::Query;
 use crate::app::limits::Key;
 use crate::app::request::{Access, BODY_WITHOUT_SESSION, Limit, Route, decode_parameters};
@@ -72,14 +73,11 @@ fn take_route<'p>(
         Found::OtherMethods(methods) => {
             let allow = methods.join(", ");
             let detail = format!("This path does not take {}; it takes {allow}.", head.method);
-            Err(ApiError::new(405, "method_not_allowed", detail).with("allowed", methods).with_header("allow", allow))
+            Err(ApiError::new(Code::MethodNotAllowed, detail).with("allowed", methods).with_header("allow", allow))
         }
         Found::Nothing => {
             admitted.unknown_path = shown_path(head.path());
-            Err(ApiError::not_found(
-                "not_found",
-                "There is no such path; GET /api/v1/openapi.json lists those there are.",
-            ))
+            Err(ApiError::new(Code::NotFound, "There is no such path; GET /api/v1/openapi.json lists those there are."))
         }
     }
 }
@@ -88,8 +86,7 @@ fn check_setup(ctx: &Ctx, route: &Route) -> Result<(), ApiError> {
         return Ok(());
     }
     Err(ApiError::new(
-        503,
-        "setup_required",
+        Code::SetupRequired,
         "Setup is not complete. Set a master password first, with POST /api/v1/setup or the command bangui setup.",
     ))
 }
@@ -110,8 +107,7 @@ fn body_limit(head: &Head, route: &Route, admitted: &Admitted) -> Result<usize, 
     let limit = if limit == 0 { 1024 } else { limit };
     if matches!(head.framing, Framing::Length(length) if length > limit as u64) {
         return Err(ApiError::new(
-            413,
-            "payload_too_large",
+            Code::PayloadTooLarge,
             format!("The body is too large: this request takes at most {limit} bytes."),
         ));
     }
@@ -174,8 +170,7 @@ fn check_host(ctx: &Ctx, head: &Head) -> Result<(), ApiError> {
 
 fn unknown_host() -> ApiError {
     ApiError::new(
-        421,
-        "unknown_host",
+        Code::UnknownHost,
         "The Host header names a machine this server does not know. If the name is yours, add it to --allowed-hosts (BANGUI_ALLOWED_HOSTS).",
     )
 }
@@ -269,11 +264,11 @@ fn check_csrf(head: &Head, route: &Route, by_cookie: bool) -> Result<(), ApiErro
     if !is_needed || head.header("x-bangui-request") == Some(value) {
         return Ok(());
     }
-    Err(ApiError::new(403, "csrf_header_required", format!("Send the header {name}: {value} with changes.")))
+    Err(ApiError::new(Code::CsrfHeaderRequired, format!("Send the header {name}: {value} with changes.")))
 }
 
 fn read_only() -> ApiError {
-    ApiError::new(403, "read_only", "This server is read-only: BANGUI_READ_ONLY is set.")
+    ApiError::new(Code::ReadOnly, "This server is read-only: BANGUI_READ_ONLY is set.")
 }
 
 fn count_change(ctx: &mut Ctx, limit: Limit, admitted: &mut Admitted) -> Result<(), ApiError> {
@@ -323,7 +318,7 @@ pub fn go_on<T>(
 
 /// What an answer has shown is for the health check, too: that our database fails, or that the daemon is gone or back.
 fn note_learned(ctx: &mut Ctx, error: Option<&ApiError>) {
-    ctx.storage_fails |= error.is_some_and(|error| error.code == STORAGE);
+    ctx.storage_fails |= error.is_some_and(|error| error.code == Code::StorageUnavailable);
     ctx.heed_daemon();
 }
 
@@ -355,7 +350,7 @@ pub fn finish(method: &Method, admitted: &Admitted, result: Result<Response, Api
             if let Some(cause) = &error.cause {
                 log::warn!("{} {cause}", admitted.request_id);
             }
-            (error.response(), error.code)
+            (error.response(), error.code.as_str())
         }
     };
     response.headers.push(("x-request-id", admitted.request_id.clone()));

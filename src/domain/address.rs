@@ -23,10 +23,10 @@ impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             AddressError::NotAnAddress => {
-                "not an IP address: four decimal numbers without leading zeros, or IPv6 without a zone"
+                "an IPv4 address (four decimal numbers without leading zeros) or an IPv6 address without a zone is expected"
             }
-            AddressError::BadPrefix => "the prefix length must be 0 to 32 for IPv4, 0 to 128 for IPv6",
-            AddressError::Everything => "a network of prefix length 0 is everybody and is never banned",
+            AddressError::BadPrefix => "the prefix length must be from 0 to 32 for IPv4, and from 0 to 128 for IPv6",
+            AddressError::Everything => "a network of prefix length 0 is the whole Internet and is never banned",
         })
     }
 }
@@ -116,9 +116,9 @@ impl IpOrNet {
             IpAddr::V6(_) => (v6_net([0xff00, 0, 0, 0, 0, 0, 0, 0], 8), WIDEST_V6),
         };
         if self.prefix < widest {
-            return Some(("too_wide", "wider than any one network"));
+            return Some(("too_wide", "wider than any single network"));
         }
-        multicast.contains(self).then_some(("multicast", "for multicast, so that nothing comes from it"))
+        multicast.contains(self).then_some(("multicast", "for multicast, which nobody sends from"))
     }
 
     /// Whether every address of it is a host on the public Internet, as far as the registries of special-purpose addresses tell. Forms of

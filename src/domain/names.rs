@@ -78,12 +78,12 @@ pub enum NameError {
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NameError::Length => write!(f, "a name has 1 to {MAX_NAME} characters"),
+            NameError::Length => write!(f, "a name must be 1 to {MAX_NAME} characters long"),
             NameError::Character => {
-                write!(f, "a name consists of letters, digits and _ . @ - and starts with none of . and -")
+                write!(f, "a name may contain letters, digits and _ . @ -, and must not start with . or -")
             }
-            NameError::Control => write!(f, "the name of a jail has no control characters"),
-            NameError::Reserved => write!(f, "this name is a word of fail2ban's own"),
+            NameError::Control => write!(f, "the name of a jail must not contain control characters"),
+            NameError::Reserved => write!(f, "fail2ban uses this name for a command of its own"),
         }
     }
 }

@@ -30,6 +30,8 @@ impl Quota {
 pub fn wait_in_words(seconds: i64) -> String {
     let (count, unit) = match seconds.max(1) {
         seconds @ ..=90 => (seconds, "second"),
+        seconds if seconds % 86_400 == 0 => (seconds / 86_400, "day"),
+        seconds if seconds % 3600 == 0 && seconds < 172_800 => (seconds / 3600, "hour"),
         seconds @ ..=5400 => ((seconds + 59) / 60, "minute"),
         seconds @ ..=129_600 => ((seconds + 3599) / 3600, "hour"),
         seconds => ((seconds + 86_399) / 86_400, "day"),
@@ -47,9 +49,10 @@ mod tests {
             (0, "1 second"),
             (40, "40 seconds"),
             (91, "2 minutes"),
-            (3600, "60 minutes"),
+            (3600, "1 hour"),
+            (3601, "61 minutes"),
             (5401, "2 hours"),
-            (86_400, "24 hours"),
+            (86_400, "1 day"),
             (200_000, "3 days"),
         ] {
             assert_eq!(wait_in_words(seconds), text);

@@ -98,7 +98,7 @@ impl std::fmt::Display for Error {
             Error::UnknownJail(name) => write!(f, "fail2ban has no jail '{name}': check the name, or start it"),
             Error::NameTaken(name) => write!(
                 f,
-                "fail2ban takes '{name}' for a word of its own, so it cannot be told or asked anything about the jail of that name: give \
+                "fail2ban takes '{name}' for a word of its own, so nothing can be asked or changed about the jail of that name: give \
                  the jail another name in fail2ban's files. Its addresses can be unbanned, which lifts them in all jails"
             ),
             Error::Refused { class, message } => write!(f, "fail2ban refused: {message} ({class})"),
@@ -142,7 +142,7 @@ pub(super) fn unwrap_reply(reply: Value) -> Result<Value, Error> {
 }
 
 fn not_a_reply() -> Error {
-    Error::Protocol("the reply has not the form of fail2ban's".to_owned())
+    Error::Protocol("the reply is not in fail2ban's format".to_owned())
 }
 
 /// The error an exception stands for.

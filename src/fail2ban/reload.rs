@@ -136,21 +136,21 @@ impl std::fmt::Display for ReloadError {
             ReloadError::OtherVersion { client, daemon } => {
                 write!(
                     f,
-                    "fail2ban-client is version {client}, the daemon {daemon}: reload with the daemon's own client"
+                    "fail2ban-client is version {client}, the daemon is {daemon}: reload with the daemon's own client"
                 )
             }
             ReloadError::Refused(why) => write!(f, "nothing was loaded, all jails run on: {why}"),
             ReloadError::WouldLose { jails, why } => {
-                write!(f, "nothing was loaded, it would cost {}: {why}", jails.join(", "))
+                write!(f, "nothing was loaded, because these jails would be lost: {}: {why}", jails.join(", "))
             }
             ReloadError::NotEnabled(jail) => {
                 write!(f, "the configuration does not enable jail '{jail}': set enabled = true")
             }
             ReloadError::Lost { jails, missing, why } if missing.is_empty() => {
-                write!(f, "loading failed, {} put back as before: {why}", jails.join(", "))
+                write!(f, "loading failed, and {} put back as before: {why}", jails.join(", "))
             }
             ReloadError::Lost { missing, why, .. } => {
-                write!(f, "loading failed, NOT RUNNING: {}: {why}", missing.join(", "))
+                write!(f, "loading failed, and these jails are NOT RUNNING: {}: {why}", missing.join(", "))
             }
             ReloadError::Differs { jail, what } => {
                 write!(f, "after loading, fail2ban's jail '{jail}' {what}: look at fail2ban's log for the reason")

@@ -40,7 +40,7 @@ pub enum FetchError {
 impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            FetchError::BadUrl(why) => write!(f, "this URL is not fetched from: {why}"),
+            FetchError::BadUrl(why) => write!(f, "the URL cannot be used: {why}"),
             FetchError::NotPublic { host, address } => write!(
                 f,
                 "{host} is {address}, which is not on the public Internet; BANGUI_ALLOW_PRIVATE_FETCH=1 allows it"
@@ -48,7 +48,7 @@ impl fmt::Display for FetchError {
             FetchError::Unreachable(why) => write!(f, "the server cannot be reached: {why}"),
             FetchError::Untrusted(why) => write!(f, "the server's certificate is not trusted: {why}"),
             FetchError::Status { status: status @ (404 | 410), .. } => {
-                write!(f, "the server answers {status}: it has no such file (any more); correct the URL")
+                write!(f, "the server answers {status}: the file is not there (any more); check the URL")
             }
             FetchError::Status { status, .. } => write!(f, "the server answers {status} instead of the file"),
             FetchError::TooLarge(limit) => write!(f, "the file is larger than {limit} bytes; use a smaller one"),

@@ -29,8 +29,8 @@ impl From<ApplyError> for Failure {
             ApplyError::WasInvalid(_) => Failure::CommandFailed(text),
             ApplyError::Changed(_) => Failure::Conflict(text),
             ApplyError::InProgress => Failure::InProgress(text),
-            ApplyError::Files(error) => Failure::Files(error.trouble().unwrap_or_else(|| Trouble::other(text))),
-            ApplyError::Journal(_) => Failure::Files(Trouble::other(text)),
+            ApplyError::Files(error) => error.into(),
+            ApplyError::Journal(why) => Failure::Files(Trouble::other(format!("the journal cannot be written: {why}"))),
             ApplyError::Reload(ReloadError::WouldLose { .. } | ReloadError::Lost { .. })
             | ApplyError::HalfUndone { .. } => Failure::WouldLoseJails(text),
             ApplyError::Reload(_) => Failure::CommandFailed(text),

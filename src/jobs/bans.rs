@@ -62,7 +62,8 @@ impl Ban {
     pub fn run(self) -> Result<Value, Failure> {
         let mut daemon = answering(&self.socket, CHANGES)?;
         let jail = checked(&self.jail)?;
-        let target: IpOrNet = self.ip.parse().map_err(|_| Failure::Conflict(format!("{} is no address", self.ip)))?;
+        let target: IpOrNet =
+            self.ip.parse().map_err(|_| Failure::Conflict(format!("{} is not an address.", self.ip)))?;
         // Also tells whether there is such a jail.
         let ignored = daemon.ignore_list(&jail)?;
         let covers = |entry: &&String| entry.parse::<IpOrNet>().is_ok_and(|entry| entry.overlaps(&target));
@@ -361,7 +362,7 @@ impl PageOf {
         let mut daemon = answering(&self.socket, LISTS)?;
         let jail = checked(&self.jail)?;
         let page = Page::new(self.page, self.page_size)
-            .ok_or_else(|| Failure::Conflict("the page is out of range".to_owned()))?;
+            .ok_or_else(|| Failure::Conflict("The page is out of range.".to_owned()))?;
         let wanted = page.offset()..page.offset() + u64::from(page.size());
         let search = self.search.as_deref().map(str::to_ascii_lowercase).unwrap_or_default();
         let (mut found, mut on_page) = (0, Vec::new());

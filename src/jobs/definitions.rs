@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::expressions::Expressions;
-use super::failure::Failure;
 use super::patterns::Answer;
 use super::refusal::Refusal;
 use crate::conf::{self, DefinitionView, Document, Invocation, JailUse, OptionView, Tree, Version};
@@ -87,11 +86,7 @@ pub struct Show {
 
 impl Show {
     /// The body of the answer, but for `active`.
-    pub fn run(self) -> Result<Value, Failure> {
-        self.answer().map_err(Failure::Refused)
-    }
-
-    fn answer(self) -> Answer {
+    pub fn run(self) -> Answer {
         let tree = tree_of(&self.place)?;
         if let Some(name) = &self.name {
             return Ok(with_warnings(&tree, self.kind, name, one(&tree, self.kind, name)?));
@@ -159,7 +154,7 @@ pub fn one(tree: &Tree, kind: Kind, name: &str) -> Answer {
         Kind::Action => tree.actions(),
     };
     if !known.iter().any(|known| known == name) {
-        return Err(kind.missing(name));
+        return Err(kind.missing(name).into());
     }
     Ok(shown(tree, kind, name, &tree.uses(tree.version())))
 }

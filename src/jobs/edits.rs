@@ -14,9 +14,8 @@ use super::refusal::Refusal;
 use super::service::CHANGES;
 use crate::apply::{Apply, FileChange, Scope};
 use crate::conf::{self, Document, Folder, LocalFile, NewValue, Overlay, Tree};
-use crate::domain::as_read::{AsRead, FieldError};
+use crate::domain::as_read::AsRead;
 use crate::fail2ban;
-use crate::files::Trouble;
 
 /// Change a filter or an action.
 #[derive(Debug, Serialize, Deserialize)]
@@ -76,27 +75,6 @@ struct Plan {
     body: Value,
 }
 
-/// Why there is no plan.
-enum PlanError {
-    Refused(Refusal),
-    Fields(Vec<FieldError>),
-}
-
-impl<E: Into<Refusal>> From<E> for PlanError {
-    fn from(error: E) -> PlanError {
-        PlanError::Refused(error.into())
-    }
-}
-
-impl From<PlanError> for Failure {
-    fn from(error: PlanError) -> Failure {
-        match error {
-            PlanError::Refused(refusal) => Failure::Refused(refusal),
-            PlanError::Fields(errors) => Failure::WrongFields(errors),
-        }
-    }
-}
-
 impl Setting {
     /// Whether it is what the API shows of the filter or action.
     fn is_shown(&self, shown: &Value) -> bool {
@@ -145,7 +123,7 @@ impl EditDefinition {
         Ok(jails)
     }
 
-    fn plan(&self) -> Result<Plan, PlanError> {
+    fn plan(&self) -> Result<Plan, Failure> {
         let directory = &self.apply.place.config_dir;
         let tree = tree_of(&self.apply.place)?;
         let known = match self.kind {
@@ -158,9 +136,7 @@ impl EditDefinition {
             Kind::Action => LocalFile::action(&self.name),
         }?;
         let path = file.path(&tree.base());
-        let saved = Folder::open(directory, file.folder)
-            .and_then(|folder| folder.read(&file.name))
-            .map_err(|error| Refusal::File(error.trouble().unwrap_or_else(|| Trouble::other(error))))?;
+        let saved = Folder::open(directory, file.folder).and_then(|folder| folder.read(&file.name))?;
         let text = |bytes: Vec<u8>| {
             String::from_utf8(bytes)
                 .map_err(|_| Refusal::Configuration(format!("{path} is not UTF-8; convert it first")))
@@ -198,8 +174,8 @@ impl EditDefinition {
             let body = definitions::with_warnings(&tree, self.kind, &self.name, one(&tree, self.kind, &self.name)?);
             return Ok(Plan { change: None, jails: Vec::new(), body });
         }
-        let changed = Tree::load_with(directory, Overlay::from([(path.clone(), Some(after.clone().into_bytes()))]))?
-            .read_as(tree.version().clone());
+        let overlay = Overlay::from([(path.clone(), Some(after.clone().into_bytes()))]);
+        let changed = Tree::load_with(directory, overlay).map_err(Failure::of_change)?.read_as(tree.version().clone());
         let mut body = one(&changed, self.kind, &self.name)?;
         body["warnings"] = json!(self.check(&tree, &changed, &settings)?);
         // The file is about to be there.
@@ -209,7 +185,7 @@ impl EditDefinition {
     }
 
     /// Those of the settings that are not what is there already. What was read can be sent back whole, and changes nothing.
-    fn changed(&self, shown: &Value, settings: &[Setting], sent: &Sent) -> Result<Vec<Setting>, PlanError> {
+    fn changed(&self, shown: &Value, settings: &[Setting], sent: &Sent) -> Result<Vec<Setting>, Failure> {
         let mut shown = shown.clone();
         shown["active"] = definitions::is_active(&shown, sent.is_online).into();
         let is_unchanged = |field: &str| {
@@ -217,7 +193,7 @@ impl EditDefinition {
         };
         let wrong = sent.read.wrong(&shown, is_unchanged);
         if !wrong.is_empty() {
-            return Err(PlanError::Fields(wrong));
+            return Err(Failure::WrongFields(wrong));
         }
         // Alone, null is a wish: whatever our file says of it goes.
         let is_wish = |setting: &&Setting| setting.value.is_none() && !sent.read.is_whole;
@@ -225,7 +201,7 @@ impl EditDefinition {
     }
 
     /// The new text of the `.local` file.
-    fn edited(&self, tree: &Tree, is_known: bool, before: &str, settings: &[Setting]) -> Result<String, Refusal> {
+    fn edited(&self, tree: &Tree, is_known: bool, before: &str, settings: &[Setting]) -> Result<String, Failure> {
         let fault = |fault: conf::Fault| {
             Refusal::Configuration(format!("{}.local:{}: {}", self.name, fault.line, fault.message))
         };
@@ -249,10 +225,10 @@ impl EditDefinition {
     }
 
     /// Whether it makes sense where it is going to be; gives what to warn of.
-    fn check(&self, tree: &Tree, changed: &Tree, settings: &[Setting]) -> Result<Vec<String>, Refusal> {
-        let view = self.kind.view(changed, &self.name)?;
+    fn check(&self, tree: &Tree, changed: &Tree, settings: &[Setting]) -> Result<Vec<String>, Failure> {
+        let view = self.kind.view(changed, &self.name).map_err(Failure::of_change)?;
         if let Some(problem) = &view.problem {
-            return Err(Refusal::Configuration(problem.clone()));
+            return Err(Refusal::Configuration(problem.clone()).into());
         }
         for setting in settings.iter().filter(|setting| setting.section.is_none()) {
             let Some(wanted) = &setting.value else { continue };
@@ -263,13 +239,14 @@ impl EditDefinition {
                     .map(|origin| format!("{}:{}", origin.file, origin.line));
                 let place = place.unwrap_or_else(|| "another file".to_owned());
                 return Err(Refusal::Configuration(format!(
-                    "{} would have no effect: {place} goes before it",
+                    "{} would have no effect: {place} overrides it.",
                     setting.key
-                )));
+                ))
+                .into());
             }
         }
         match self.kind {
-            Kind::Filter => check_filter(&view, &|text| self.force || stands_in_a_filter(tree, text)),
+            Kind::Filter => Ok(check_filter(&view, &|text| self.force || stands_in_a_filter(tree, text))?),
             Kind::Action => {
                 let effective = view.effective.iter();
                 Ok(effective.flat_map(|(key, value)| unsafe_tags(key, &value.to_text())).collect())

@@ -94,14 +94,14 @@ impl Expressions {
         for (field, number, text, multi_line) in &self.all {
             if Instant::now() >= deadline {
                 told.push(format!(
-                    "{field} {number} and what comes behind it were not judged for their cost: it would take too long"
+                    "{field} {number} and those after it were not checked for their cost, because that would take too long"
                 ));
                 break;
             }
             let expanded = expand_tags(text, self.use_dns);
             let judgement = cost::judge(&expanded, *multi_line);
             if judgement.unfinished {
-                told.push(format!("{field} {number} is too large or too intricate to be judged for its cost as a whole; what was looked at is not slow"));
+                told.push(format!("{field} {number} is too complex to be checked for its cost completely; the parts that were checked are not slow"));
             }
             let Some(slow) = judgement.slow else { continue };
             let mut detail = format!("{field} {number}: {}", sentence(&slow));

@@ -41,6 +41,8 @@ pub enum Failure {
     Refused(Refusal),
     /// The change would make the configuration wrong.
     Invalid(crate::apply::Problem),
+    /// The configuration is wrong already.
+    Broken(crate::apply::Problem),
     /// Files cannot be read or written.
     Files(Trouble),
     /// What stands where a file of ours belongs is none.
@@ -80,26 +82,36 @@ pub enum Failure {
     },
 }
 
+/// The one way in which an error of the configuration becomes an answer, whatever asked for it. What the files hold already is not the
+/// client's mistake; `of_change` is for what its own change makes of them.
 impl From<conf::Error> for Failure {
     fn from(error: conf::Error) -> Self {
         if let Some(trouble) = error.trouble() {
             return Failure::Files(trouble);
         }
-        let detail = error.to_string();
         match error {
             conf::Error::Missing { kind: "jail", name } => Failure::NoJail(name),
             conf::Error::Missing { kind: "filter", name } => Failure::Refused(Refusal::NoFilter(name)),
             conf::Error::Missing { kind: "action", name } => Failure::Refused(Refusal::NoAction(name)),
-            conf::Error::Missing { .. } => Failure::NoFile(detail),
-            conf::Error::Refused { .. } | conf::Error::Limit { .. } => {
-                Failure::BadValue { field: String::new(), detail }
-            }
-            // Told above.
-            conf::Error::Io { .. } => Failure::CommandFailed(detail),
-            // What is in the files already is not the client's mistake.
-            conf::Error::Syntax { .. } | conf::Error::Interpolation { .. } | conf::Error::Definition { .. } => {
-                Failure::CommandFailed(detail)
-            }
+            conf::Error::Missing { .. } => Failure::NoFile(error.to_string()),
+            conf::Error::Refused { message } => Failure::BadValue { field: String::new(), detail: message },
+            other => Failure::Broken(other.into()),
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Failure::Refused(refusal)
+    }
+}
+
+impl Failure {
+    /// What is wrong with the files as a change would make them.
+    pub fn of_change(error: conf::Error) -> Self {
+        match error.into() {
+            Failure::Broken(problem) => Failure::Invalid(problem),
+            other => other,
         }
     }
 }

@@ -38,7 +38,7 @@ struct Trouble(String);
 
 impl From<FetchError> for Trouble {
     fn from(error: FetchError) -> Self {
-        Trouble(format!("no new country database, the file in use stays: {error}"))
+        Trouble(format!("the country database was not updated, and the file in use is kept: {error}"))
     }
 }
 
@@ -79,7 +79,9 @@ impl UpdateGeo {
             authorities: None,
         };
         let Answer::Content(mut download) = fetch::open(&self.url, &Validators::default(), &rules)? else {
-            return Err(Trouble("the server says 304 to a question that was not asked".to_owned()));
+            return Err(Trouble(
+                "the server answered 304 (not modified) to a request that did not ask for that".to_owned(),
+            ));
         };
         if let Some(directory) = part.parent() {
             fs::create_dir_all(directory).map_err(cannot_write)?;
@@ -95,7 +97,7 @@ impl UpdateGeo {
 
 /// Opens the new file, and makes it the one in use.
 fn replace(part: &Path, target: &Path) -> Result<GeoFile, String> {
-    let file = GeoFile::open(part).map_err(|error| format!("what came is of no use: {error}"))?;
+    let file = GeoFile::open(part).map_err(|error| format!("the downloaded file is not a valid database: {error}"))?;
     files::put_over(part, target).map_err(|error| cannot_write(target, &error))?;
     Ok(file)
 }
@@ -139,10 +141,10 @@ mod tests {
         assert_eq!(fs::read(&target).unwrap(), sound);
         for bad in [Vec::new(), b"<html>no such file</html>".to_vec(), sound[..sound.len() / 2].to_vec()] {
             let error = fetch(&serve(bad), &target).unwrap_err();
-            assert!(error.contains("of no use"), "{error}");
+            assert!(error.contains("not a valid database"), "{error}");
         }
         let error = fetch("http://127.0.0.1:1/none", &target).unwrap_err();
-        assert!(error.contains("stays"), "{error}");
+        assert!(error.contains("is kept"), "{error}");
         assert_eq!(fs::read(&target).unwrap(), sound);
         let guarded = UpdateGeo { url: serve(sound.clone()), allow_private: false, target: target.clone() };
         assert!(guarded.fetch().unwrap_err().contains("BANGUI_ALLOW_PRIVATE_FETCH"));

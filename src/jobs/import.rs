@@ -211,7 +211,7 @@ impl Run<'_, '_> {
         old: Option<AddressSet>,
         outcome: &mut SourceOutcome,
     ) -> Result<(), Failure> {
-        let text = format!("the list has {over} entries more than there is room for ({most}); use a smaller one");
+        let text = format!("the list has {over} entries too many: at most {most} fit; use a smaller list");
         outcome.error = Some(text);
         outcome.forget();
         self.claim(old.as_ref());

@@ -57,11 +57,7 @@ impl JailConfigs {
                     let views = tree.all_jails(&self.options())?;
                     Ok(views.iter().map(|view| self.describe(&tree, view)).collect())
                 };
-                let failed = |error: conf::Error| match error.trouble() {
-                    Some(trouble) => Failure::Files(trouble),
-                    None => Failure::CommandFailed(error.to_string()),
-                };
-                let items = all().map_err(failed)?;
+                let items = all()?;
                 Ok(json!({ "total": items.len(), "items": items }))
             }
             Wanted::One(jail) => {

@@ -159,7 +159,7 @@ impl EditJail {
             return Ok(Edited { jail: shown, pending: self.pending, ..Edited::default() });
         }
         let news = rules.checked(news)?;
-        let costs = expressions::judge_jail(&news, &present, &tree, force).map_err(Failure::Refused)?;
+        let costs = expressions::judge_jail(&news, &present, &tree, force)?;
         // The whole is tried on the file now, so that a commit cannot fail for what could be known.
         let all = pending.merged(&news);
         let file = LocalFile::jail(&self.jail)?;
@@ -216,9 +216,7 @@ impl EditJail {
         let Some(before) = self.read(&file)? else {
             self.view(&self.tree()?)?;
             let name = &self.jail;
-            let detail = format!(
-                "{name} was not made here and cannot be deleted: its files come from elsewhere. Disable it instead."
-            );
+            let detail = format!("{name} was not created by bangui and cannot be deleted. Disable it instead.");
             return Err(Failure::Conflict(detail));
         };
         self.apply.changes = vec![FileChange::new(&file, Some(before), None)];
@@ -230,12 +228,12 @@ impl EditJail {
         let file = LocalFile::jail(&self.jail)?;
         let tree = self.tree()?;
         if self.read(&file)?.is_some() || tree.jails().iter().any(|jail| **jail == *self.jail) {
-            return Err(Failure::Conflict(format!("There is a jail {} already.", self.jail)));
+            return Err(Failure::Conflict(format!("The jail {} already exists.", self.jail)));
         }
         values.enabled = Some(values.enabled.unwrap_or(false));
         let none = JailValues::default();
         let values = Rules { limits: &self.limits, tree: &tree, present: &none }.checked(values)?;
-        let costs = expressions::judge_jail(&values, &none, &tree, force).map_err(Failure::Refused)?;
+        let costs = expressions::judge_jail(&values, &none, &tree, force)?;
         let document = edited(&self.jail, &parsed(None, &file)?, &values)?;
         self.apply.changes = vec![FileChange::new(&file, None, Some(document.text))];
         Ok(Edited { costs, ..self.applied()? })
@@ -260,7 +258,7 @@ impl EditJail {
                 Ok(Edited { pending, warning: Some(why), ..Edited::default() })
             }
             Err(Failure::NoJail(_)) => {
-                let why = "the files know no such jail".to_owned();
+                let why = "the configuration has no such jail".to_owned();
                 Ok(Edited { pending, warning: Some(why), ..Edited::default() })
             }
             Err(other) => Err(other),

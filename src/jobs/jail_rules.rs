@@ -109,17 +109,17 @@ impl Rules<'_> {
         if let Some(text) = values.backend.as_deref().filter(|text| self.present.backend.as_deref() != Some(text))
             && !BACKENDS.contains(&text)
         {
-            return Err(bad("backend", format!("Expected one of {}.", BACKENDS.join(", "))));
+            return Err(bad("backend", format!("backend must be one of {}.", BACKENDS.join(", "))));
         }
         if values.use_dns.as_deref().is_some_and(|text| !USE_DNS.contains(&text)) {
-            return Err(bad("use_dns", format!("Expected one of {}.", USE_DNS.join(", "))));
+            return Err(bad("use_dns", format!("use_dns must be one of {}.", USE_DNS.join(", "))));
         }
         if values.max_retry == Some(0) {
-            return Err(bad("max_retry", "At least 1 is expected."));
+            return Err(bad("max_retry", "max_retry must be 1 or more."));
         }
         if values.log_encoding.as_deref().is_some_and(|text| !is_encoding(text)) {
             let detail =
-                "Python knows no such encoding: auto, or a name such as UTF-8, ASCII or ISO-8859-1, is expected.";
+                "log_encoding must be auto, or an encoding that Python knows, such as UTF-8, ASCII or ISO-8859-1.";
             return Err(bad("log_encoding", detail));
         }
         Ok(())
@@ -155,7 +155,7 @@ impl Rules<'_> {
                 && last.starts_with(|c: char| c.is_ascii_alphabetic());
             match is_name {
                 true => Ok(entry.clone()),
-                false => Err(bad("ignore_ips", "Addresses, networks and host names are expected.")),
+                false => Err(bad("ignore_ips", "ignore_ips may hold only addresses, networks and host names.")),
             }
         };
         list.iter().map(check).collect()
@@ -165,19 +165,19 @@ impl Rules<'_> {
         let field = "bantime_escalation";
         let numbers = [growth.factor, growth.max_time, growth.rnd_time];
         if numbers.into_iter().flatten().any(|number| !(0.0..=1e10).contains(&number)) {
-            return Err(bad(field, "factor, max_time and rnd_time are numbers from 0 on."));
+            return Err(bad(field, "factor, max_time and rnd_time must be numbers from 0 to 10000000000."));
         }
         let is_list = |text: &str| {
             let numbers = |part: &str| !part.is_empty() && part.len() < 10 && part.bytes().all(|b| b.is_ascii_digit());
             text.len() <= 1024 && text.split(' ').all(numbers)
         };
         if growth.multipliers.as_deref().is_some_and(|text| !is_list(text)) {
-            return Err(bad(field, "multipliers are whole numbers with one blank between them."));
+            return Err(bad(field, "multipliers must be whole numbers separated by single spaces."));
         }
         let present = self.present.bantime_escalation.as_ref().and_then(|growth| growth.as_ref()?.formula.as_deref());
         match growth.formula.as_deref().filter(|formula| Some(*formula) != present) {
             Some(_) if !self.limits.allow_action_edit => {
-                Err(action_edit_disabled("The formula is code for fail2ban and cannot be changed here."))
+                Err(action_edit_disabled("The formula is code that fail2ban runs, so it cannot be changed here."))
             }
             Some(formula) => formula::check(formula).map_err(|problem| bad(field, problem)),
             None => Ok(()),
@@ -194,12 +194,16 @@ impl Rules<'_> {
         texts.extend(values.prefregex.iter().map(|text| ("prefregex", text)));
         texts.extend(values.date_pattern.iter().flatten().map(|text| ("date_pattern", text)));
         if values.fail_regex.as_ref().is_some_and(Vec::is_empty) {
-            return Err(bad("fail_regex", "A jail without an expression bans nobody: disable it instead."));
+            return Err(bad(
+                "fail_regex",
+                "A jail without an expression bans nobody. Give at least one, or disable the jail.",
+            ));
         }
         for (field, text) in &texts {
             if text.len() > LONGEST_REGEX || text.trim() != text.as_str() || text.chars().any(char::is_control) {
-                let detail =
-                    format!("One line of at most {LONGEST_REGEX} bytes without blanks at its ends is expected.");
+                let detail = format!(
+                    "It must be a single line of at most {LONGEST_REGEX} bytes without spaces at its beginning or end."
+                );
                 return Err(bad(field, detail));
             }
         }
@@ -249,20 +253,21 @@ fn action_edit_disabled(detail: &str) -> Failure {
 /// A filter or an action with its parameters.
 fn call(field: &str, text: &str) -> Result<Invocation, Failure> {
     if text.len() > LONGEST_CALL || text.trim() != text || text.chars().any(char::is_control) {
-        return Err(bad(field, format!("One line of at most {LONGEST_CALL} bytes is expected.")));
+        return Err(bad(field, format!("It must be a single line of at most {LONGEST_CALL} bytes.")));
     }
     let called = invocation(text).map_err(|reason| bad(field, reason))?;
     let name: ConfName = called.name.parse().map_err(|error| bad(field, format!("{error}.")))?;
     // Whatever is behind the name must have been understood as parameters.
     match text.strip_prefix(name.as_str()) {
         Some(rest) if rest.is_empty() || (rest.starts_with('[') && rest.ends_with(']')) => Ok(called),
-        _ => Err(bad(field, "A name, or name[option=value, ...], is expected.")),
+        _ => Err(bad(field, "It must be a name, or name[option=value, ...].")),
     }
 }
 
 /// A time as it is written: digits and units only.
 fn checked_time(field: &str, text: &str, may_last: bool) -> Result<String, Failure> {
-    let expected = || bad(field, "Seconds, or a time such as 1h 30m, are expected; -1 for ever (ban_time only).");
+    let expected =
+        || bad(field, "It must be a number of seconds, or a time such as 1h 30m; ban_time may also be -1, for ever.");
     if text == "-1" {
         return if may_last { Ok(text.to_owned()) } else { Err(expected()) };
     }

@@ -9,7 +9,7 @@ const MOST_FILES: usize = 1000;
 
 fn outside(directories: &[PathBuf]) -> String {
     let list: Vec<String> = directories.iter().map(|dir| dir.display().to_string()).collect();
-    format!("The path must lie under one of: {}.", list.join(", "))
+    format!("The path must be below one of these directories: {}.", list.join(", "))
 }
 
 /// Whether a resolved path is one of the directories or below one.
@@ -32,7 +32,7 @@ fn is_plain(text: &str, forbidden: &str) -> bool {
 pub fn allowed(directories: &[PathBuf], path: &Path) -> Result<PathBuf, String> {
     let text = path.to_str().ok_or("The path is not valid text.")?;
     if !is_plain(text, "*?[]<>%") {
-        return Err("An absolute path without .. and wildcards is expected.".into());
+        return Err("The path must be absolute, without .. and without wildcards.".into());
     }
     let name = path.file_name().ok_or_else(|| outside(directories))?;
     let resolved = match path.canonicalize() {
@@ -60,20 +60,18 @@ pub fn allowed(directories: &[PathBuf], path: &Path) -> Result<PathBuf, String> 
 /// stands for now lies under an allowed directory, and so does what it may stand for later.
 pub fn logs(directories: &[PathBuf], text: &str) -> Result<String, String> {
     if text.contains([' ', ';', '#']) {
-        return Err("fail2ban cannot read a path with blanks, ; or # in it.".to_owned());
+        return Err("fail2ban cannot read a path that contains spaces, ; or #.".to_owned());
     }
     if !is_pattern(text) {
         let resolved = allowed(directories, Path::new(text))?;
         return match (resolved.is_file(), resolved.to_str()) {
             (true, Some(text)) if !text.contains([' ', ';', '#']) => Ok(text.to_owned()),
-            (true, _) => Err("fail2ban cannot read a path with blanks, ; or # in it.".to_owned()),
+            (true, _) => Err("fail2ban cannot read a path that contains spaces, ; or #.".to_owned()),
             (false, _) => Err(format!("{text} does not exist; fail2ban would refuse the jail.")),
         };
     }
     if !is_plain(text, "<>%") {
-        return Err(
-            "An absolute path without .. is expected; * ? and [ ] stand for names as in fail2ban's files.".into()
-        );
+        return Err("The path must be absolute and without ..; the wildcards *, ? and [ ] are allowed.".into());
     }
     // The part without wildcards decides where the rest can lead.
     let fixed: PathBuf =
@@ -83,19 +81,19 @@ pub fn logs(directories: &[PathBuf], text: &str) -> Result<String, String> {
     }
     let found = glob(text);
     if found.is_empty() {
-        return Err(format!("There is no file for {text}; fail2ban would refuse the jail."));
+        return Err(format!("No file matches {text}, so fail2ban would refuse the jail."));
     }
     if found.len() > MOST_FILES {
-        return Err(format!("{text} stands for {} files, more than {MOST_FILES}.", found.len()));
+        return Err(format!("{text} matches {} files; at most {MOST_FILES} are allowed.", found.len()));
     }
     for path in &found {
         // Names of files that the pattern finds are not the client's words: only where they lead is judged.
         let resolved = Path::new(path).canonicalize().map_err(|error| format!("{path}: {error}."))?;
         if !is_inside(directories, &resolved) {
-            return Err(format!("{text} includes {path}, which leads elsewhere. {}", outside(directories)));
+            return Err(format!("{text} includes {path}, which links to another place. {}", outside(directories)));
         }
         if !resolved.is_file() {
-            return Err(format!("{text} includes {path}, which is no regular file."));
+            return Err(format!("{text} includes {path}, which is not a regular file."));
         }
     }
     Ok(text.to_owned())

@@ -22,7 +22,7 @@ impl fmt::Display for NoMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "A password takes {} MiB of memory, which this machine does not have now; stop something and try again.",
+            "Checking a password needs {} MiB of memory, which this machine does not have at the moment. Stop another program and try again.",
             MEMORY_KIB >> 10
         )
     }

@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 const MAX_CAPTURED: usize = 512 * 1024;
 
 /// The body of an answer, or why there is none.
-pub type Answer = Result<Value, Refusal>;
+pub type Answer = Result<Value, Failure>;
 
 /// Where lines come from.
 #[derive(Debug, Serialize, Deserialize)]
@@ -94,7 +94,7 @@ impl Allowance {
 
     /// Pays for captured text. The error says what is used up.
     fn pay(&mut self, captured: usize) -> Result<(), String> {
-        self.captured = self.captured.checked_sub(captured).ok_or("the groups capture too much text to show it all")?;
+        self.captured = self.captured.checked_sub(captured).ok_or("the groups capture more text than can be shown")?;
         if Instant::now() >= self.until {
             return Err(format!(
                 "it takes longer than {} seconds; make the expressions less ambiguous",
@@ -152,11 +152,7 @@ fn searched(line: &str, detector: &mut DateDetector) -> Result<(String, Option<f
 
 impl TestRegex {
     /// The body of the answer.
-    pub fn run(self) -> Result<Value, Failure> {
-        self.answer().map_err(Failure::Refused)
-    }
-
-    fn answer(self) -> Answer {
+    pub fn run(self) -> Answer {
         let regex = expression(&self.regex)?;
         let mut dates = detector(self.date_pattern.as_deref(), self.version.as_deref())?;
         let line = self.line.trim_end_matches(['\r', '\n']);
@@ -216,14 +212,10 @@ fn only_with_date(regex: &FailRegex, line: &str, timestamp: &Value) -> Option<St
 
 impl PreviewLog {
     /// The body of the answer.
-    pub fn run(self) -> Result<Value, Failure> {
-        self.answer().map_err(Failure::Refused)
-    }
-
-    fn answer(self) -> Answer {
+    pub fn run(self) -> Answer {
         let regex = expression(&self.regex)?;
         let mut dates = detector(None, self.version.as_deref())?;
-        let tail = self.log.tail(self.lines, |_| true)?;
+        let tail = self.log.tail(self.lines, |_| true).map_err(Refusal::from)?;
         let mut allowance = Allowance::new();
         let (mut lines, mut matched, mut problem) = (Vec::new(), 0, None);
         for line in &tail.lines {
@@ -260,11 +252,7 @@ impl PreviewLog {
 
 impl TestFilter {
     /// The body of the answer.
-    pub fn run(self) -> Result<Value, Failure> {
-        self.answer().map_err(Failure::Refused)
-    }
-
-    fn answer(self) -> Answer {
+    pub fn run(self) -> Answer {
         let version = version(self.version.as_deref());
         let called = conf::invocation_as(&self.called, &version)
             .map_err(|detail| Refusal::Expression { field: "options".into(), detail })?;
@@ -273,8 +261,8 @@ impl TestFilter {
         let mut definition = view.filter_definition().map_err(Refusal::Configuration)?;
         if let Some(zone) = self.log_timezone {
             if offset_minutes(&zone).is_none() {
-                let detail = "log_timezone is an offset such as UTC+0200 or -0430".to_owned();
-                return Err(Refusal::Expression { field: "log_timezone".into(), detail });
+                let detail = "log_timezone must be an offset such as UTC+0200 or -0430".to_owned();
+                return Err(Refusal::Expression { field: "log_timezone".into(), detail }.into());
             }
             definition.logtimezone = Some(zone);
         }
@@ -282,7 +270,7 @@ impl TestFilter {
             .map_err(|error| Refusal::Expression { field: error.option.to_owned(), detail: error.to_string() })?;
         let lines = match self.source {
             Source::Lines(lines) => lines,
-            Source::File(log, most) => log.tail(most, |_| true)?.lines,
+            Source::File(log, most) => log.tail(most, |_| true).map_err(Refusal::from)?.lines,
         };
         let mut allowance = Allowance::new();
         let mut reports: Vec<LineReport> = Vec::new();
@@ -315,8 +303,8 @@ fn why_nothing(reports: &[LineReport]) -> String {
     let most = counts.into_iter().max_by_key(|(_, count)| *count);
     match most {
         Some((hint, _)) => hint.to_owned(),
-        None if reports.is_empty() => "there is no line to test".to_owned(),
-        None => "every line that matches is taken out by an ignoreregex".to_owned(),
+        None if reports.is_empty() => "there are no lines to test".to_owned(),
+        None => "every line that matches is excluded by an ignoreregex".to_owned(),
     }
 }
 
@@ -325,7 +313,7 @@ mod tests {
     use super::*;
 
     fn test(line: &str, regex: &str) -> Value {
-        TestRegex { line: line.into(), regex: regex.into(), date_pattern: None, version: None }.answer().unwrap()
+        TestRegex { line: line.into(), regex: regex.into(), date_pattern: None, version: None }.run().unwrap()
     }
 
     #[test]
@@ -359,11 +347,10 @@ mod tests {
 
     #[test]
     fn what_does_not_compile_is_refused() {
-        let answer = TestRegex { line: String::new(), regex: "(".into(), date_pattern: None, version: None }.answer();
-        assert!(matches!(answer, Err(Refusal::Expression { field, .. }) if field == "fail_regex"));
+        let answer = TestRegex { line: String::new(), regex: "(".into(), date_pattern: None, version: None }.run();
+        assert!(matches!(answer, Err(Failure::Refused(Refusal::Expression { field, .. })) if field == "fail_regex"));
         let answer =
-            TestRegex { line: String::new(), regex: "x".into(), date_pattern: Some("%Q(".into()), version: None }
-                .answer();
-        assert!(matches!(answer, Err(Refusal::Expression { field, .. }) if field == "date_pattern"));
+            TestRegex { line: String::new(), regex: "x".into(), date_pattern: Some("%Q(".into()), version: None }.run();
+        assert!(matches!(answer, Err(Failure::Refused(Refusal::Expression { field, .. })) if field == "date_pattern"));
     }
 }

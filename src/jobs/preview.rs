@@ -34,9 +34,9 @@ impl Preview {
                 "named_count": parsed.named,
             })),
             // Nothing was said to be known.
-            Read::Unchanged => {
-                Err(Failure::Upstream("the server says 304 to a question that was not asked".to_owned()))
-            }
+            Read::Unchanged => Err(Failure::Upstream(
+                "the server answered 304 (not modified) to a request that did not ask for that".to_owned(),
+            )),
         }
     }
 }

@@ -3,8 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::tail;
-use crate::conf;
-use crate::files::Trouble;
 
 /// Why a request could not be done, for the answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,8 +32,6 @@ pub enum Refusal {
     Shipped(String),
     /// The one of this name is used by these enabled jails.
     Used(String, Vec<String>),
-    /// A file of the configuration cannot be read, or be what is to be changed.
-    File(Trouble),
 }
 
 /// An expression that is refused, because one line can stop fail2ban.
@@ -60,18 +56,5 @@ pub struct TooSlow {
 impl From<tail::Error> for Refusal {
     fn from(error: tail::Error) -> Refusal {
         Refusal::Log(error.to_string())
-    }
-}
-
-impl From<conf::Error> for Refusal {
-    fn from(error: conf::Error) -> Refusal {
-        match error {
-            conf::Error::Missing { kind: "filter", name } => Refusal::NoFilter(name),
-            conf::Error::Missing { kind: "action", name } => Refusal::NoAction(name),
-            other => match other.trouble() {
-                Some(trouble) => Refusal::File(trouble),
-                None => Refusal::Configuration(other.to_string()),
-            },
-        }
     }
 }

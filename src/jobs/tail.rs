@@ -43,7 +43,9 @@ pub enum Error {
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Error::Outside => f.write_str("The log file does not lie under an allowed directory."),
+            Error::Outside => {
+                f.write_str("The log file is not below one of the allowed directories (BANGUI_ALLOWED_LOG_DIRS).")
+            }
             Error::NotAFile => f.write_str("The path is not a regular file."),
             Error::Io(error) => write!(f, "The log file cannot be read: {error}."),
         }

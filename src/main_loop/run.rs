@@ -14,6 +14,7 @@ use super::quiet::Quiet;
 use super::signals::Signals;
 use super::timers::Timers;
 use super::waiters::{Parked, Pending, Stepping};
+use crate::app::code::Code;
 use crate::app::{Admitted, ApiError, Ctx, Finish, Job, Outcome, Request, Then};
 use crate::dispatch;
 use crate::fail2ban;
@@ -246,8 +247,8 @@ impl MainLoop {
         let resting = lane == Lane::Daemon && !job.task.does_without_daemon() && self.ctx.daemon.client().is_resting();
         let applies = job.task.applies();
         let submitted = if applies && (self.recovery.is_some() || self.pending.values().any(|other| other.applies)) {
-            Err(ApiError::conflict(
-                "apply_in_progress",
+            Err(ApiError::new(
+                Code::ApplyInProgress,
                 "Another change of the configuration is being applied; try again shortly.",
             ))
         } else if resting {

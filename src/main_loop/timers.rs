@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::archive::Archivist;
 use super::geography::Geographer;
 use crate::app::Ctx;
-use crate::app::error::STORAGE;
+use crate::app::code::Code;
 use crate::dispatch;
 use crate::domain::actor::Actor;
 use crate::domain::time;
@@ -112,7 +112,7 @@ impl Timers {
         }
         let done = dispatch::go_on(ctx, Actor::System, |ctx| Ok(self.step(ctx, daemon_is_free, now)?));
         if let Err(error) = done {
-            if error.code != STORAGE {
+            if error.code != Code::StorageUnavailable {
                 // Whatever panicked, it is not tried again at once.
                 self.archive = Archivist::new(now + EXPIRE);
                 self.geography = Geographer::new(now + EXPIRE);

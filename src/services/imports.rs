@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::apply;
+use crate::app::code::Code;
 use crate::app::imports::Running;
 use crate::app::{ApiError, Ctx, Job};
 use crate::apply::Scope;
@@ -35,9 +36,9 @@ const TEND: Duration = Duration::from_secs(600);
 /// An import of all enabled sources. `client` is who asks for it; the schedule leaves servers alone that wish it.
 pub fn begin(ctx: &mut Ctx, client: Option<Client>) -> Result<Job, ApiError> {
     if ctx.import.is_some() {
-        return Err(ApiError::conflict(
-            "import_running",
-            "An import is running; GET /blocklists/import shows how far it is.",
+        return Err(ApiError::new(
+            Code::ImportRunning,
+            "An import is already running. GET /api/v1/blocklists/import shows its progress.",
         ));
     }
     let now = time::now();

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::app::code::Code;
 use crate::app::{ApiError, Ctx};
 use crate::jobs::password;
 
@@ -32,7 +33,7 @@ pub fn store(ctx: &mut Ctx, hash: &str, choices: Choices) -> Result<(), ApiError
 
 /// 409: somebody was faster.
 pub fn already_complete() -> ApiError {
-    ApiError::conflict("setup_already_complete", "Setup has been done already; log in, or use bangui set-password.")
+    ApiError::new(Code::SetupAlreadyComplete, "Setup has been done already; log in, or use bangui set-password.")
 }
 
 /// What a master password must be, in words.

@@ -29,7 +29,9 @@ fn every_documented_status_of_auth() {
     for _ in 0..5 {
         nobody.post(LOGIN, json!({"password": "wrong"})).expect_error(401, "authentication_required");
     }
-    nobody.post(LOGIN, json!({"password": "wrong"})).expect_error(429, "rate_limit_exceeded");
+    let refused = nobody.post(LOGIN, json!({"password": "wrong"})).expect_error(429, "rate_limit_exceeded").json();
+    assert_eq!(refused["metadata"]["limit"], "login");
+    assert!(refused["detail"].as_str().unwrap().starts_with("Too many failed logins. Try again in "), "{refused}");
     demand_seen("POST /api/v1/auth/login", &[200, 400, 401, 413, 422, 429, 503]);
     provoke_general_refusals("/api/v1/auth");
     demand_documented("/api/v1/auth");

@@ -449,7 +449,7 @@ fn a_list_for_which_there_is_no_room_is_left_out_and_others_are_not() {
     add(&admin, &lists.url("/small"), false);
     let done = import(&admin);
     let error = done["results"][0]["error"].as_str().unwrap();
-    assert!(error.contains("1 entries more than there is room for (50000)"), "{done}");
+    assert!(error.contains("1 entries too many: at most 50000 fit"), "{done}");
     assert_eq!((&done["results"][1]["ips_imported"], &done["errors_count"]), (&json!(3), &json!(1)), "{done}");
     assert_eq!(daemon.banned(JAIL).len(), 3);
 }

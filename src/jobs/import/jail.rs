@@ -4,11 +4,10 @@ use std::time::{Duration, Instant};
 
 use crate::apply::{Applied, Apply, ApplyError, FileChange, Scope};
 use crate::blocklist::set::AddressSet;
-use crate::conf::{self, Folder, LocalFile};
+use crate::conf::{Folder, LocalFile};
 use crate::domain::address::IpOrNet;
 use crate::domain::names::JailName;
 use crate::fail2ban::{Daemon, Error};
-use crate::files::Trouble;
 use crate::jobs::bans::answering;
 use crate::jobs::failure::Failure;
 
@@ -138,9 +137,9 @@ impl Pace {
 
 /// Writes the jail's file where it is not as it should be, and has the daemon load it; what cannot be loaded is taken back.
 fn make(apply: &Apply, ban_seconds: u32, runs: bool) -> Result<Option<Applied>, Failure> {
-    let file = LocalFile::jail(JAIL).map_err(files)?;
-    let folder = Folder::open(&apply.place.config_dir, file.folder).map_err(files)?;
-    let before = folder.read(&file.name).map_err(files)?;
+    let file = LocalFile::jail(JAIL)?;
+    let folder = Folder::open(&apply.place.config_dir, file.folder)?;
+    let before = folder.read(&file.name)?;
     let before = before.map(|saved| String::from_utf8_lossy(&saved.bytes).into_owned());
     let wanted = file_of(ban_seconds);
     let is_written = before.as_ref() == Some(&wanted);
@@ -162,10 +161,6 @@ fn not_made(error: ApplyError) -> Failure {
         false => "",
     };
     Failure::CommandFailed(format!("The jail {JAIL} cannot be made: {problem}{hint}"))
-}
-
-fn files(error: conf::Error) -> Failure {
-    Failure::Files(error.trouble().unwrap_or_else(|| Trouble::other(error)))
 }
 
 /// What the jail's file says. No log and no filter: the jail only holds what is banned by hand.
