@@ -217,9 +217,10 @@ impl EditDefinition {
                 None => "Definition",
             };
             document = match &setting.value {
-                Some(value) => document.set(section, &setting.key, &NewValue::Raw(value.clone()))?,
-                None => document.remove(section, &setting.key)?,
-            };
+                Some(value) => document.set(section, &setting.key, &NewValue::Raw(value.clone())),
+                None => document.remove(section, &setting.key),
+            }
+            .map_err(|error| Refusal::Configuration(error.to_string()))?;
         }
         Ok(document.text)
     }
