@@ -41,7 +41,7 @@ fn of_configuration() -> Vec<conf::Error> {
             option: "port".into(),
             message: text(),
         },
-        conf::Error::Definition { subject: "jail 'sshd', filter 'none'".into(), message: text() },
+        conf::Error::Definition { jail: Some("sshd".into()), subject: "filter 'none'".into(), message: text() },
         conf::Error::Missing { kind: "jail", name: "none".into() },
         conf::Error::Missing { kind: "filter", name: "none".into() },
         conf::Error::Missing { kind: "action", name: "none".into() },
