@@ -55,7 +55,10 @@ pub fn values_of(ctx: &Ctx, mut fields: Fields) -> Result<ServerValues, ApiError
     let db_max_matches: Option<u32> = fields.optional("db_max_matches");
     fields.finish()?;
     if log_level.as_deref().is_some_and(|level| !LOG_LEVELS.contains(&level)) {
-        return Err(ApiError::invalid_field("log_level", format!("Expected one of {}.", LOG_LEVELS.join(", "))));
+        return Err(ApiError::invalid_field(
+            "log_level",
+            format!("log_level must be one of {}.", LOG_LEVELS.join(", ")),
+        ));
     }
     let kept = [Some(ctx.store.path()), ctx.known_database.as_deref(), Some(ctx.fail2ban_socket())];
     let kept: Vec<&Path> = kept.into_iter().flatten().collect();
