@@ -1,11 +1,12 @@
 # What can be done with this repository. `make` alone tells.
 
-.PHONY: help run test edits check bench dist
+.PHONY: help run test edits mutants check bench dist
 
 help:
 	@echo "make run    a server to try, with a fail2ban behind it (Ctrl-C ends both)"
 	@echo "make test   every test; installs fail2ban and curl when they are missing"
 	@echo "make edits  5 000 random edits of the configuration on real daemons (an hour or two)"
+	@echo "make mutants  200 small mistakes in the program, one at a time: do the tests notice? (COUNT, SEED, MODULES, LIBRARY=1)"
 	@echo "make check  format, lints, and the dependencies' licences and advisories"
 	@echo "make bench  the figures of this machine"
 	@echo "make dist   the static binaries of every target, in dist/"
@@ -19,6 +20,10 @@ test:
 
 edits:
 	BANGUI_SEED=time BANGUI_EDITS=5000 cargo test --locked --test it -- random_edits:: --nocapture
+
+mutants:
+	@tests/demo/need --lean python3=python3 fail2ban-client=fail2ban curl=curl
+	@tests/mutants/run
 
 check:
 	cargo fmt --check
