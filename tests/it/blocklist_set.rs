@@ -407,3 +407,24 @@ fn many_addresses_are_in_force_soon() {
         });
     });
 }
+
+/// README: never dropped are this machine's gateways, though they are other machines than this one and no jail ignores them.
+#[test]
+fn the_gateways_are_never_dropped_nor_a_network_with_one_in_it() {
+    each_mode(|mode, lab| {
+        let (server, admin) = lab.server(mode);
+        lab.here.run(&["ip", "route", "add", "198.51.100.0/24", "via", "45.1.1.1", "dev", "cable"]);
+        lab.here.run(&["ip", "route", "add", "2001:db8::/32", "via", "2606:4700::5", "dev", "cable"]);
+        let list = "45.1.1.1\n45.1.0.0/16\n45.9.9.9\n2606:4700::5\n2606:4700:1::7\n";
+        lab.lists.set("/list", Reply::List(list.into()));
+        add(&admin, &lab.lists.url("/list"), false);
+        let done = import(&admin);
+        assert_eq!(done["results"][0]["skipped"], json!({"protected": 3}), "{done}");
+        lab.demand(&["45.9.9.9", "2606:4700:1::7"], &["45.1.1.1", "45.1.1.2", "2606:4700::5"]);
+        // Nor is one banned by hand by mistake.
+        let ban =
+            admin.post("/api/v1/bans", json!({"ip": "45.1.1.1", "jail": "lab"})).expect_error(409, "conflict").json();
+        assert!(ban["detail"].as_str().unwrap().contains("gateway"), "{ban}");
+        drop(server);
+    });
+}

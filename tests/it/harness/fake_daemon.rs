@@ -1,6 +1,6 @@
 //! A scripted fail2ban on a unix socket: it answers from a table, records what it was asked, and misbehaves on demand.
 //!
-//! It speaks the daemon's framing and nothing else: no jail does anything. Replies carry the opcodes of the Python its version had.
+//! It speaks the daemon's framing and remembers what it is told to ban, ignore and set; no jail does anything. Replies carry the opcodes of the Python its version had.
 //! One thread per connection; all end when the daemon goes away or is dropped.
 
 use std::collections::HashMap;
@@ -44,6 +44,7 @@ struct Script {
     jails: Vec<String>,
     fault: Fault,
     replies: HashMap<Vec<String>, Value>,
+    state: fake_replies::State,
     commands: Vec<Vec<String>>,
     connections: HashMap<(u64, u64), UnixStream>,
     one_at_a_time: Arc<Mutex<()>>,
@@ -79,6 +80,7 @@ impl FakeDaemon {
                 jails: vec!["sshd".into(), "lab".into()],
                 fault: Fault::None,
                 replies: HashMap::new(),
+                state: fake_replies::State::default(),
                 commands: Vec::new(),
                 connections: HashMap::new(),
                 one_at_a_time: Arc::default(),
@@ -300,7 +302,7 @@ impl Script {
         self.commands.push(words.clone());
         match self.replies.get(&words) {
             Some(reply) => reply.clone(),
-            None => fake_replies::reply(&self.version, &self.jails, &words),
+            None => fake_replies::reply(&mut self.state, &self.version, &self.jails, &words),
         }
     }
 }

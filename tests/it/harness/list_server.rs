@@ -103,15 +103,25 @@ fn serve(mut stream: TcpStream, replies: &Replies, requests: &Mutex<Vec<String>>
     let path = head.split(' ').nth(1).unwrap_or_default().to_string();
     requests.lock().unwrap().push(head.clone());
     let reply = replies.lock().unwrap().get(&path).cloned();
+    let header = |wanted: &str| {
+        let mut fields = head.lines().filter_map(|line| line.split_once(": "));
+        fields.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value)
+    };
     let ok = |length: usize, more: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n{more}\r\n");
     match reply {
         None => stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
         Some(Reply::List(body)) => write!(stream, "{}{body}", ok(body.len(), "")),
         Some(Reply::Raw(bytes)) => stream.write_all(&bytes),
-        Some(Reply::Tagged(_, tag)) if head.to_lowercase().contains(&format!("if-none-match: {tag}")) => {
+        // As strict as any server: a path that is asked for by GET, for one host.
+        _ if !head.starts_with("GET /") || header("host").is_none() => {
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        }
+        Some(Reply::Tagged(_, tag)) if header("if-none-match") == Some(tag) => {
             stream.write_all(b"HTTP/1.1 304 Not Modified\r\n\r\n")
         }
-        Some(Reply::Dated(_, date)) if head.contains(date) => stream.write_all(b"HTTP/1.1 304 Not Modified\r\n\r\n"),
+        Some(Reply::Dated(_, date)) if header("if-modified-since") == Some(date) => {
+            stream.write_all(b"HTTP/1.1 304 Not Modified\r\n\r\n")
+        }
         Some(Reply::Dated(body, date)) => {
             write!(stream, "{}{body}", ok(body.len(), &format!("Last-Modified: {date}\r\n")))
         }
