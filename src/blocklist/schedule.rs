@@ -125,6 +125,19 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_a_gap_pushes_over_midnight_is_found_from_the_next_day() {
+        // A clock that is set forward from 23:30 to 00:30.
+        let zone = TimeZone::posix("XXX0YYY-1,M3.5.0/23:30,M10.5.0").unwrap();
+        let late = Schedule { hour: 23, minute: 45, ..Schedule::default() };
+        // 2026-03-29 23:45 does not exist: its moment is 23:45 by the clock of before, 00:45 of the 30th by the new one.
+        let moment = unix("2026-03-29T23:45:00Z");
+        for asked in ["2026-03-29T23:00:00Z", "2026-03-29T23:29:59Z", "2026-03-29T23:30:00Z", "2026-03-29T23:44:59Z"] {
+            assert_eq!(late.next_after(unix(asked), &zone), Some(moment), "{asked}");
+        }
+        assert_eq!(late.next_after(moment, &zone), Some(unix("2026-03-30T22:45:00Z")));
+    }
+
+    #[test]
     fn weekly_runs_are_on_their_day() {
         let sunday = Schedule { frequency: Frequency::Weekly, day_of_week: 6, ..Schedule::default() };
         assert_eq!(runs(&sunday, "UTC", "2026-11-22T03:00:00Z", 2), ["2026-11-29T03:00:00Z", "2026-12-06T03:00:00Z"]);

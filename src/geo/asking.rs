@@ -214,6 +214,24 @@ mod tests {
     }
 
     #[test]
+    fn the_timer_leaves_three_requests_of_a_minute_to_people() {
+        let (mut asking, start) = (Asking::default(), Instant::now());
+        let mut of_the_timer = 0;
+        for number in 0..40 {
+            asking.want(&format!("5.0.0.{number}"), start);
+            of_the_timer += usize::from(asking.batch(start).is_some());
+            asking.end_batch();
+        }
+        let of_people = (0..40).filter(|number| asking.begin_one(&format!("6.0.0.{number}"), start)).count();
+        assert_eq!((of_the_timer, of_people), (12, 3));
+        // Whoever comes first may have them all.
+        let mut asking = Asking::default();
+        assert_eq!((0..40).filter(|number| asking.begin_one(&format!("6.0.0.{number}"), start)).count(), 15);
+        asking.want("5.0.0.1", start);
+        assert_eq!(asking.batch(start), None);
+    }
+
+    #[test]
     fn a_failure_is_remembered_for_five_minutes() {
         let (mut asking, start) = (Asking::default(), Instant::now());
         asking.note("5.6.7.8", None, start);

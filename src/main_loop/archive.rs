@@ -288,8 +288,7 @@ fn marks(ctx: &Ctx) -> Result<Vec<Mark>, store::Error> {
 fn keep(ctx: &mut Ctx, page: &Page) -> Result<(), store::Error> {
     let Some(newest) = page.bans.last() else { return Ok(()) };
     let mut marks = marks(ctx)?;
-    marks.insert(0, Mark::from(newest));
-    marks.truncate(MARKS);
+    remember(&mut marks, Mark::from(newest));
     let marks = json::text(&marks).expect("numbers and texts are JSON");
     let bans: Vec<NewBan<'_>> = page.bans.iter().map(|ban| new_ban(ctx, ban)).collect();
     ctx.store.archive_bans(&bans, Some((FAIL2BAN_MARK, &marks)), time::now())?;
@@ -300,6 +299,12 @@ fn keep(ctx: &mut Ctx, page: &Page) -> Result<(), store::Error> {
         }
     }
     Ok(())
+}
+
+/// The newest place comes first, and of the older ones some stay: a ban that is lifted by hand is gone from the database, and its place with it.
+fn remember(marks: &mut Vec<Mark>, newest: Mark) {
+    marks.insert(0, newest);
+    marks.truncate(MARKS);
 }
 
 /// The page that would have taken as long as a step should.
@@ -352,6 +357,15 @@ fn resolve_some(ctx: &mut Ctx, from: (i64, i64)) -> Result<(), store::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sixteen_places_are_remembered_the_newest_first() {
+        let mark =
+            |number: i64| Mark { rowid: number, banned_at: number, ip: number.to_string(), jail: "lab".to_owned() };
+        let mut marks = Vec::new();
+        (0..40).for_each(|number| remember(&mut marks, mark(number)));
+        assert_eq!(marks, (24..40).rev().map(mark).collect::<Vec<_>>());
+    }
 
     #[test]
     fn a_database_that_stays_locked_is_trouble_and_a_moment_is_not() {

@@ -135,13 +135,13 @@ fn one_apply_at_a_time() {
 }
 
 /// What a stopped client says while the program under test runs it.
-struct SlowClient {
+pub struct SlowClient {
     directory: tempfile::TempDir,
 }
 
 impl SlowClient {
     /// A `fail2ban-client` before the real one that waits before it prints the commands to load, so that there is time to kill.
-    fn new() -> SlowClient {
+    pub fn new() -> SlowClient {
         let directory = tempfile::tempdir().unwrap();
         let mark = directory.path().join("reloading");
         let script = format!(
@@ -156,25 +156,25 @@ impl SlowClient {
         SlowClient { directory }
     }
 
-    fn path(&self) -> String {
+    pub fn path(&self) -> String {
         format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", self.directory.path().display())
     }
 
-    fn is_reached(&self) -> bool {
+    pub fn is_reached(&self) -> bool {
         self.directory.path().join("reloading").exists()
     }
 
-    fn go_on(&self) {
+    pub fn go_on(&self) {
         let _ = fs::remove_file(self.directory.path().join("reloading.wait"));
     }
 }
 
-fn journal(server: &Server) -> std::path::PathBuf {
+pub fn journal(server: &Server) -> std::path::PathBuf {
     server.database().with_extension("db.apply")
 }
 
 /// Commits in a thread of its own, and gives the answer or nothing when the connection breaks.
-fn commit_aside(admin: &Client) -> std::thread::JoinHandle<()> {
+pub fn commit_aside(admin: &Client) -> std::thread::JoinHandle<()> {
     let admin = admin.clone();
     std::thread::spawn(move || {
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| admin.post_empty(COMMIT)));

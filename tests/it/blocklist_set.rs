@@ -23,15 +23,15 @@ const THERE: [&str; 6] =
 const PROGRAMS: &[(&str, &[&str])] = &[("nft", &["nft"]), ("ipset", &["ipset", "iptables", "ip6tables"])];
 
 /// A machine with the server and a daemon, and another one with several addresses that knock at it.
-struct Lab {
-    here: Network,
-    there: Network,
-    daemon: RealDaemon,
-    lists: ListServer,
+pub struct Lab {
+    pub here: Network,
+    pub there: Network,
+    pub daemon: RealDaemon,
+    pub lists: ListServer,
 }
 
 impl Lab {
-    fn make(programs: &[&str]) -> Option<Lab> {
+    pub fn make(programs: &[&str]) -> Option<Lab> {
         let (here, there) = (Network::make(programs)?, Network::make(programs)?);
         here.join(&HERE, &there, &THERE);
         let lists = ListServer::on(here.within(|| TcpListener::bind("127.0.0.1:0").unwrap()));
@@ -42,11 +42,11 @@ impl Lab {
         Some(lab)
     }
 
-    fn server(&self, mode: &str) -> (Server, Client) {
+    pub fn server(&self, mode: &str) -> (Server, Client) {
         self.launch(mode).start().into_ready()
     }
 
-    fn launch(&self, mode: &str) -> Launch {
+    pub fn launch(&self, mode: &str) -> Launch {
         Launch::for_real(&self.daemon)
             .in_network(&self.here)
             .env("BANGUI_ALLOW_PRIVATE_FETCH", "1")
@@ -55,7 +55,7 @@ impl Lab {
     }
 
     /// Whether a packet from this address reaches the server's machine. None is lost on a cable between two namespaces.
-    fn gets_through(&self, from: &str) -> bool {
+    pub fn gets_through(&self, from: &str) -> bool {
         let from: IpAddr = from.split('/').next().unwrap().parse().unwrap();
         let to = HERE[usize::from(from.is_ipv6())].split('/').next().unwrap().parse::<IpAddr>().unwrap();
         let inside = self.here.within(|| UdpSocket::bind(SocketAddr::new(to, 0)).unwrap());
@@ -67,7 +67,7 @@ impl Lab {
     }
 
     #[track_caller]
-    fn demand(&self, dropped: &[&str], open: &[&str]) {
+    pub fn demand(&self, dropped: &[&str], open: &[&str]) {
         for from in dropped {
             assert!(!self.gets_through(from), "{from} gets through\n{}", self.rules());
         }

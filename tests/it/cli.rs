@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 
 use crate::harness::client::{Client, PASSWORD};
+use crate::harness::left_out;
 use crate::harness::real_daemon::RealDaemon;
 use crate::harness::release::Release;
 use crate::harness::server::Launch;
@@ -203,6 +204,32 @@ fn dump_config_prints_the_commands_of_fail2bans_files_as_its_own_client_does() {
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(!refused.status.success() && refused.stdout.is_empty());
     assert!(said.contains("jail.local:1") && said.trim_end().lines().count() == 1, "{said}");
+}
+
+/// OpenWrt has neither TZ in the environment nor /etc/localtime, and says its zone in /etc/TZ.
+#[test]
+fn the_zone_of_a_router_is_read_from_its_own_file() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir(directory.path().join("filter.d")).unwrap();
+    fs::write(directory.path().join("filter.d/lab.conf"), "[Definition]\nfailregex = ^ failed from <HOST>$\n").unwrap();
+    fs::write(directory.path().join("log"), "2026-07-22 03:00:00 failed from 203.0.113.9\n").unwrap();
+    let script = "mount -t tmpfs none /etc && printf '%s\\n' \"$1\" > /etc/TZ || exit 77; shift; exec \"$@\"";
+    for (zone, expected) in [("CET-1CEST,M3.5.0,M10.5.0/3", "2026-07-22T01:00:00Z"), ("UTC", "2026-07-22T03:00:00Z")] {
+        let output = Command::new("unshare")
+            .args(["-m", "sh", "-c", script, "sh", zone, env!("CARGO_BIN_EXE_bangui"), "test-filter", "lab", "--json"])
+            .arg(directory.path().join("log"))
+            .arg("--fail2ban-config")
+            .arg(directory.path())
+            .env_remove("TZ")
+            .output()
+            .unwrap();
+        let why = String::from_utf8_lossy(&output.stderr);
+        if output.stdout.is_empty() && (output.status.code() == Some(77) || why.contains("unshare")) {
+            return left_out(&format!("the zone in /etc/TZ: no other /etc can be mounted here ({why})"));
+        }
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{why}"));
+        assert_eq!(said["timestamp"], expected, "{zone}");
+    }
 }
 
 #[test]

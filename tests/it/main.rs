@@ -25,6 +25,7 @@ mod dashboard;
 mod debian;
 mod errors;
 mod faults;
+mod feeds;
 mod fetch;
 mod filters;
 mod geo;
@@ -49,6 +50,7 @@ mod setup;
 mod storage;
 mod strangers;
 mod tidy;
+mod undo;
 
 mod conf_parity;
 #[path = "../fuzz/conf.rs"]

@@ -86,6 +86,11 @@ impl ListServer {
         std::mem::take(&mut self.requests.lock().unwrap())
     }
 
+    /// How many requests there were since the last call of `take_requests`.
+    pub fn count(&self) -> usize {
+        self.requests.lock().unwrap().len()
+    }
+
     /// Whether nobody has asked since the last call of `take_requests`.
     pub fn has_no_request(&self) -> bool {
         self.requests.lock().unwrap().is_empty()
