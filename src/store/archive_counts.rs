@@ -240,3 +240,48 @@ impl Store {
 fn is_of(origin: Option<Origin>, is_blocklist: bool) -> bool {
     origin.is_none_or(|origin| (origin == Origin::Blocklist) == is_blocklist)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::archive::{Bounds, NewBan};
+    use crate::store::open::tests::temporary;
+
+    /// 2026-11-22T04:05:08Z, a Sunday.
+    const NOW: i64 = 1_795_320_308;
+
+    #[test]
+    fn counts_of_short_stretches_go_when_no_chart_shows_them_any_more() {
+        let (_directory, mut store) = temporary();
+        let ban = NewBan {
+            jail: "lab",
+            ip: "203.0.113.1",
+            banned_at: NOW,
+            ban_time: None,
+            count: 1,
+            failures: 3,
+            matches: &[],
+            country: None,
+        };
+        store.archive_bans(&[ban], None, NOW).unwrap();
+        let spans = |store: &Store| -> Vec<i64> {
+            let mut statement =
+                store.connection.prepare("SELECT DISTINCT span FROM archive_counts ORDER BY span").unwrap();
+            let found = statement.query_map([], |row| row.get(0)).unwrap();
+            found.collect::<Result<_, _>>().unwrap()
+        };
+        let forever = Bounds { days: 0, rows: 0, bytes: 0 };
+        // Hours are kept for 8 days and quarters of days for 16, each with a day more in which they may go.
+        for (days, kept) in [
+            (8, &[3600, 6 * 3600, DAY, WEEK][..]),
+            (10, &[6 * 3600, DAY, WEEK]),
+            (16, &[6 * 3600, DAY, WEEK]),
+            (18, &[DAY, WEEK]),
+            (3650, &[DAY, WEEK]),
+        ] {
+            store.purge_archive(forever, 50, NOW + days * DAY).unwrap();
+            assert_eq!(spans(&store), kept, "after {days} days");
+        }
+        assert_eq!(store.archive_rows().unwrap(), 1, "the row itself stays");
+    }
+}

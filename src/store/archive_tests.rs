@@ -167,30 +167,6 @@ fn a_clock_set_back_a_day_changes_no_total() {
 }
 
 #[test]
-fn counts_of_short_stretches_go_when_no_chart_shows_them_any_more() {
-    let (_directory, mut store) = temporary();
-    store_some(&mut store, &[new("lab", "203.0.113.1", NOW, "DE")]);
-    let spans = |store: &Store| -> Vec<i64> {
-        let mut statement = store.connection.prepare("SELECT DISTINCT span FROM archive_counts ORDER BY span").unwrap();
-        let found = statement.query_map([], |row| row.get(0)).unwrap();
-        found.collect::<Result<_, _>>().unwrap()
-    };
-    let forever = Bounds { days: 0, rows: 0, bytes: 0 };
-    // Hours are kept for 8 days and quarters of days for 16, each with a day more in which they may go.
-    for (days, kept) in [
-        (8, &[3600, 6 * 3600, DAY, 7 * DAY][..]),
-        (10, &[6 * 3600, DAY, 7 * DAY]),
-        (16, &[6 * 3600, DAY, 7 * DAY]),
-        (18, &[DAY, 7 * DAY]),
-        (3650, &[DAY, 7 * DAY]),
-    ] {
-        store.purge_archive(forever, 50, NOW + days * DAY).unwrap();
-        assert_eq!(spans(&store), kept, "after {days} days");
-    }
-    assert_eq!(store.archive_rows().unwrap(), 1, "the row itself stays");
-}
-
-#[test]
 fn pages_and_positions_lead_through_the_same_list() {
     let (_directory, mut store) = temporary();
     // Many of one second, so that the order needs more than the time.
