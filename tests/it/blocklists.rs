@@ -374,7 +374,7 @@ fn every_misbehaviour_ends_in_a_clear_error_and_stops_nobody_else() {
         ("/busy", Reply::Raw(b"HTTP/1.1 429 Slow\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n".to_vec()), "429"),
         ("/down", Reply::Raw(b"HTTP/1.1 503 Down\r\nContent-Length: 0\r\n\r\n".to_vec()), "503"),
         ("/loop", redirect("/loop"), "redirects more than 3 times"),
-        ("/to-file", redirect("file:///etc/passwd"), "not fetched from"),
+        ("/to-file", redirect("file:///etc/passwd"), "cannot be used"),
         ("/to-user", redirect("http://a:b@127.0.0.1/"), "user name"),
         ("/to-nowhere", Reply::Raw(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n".to_vec()), "without a target"),
     ];

@@ -276,7 +276,7 @@ fn a_country_database_that_does_not_come_is_not_asked_for_all_the_time() {
     let (url, requests) = file_server(None);
     let (mut server, admin) = updater(&url).start().into_ready();
     wait_until("the attempt", LIMIT, || *requests.lock().unwrap() == 1);
-    wait_until("the line in the log", LIMIT, || server.log().contains("the file in use stays"));
+    wait_until("the line in the log", LIMIT, || server.log().contains("the file in use is kept"));
     for _ in 0..3 {
         restart(&mut server, &admin);
     }
