@@ -1,4 +1,4 @@
--- What a new database gets. An old one is brought here by the migrations in src/store/mod.rs; a test compares both.
+-- What a new database gets. An old one is brought here by the migrations in src/store/open.rs; a test compares both.
 -- Times are Unix seconds. Every table is STRICT.
 
 -- What setup stored, and settings changed through the API.
