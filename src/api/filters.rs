@@ -175,7 +175,7 @@ pub fn edit_job(ctx: &mut Ctx, kind: Kind, name: ConfName, edit: Edit, force: bo
         Edit::Update(..) => 200,
         Edit::Delete => 204,
     };
-    let apply = apply::apply_task(ctx, Vec::new(), Scope::Jails(Vec::new()))?;
+    let apply = apply::apply_task(ctx, Scope::Jails(Vec::new()))?;
     let task = Task::EditDefinition(Box::new(EditDefinition { kind, name: name.to_string(), edit, force, apply }));
     Ok(Job::new(task, move |ctx, mut outcome: Value| {
         let mut definition = outcome["definition"].take();

@@ -131,7 +131,7 @@ fn edit_task(ctx: &mut Ctx, name: &JailName, edit: JailEdit) -> Result<Task, Api
         Limits { log_dirs: ctx.config.allowed_log_dirs.clone(), allow_action_edit: ctx.config.allow_action_edit };
     let apply = match edit {
         JailEdit::Update { .. } => apply::files_task(ctx),
-        _ => apply::apply_task(ctx, Vec::new(), crate::apply::Scope::Jails(Vec::new()))?,
+        _ => apply::apply_task(ctx, crate::apply::Scope::Jails(Vec::new()))?,
     };
     let version = ctx.snapshot.version.clone();
     let pending = ctx.store.pending(name.as_str())?;

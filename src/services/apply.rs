@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::app::{ApiError, Ctx, Job};
-use crate::apply::{Applied, Apply, FileChange, Scope};
+use crate::apply::{Applied, Apply, Scope};
 use crate::domain::{json, time};
 use crate::fail2ban::reload::Installation;
 use crate::jobs::Task;
@@ -20,23 +20,18 @@ pub fn reload_job(
     scope: Scope,
     then: impl FnOnce(&mut Ctx) -> Result<Response, ApiError> + 'static,
 ) -> Result<Job, ApiError> {
-    let task = Apply { stops: false, ..apply_task(ctx, Vec::new(), scope)? };
-    Ok(apply_as_job(task, move |ctx, _| then(ctx)))
+    let task = Apply { stops: false, ..apply_task(ctx, scope)? };
+    let finish = move |ctx: &mut Ctx, outcome: Value| {
+        let warnings = applied(ctx, outcome)?.warnings.join(" ");
+        Ok(then(ctx)?.warning(&warnings))
+    };
+    Ok(Job::new(Task::Apply(Box::new(task)), finish).detached())
 }
 
-/// The task of an apply, to be changed before it becomes a job.
-pub fn apply_task(ctx: &Ctx, changes: Vec<FileChange>, scope: Scope) -> Result<Apply, ApiError> {
-    Ok(Apply {
-        place: installation(ctx),
-        journal: ctx.apply_journal(),
-        actor: ctx.acting.clone(),
-        changes,
-        scope,
-        stops: true,
-        last_good: ctx.store.setting(LAST_GOOD)?,
-        run_time: ctx.run_time()?,
-        daemon_hangs: ctx.daemon.client().is_resting(),
-    })
+/// The task of an apply that loads these jails; its files are filled in by whoever computes them.
+pub fn apply_task(ctx: &Ctx, scope: Scope) -> Result<Apply, ApiError> {
+    let (last_good, run_time) = (ctx.store.setting(LAST_GOOD)?, ctx.run_time()?);
+    Ok(Apply { scope, last_good, run_time, ..files_task(ctx) })
 }
 
 /// The task of an apply that loads nothing: where files and daemon are.
@@ -52,16 +47,6 @@ pub fn files_task(ctx: &Ctx) -> Apply {
         run_time: Vec::new(),
         daemon_hangs: ctx.daemon.client().is_resting(),
     }
-}
-
-/// The job of an apply whose parts are all known.
-pub fn apply_as_job(task: Apply, then: impl FnOnce(&mut Ctx, Applied) -> Result<Response, ApiError> + 'static) -> Job {
-    Job::new(Task::Apply(Box::new(task)), move |ctx, outcome: Value| {
-        let applied = applied(ctx, outcome)?;
-        let warnings = applied.warnings.join(" ");
-        Ok(then(ctx, applied)?.warning(&warnings))
-    })
-    .detached()
 }
 
 /// What an apply has done, remembered for the next one.

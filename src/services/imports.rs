@@ -48,7 +48,7 @@ pub fn begin(ctx: &mut Ctx, client: Option<Client>) -> Result<Job, ApiError> {
     let half = now + i64::from(ban_seconds) / 2;
     let horizon = schedule(ctx)?.next_after(now, &zone(ctx)).map_or(now, |next| next.min(half));
     let task = Task::Import(Box::new(import::Import {
-        apply: apply::apply_task(ctx, Vec::new(), Scope::Jails(Vec::new()))?,
+        apply: apply::apply_task(ctx, Scope::Jails(Vec::new()))?,
         sources: sources
             .iter()
             .map(|source| task_source(source, client.is_none() && source.state.not_before > now))
