@@ -115,11 +115,13 @@ impl Route {
 /// The table. A literal segment stands before a `{parameter}` in the same place.
 pub static ROUTES: &[Route] = &[
     get("/api/v1/health", Now(api::health::get)).open(Access::Unlimited),
+    get("/api/v1/meta", Now(api::meta::about)).open(Access::Public),
     get("/api/v1/openapi.json", Now(api::meta::openapi)).open(Access::Public),
     get("/api/v1/config/security-headers", Now(api::meta::security_headers)).open(Access::Public),
     // auth
     post("/api/v1/auth/login", Later(api::auth::login)).open(Access::AfterSetup),
     get("/api/v1/auth/session", Now(api::auth::session)),
+    post("/api/v1/auth/session", Now(api::auth::prolong)).open(Access::SessionAlways),
     post("/api/v1/auth/logout", Now(api::auth::logout)).open(Access::SessionAlways),
     // setup
     get("/api/v1/setup", Now(api::setup::status)).open(Access::Public),
@@ -340,7 +342,7 @@ mod tests {
 
     #[test]
     fn every_route_that_changes_something_needs_more_than_looking() {
-        let own = ["/api/v1/auth/login", "/api/v1/auth/logout", "/api/v1/setup"];
+        let own = ["/api/v1/auth/login", "/api/v1/auth/session", "/api/v1/auth/logout", "/api/v1/setup"];
         for route in ROUTES {
             let name = format!("{} {}", route.method.as_str(), route.path);
             if route.changes && !own.contains(&route.path) {
@@ -366,6 +368,7 @@ mod tests {
             public,
             [
                 ("GET", "/api/v1/health"),
+                ("GET", "/api/v1/meta"),
                 ("GET", "/api/v1/openapi.json"),
                 ("GET", "/api/v1/config/security-headers"),
                 ("POST", "/api/v1/auth/login"),

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use crate::app::code::Code;
 use crate::app::session::{
-    COOKIE, DEVICE_BYTES, DEVICE_COOKIE, TOKEN_BYTES, clear_cookie, cookie, known_device, token_hash,
+    COOKIE, DEVICE_BYTES, DEVICE_COOKIE, TOKEN_BYTES, clear_cookie, cookie, cookies, known_device, token_hash,
 };
 use crate::app::{Admitted, ApiError, Ctx, Job, Request};
+use crate::domain::actor::OWNER;
 use crate::domain::client::Client;
 use crate::domain::time;
 use crate::jobs::{Task, password};
@@ -16,11 +17,18 @@ use crate::store::{Ended, Login};
 
 /// The longest password that is looked at, in bytes: anything longer is no password of ours.
 const LONGEST_PASSWORD: usize = 256;
+/// How long a session lasts that is to be remembered, and the most that one is lengthened to, from its login, in seconds: 30 days.
+const LONGEST_SESSION: i64 = 30 * 24 * 3600;
 
 /// `POST /api/v1/auth/login`
 pub fn login(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let mut fields = request.fields()?;
     let password: Option<String> = fields.required("password");
+    let name: Option<String> = fields.optional("username");
+    let wish = Wish {
+        remember: fields.optional("remember").unwrap_or(false),
+        return_token: fields.optional("return_token").unwrap_or(false),
+    };
     if let Some(password) = &password {
         fields.check(
             !password.is_empty() && password.chars().count() <= LONGEST_PASSWORD,
@@ -40,9 +48,24 @@ pub fn login(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let task = Task::VerifyPassword(password::Verify { secret, hash: hash.clone() });
     let admitted = request.admitted.clone();
     let urgent = who.is_known;
-    let mut job = Job::new(task, move |ctx, matches| finish_login(ctx, &admitted, &who, &hash, matches));
+    // A name that nobody has takes as long as a wrong password and is answered like one.
+    let is_owner = name.is_none_or(|name| name == OWNER);
+    let mut job = Job::new(task, move |ctx, matches| {
+        // The password may have been changed while the old one was being compared.
+        let is_right = matches == Value::Bool(true) && is_owner && ctx.stored.password_hash.as_deref() == Some(&hash);
+        finish_login(ctx, &admitted, &who, wish, is_right)
+    });
     job.urgent = urgent;
     Ok(job)
+}
+
+/// What is wanted of a session, beside that it is good.
+#[derive(Clone, Copy)]
+struct Wish {
+    /// It lasts 30 days, where the settings do not have all of them last longer.
+    remember: bool,
+    /// Its token stands in the answer, too.
+    return_token: bool,
 }
 
 /// Who tries to log in, as the limits see it.
@@ -83,11 +106,10 @@ fn finish_login(
     ctx: &mut Ctx,
     admitted: &Admitted,
     who: &Attempt,
-    hash: &str,
-    matches: Value,
+    wish: Wish,
+    is_right: bool,
 ) -> Result<Response, ApiError> {
-    // The password may have been changed while the old one was being compared.
-    if matches != Value::Bool(true) || ctx.stored.password_hash.as_deref() != Some(hash) {
+    if !is_right {
         ctx.store.login_failed(&who.budget, time::now())?;
         log_failure(admitted, "wrong password");
         return Err(ApiError::new(Code::AuthenticationRequired, "The password is wrong."));
@@ -95,12 +117,16 @@ fn finish_login(
     let token = random_token(&mut [0; TOKEN_BYTES])?;
     let device = who.device.clone().map_or_else(|| random_token(&mut [0; DEVICE_BYTES]), Ok)?;
     let now = time::now();
-    let expires_at = now + ctx.session_seconds();
+    let seconds = if wish.remember { ctx.session_seconds().max(LONGEST_SESSION) } else { ctx.session_seconds() };
     ctx.store.login_succeeded(&who.budget)?;
-    ctx.store.add_session(&token_hash(&token), &admitted.client.key().to_string(), now, expires_at)?;
+    ctx.store.add_session(&token_hash(&token), &admitted.client.key().to_string(), now, now + seconds)?;
     ctx.store.remember_device(&token_hash(&device), now)?;
-    Ok(Response::json(200, &json!({ "expires_at": time::rfc3339(expires_at) }))
-        .with("set-cookie", cookie(ctx, admitted, COOKIE, &token, ctx.session_seconds()))
+    let mut body = json!({ "expires_at": time::rfc3339(now + seconds) });
+    if wish.return_token {
+        body["token"] = json!(token);
+    }
+    Ok(Response::json(200, &body)
+        .with("set-cookie", cookie(ctx, admitted, COOKIE, &token, seconds))
         .with("set-cookie", cookie(ctx, admitted, DEVICE_COOKIE, &device, DEVICE_SECONDS)))
 }
 
@@ -108,6 +134,24 @@ fn finish_login(
 pub fn session(_ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let session = request.admitted.session.as_ref().ok_or_else(ApiError::authentication_required)?;
     Ok(Response::json(200, &json!({ "valid": true, "expires_at": time::rfc3339(session.expires_at) })))
+}
+
+/// `POST /api/v1/auth/session`: the session lasts its time from now on, and at most 30 days from its login. It never becomes shorter.
+pub fn prolong(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+    let session = request.admitted.session.as_ref().ok_or_else(ApiError::authentication_required)?;
+    let now = time::now();
+    let longest = session.created_at + LONGEST_SESSION;
+    let expires_at = (now + ctx.session_seconds()).min(longest).max(session.expires_at);
+    if expires_at > session.expires_at {
+        ctx.store.prolong_session(&session.token_hash, expires_at)?;
+    }
+    let response = Response::json(200, &json!({ "valid": true, "expires_at": time::rfc3339(expires_at) }));
+    // A browser forgets its cookie with the end that it was told.
+    let sent = cookies(&request.head, COOKIE, TOKEN_BYTES).find(|token| token_hash(token) == session.token_hash);
+    Ok(match sent {
+        Some(token) => response.with("set-cookie", cookie(ctx, &request.admitted, COOKIE, token, expires_at - now)),
+        None => response,
+    })
 }
 
 /// `POST /api/v1/auth/logout`

@@ -60,8 +60,9 @@ pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let name = name.unwrap_or_default();
     fetch::check_url(&url, ctx.config.allow_private_fetch)?;
     let added = ctx.store.add_blocklist_source((&name, &url), (enabled, unban_removed), time::now())?;
-    let id = added
-        .ok_or_else(|| ApiError::new(Code::Conflict, "Source limit reached (100/100). Delete one that is not used."))?;
+    let id = added.ok_or_else(|| {
+        ApiError::new(Code::LimitReached, "Source limit reached (100/100). Delete one that is not used.")
+    })?;
     Ok(Response::json(201, &shown(&load(ctx, id)?)))
 }
 

@@ -1,11 +1,76 @@
-//! The API about itself: its specification, and the header that changes need.
+//! The API about itself: what a page has to know before it shows anything, the specification, and the header that changes need.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::app::session::CSRF_HEADER;
 use crate::app::{ApiError, Ctx, Request};
+use crate::domain::actor::OWNER;
+use crate::domain::address::IpOrNet;
+use crate::domain::history::BLOCKLIST_JAIL;
+use crate::domain::permission::{Role, Scope};
+use crate::domain::time;
 use crate::packed;
 use crate::server::response::Response;
+
+/// `GET /api/v1/meta`: to anybody what a login page needs, to whoever has a session also what may be done, and whether the own address is
+/// banned: who is locked out of everything else learns it here.
+pub fn about(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+    let admitted = &request.admitted;
+    let address = admitted.client.address();
+    let is_proxy = address.is_some_and(|address| {
+        let address = IpOrNet::from(address.to_canonical());
+        ctx.config.trusted_proxies.iter().any(|proxy| proxy.contains(&address))
+    });
+    let mut body = json!({
+        "setup_complete": ctx.is_set_up(),
+        "authenticated": admitted.session.is_some(),
+        // One person, whose name nobody has to know.
+        "users": false,
+        "time": time::rfc3339(time::now()),
+        "timezone": ctx.timezone(),
+        "base_path": ctx.config.base_path,
+        "client": { "address": address, "is_proxy": is_proxy },
+    });
+    if admitted.session.is_some() {
+        body["client"]["banned"] = match address {
+            Some(address) => banned_in(ctx, IpOrNet::from(address.to_canonical())),
+            None => Value::Null,
+        };
+        let scopes = Scope::ALL.map(Scope::as_str);
+        body["version"] = json!(env!("CARGO_PKG_VERSION"));
+        body["user"] = json!({ "name": OWNER, "role": Role::Admin.as_str(), "scopes": scopes });
+        body["read_only"] = json!(ctx.config.read_only);
+        body["action_edit_allowed"] = json!(ctx.config.allow_action_edit);
+        body["mfa_enabled"] = json!(false);
+        body["limits"] = json!(ctx.store.room(time::now())?);
+        body["features"] = json!(features(ctx));
+    }
+    Ok(Response::json(200, &body))
+}
+
+/// The jails that have this address banned; null where fail2ban cannot be asked, which no page waits for.
+fn banned_in(ctx: &mut Ctx, address: IpOrNet) -> Value {
+    if ctx.daemon_is_taken || !ctx.snapshot.online {
+        return Value::Null;
+    }
+    let Ok(jails) = ctx.daemon.jails_banning(&address.to_string()) else { return Value::Null };
+    let mut names: Vec<String> = jails.iter().map(ToString::to_string).collect();
+    if ctx.held().is_some_and(|held| held.covers(&address, time::now()).unwrap_or(false)) {
+        names.push(BLOCKLIST_JAIL.to_owned());
+    }
+    names.dedup();
+    json!(names)
+}
+
+/// What is there because of this machine's settings and files, beside what always is.
+fn features(ctx: &Ctx) -> Vec<&'static str> {
+    let all = [
+        ("blocklist_set", ctx.config.blocklist_way.is_some()),
+        ("country_file", ctx.geo.file().is_some()),
+        ("country_server", ctx.config.geoip_online.is_some()),
+    ];
+    all.into_iter().filter_map(|(name, is_there)| is_there.then_some(name)).collect()
+}
 
 /// `GET /api/v1/openapi.json`: packed, as it is carried, for a client that takes it so.
 pub fn openapi(_ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {

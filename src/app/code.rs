@@ -43,6 +43,7 @@ codes! {
     ReadOnly = "read_only", [403];
     ActionEditDisabled = "action_edit_disabled", [403];
     SetupLocalOnly = "setup_local_only", [403];
+    LimitReached = "limit_reached", [403];
     NotFound = "not_found", [404];
     JailNotFound = "jail_not_found", [404];
     FilterNotFound = "filter_not_found", [404];

@@ -63,7 +63,7 @@ pub enum Access {
     AfterSetup,
     /// Whoever has a session.
     Session,
-    /// As `Session`, and allowed in read-only mode: the logout.
+    /// As `Session`, and allowed in read-only mode: what concerns the session itself.
     SessionAlways,
 }
 

@@ -251,7 +251,7 @@ fn stand(
     Err(ApiError::rate_limited(seconds, detail).with("limit", name).with("setting", setting))
 }
 
-/// Read-only mode refuses what changes something, but for the login and the logout.
+/// Read-only mode refuses what changes something, but for the login and what concerns the session itself.
 fn check_read_only(ctx: &Ctx, route: &Route) -> Result<(), ApiError> {
     let is_own = matches!(route.access, Access::AfterSetup | Access::SessionAlways);
     if route.changes && ctx.config.read_only && !is_own { Err(read_only()) } else { Ok(()) }

@@ -18,6 +18,9 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// All of them, the least first.
+    pub const ALL: [Scope; 6] = [Scope::Read, Scope::Bans, Scope::Jails, Scope::Config, Scope::Actions, Scope::Metrics];
+
     /// Its name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

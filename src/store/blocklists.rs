@@ -8,7 +8,7 @@ use super::open::Store;
 /// Runs that the log keeps.
 const RUNS: i64 = 1000;
 /// Sources at most.
-const MOST: i64 = 100;
+pub(super) const MOST: i64 = 100;
 
 const SCHEDULE: &str = "blocklist_schedule";
 const SINCE: &str = "blocklist_since";

@@ -7,7 +7,7 @@ use super::open::Store;
 use crate::domain::actor::Actor;
 
 /// How many are kept.
-const MOST: i64 = 100;
+pub(super) const MOST: i64 = 100;
 /// How many bytes of files all of them together may hold; the latest is kept whatever its size.
 const MOST_BYTES: i64 = 4 << 20;
 

@@ -5,7 +5,7 @@ use super::error::Error;
 use super::open::{Store, TokenHash};
 
 /// Devices that are remembered. Those that came back are kept before those that logged in once.
-const MAX_DEVICES: i64 = 20;
+pub(super) const MAX_DEVICES: i64 = 20;
 /// How long after its last login a device is known, in seconds: 90 days.
 pub const DEVICE_SECONDS: i64 = 90 * 24 * 3600;
 

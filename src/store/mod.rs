@@ -18,6 +18,7 @@ mod logins;
 mod open;
 mod pending;
 mod places;
+mod room;
 mod sessions;
 pub mod settings;
 

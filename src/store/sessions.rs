@@ -6,7 +6,7 @@ use super::error::Error;
 use super::open::{Store, TokenHash};
 
 /// Sessions at a time; the one that ends first makes room for a new one.
-const MAX_SESSIONS: i64 = 100;
+pub(super) const MAX_SESSIONS: i64 = 100;
 
 /// Before this, 2023-11-14, no machine that runs this program has its clock right: it has none that runs without power, and has not asked
 /// for the time yet. What was stored by such a clock is taken to be stored when it is set.
@@ -17,6 +17,8 @@ const CLOCK_IS_SET: i64 = 1_700_000_000;
 pub struct Session {
     /// Known by this.
     pub token_hash: TokenHash,
+    /// When its login was, in Unix seconds.
+    pub created_at: i64,
     /// Unix seconds.
     pub expires_at: i64,
 }
@@ -30,8 +32,18 @@ impl Store {
         let mut statement =
             self.connection.prepare_cached("SELECT created_at, expires_at FROM sessions WHERE token_hash = ?1")?;
         let times = statement.query_row([token_hash], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-        let expires_at = times.map(|(created_at, expires_at)| end_of(created_at, expires_at, now));
-        Ok(expires_at.filter(|at| *at > now).map(|expires_at| Session { token_hash: *token_hash, expires_at }))
+        let session = times.map(|(created_at, expires_at)| {
+            let (created_at, expires_at) = as_set(created_at, expires_at, now);
+            Session { token_hash: *token_hash, created_at, expires_at }
+        });
+        Ok(session.filter(|session| session.expires_at > now))
+    }
+
+    /// Has a session end later.
+    pub fn prolong_session(&mut self, token_hash: &TokenHash, expires_at: i64) -> Result<(), Error> {
+        self.connection
+            .execute("UPDATE sessions SET expires_at = ?2 WHERE token_hash = ?1", (token_hash, expires_at))?;
+        Ok(())
     }
 
     /// Adds a session. When there are too many, those that end first go.
@@ -78,9 +90,13 @@ impl Store {
     }
 }
 
-/// When a session ends: one that was begun by a clock that was not set begins when it is.
-fn end_of(created_at: i64, expires_at: i64, now: i64) -> i64 {
-    if created_at < CLOCK_IS_SET && now >= CLOCK_IS_SET { now + (expires_at - created_at) } else { expires_at }
+/// When a session begins and ends: one that was begun by a clock that was not set begins when it is.
+fn as_set(created_at: i64, expires_at: i64, now: i64) -> (i64, i64) {
+    if created_at < CLOCK_IS_SET && now >= CLOCK_IS_SET {
+        (now, now + (expires_at - created_at))
+    } else {
+        (created_at, expires_at)
+    }
 }
 
 fn expire_sessions(transaction: &Transaction<'_>, now: i64) -> rusqlite::Result<()> {

@@ -21,6 +21,7 @@ fn every_documented_status_of_auth() {
     nobody.setup();
     let admin = nobody.login();
     admin.get(SESSION).expect(200);
+    admin.post_empty(SESSION).expect(200);
     admin.post_empty(LOGOUT).expect(200);
     nobody.post(LOGIN, json!({"pass": 1})).expect_error(422, "invalid_input");
     nobody.send("POST", LOGIN, Some(b"{")).expect_error(400, "invalid_input");
@@ -202,4 +203,73 @@ fn the_cookie_is_for_https_only_when_it_is_set_so_whoever_asks() {
             }
         }
     }
+}
+
+/// Seconds from now to the end that an answer tells.
+fn lasts(answer: &crate::harness::http::Answer) -> i64 {
+    let ends: jiff::Timestamp = answer.json()["expires_at"].as_str().unwrap().parse().unwrap();
+    ends.as_second() - jiff::Timestamp::now().as_second()
+}
+
+const MONTH: i64 = 30 * 24 * 3600;
+
+#[test]
+fn a_session_that_is_to_be_remembered_lasts_30_days_and_gives_its_token_where_asked() {
+    let (server, _) = Launch::without_daemon().env("BANGUI_SESSION_DURATION_MINUTES", "7").start().into_ready();
+    let nobody = server.client();
+    let plain = nobody.post(LOGIN, json!({"password": PASSWORD})).expect(200);
+    assert!(plain.json().get("token").is_none() && lasts(&plain) <= 7 * 60, "{plain}");
+    let wish = json!({"password": PASSWORD, "username": "admin", "remember": true, "return_token": true});
+    let answer = nobody.post(LOGIN, wish).expect(200);
+    assert!((MONTH - 10..=MONTH).contains(&lasts(&answer)), "{answer}");
+    assert!(answer.header("set-cookie").unwrap().contains(&format!("Max-Age={MONTH}")), "{answer}");
+    let token = answer.json()["token"].as_str().unwrap().to_owned();
+    assert_eq!(answer.session_cookie().as_deref(), Some(token.as_str()));
+    nobody.with_identity(Identity::Bearer(token)).get(SESSION).expect(200);
+}
+
+#[test]
+fn a_name_that_nobody_has_is_a_wrong_password() {
+    let (server, _) = Launch::without_daemon().start().into_ready();
+    let nobody = server.client();
+    let wrong = nobody.post(LOGIN, json!({"password": "no"})).expect_error(401, "authentication_required");
+    let stranger = nobody.post(LOGIN, json!({"password": PASSWORD, "username": "anna"}));
+    assert_eq!(stranger.expect_error(401, "authentication_required").body, wrong.body);
+    for _ in 0..3 {
+        nobody.post(LOGIN, json!({"password": PASSWORD, "username": "anna"})).expect(401);
+    }
+    nobody.post(LOGIN, json!({"password": PASSWORD, "username": "anna"})).expect_error(429, "rate_limit_exceeded");
+}
+
+#[test]
+fn a_session_is_lengthened_to_30_days_from_its_login_at_most_and_never_shortened() {
+    let mut shim = Shim::new();
+    let launch = shim.launch(Launch::without_daemon()).env("BANGUI_SESSION_DURATION_MINUTES", "14400");
+    let (server, admin) = launch.start().into_ready();
+    let cookie = admin.with_identity(Identity::Cookie(admin.token().to_owned()));
+    let ten_days = 14_400 * 60;
+    for (after, wanted) in [(9, ten_days), (18, ten_days), (27, MONTH - 27 * 86_400), (29, MONTH - 29 * 86_400)] {
+        shim.set_clock_off(after * 86_400);
+        let answer = cookie.post_empty(SESSION).expect(200);
+        let left = lasts(&answer) - after * 86_400;
+        assert!((wanted - 20..=wanted).contains(&left), "after {after} days it lasts {left} s, not {wanted}");
+        let told = answer.header("set-cookie").unwrap();
+        assert!(told.starts_with(&format!("bangui_session={}; ", admin.token())), "{told}");
+        assert!(admin.post_empty(SESSION).expect(200).header("set-cookie").is_none(), "a program keeps no cookie");
+    }
+    shim.set_clock_off(30 * 86_400);
+    cookie.post_empty(SESSION).expect_error(401, "authentication_required");
+    drop(server);
+    // One that was remembered lasts longer than the settings would have it, and keeps that.
+    let (server, _) = Launch::without_daemon().env("BANGUI_SESSION_DURATION_MINUTES", "7").start().into_ready();
+    let answer = server.client().post(LOGIN, json!({"password": PASSWORD, "remember": true})).expect(200);
+    let kept = server.client().with_identity(Identity::Bearer(answer.session_cookie().unwrap())).post_empty(SESSION);
+    assert!(lasts(&kept.expect(200)) > MONTH - 20);
+}
+
+#[test]
+fn a_session_is_lengthened_on_a_read_only_server_too() {
+    let (server, _) = Launch::without_daemon().start().into_ready();
+    let server = server.with_env("BANGUI_READ_ONLY", "1");
+    server.client().login().post_empty(SESSION).expect(200);
 }

@@ -38,6 +38,7 @@ mod jails;
 mod latency;
 mod logs;
 mod r#loop;
+mod meta;
 mod names;
 mod noticed;
 mod proxies;

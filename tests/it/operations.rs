@@ -42,6 +42,7 @@ const MAP: &str = r#"{"threshold_high":3,"threshold_medium":2,"threshold_low":1}
 /// Operations that need a session.
 pub const PROTECTED: &[Operation] = &[
     op("GET /api/v1/auth/session", "/api/v1/auth/session", "", &[200, 401]),
+    op("POST /api/v1/auth/session", "/api/v1/auth/session", "", &[200, 401]),
     op("POST /api/v1/auth/logout", "/api/v1/auth/logout", "", &[200, 401]),
     op("GET /api/v1/dashboard/status", "/api/v1/dashboard/status", "", &[200, 401, 502]),
     op("GET /api/v1/dashboard/bans", "/api/v1/dashboard/bans", "", &[200, 401, 502]),
@@ -129,6 +130,7 @@ pub const PUBLIC: &[Operation] = &[
     op("POST /api/v1/setup", "/api/v1/setup", r#"{"master_password":"x"}"#, &[201, 400, 409]),
     op("GET /api/v1/setup/timezone", "/api/v1/setup/timezone", "", &[200]),
     op("GET /api/v1/health", "/api/v1/health", "", &[200, 503]),
+    op("GET /api/v1/meta", "/api/v1/meta", "", &[200]),
     op("GET /api/v1/openapi.json", "/api/v1/openapi.json", "", &[200]),
     op("GET /api/v1/config/security-headers", "/api/v1/config/security-headers", "", &[200]),
 ];
@@ -218,15 +220,15 @@ fn nothing_but_the_public_routes_answers_before_setup() {
 }
 
 #[test]
-fn read_only_refuses_every_write_but_login_and_logout() {
+fn read_only_refuses_every_write_but_what_concerns_the_session() {
     let daemon = FakeDaemon::start();
     let (mut server, _) = Launch::for_fake(&daemon).start().into_ready();
     server.kill();
     let server = server.with_env("BANGUI_READ_ONLY", "1");
     let admin = server.client().login();
     for operation in PROTECTED {
-        let logout = operation.name == "POST /api/v1/auth/logout";
-        if operation.writes() && !logout {
+        let is_own = operation.name.starts_with("POST /api/v1/auth/");
+        if operation.writes() && !is_own {
             operation.send(&admin).expect_error(403, "read_only");
         }
     }

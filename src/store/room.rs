@@ -1,0 +1,56 @@
+//! How much room there is in what is bounded, for whoever wants to know before it is full.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::error::Error;
+use super::open::Store;
+use super::{blocklists, changes, devices, sessions};
+
+/// The room in one list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Room {
+    /// How many there may be.
+    pub limit: i64,
+    /// How many there are.
+    pub used: i64,
+}
+
+impl Store {
+    /// The room in each list that is bounded, by its name.
+    pub fn room(&self, now: i64) -> Result<BTreeMap<&'static str, Room>, Error> {
+        let lists = [
+            ("sources", blocklists::MOST, "SELECT count(*) FROM blocklist_sources WHERE ?1 > 0"),
+            ("sessions", sessions::MAX_SESSIONS, "SELECT count(*) FROM sessions WHERE expires_at > ?1"),
+            ("devices", devices::MAX_DEVICES, "SELECT count(*) FROM devices WHERE last_login + 7776000 > ?1"),
+            ("changes", changes::MOST, "SELECT count(*) FROM changes WHERE ?1 > 0"),
+        ];
+        let mut rooms = BTreeMap::new();
+        for (name, limit, count) in lists {
+            let used = self.connection.prepare_cached(count)?.query_row([now], |row| row.get(0))?;
+            rooms.insert(name, Room { limit, used });
+        }
+        Ok(rooms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::open::tests::temporary;
+
+    #[test]
+    fn what_has_ended_takes_no_room() {
+        let (_directory, mut store) = temporary();
+        store.add_session(&[1; 32], "a", 100, 200).unwrap();
+        store.add_session(&[2; 32], "a", 100, 300).unwrap();
+        store.remember_device(&[3; 32], 100).unwrap();
+        let room = |now| store.room(now).unwrap();
+        assert_eq!(room(150)["sessions"], Room { limit: 100, used: 2 });
+        assert_eq!(room(200)["sessions"].used, 1);
+        assert_eq!(room(100 + devices::DEVICE_SECONDS - 1)["devices"].used, 1);
+        assert_eq!(room(100 + devices::DEVICE_SECONDS)["devices"].used, 0);
+        assert_eq!((room(150)["sources"].used, room(150)["changes"].used), (0, 0));
+    }
+}
