@@ -16,6 +16,7 @@ pub mod fetch;
 pub mod files;
 pub mod firewall;
 pub mod geo;
+pub mod held;
 pub mod jobs;
 mod log_sink;
 pub mod machine;

@@ -146,7 +146,15 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/dashboard/bans/trend", Either(api::dashboard::trend)).takes(&["range", "origin", "source"]),
     get("/api/v1/dashboard/bans/by-jail", Either(api::dashboard::by_jail)).takes(&["range", "origin", "source"]),
     // bans
-    get("/api/v1/bans/active", Later(api::bans::active)).takes(&["jail"]),
+    get("/api/v1/bans/active", Either(api::banned::active)).takes(&[
+        "jail",
+        "page",
+        "page_size",
+        "sort",
+        "q",
+        "country",
+        "origin",
+    ]),
     post("/api/v1/bans", Later(api::bans::ban)).bans().counted(Limit::Ban),
     delete("/api/v1/bans/all", Later(api::bans::unban_all)).bans(),
     delete("/api/v1/bans", Later(api::bans::unban)).bans().counted(Limit::Ban).takes(&["ip", "jail", "unban_all"]),
@@ -162,7 +170,14 @@ pub static ROUTES: &[Route] = &[
     post("/api/v1/jails/{name}/ignoreip", Later(api::jails::add_ignore)).jails().asks_daemon(),
     delete("/api/v1/jails/{name}/ignoreip", Later(api::jails::remove_ignore)).jails().asks_daemon().takes(&["ip"]),
     post("/api/v1/jails/{name}/ignoreself", Later(api::jails::ignore_self)).jails().asks_daemon(),
-    get("/api/v1/jails/{name}/banned", Later(api::jails::banned)).takes(&["page", "page_size", "search"]),
+    get("/api/v1/jails/{name}/banned", Either(api::banned::of_jail)).takes(&[
+        "page",
+        "page_size",
+        "search",
+        "q",
+        "sort",
+        "country",
+    ]),
     // blocklists
     get("/api/v1/blocklists", Now(api::blocklists::list)),
     post("/api/v1/blocklists", Now(api::blocklists::create)).configures(),

@@ -16,21 +16,6 @@ use crate::server::response::Response;
 /// The longest text that can be the name of something banned, in bytes.
 const LONGEST_BANNED: usize = 256;
 
-/// `GET /api/v1/bans/active`
-pub fn active(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let jail: Option<JailName> = match request.query().text("jail")? {
-        Some(text) => Some(text.parse::<Running>()?.0),
-        None => None,
-    };
-    Ok(Job::stream(Task::ListBans(bans::List {
-        socket: ctx.fail2ban_socket().to_owned(),
-        database: ctx.config.fail2ban_database.clone(),
-        jail: jail.map(|jail| jail.to_string()),
-        set: ctx.set_place().file(),
-        geo: ctx.geo_source()?,
-    })))
-}
-
 /// `POST /api/v1/bans`
 pub fn ban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let mut fields = request.fields()?;

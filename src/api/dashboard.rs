@@ -2,6 +2,7 @@
 //! range, so that their totals agree.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -13,8 +14,15 @@ use crate::jobs::Task;
 use crate::jobs::history::{push_ban, push_map};
 use crate::server::response::Response;
 
-/// `GET /api/v1/dashboard/status`: what was last seen of the daemon, at most 30 s ago.
+/// How old a look at the daemon may be that is shown, where it can be looked at now.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// `GET /api/v1/dashboard/status`: what is seen of the daemon now, or was when it was last free to answer.
 pub fn status(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
+    let is_old = ctx.snapshot.stale || ctx.snapshot.taken.is_none_or(|taken| taken.elapsed() >= FRESH);
+    if ctx.snapshot.online && is_old && !ctx.daemon_is_taken {
+        ctx.look_again();
+    }
     let seen = &ctx.snapshot;
     if !seen.online {
         return Err(ApiError::away(ctx.away.as_ref()));
@@ -25,6 +33,7 @@ pub fn status(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
         "active_jails": seen.jails,
         "total_bans": seen.bans,
         "total_failures": seen.failures,
+        "as_of": rfc3339(now() - seen.taken.map_or(0, |taken| taken.elapsed().as_secs() as i64)),
     });
     Ok(Response::json(200, &json!({ "status": status })))
 }

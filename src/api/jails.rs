@@ -17,7 +17,7 @@ use crate::fail2ban::commands::jail::JailSettings;
 use crate::fail2ban::commands::{Counters, JailCounters};
 use crate::jobs::jail_config::ReadBackends;
 use crate::jobs::jail_edits::Ignored;
-use crate::jobs::{Task, bans, service};
+use crate::jobs::{Task, service};
 use crate::server::response::Response;
 use crate::services::apply;
 
@@ -302,21 +302,4 @@ fn entry_of(listed: &[String], text: &str) -> Result<Option<String>, ApiError> {
     }
     let address: IpOrNet = text.parse()?;
     Ok(listed.iter().find(|entry| entry.parse() == Ok(address)).cloned())
-}
-
-/// `GET /api/v1/jails/{name}/banned`
-pub fn banned(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let Running(name) = request.parameter()?;
-    let query = request.query();
-    let page = query.page()?;
-    let task = Task::PageOfBans(bans::PageOf {
-        socket: ctx.fail2ban_socket().to_owned(),
-        database: ctx.config.fail2ban_database.clone(),
-        jail: name.to_string(),
-        search: query.text("search")?,
-        page: page.number(),
-        page_size: page.size(),
-        geo: ctx.geo_source()?,
-    });
-    Ok(Job::new(task, |_, answer| Ok(Response::json(200, &answer))))
 }

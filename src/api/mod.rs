@@ -2,6 +2,7 @@
 
 pub mod actions;
 pub mod auth;
+pub mod banned;
 pub mod bans;
 pub mod blocklists;
 pub mod config;

@@ -54,6 +54,7 @@ impl Ctx {
     /// What has been seen of the daemon and its files may be out of date.
     pub fn expect_changes(&mut self) {
         self.snapshot.stale = true;
+        self.banned.doubt();
         self.backends = None;
     }
 
@@ -75,6 +76,7 @@ impl Ctx {
         if daemons != self.daemons_met {
             self.daemons_met = daemons;
             self.restarted = true;
+            self.banned.distrust();
             self.expect_changes();
         }
         match news {
@@ -110,6 +112,7 @@ impl Ctx {
             Ok(snapshot) => {
                 if !self.snapshot.online {
                     self.restarted = true;
+                    self.banned.distrust();
                     log::info!("fail2ban {} answers", snapshot.version.as_deref().unwrap_or("?"));
                 }
                 self.snapshot = Snapshot { taken, ..snapshot };
@@ -119,6 +122,18 @@ impl Ctx {
                 self.set_away(error.clone());
                 Err(error)
             }
+        }
+    }
+
+    /// Looks at the daemon for somebody who wants to see it now: one that is busy has been seen, and is not away.
+    pub fn look_again(&mut self) {
+        match self.look() {
+            Ok(snapshot) => {
+                self.daemon.client_mut().take_news();
+                self.snapshot = Snapshot { taken: Some(Instant::now()), ..snapshot };
+            }
+            Err(fail2ban::Error::Busy { .. }) => {}
+            Err(error) => self.note_away(error),
         }
     }
 

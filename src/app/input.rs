@@ -16,6 +16,7 @@ use crate::domain::as_read::AsRead;
 use crate::domain::history::{Country, Cursor, Origin, Range, Source};
 use crate::domain::json;
 use crate::domain::page::{Page, Position};
+use crate::held::pick::Sort;
 
 /// Decodes `%xx`; `None` when that is not possible or the result is no text. A `+` stays a `+`: it is no blank in a path.
 pub fn percent_decode(text: &str) -> Option<String> {
@@ -76,6 +77,11 @@ impl Parameter for Origin {
 impl Parameter for Source {
     const EXPECTED: &'static str = "fail2ban or archive";
     const ALLOWED: &'static [&'static str] = &["fail2ban", "archive"];
+}
+
+impl Parameter for Sort {
+    const EXPECTED: &'static str = "a field to sort by, with a minus before it where the largest is to come first,";
+    const ALLOWED: &'static [&'static str] = Sort::FIELDS;
 }
 
 impl Parameter for Country {

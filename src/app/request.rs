@@ -155,6 +155,8 @@ pub struct Request {
     pub body: Vec<u8>,
     /// What is known about it.
     pub admitted: Admitted,
+    /// It was handled before, and has waited for the daemon since.
+    pub has_waited: bool,
 }
 
 impl Request {

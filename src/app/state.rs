@@ -24,6 +24,7 @@ use crate::jobs::their_database::Theirs;
 use crate::server::response::Response;
 use crate::store::{self, Store, settings::Stored};
 
+use super::banned::Banned;
 use super::error::ApiError;
 use super::imports::{Running, Tending};
 use super::limits::Limits;
@@ -114,6 +115,8 @@ pub struct Ctx {
     pub daemon: Daemon,
     /// What was last seen of it.
     pub snapshot: Snapshot,
+    /// What is banned now.
+    pub banned: Banned,
     /// The daemon may have started again: what held at run time only is to be set again.
     pub restarted: bool,
     /// How many daemons its client had met when that was last looked at.
@@ -235,6 +238,8 @@ pub enum Outcome {
     Job(Box<Job>),
     /// The loop works on it, between other things.
     Steps(Steps),
+    /// The daemon is being read: the request is handled again when that has ended.
+    Again,
 }
 
 /// Makes names for requests that come without one.
@@ -283,6 +288,7 @@ impl Ctx {
             stored,
             store,
             snapshot: Snapshot::default(),
+            banned: Banned::default(),
             restarted: false,
             daemons_met: 0,
             limits: Limits::default(),
@@ -313,6 +319,7 @@ impl Ctx {
         if socket != self.fail2ban_socket() {
             self.daemon = quick_daemon(socket);
             self.daemons_met = 0;
+            self.banned = Banned::default();
             self.snapshot = Snapshot::default();
             self.known_database = None;
         }

@@ -24,6 +24,7 @@ pub mod password;
 pub mod patterns;
 pub mod places;
 pub mod preview;
+pub mod read_held;
 pub mod refusal;
 pub mod server_edits;
 pub mod service;

@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::frames::FrameWriter;
 use super::{
     apply, bans, definitions, edits, geo_update, held_set, history, import, jail_config, jail_edits, logs, password,
-    patterns, places, preview, server_edits, service, their_database, why,
+    patterns, places, preview, read_held, server_edits, service, their_database, why,
 };
 use crate::domain::json;
 
@@ -44,10 +44,8 @@ pub enum Task {
     Ban(bans::Ban),
     /// Remove bans.
     Unban(bans::Unban),
-    /// Stream the bans in force.
-    ListBans(bans::List),
-    /// A page of one jail's bans.
-    PageOfBans(bans::PageOf),
+    /// Read what jails have banned, for the loop's table.
+    ReadHeld(read_held::ReadHeld),
     /// Change configuration files and load them; without a change, load them.
     Apply(Box<crate::apply::Apply>),
     /// Undo an apply that died.
@@ -109,7 +107,7 @@ impl Task {
             Task::Preview(_) | Task::AskPlaces(_) | Task::TendSet(_) => Lane::General,
             Task::UpdateGeo(_) => Lane::Geo,
             Task::Restart(_) => Lane::Restart,
-            Task::Ban(_) | Task::Unban(_) | Task::ListBans(_) | Task::PageOfBans(_) => Lane::Daemon,
+            Task::Ban(_) | Task::Unban(_) | Task::ReadHeld(_) => Lane::Daemon,
             Task::Apply(_) | Task::Recover(_) | Task::EditJail(_) | Task::EditDefinition(_) => Lane::Daemon,
             Task::SetAgain(_) | Task::StopJail(_) | Task::EditServer(_) => Lane::Daemon,
         }
@@ -126,7 +124,7 @@ impl Task {
             Task::EditServer(_) => Duration::from_secs(400),
             Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Duration::from_secs(20),
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::WhyAway(_) => Duration::from_secs(20),
-            Task::ListBans(_) | Task::PageOfBans(_) | Task::AskHistory(_) => Duration::from_secs(60),
+            Task::ReadHeld(_) | Task::AskHistory(_) => Duration::from_secs(60),
             Task::SetAgain(_) => Duration::from_secs(60),
             Task::ReadTheirs(_) => their_database::DEADLINE,
             Task::StopJail(_) => Duration::from_secs(180),
@@ -150,6 +148,18 @@ impl Task {
         )
     }
 
+    /// Whether it only reads what is banned.
+    pub fn reads_bans(&self) -> bool {
+        matches!(self, Task::ReadHeld(_))
+    }
+
+    /// Whether it may change what is banned in ways that no counter shows: a jail that is loaded again has its bans from the daemon's
+    /// database, with other ends.
+    pub fn unsettles_bans(&self) -> bool {
+        let is_of_daemon = matches!(self.lane(), Lane::Daemon | Lane::Restart);
+        is_of_daemon && !matches!(self, Task::Ban(_) | Task::Unban(_) | Task::ReadHeld(_))
+    }
+
     /// Whether it does its part without a daemon that answers: files are changed all the same.
     pub fn does_without_daemon(&self) -> bool {
         match self {
@@ -165,8 +175,7 @@ impl Task {
             Task::VerifyPassword(task) => Ok(Value::Bool(task.run()?)),
             Task::Ban(task) => task.run(),
             Task::Unban(task) => task.run(),
-            Task::ListBans(task) => task.run(out),
-            Task::PageOfBans(task) => task.run(),
+            Task::ReadHeld(task) => task.run(out),
             Task::Apply(task) => apply::apply(*task),
             Task::Recover(task) => task.run(),
             Task::JailConfigs(task) => task.run(),

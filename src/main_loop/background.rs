@@ -6,24 +6,31 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::run::MainLoop;
-use crate::app::{ApiError, Finish, Then};
+use super::waiters::Background;
+use crate::app::{ApiError, Then};
 use crate::dispatch;
 use crate::domain::actor::Actor;
+use crate::fail2ban;
 use crate::jobs::children::Full;
 use crate::jobs::{Failure, Lane};
 use crate::services::imports;
+
+/// Why a list cannot be made now.
+pub(super) const TOO_MANY: &str = "Too many slow requests are waiting; try again shortly.";
 
 impl MainLoop {
     /// Starts what timers want done.
     pub(super) fn submit_background(&mut self) {
         for job in std::mem::take(&mut self.ctx.background) {
             let lane = job.task.lane();
+            let (reads_bans, unsettles) = (job.task.reads_bans(), job.task.unsettles_bans());
             let finish = match job.then {
                 Then::Finish(finish) => Some(finish),
                 Then::Stream => None,
             };
             match self.children.submit(job.task, job.urgent, Instant::now()) {
-                Ok(id) => drop(self.background.insert(id, (lane, finish))),
+                Ok(id) => drop(self.background.insert(id, Background { lane, finish, reads_bans, unsettles })),
+                Err(Full) if reads_bans => self.ctx.banned.read_ended(Some(ApiError::busy(TOO_MANY))),
                 Err(Full) if lane == Lane::Import => imports::not_started(&mut self.ctx),
                 Err(Full) => log::warn!("a task of a timer found no place; it is tried again when it is due again"),
             }
@@ -31,7 +38,17 @@ impl MainLoop {
         }
     }
 
-    pub(super) fn on_background_end(&mut self, lane: Lane, finish: Option<Finish>, outcome: Result<Value, Failure>) {
+    pub(super) fn on_background_end(&mut self, task: Background, outcome: Result<Value, Failure>) {
+        let Background { lane, finish, reads_bans, unsettles } = task;
+        if unsettles {
+            self.ctx.banned.distrust();
+        }
+        if reads_bans {
+            if let Err(Failure::Fail2ban(fail2ban::Error::Busy { .. })) = &outcome {
+                self.after_daemon_task(outcome.as_ref().err());
+            }
+            return self.ctx.banned.read_ended(outcome.err().map(ApiError::from));
+        }
         if lane == Lane::Daemon {
             self.after_daemon_task(outcome.as_ref().err());
         }
@@ -62,7 +79,7 @@ impl MainLoop {
     pub(super) fn stop_import(&mut self) {
         imports::ended_early(&mut self.ctx, "the server was stopped; the next import completes this one", true);
         let of_client = self.pending.iter().filter(|(_, pending)| pending.lane == Lane::Import).map(|(id, _)| *id);
-        let of_timer = self.background.iter().filter(|(_, (lane, _))| *lane == Lane::Import).map(|(id, _)| *id);
+        let of_timer = self.background.iter().filter(|(_, task)| task.lane == Lane::Import).map(|(id, _)| *id);
         for id in of_client.chain(of_timer).collect::<Vec<_>>() {
             self.children.cancel(id);
             self.on_end(id, Err(Failure::Crashed));

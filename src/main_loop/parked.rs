@@ -21,6 +21,14 @@ impl MainLoop {
         self.parked.push(Parked { slot, request, until: Instant::now() + PARK });
     }
 
+    /// The request wants to see what a child has yet to read of the daemon.
+    pub(super) fn park_again(&mut self, slot: Slot, mut request: Request) {
+        // The child begins now: the request would else be taken for one that has waited.
+        self.submit_background();
+        request.has_waited = true;
+        self.park(slot, request);
+    }
+
     fn refuse_busy(&mut self, slot: Slot, request: &Request) {
         let busy = ApiError::busy("fail2ban is busy with another request; try again shortly.");
         let response = dispatch::finish(&request.head.method, &request.admitted, Err(busy));
@@ -35,10 +43,14 @@ impl MainLoop {
         let now = Instant::now();
         let mut index = 0;
         while index < self.parked.len() {
-            if is_free {
+            // Whoever has waited is shown what is known.
+            let is_over = now >= self.parked[index].until;
+            let has_waited = self.parked[index].request.has_waited;
+            if (is_free && !(has_waited && self.ctx.banned.is_read())) || (is_over && has_waited) {
+                self.ctx.daemon_is_taken = self.children.daemon_is_taken();
                 let parked = self.parked.remove(index);
                 self.handle(parked.slot, parked.request);
-            } else if now >= self.parked[index].until {
+            } else if is_over {
                 let parked = self.parked.remove(index);
                 self.refuse_busy(parked.slot, &parked.request);
             } else {

@@ -8,14 +8,15 @@ use mio::{Events, Poll};
 use serde_json::Value;
 use tiny_http::Method;
 
+use super::background::TOO_MANY;
 use super::control::Control;
 use super::daemon::DaemonWatch;
 use super::quiet::Quiet;
 use super::signals::Signals;
 use super::timers::Timers;
-use super::waiters::{Parked, Pending, Stepping};
+use super::waiters::{Background, Parked, Pending, Stepping};
 use crate::app::code::Code;
-use crate::app::{Admitted, ApiError, Ctx, Finish, Job, Outcome, Request, Then};
+use crate::app::{Admitted, ApiError, Ctx, Job, Outcome, Request, Then};
 use crate::dispatch;
 use crate::fail2ban;
 use crate::jobs::children::{Children, Full, TaskId};
@@ -48,7 +49,7 @@ pub struct MainLoop {
     pub(super) children: Children,
     pub(super) pending: HashMap<TaskId, Pending>,
     /// Tasks of timers: no client waits for them.
-    pub(super) background: HashMap<TaskId, (Lane, Option<Finish>)>,
+    pub(super) background: HashMap<TaskId, Background>,
     pub(super) parked: Vec<Parked>,
     pub(super) stepping: VecDeque<Stepping>,
     pub(super) watch: DaemonWatch,
@@ -219,7 +220,7 @@ impl MainLoop {
 
     fn answer(&mut self, slot: Slot) {
         let Some((head, body, admitted, _)) = self.connections.take_request(slot) else { return };
-        let request = Request { head, body, admitted };
+        let request = Request { head, body, admitted, has_waited: false };
         let asks_daemon = request.admitted.route.is_some_and(|route| route.asks_daemon);
         self.ctx.daemon_is_taken = self.children.daemon_is_taken();
         if asks_daemon && self.ctx.daemon_is_taken {
@@ -235,6 +236,7 @@ impl MainLoop {
             }
             Ok(Outcome::Job(job)) => self.submit(slot, request, *job),
             Ok(Outcome::Steps(steps)) => self.begin_steps(slot, request, steps),
+            Ok(Outcome::Again) => self.park_again(slot, request),
             Err(error) => {
                 self.connections.respond(slot, dispatch::finish(&request.head.method, &request.admitted, Err(error)));
             }
@@ -244,6 +246,7 @@ impl MainLoop {
 
     fn submit(&mut self, slot: Slot, request: Request, job: Job) {
         let lane = job.task.lane();
+        let unsettles = job.task.unsettles_bans();
         let resting = lane == Lane::Daemon && !job.task.does_without_daemon() && self.ctx.daemon.client().is_resting();
         let applies = job.task.applies();
         let submitted = if applies && (self.recovery.is_some() || self.pending.values().any(|other| other.applies)) {
@@ -255,7 +258,7 @@ impl MainLoop {
             Err(fail2ban::Error::Busy { waited: Duration::ZERO }.into())
         } else {
             let submitted = self.children.submit(job.task, job.urgent, Instant::now());
-            submitted.map_err(|Full| ApiError::busy("Too many slow requests are waiting; try again shortly."))
+            submitted.map_err(|Full| ApiError::busy(TOO_MANY))
         };
         match submitted {
             Ok(id) => {
@@ -275,6 +278,7 @@ impl MainLoop {
                     abandoned,
                     lane,
                     applies,
+                    unsettles,
                 };
                 self.pending.insert(id, pending);
                 self.children.start_waiting(self.poll.registry());
@@ -303,6 +307,7 @@ impl MainLoop {
 
     fn on_frame(&mut self, id: TaskId, frame: Frame) {
         match frame {
+            Frame::Part(bytes) if self.background.contains_key(&id) => self.ctx.banned.take(&bytes),
             Frame::Part(bytes) => {
                 let Some(pending) = self.pending.get_mut(&id) else { return };
                 if !pending.streaming && !pending.abandoned {
@@ -332,8 +337,8 @@ impl MainLoop {
         {
             self.ctx.note_away(error.clone());
         }
-        if let Some((lane, finish)) = self.background.remove(&id) {
-            return self.on_background_end(lane, finish, outcome);
+        if let Some(task) = self.background.remove(&id) {
+            return self.on_background_end(task, outcome);
         }
         if self.recovery == Some(id) {
             self.recovery = None;
@@ -341,6 +346,9 @@ impl MainLoop {
         }
         let Some(pending) = self.pending.remove(&id) else { return };
         self.note_failed_import(pending.lane, &outcome);
+        if pending.unsettles {
+            self.ctx.banned.distrust();
+        }
         if pending.applies && matches!(outcome, Err(Failure::Crashed | Failure::TimedOut)) {
             self.recover();
         }

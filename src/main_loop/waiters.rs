@@ -22,6 +22,17 @@ pub struct Pending {
     pub lane: Lane,
     /// Changes the configuration.
     pub applies: bool,
+    /// May have changed what is banned in ways that no counter shows.
+    pub unsettles: bool,
+}
+
+/// A task that no client waits for.
+pub struct Background {
+    pub lane: Lane,
+    pub finish: Option<Finish>,
+    /// Reads what is banned, and changes nothing.
+    pub reads_bans: bool,
+    pub unsettles: bool,
 }
 
 /// A request that waits until the daemon is free.

@@ -30,6 +30,7 @@ mod fetch;
 mod filters;
 mod geo;
 mod health;
+mod held_equals;
 mod history;
 mod http;
 mod in_force;

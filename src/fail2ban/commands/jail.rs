@@ -156,6 +156,14 @@ impl Daemon {
         })
     }
 
+    /// How long a ban lasts that has no time of its own, in whole seconds; `None` where the jail's name stands in the way of the question.
+    pub fn ban_time(&mut self, jail: &JailName) -> Result<Option<i64>, Error> {
+        if jail.is_taken_in(Place::Get) {
+            return Ok(None);
+        }
+        Ok(Some(self.get_number(jail, "bantime")? as i64))
+    }
+
     /// Everything the daemon tells of a jail but its counters, bans and ignore list: some twenty questions, each well under a millisecond.
     pub fn jail_settings(&mut self, jail: &JailName) -> Result<JailSettings, Error> {
         let version = self.version()?;
