@@ -12,7 +12,7 @@ use crate::domain::names::{JailName, Running};
 use crate::domain::page::Page;
 use crate::domain::time::{self, rfc3339};
 use crate::held::pick::{self, Field, Place, SET, Sort, View, Wanted};
-use crate::held::row::Row;
+use crate::held::row::{EndKey, Row};
 use crate::server::response::Response;
 
 /// Bans that are written in one step.
@@ -104,7 +104,7 @@ struct List {
     /// Bans that are written, of a whole list.
     written: u64,
     /// Where a whole list goes on: behind this ban of this jail.
-    behind: Option<(String, (i64, [u8; 16], u8))>,
+    behind: Option<(String, EndKey)>,
     jails_are_done: bool,
     is_begun: bool,
     /// What is still to be written of a list that was picked.

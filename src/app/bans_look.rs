@@ -68,7 +68,8 @@ impl Ctx {
     /// Asks the jails for their counters, and gives those that are to be read.
     fn look_at_bans(&mut self, jail: Option<&JailName>) -> Result<Vec<String>, Error> {
         let now = Instant::now();
-        if self.banned.trusted_until.is_some_and(|until| now < until) {
+        let is_there = jail.is_none_or(|jail| self.banned.held.jail(jail.as_str()).is_some());
+        if is_there && self.banned.trusted_until.is_some_and(|until| now < until) {
             return Ok(Vec::new());
         }
         let seen = match jail {

@@ -52,6 +52,9 @@ pub struct Row {
     is_v4: bool,
 }
 
+/// By what rows are kept in order: when they end, and what they ban.
+pub type EndKey = (i64, [u8; 16], u8);
+
 /// How many bytes a row has on the wire, its text excepted.
 pub const ROW: usize = 16 + 4 + 8 + 2 + 2 + 1 + 1;
 
@@ -144,7 +147,7 @@ impl Row {
     }
 
     /// By what rows are kept in order: what ends first comes first, and what never does comes last.
-    pub fn end_key(&self) -> (i64, [u8; 16], u8) {
+    pub fn end_key(&self) -> EndKey {
         (self.until().unwrap_or(i64::MAX), self.address, self.prefix)
     }
 

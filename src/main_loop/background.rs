@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::run::MainLoop;
-use super::waiters::Background;
+use super::waiters::{Background, TOO_MANY};
 use crate::app::{ApiError, Then};
 use crate::dispatch;
 use crate::domain::actor::Actor;
@@ -14,9 +14,6 @@ use crate::fail2ban;
 use crate::jobs::children::Full;
 use crate::jobs::{Failure, Lane};
 use crate::services::imports;
-
-/// Why a list cannot be made now.
-pub(super) const TOO_MANY: &str = "Too many slow requests are waiting; try again shortly.";
 
 impl MainLoop {
     /// Starts what timers want done.

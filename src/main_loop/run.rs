@@ -8,13 +8,12 @@ use mio::{Events, Poll};
 use serde_json::Value;
 use tiny_http::Method;
 
-use super::background::TOO_MANY;
 use super::control::Control;
 use super::daemon::DaemonWatch;
 use super::quiet::Quiet;
 use super::signals::Signals;
 use super::timers::Timers;
-use super::waiters::{Background, Parked, Pending, Stepping};
+use super::waiters::{Background, Parked, Pending, Stepping, TOO_MANY};
 use crate::app::code::Code;
 use crate::app::{Admitted, ApiError, Ctx, Job, Outcome, Request, Then};
 use crate::dispatch;

@@ -8,6 +8,9 @@ use crate::app::{Admitted, Finish, Request, Steps};
 use crate::jobs::Lane;
 use crate::server::token::Slot;
 
+/// Said to whoever would wait and finds no place.
+pub const TOO_MANY: &str = "Too many slow requests are waiting; try again shortly.";
+
 /// A task under way, and who waits for it.
 pub struct Pending {
     pub slot: Slot,
