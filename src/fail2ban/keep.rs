@@ -7,6 +7,7 @@
 
 mod again;
 mod bans;
+mod restore;
 
 use std::time::{Duration, Instant};
 
@@ -15,21 +16,17 @@ use serde::{Deserialize, Serialize};
 use super::commands::Daemon;
 use super::database::Database;
 use super::error::Error;
-use super::stream::{Stream, WantedAction};
+use super::stream::Stream;
 use crate::domain::names::JailName;
 use again::{Again, Zone};
 pub use bans::Kept;
+use bans::Round;
+use restore::{expected, wait_for_actions, wait_for_restore};
 
-/// How long nothing may come back before the rest is taken for missing; more where single bans take long.
-const STALLED: Duration = Duration::from_secs(1);
-/// How long the daemon's own restore is waited for: 7 000 bans with nftables.
-const RESTORED: Duration = Duration::from_secs(120);
-/// How often it is looked at.
-const ROUND: Duration = Duration::from_millis(20);
 /// How long a page of the daemon's database may wait for the daemon's own writing.
-const DATABASE: Duration = Duration::from_millis(500);
-/// How long the start commands of a jail's actions are waited for. One that fails never says that it has run.
-const STARTED: Duration = Duration::from_secs(20);
+const DATABASE: Duration = Duration::from_secs(3);
+/// How often bans are looked at and made again that are not as they were.
+const ROUNDS: usize = 5;
 
 /// A jail that was restarted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,29 +86,32 @@ impl Kept {
             return Ok(0);
         }
         wait_for_actions(daemon, jail, own)?;
-        let path = daemon.database_path()?;
-        if path.is_some() {
-            wait_for_restore(daemon, jail, self.bans.len() as u64)?;
+        let database = daemon.database_path()?.and_then(|path| Database::open(&path, DATABASE).ok());
+        if let Some(database) = &database {
+            wait_for_restore(daemon, jail, expected(database, jail, own, Some(self)))?;
         }
-        let database = path.and_then(|path| Database::open(&path, DATABASE).ok());
         let mut zone = Zone::of(jail, self, database.as_ref());
-        let mut again = Again { daemon, jail, own, database: database.as_ref() };
-        let present = Kept::read(again.daemon, jail)?;
-        let mut left = self.not_in(&present, zone.now());
-        if let (false, Some(at)) = (zone.is_sure, left.iter().position(|one| !present.has(one.ban))) {
-            // Its start tells what time it is for the daemon.
-            let first = left.swap_remove(at);
-            again.ban(&[first], &zone)?;
+        let mut again = Again::new(daemon, jail, own, database.as_ref());
+        if !zone.is_sure {
             let present = Kept::read(again.daemon, jail)?;
-            zone.learn(&present, first.ban);
-            left = self.not_in(&present, zone.now());
+            let left = self.not_in(&present, zone.now(), Round::First);
+            if let Some(one) = left.into_iter().find(|one| !present.has(one.ban)) {
+                // Its start tells what time it is for the daemon.
+                again.ban(&[one], &zone)?;
+                zone.learn(&Kept::read(again.daemon, jail)?, one.ban);
+            }
         }
-        if left.is_empty() {
-            return Ok(0);
+        for round in 0..ROUNDS {
+            let present = Kept::read(again.daemon, jail)?;
+            let left = self.not_in(&present, zone.now(), if round == 0 { Round::First } else { Round::Later });
+            if left.is_empty() {
+                return Ok(0);
+            }
+            again.ban(&left, &zone)?;
         }
-        again.ban(&left, &zone)?;
         let present = Kept::read(again.daemon, jail)?;
-        Ok(self.not_in(&present, zone.now()).into_iter().filter(|one| !present.has(one.ban)).count())
+        let left = self.not_in(&present, zone.now(), Round::Later);
+        Ok(left.into_iter().filter(|one| !present.has(one.ban)).count())
     }
 }
 
@@ -128,55 +128,5 @@ pub fn restart(daemon: &mut Daemon, jail: &JailName, own: &Stream) -> Result<Res
 pub fn start_anew(daemon: &mut Daemon, jail: &JailName, own: &Stream) -> Result<(), Error> {
     Kept::default().start(daemon, jail, own, Instant::now())?;
     let database = daemon.database_path()?.and_then(|path| Database::open(&path, DATABASE).ok());
-    let mut remembered = 0;
-    // Without its rows it is not known what to wait for.
-    let _ = database.map(|database| database.each_current(Some(jail.as_str()), &mut |_| remembered += 1));
-    wait_for_restore(daemon, jail, remembered)
-}
-
-/// Waits until the jail has run the start commands of its actions: a ban that comes before would find no chain to be put in.
-///
-/// The daemon has a word for it that is not meant for others (since 0.10); a ban that it has restored tells it as well.
-fn wait_for_actions(daemon: &mut Daemon, jail: &JailName, own: &Stream) -> Result<(), Error> {
-    let actions = own.actions();
-    let has_start = |action: &&WantedAction<'_>| {
-        !action.is_python && action.parameter("actionstart").is_some_and(|start| !start.shown().trim().is_empty())
-    };
-    let (start, mut waits): (Instant, Vec<_>) = (Instant::now(), actions.iter().filter(has_start).collect());
-    while start.elapsed() < STARTED {
-        let mut left = Vec::new();
-        for action in waits {
-            let is_late = daemon.action_property(jail, action.name, "_startOnDemand")?;
-            let started = daemon.action_property(jail, action.name, "_CommandAction__started")?;
-            let is_empty = started.is_some_and(|started| started.pairs().is_some_and(<[_]>::is_empty));
-            if is_empty && !is_late.and_then(|value| value.as_bool()).unwrap_or(false) {
-                left.push(action);
-            }
-        }
-        if left.is_empty() || daemon.counters(jail)?.counters.currently_banned > 0 {
-            return Ok(());
-        }
-        waits = left;
-        std::thread::sleep(ROUND);
-    }
-    Ok(())
-}
-
-/// Waits until the jail has so many bans, or nothing more comes.
-fn wait_for_restore(daemon: &mut Daemon, jail: &JailName, wanted: u64) -> Result<(), Error> {
-    let (start, mut count, mut since, mut longest) = (Instant::now(), 0, Instant::now(), STALLED / 3);
-    while start.elapsed() < RESTORED {
-        let now = daemon.counters(jail)?.counters.currently_banned;
-        if now >= wanted {
-            return Ok(());
-        }
-        if now > count {
-            longest = longest.max(since.elapsed());
-            (count, since) = (now, Instant::now());
-        } else if since.elapsed() > longest * 3 {
-            return Ok(());
-        }
-        std::thread::sleep(ROUND);
-    }
-    Ok(())
+    database.map_or(Ok(()), |database| wait_for_restore(daemon, jail, expected(&database, jail, own, None)))
 }

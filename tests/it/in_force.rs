@@ -455,3 +455,58 @@ fn a_ban_made_shorter_after_it_was_written_down_keeps_its_end() {
     commit(&admin, json!({"actions": ["new"], "ban_time": 1800}));
     expect_ends(&daemon, &before);
 }
+
+/// A daemon without a database, so that it restores nothing, whose jail `lab` is about to get the action `new`. Addresses are banned.
+fn forgetful(addresses: u8, new: &str) -> (RealDaemon, Server, Client) {
+    let mut daemon = RealDaemon::configured();
+    write_action(&daemon, "old");
+    fs::write(daemon.path("action.d/new.conf"), format!("[Definition]\nactionban = {new}\nactionunban = true\n"))
+        .unwrap();
+    fs::write(daemon.path("jail.local"), "[lab]\naction = old\n").unwrap();
+    fs::write(daemon.path("fail2ban.local"), "[Definition]\ndbfile = None\n").unwrap();
+    daemon.start_again();
+    for last in 1..=addresses {
+        daemon.client(&["set", "lab", "banip", &format!("203.0.113.{last}")]);
+    }
+    let (server, admin) = ready(&daemon);
+    (daemon, server, admin)
+}
+
+#[test]
+fn bans_that_are_made_again_behind_slow_ones_keep_their_ends() {
+    // The first ones are quick, so that the others seem to be.
+    let (daemon, _server, admin) = forgetful(5, "expr <ip> : '.*[12]$' || sleep 2");
+    let before = ends(&daemon);
+    commit(&admin, json!({"actions": ["new"]}));
+    expect_ends(&daemon, &before);
+}
+
+#[test]
+fn restarts_do_not_add_up_to_another_end() {
+    let (daemon, _server, admin) = forgetful(3, "true");
+    let before = ends(&daemon);
+    for round in 0..6 {
+        commit(&admin, json!({"actions": [if round % 2 == 0 { "new" } else { "old" }]}));
+    }
+    expect_ends(&daemon, &before);
+}
+
+#[test]
+fn a_daemon_that_does_not_evaluate_ban_times_is_told_seconds() {
+    let (daemon, _server, admin) = forgetful(3, "true");
+    let before = ends(&daemon);
+    // An action in Python can change the daemon from within; a release that takes only numbers is made so.
+    let strict = "from fail2ban.server.action import ActionBase\n\
+                  from fail2ban.server.mytime import MyTime\n\
+                  taken = MyTime.str2seconds\n\
+                  def strict(value):\n\tif 'time' in str(value): raise ValueError('no number')\n\treturn taken(value)\n\
+                  MyTime.str2seconds = staticmethod(strict)\n\
+                  class Action(ActionBase): pass\n";
+    let file = daemon.path("action.d/strict.py");
+    fs::write(&file, strict).unwrap();
+    daemon.client(&["set", "slow", "addaction", "strict", &file.display().to_string(), "{}"]);
+    let (is_taken, said) = daemon.try_client(&["set", "slow", "bantime", "9-time.time()"]);
+    assert!(!is_taken, "{said}");
+    commit(&admin, json!({"actions": ["new"]}));
+    expect_ends(&daemon, &before);
+}

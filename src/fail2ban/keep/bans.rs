@@ -70,7 +70,7 @@ impl Kept {
     }
 
     /// Those that are missing in `present` or end at another time there, but for those that end anyway.
-    pub(super) fn not_in(&self, present: &Kept, now: i64) -> Vec<Left<'_>> {
+    pub(super) fn not_in(&self, present: &Kept, now: i64, round: Round) -> Vec<Left<'_>> {
         let ends: HashMap<&str, i64> = present.bans.iter().map(|ban| (ban.ip.as_str(), ban.end())).collect();
         let mut left = Vec::new();
         for ban in self.bans.iter().filter(|ban| ban.end() > now + SAME) {
@@ -78,13 +78,22 @@ impl Kept {
             let is_late = end.is_some_and(|end| end > ban.end().saturating_add(SAME));
             let is_there = end.is_some_and(|end| end.saturating_add(SAME) > ban.end());
             // The restore knows the address of an id as text only, with which no command can run.
-            let is_hollow = end.is_some() && ban.is_id();
+            let is_hollow = end.is_some() && ban.is_id() && round == Round::First;
             if is_late || is_hollow || !is_there {
                 left.push(Left { ban, is_lifted: is_late || is_hollow });
             }
         }
         left
     }
+}
+
+/// Whether bans were made again before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Round {
+    /// None was: what is there has been restored by the daemon.
+    First,
+    /// What is there may have been made by us.
+    Later,
 }
 
 /// A ban that is to be made again.
