@@ -148,3 +148,10 @@ CREATE TABLE changes (
     files      TEXT NOT NULL, -- JSON: folder, name, before, after of each
     effect     TEXT NOT NULL  -- JSON: what was loaded, and what did not go as it should
 ) STRICT;
+
+-- The configuration files as they were last seen: what somebody has changed by hand since is told from them.
+CREATE TABLE seen_files (
+    path TEXT PRIMARY KEY, -- below the configuration directory
+    hash BLOB NOT NULL, -- the first 16 bytes of the SHA-256 of the text
+    text TEXT NOT NULL
+) STRICT, WITHOUT ROWID;

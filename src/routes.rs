@@ -231,6 +231,9 @@ pub static ROUTES: &[Route] = &[
         .reads_config()
         .asks_daemon()
         .takes(&["lines", "filter"]),
+    get("/api/v1/config/changes", Either(api::changes::list)).reads_config().takes(&["page", "page_size"]),
+    get("/api/v1/config/changes/{id}", Later(api::changes::detail)).reads_config(),
+    post("/api/v1/config/changes/{id}/undo", Later(api::changes::undo)).configures().counted(Limit::Config),
     // filters and actions
     get("/api/v1/config/filters", Later(api::filters::list)).reads_config(),
     post("/api/v1/config/filters", Later(api::filters::create)).configures().large().counted(Limit::Config),
@@ -346,7 +349,12 @@ mod tests {
     #[test]
     fn every_route_reaches_itself() {
         for route in ROUTES {
-            let path = route.path.replace("{name}", "x").replace("{ip}", "192.0.2.1").replace("{source_id}", "7");
+            let path = route
+                .path
+                .replace("{name}", "x")
+                .replace("{ip}", "192.0.2.1")
+                .replace("{source_id}", "7")
+                .replace("{id}", "7");
             let method = Method::from_str(route.method.as_str()).unwrap();
             match find(&method, &path) {
                 Found::Route(found, _) => assert!(std::ptr::eq(found, route), "{path} reaches {}", found.path),

@@ -160,7 +160,7 @@ fn finished(ctx: &mut Ctx, name: &JailName, outcome: Value) -> Result<(Value, St
     ctx.store.set_pending(name.as_str(), edited.pending.as_deref())?;
     let mut warnings = edited.costs;
     if let Some(applied) = edited.applied {
-        apply::remember(ctx, &applied)?;
+        apply::remember(ctx, &applied, None)?;
         warnings.extend(applied.warnings);
     }
     if edited.hangs {

@@ -49,6 +49,7 @@ codes! {
     FilterNotFound = "filter_not_found", [404];
     ActionNotFound = "action_not_found", [404];
     ConfigFileNotFound = "config_file_not_found", [404];
+    ChangeNotFound = "change_not_found", [404];
     BlocklistSourceNotFound = "blocklist_source_not_found", [404];
     MethodNotAllowed = "method_not_allowed", [405];
     Conflict = "conflict", [409];

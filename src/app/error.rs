@@ -86,6 +86,13 @@ impl ApiError {
         ApiError::of_status(422, Code::InvalidInput, detail).with("errors", json!(errors))
     }
 
+    /// 404 for a change that is not kept.
+    pub fn no_change(id: i64) -> Self {
+        let detail =
+            format!("No change has the number {id}, or it is no longer kept; GET /api/v1/config/changes lists them.");
+        ApiError::new(Code::ChangeNotFound, detail)
+    }
+
     /// 401.
     pub fn authentication_required() -> Self {
         ApiError::new(Code::AuthenticationRequired, "Not signed in, or the session has ended. Log in again.")
@@ -273,6 +280,7 @@ impl From<Failure> for ApiError {
         match failure {
             Failure::Fail2ban(error) => error.into(),
             Failure::Conflict(detail) => ApiError::new(Code::Conflict, detail),
+            Failure::Moved { detail, files } => ApiError::new(Code::Conflict, detail).with("files", json!(files)),
             Failure::InProgress(detail) => ApiError::new(Code::ApplyInProgress, detail),
             Failure::CommandFailed(detail) => ApiError::new(Code::Fail2banCommandFailed, detail),
             Failure::WouldLoseJails(detail) => ApiError::new(Code::WouldLoseJails, detail),

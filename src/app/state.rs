@@ -19,6 +19,7 @@ use crate::fail2ban::{self, Client, commands::Daemon, restart::Bans};
 use crate::geo::asking::Asking;
 use crate::geo::{Geo, GeoSource};
 use crate::jobs::Task;
+use crate::jobs::changes::FoundFile;
 use crate::jobs::held_set::SetPlace;
 use crate::jobs::their_database::Theirs;
 use crate::server::response::Response;
@@ -91,6 +92,17 @@ pub struct Restarted {
     pub left_behind: Bans,
 }
 
+/// Files that were found to be others than they were last seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ByHand {
+    /// When they were found, in Unix seconds.
+    pub at: i64,
+    /// They are seen for the first time: nobody has changed them.
+    pub is_first: bool,
+    /// The files.
+    pub files: Vec<FoundFile>,
+}
+
 /// What was said in the log about proxies, which it is once.
 #[derive(Debug, Default)]
 pub struct ProxiesSaid {
@@ -137,6 +149,10 @@ pub struct Ctx {
     pub their_page: Option<Theirs<Page>>,
     /// Whether that could be read when it was last looked into.
     pub their_database: TheirDatabase,
+    /// What somebody has changed of the files by hand, as it was found: a timer writes it down.
+    pub by_hand: Option<ByHand>,
+    /// How many changes were written down since the start.
+    pub changes_noted: u64,
     /// A write to our own database has failed, and none has gone well since.
     pub storage_fails: bool,
     /// From addresses to countries.
@@ -280,6 +296,8 @@ impl Ctx {
             known_database: None,
             their_page: None,
             their_database: TheirDatabase::Unknown,
+            by_hand: None,
+            changes_noted: 0,
             storage_fails: false,
             resolve_from: None,
             geo,

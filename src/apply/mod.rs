@@ -7,6 +7,9 @@
 //! nothing of HTTP and computes no change: texts of files come from whoever asks.
 
 pub mod check;
+pub mod diffs;
+pub mod effect;
+pub mod effective;
 mod error;
 mod hearing;
 mod journal;
@@ -20,6 +23,6 @@ pub mod values;
 
 pub use check::Problem;
 pub use error::ApplyError;
-pub use plan::{Applied, Apply, FileChange, RunTime, Scope};
+pub use plan::{Applied, Apply, Done, FileChange, RunTime, Scope};
 pub use run::recover;
 pub use turn::take as take_turn;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::effect::Effect;
 use crate::conf::LocalFile;
 use crate::domain::actor::Actor;
 use crate::domain::jail_values::JailValues;
@@ -27,6 +28,11 @@ impl FileChange {
     /// A change of one of our own files.
     pub fn new(file: &LocalFile, before: Option<String>, after: Option<String>) -> FileChange {
         FileChange { folder: file.folder.to_owned(), name: file.name.clone(), before, after }
+    }
+
+    /// The path below the configuration directory.
+    pub fn path(&self) -> String {
+        if self.folder.is_empty() { self.name.clone() } else { format!("{}/{}", self.folder, self.name) }
     }
 }
 
@@ -90,4 +96,26 @@ pub struct Applied {
     pub warnings: Vec<String>,
     /// The jails that had to be restarted, and how long their bans were out of force.
     pub restarted: Vec<Restarted>,
+    /// The values that are others than before.
+    #[serde(default)]
+    pub effect: Vec<Effect>,
+    /// What was done, in its order.
+    #[serde(default)]
+    pub report: Vec<Done>,
+}
+
+/// A step that was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// Which: `check`, `write`, `load`, `restart`, `read_back` or `note`.
+    pub step: String,
+    /// What came of it, in a sentence.
+    pub sentence: String,
+}
+
+impl Done {
+    /// A step with its sentence.
+    pub fn new(step: &str, sentence: impl Into<String>) -> Done {
+        Done { step: step.to_owned(), sentence: sentence.into() }
+    }
 }

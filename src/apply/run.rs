@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::effect::{Effect, compare};
 use super::error::ApplyError;
-use super::plan::{Applied, Apply, Scope};
+use super::plan::{Applied, Apply, Done, FileChange, Scope};
 use super::steps::load;
 use super::{journal, turn};
-use crate::conf::Folder;
+use crate::conf::{Folder, StreamOptions, Tree};
 
 impl Apply {
     /// Checks, changes, loads, compares; or leaves everything as it was and says why. Another apply that is under way is waited for at most
@@ -21,11 +22,44 @@ impl Apply {
         let change = self.with_hearing(&options)?;
         let files = change.files_before()?;
         change.check(&options)?;
+        let effect = change.effect(&options)?;
         let mut applied = change.make(&files, daemon, &options, fallback)?;
         applied.warnings.extend(unloaded);
         applied.changes = change.changes;
+        applied.effect = effect;
+        applied.report = report(&applied);
         Ok(applied)
     }
+
+    /// The values that differ with the change.
+    fn effect(&self, options: &StreamOptions) -> Result<Vec<Effect>, ApplyError> {
+        if self.changes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let after = Tree::load_with(&self.place.config_dir, self.overlay())?;
+        // Files that could not be read before the change say nothing.
+        let before = Tree::load(&self.place.config_dir);
+        Ok(before.map(|before| compare(&before, &after, options).effect).unwrap_or_default())
+    }
+}
+
+/// What was done, from what is known of it at the end.
+fn report(applied: &Applied) -> Vec<Done> {
+    let mut done = Vec::new();
+    if !applied.changes.is_empty() {
+        let paths: Vec<String> = applied.changes.iter().map(FileChange::path).collect();
+        done.push(Done::new("check", "The whole configuration was read as if the change were written, and is right."));
+        done.push(Done::new("write", format!("Written: {}.", paths.join(", "))));
+    }
+    done.extend(applied.report.iter().cloned());
+    done.extend(applied.restarted.iter().map(|restarted| Done::new("restart", format!("{restarted}."))));
+    if applied.reloaded {
+        done.push(Done::new("read_back", "What fail2ban has in force was read back and is what the files say."));
+    } else if !applied.changes.is_empty() {
+        done.push(Done::new("load", "Nothing was loaded."));
+    }
+    done.extend(applied.warnings.iter().map(|warning| Done::new("note", warning.clone())));
+    done
 }
 
 /// How long an apply that is under way may take to its end: its own loads, and those to undo them.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::check::Problem;
 use super::error::ApplyError;
 use super::journal::{self, Was};
-use super::plan::{Applied, Apply, FileChange, Scope};
+use super::plan::{Applied, Apply, Done, FileChange, Scope};
 use super::{check, read_back, run_time};
 use crate::conf::{self, Folder, Overlay, StreamOptions, Tree, Version};
 use crate::domain::json;
@@ -57,6 +57,8 @@ impl Apply {
                 stream: None,
                 warnings: Vec::new(),
                 restarted: Vec::new(),
+                effect: Vec::new(),
+                report: Vec::new(),
             }),
         };
         match outcome {
@@ -220,7 +222,17 @@ impl Apply {
         let warnings = self.settle(daemon, &report.stream, &report.loaded, report.defaults, &mut restarted)?;
         let stream = json::text(&report.stream).ok();
         let jails = daemon.jail_names()?.iter().map(|name| name.as_str().to_owned()).collect();
-        Ok(Applied { changes: Vec::new(), reloaded: true, jails, stream, warnings, restarted })
+        let report = vec![Done::new("load", loaded_sentence(&report.loaded))];
+        Ok(Applied {
+            changes: Vec::new(),
+            reloaded: true,
+            jails,
+            stream,
+            warnings,
+            restarted,
+            effect: Vec::new(),
+            report,
+        })
     }
 
     /// Old values go, everything is read back, and what holds at run time only comes back.
@@ -273,6 +285,14 @@ impl Apply {
             }
             Err(undo) => ApplyError::HalfUndone { why: error.to_string(), undo: undo.to_string() },
         }
+    }
+}
+
+fn loaded_sentence(jails: &[String]) -> String {
+    match jails {
+        [] => "fail2ban was told; no jail had to be loaded.".to_owned(),
+        [one] => format!("fail2ban has loaded jail {one}."),
+        all => format!("fail2ban has loaded {} jails: {}.", all.len(), all.join(", ")),
     }
 }
 

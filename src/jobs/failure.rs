@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::password;
 use super::refusal::Refusal;
+use crate::apply::diffs::FileDiff;
 use crate::apply::run_time::NotSet;
 use crate::conf;
 use crate::domain::as_read::FieldError;
@@ -19,6 +20,13 @@ pub enum Failure {
     Fail2ban(fail2ban::Error),
     /// The request contradicts the state of things: the text says how.
     Conflict(String),
+    /// The files are no longer as they were left: the text says so, and the diffs what they are now.
+    Moved {
+        /// What it is about.
+        detail: String,
+        /// The diffs.
+        files: Vec<FileDiff>,
+    },
     /// Another change of the configuration is being applied.
     InProgress(String),
     /// fail2ban's database cannot be read.

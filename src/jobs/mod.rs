@@ -4,6 +4,7 @@
 
 pub mod apply;
 pub mod bans;
+pub mod changes;
 pub mod children;
 pub mod definitions;
 pub mod edits;

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::failure::Failure;
 use super::frames::FrameWriter;
 use super::{
-    apply, bans, definitions, edits, geo_update, held_set, history, import, jail_config, jail_edits, logs, password,
-    patterns, places, preview, read_held, server_edits, service, their_database, why,
+    apply, bans, changes, definitions, edits, geo_update, held_set, history, import, jail_config, jail_edits, logs,
+    password, patterns, places, preview, read_held, server_edits, service, their_database, why,
 };
 use crate::domain::json;
 
@@ -56,6 +56,12 @@ pub enum Task {
     AskHistory(history::Ask),
     /// Change a jail: its values at once, or its file.
     EditJail(Box<jail_edits::EditJail>),
+    /// Take a change of configuration files back.
+    Undo(Box<changes::Undo>),
+    /// Show the diffs of a change.
+    ShowChange(changes::ShowChange),
+    /// See whether configuration files are as they were.
+    LookAtFiles(changes::LookAtFiles),
     /// Change the daemon's own settings and their file.
     EditServer(Box<server_edits::EditServer>),
     /// Set values again after a restart of the daemon.
@@ -102,6 +108,7 @@ impl Task {
             Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Lane::General,
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::AskHistory(_) => Lane::General,
             Task::JailConfigs(_) | Task::ReadBackends(_) | Task::WhyAway(_) => Lane::General,
+            Task::ShowChange(_) | Task::LookAtFiles(_) => Lane::General,
             Task::ReadTheirs(_) => Lane::Theirs,
             Task::Import(_) => Lane::Import,
             Task::Preview(_) | Task::AskPlaces(_) | Task::TendSet(_) => Lane::General,
@@ -109,7 +116,7 @@ impl Task {
             Task::Restart(_) => Lane::Restart,
             Task::Ban(_) | Task::Unban(_) | Task::ReadHeld(_) => Lane::Daemon,
             Task::Apply(_) | Task::Recover(_) | Task::EditJail(_) | Task::EditDefinition(_) => Lane::Daemon,
-            Task::SetAgain(_) | Task::StopJail(_) | Task::EditServer(_) => Lane::Daemon,
+            Task::SetAgain(_) | Task::StopJail(_) | Task::EditServer(_) | Task::Undo(_) => Lane::Daemon,
         }
     }
 
@@ -118,10 +125,11 @@ impl Task {
         match self {
             Task::HashPassword(_) | Task::VerifyPassword(_) => Duration::from_secs(30),
             Task::JailConfigs(_) | Task::ReadBackends(_) => Duration::from_secs(30),
+            Task::ShowChange(_) | Task::LookAtFiles(_) => Duration::from_secs(30),
             Task::Ban(_) | Task::Unban(_) => Duration::from_secs(70),
             // A load, and another one to undo it.
             Task::Apply(_) | Task::EditDefinition(_) | Task::EditJail(_) | Task::Recover(_) => Duration::from_secs(400),
-            Task::EditServer(_) => Duration::from_secs(400),
+            Task::EditServer(_) | Task::Undo(_) => Duration::from_secs(400),
             Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Duration::from_secs(20),
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::WhyAway(_) => Duration::from_secs(20),
             Task::ReadHeld(_) | Task::AskHistory(_) => Duration::from_secs(60),
@@ -144,7 +152,12 @@ impl Task {
     pub fn applies(&self) -> bool {
         matches!(
             self,
-            Task::Apply(_) | Task::EditDefinition(_) | Task::Recover(_) | Task::EditJail(_) | Task::EditServer(_)
+            Task::Apply(_)
+                | Task::EditDefinition(_)
+                | Task::Recover(_)
+                | Task::EditJail(_)
+                | Task::EditServer(_)
+                | Task::Undo(_)
         )
     }
 
@@ -164,7 +177,7 @@ impl Task {
     pub fn does_without_daemon(&self) -> bool {
         match self {
             Task::Apply(apply) => !apply.changes.is_empty(),
-            Task::EditDefinition(_) | Task::EditJail(_) | Task::EditServer(_) => true,
+            Task::EditDefinition(_) | Task::EditJail(_) | Task::EditServer(_) | Task::Undo(_) => true,
             _ => false,
         }
     }
@@ -182,6 +195,9 @@ impl Task {
             Task::EditServer(task) => task.run(),
             Task::SetAgain(task) => task.run(),
             Task::EditJail(task) => task.run(),
+            Task::Undo(task) => task.run(),
+            Task::ShowChange(task) => task.run(),
+            Task::LookAtFiles(task) => task.run(),
             Task::ReadBackends(task) => task.run(),
             Task::AskHistory(task) => task.run(out),
             Task::ReadTheirs(task) => task.run(),

@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use super::archive::Archivist;
 use super::geography::Geographer;
-use crate::app::Ctx;
 use crate::app::code::Code;
+use crate::app::{Ctx, Job};
 use crate::dispatch;
 use crate::domain::actor::Actor;
 use crate::domain::time;
-use crate::services::imports;
+use crate::server::response::Response;
+use crate::services::{changes, imports};
 use crate::store;
 
 /// How often a daemon that answers is looked at.
@@ -22,6 +23,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const EXPIRE: Duration = Duration::from_secs(600);
 /// How often the schedule of imports is compared with the clock, and the database looked after.
 const SCHEDULE: Duration = Duration::from_secs(20);
+/// How often the configuration files are looked at for changes by hand.
+const LOOK_AT_FILES: Duration = Duration::from_secs(600);
 /// How soon a database that took no writes is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
 /// How long it rests between a step and bringing what was written into the file.
@@ -39,6 +42,10 @@ pub struct Timers {
     archive: Archivist,
     geography: Geographer,
     schedule_at: Instant,
+    /// When the files are looked at again: somebody may have changed them.
+    files_at: Instant,
+    /// Not before this, what was found of them is written down.
+    found_after: Instant,
     storage_at: Instant,
     /// Not before this, what has been written is brought into the file of the database.
     checkpoint_at: Instant,
@@ -56,6 +63,8 @@ impl Timers {
             archive,
             geography,
             schedule_at: now,
+            files_at: now,
+            found_after: now,
             storage_at: now,
             checkpoint_at: now + SCHEDULE,
         }
@@ -65,7 +74,8 @@ impl Timers {
     pub fn next(&self, ctx: &Ctx, now: Instant) -> Duration {
         let steps =
             self.checkpoint_at.min(self.archive.next(ctx, now)).min(self.geography.next(ctx)).min(self.expire_at);
-        let others = self.schedule_at.min(self.storage_at);
+        let found = if ctx.by_hand.is_some() { self.found_after } else { self.files_at };
+        let others = self.schedule_at.min(self.storage_at).min(self.files_at).min(found);
         self.look_at(ctx, now).min(steps).min(others).saturating_duration_since(now)
     }
 
@@ -106,6 +116,7 @@ impl Timers {
         if let Err(error) = dispatch::guarded(|| imports::tend_when_due(ctx, now)) {
             log::warn!("the set of imported addresses: {}", error.cause.unwrap_or(error.detail));
         }
+        self.heed_files(ctx, now);
         if now >= self.storage_at {
             watch_storage(ctx);
             self.storage_at = now + if ctx.storage_fails { TRY_AGAIN } else { SCHEDULE };
@@ -118,6 +129,33 @@ impl Timers {
                 self.geography = Geographer::new(now + EXPIRE);
             }
             log::warn!("a step of a timer failed: {}", error.cause.unwrap_or(error.detail));
+        }
+    }
+
+    /// Has a child look at the configuration files, and writes down what such looks have found.
+    fn heed_files(&mut self, ctx: &mut Ctx, now: Instant) {
+        if ctx.by_hand.is_some() && now >= self.found_after {
+            self.found_after = now + TRY_AGAIN;
+            if let Err(error) = dispatch::go_on(ctx, Actor::System, changes::write_found) {
+                log::warn!("changes by hand: {}", error.cause.unwrap_or(error.detail));
+            }
+        }
+        if now < self.files_at {
+            return;
+        }
+        self.files_at = now + LOOK_AT_FILES;
+        let noted = ctx.changes_noted;
+        match dispatch::guarded(|| changes::look(ctx)) {
+            Ok(Some(task)) => {
+                let keep = move |ctx: &mut Ctx, found| {
+                    changes::looked(ctx, found, noted)?;
+                    Ok(Response::no_content())
+                };
+                ctx.background.push(Job::new(task, keep));
+            }
+            // Something of ours is changing them.
+            Ok(None) => self.files_at = now + LOOK_WHILE_AWAY,
+            Err(error) => log::warn!("changes by hand: {}", error.cause.unwrap_or(error.detail)),
         }
     }
 

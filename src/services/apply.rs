@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::app::{ApiError, Ctx, Job};
 use crate::apply::{Applied, Apply, Scope};
-use crate::domain::{json, time};
+use crate::domain::json;
 use crate::fail2ban::reload::Installation;
 use crate::jobs::Task;
 use crate::server::response::Response;
+use crate::services::changes;
 
 /// The setting that holds the commands of the last reload that went well: they outlive us, as the daemon does.
 pub const LAST_GOOD: &str = "last_good_stream";
@@ -52,28 +53,24 @@ pub fn files_task(ctx: &Ctx) -> Apply {
 /// What an apply has done, remembered for the next one.
 pub fn applied(ctx: &mut Ctx, outcome: Value) -> Result<Applied, ApiError> {
     let applied: Applied = json::from_tree(outcome).map_err(ApiError::internal)?;
-    remember(ctx, &applied)?;
+    remember(ctx, &applied, None)?;
     Ok(applied)
 }
 
-/// Remembers what an apply has done for the next one.
-pub fn remember(ctx: &mut Ctx, applied: &Applied) -> Result<(), ApiError> {
+/// Remembers what an apply has done for the next one, and as a change where files were changed: of that it gives the number. `undoes` is the
+/// change that was taken back with it.
+pub fn remember(ctx: &mut Ctx, applied: &Applied, undoes: Option<i64>) -> Result<i64, ApiError> {
     for warning in &applied.warnings {
         log::warn!("{warning}");
     }
     for restarted in &applied.restarted {
         log::info!("{restarted}");
     }
-    if !applied.changes.is_empty() {
-        let files = json::text(&applied.changes).map_err(ApiError::internal)?;
-        let effect = json!({ "reloaded": applied.reloaded, "warnings": applied.warnings }).to_string();
-        let actor = ctx.acting.clone();
-        ctx.store.add_change(time::now(), &actor, &files, &effect)?;
-    }
+    let number = if applied.changes.is_empty() { 0 } else { changes::note(ctx, applied, undoes)? };
     if let Some(stream) = &applied.stream {
         ctx.store.set_settings(&[(LAST_GOOD, stream)])?;
     }
-    Ok(())
+    Ok(number)
 }
 
 /// Where the daemon, its files and its client are.

@@ -113,7 +113,7 @@ fn finish(ctx: &mut Ctx, sources: &[Source], outcome: Value) -> Result<Response,
     let errors_count = outcome.sources.iter().filter(|done| done.error.is_some()).count();
     ctx.store.finish_import(&rows, Some(errors_count > 0))?;
     if let Some(applied) = &outcome.loaded {
-        apply::remember(ctx, applied)?;
+        apply::remember(ctx, applied, None)?;
     }
     ctx.snapshot.stale = true;
     let total = |count: fn(&SourceOutcome) -> u64| outcome.sources.iter().map(count).sum::<u64>();

@@ -1,6 +1,7 @@
 //! Work that more than one door leads to: the API, the timers of the loop, the console.
 
 pub mod apply;
+pub mod changes;
 pub mod geo;
 pub mod imports;
 pub mod setup;

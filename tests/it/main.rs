@@ -15,6 +15,7 @@ mod bans;
 mod behind_nginx;
 mod blocklist_set;
 mod blocklists;
+mod changes;
 mod claims;
 mod cli;
 mod config;

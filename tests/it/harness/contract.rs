@@ -24,6 +24,7 @@ const CODES: &[(u16, &[&str])] = &[
             "filter_not_found",
             "action_not_found",
             "config_file_not_found",
+            "change_not_found",
             "blocklist_source_not_found",
         ],
     ),
