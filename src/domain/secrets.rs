@@ -96,7 +96,7 @@ fn is_key(word: &str) -> bool {
     if PREFIXES.iter().any(|prefix| word.len() > prefix.len() + 8 && word.starts_with(prefix)) {
         return true;
     }
-    let count = |test: fn(&u8) -> bool| word.bytes().filter(|byte| test(byte)).count();
+    let count = |test: fn(&u8) -> bool| word.as_bytes().iter().filter(|byte| test(byte)).count();
     let (digits, lower, upper) =
         (count(u8::is_ascii_digit), count(u8::is_ascii_lowercase), count(u8::is_ascii_uppercase));
     let is_hex = word.len() >= 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit()) && digits >= 6;
