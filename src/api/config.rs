@@ -118,6 +118,9 @@ pub fn service_status(ctx: &mut Ctx, _request: &Request) -> Result<Outcome, ApiE
 /// What is known of the daemon without asking it.
 fn status_of(ctx: &Ctx) -> Value {
     let seen = &ctx.snapshot;
+    // What was committed or taken back meanwhile is not missing any more.
+    let holds_any = ctx.run_time().is_ok_and(|all| !all.is_empty());
+    let not_in_force = if holds_any { ctx.not_in_force.as_slice() } else { &[] };
     json!({
         "online": seen.online,
         "version": seen.version,
@@ -130,6 +133,7 @@ fn status_of(ctx: &Ctx) -> Value {
         "config_problems": [],
         "log_errors": [],
         "last_restart": ctx.last_restart,
+        "not_in_force": not_in_force,
     })
 }
 

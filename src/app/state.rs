@@ -131,6 +131,8 @@ pub struct Ctx {
     pub banned: Banned,
     /// The daemon may have started again: what held at run time only is to be set again.
     pub restarted: bool,
+    /// What could not be set again, a sentence each.
+    pub not_in_force: Vec<String>,
     /// How many daemons its client had met when that was last looked at.
     pub(super) daemons_met: u64,
     /// A child of ours keeps it busy.
@@ -308,6 +310,7 @@ impl Ctx {
             snapshot: Snapshot::default(),
             banned: Banned::default(),
             restarted: false,
+            not_in_force: Vec::new(),
             daemons_met: 0,
             limits: Limits::default(),
             proxies_said: ProxiesSaid::default(),

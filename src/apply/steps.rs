@@ -78,13 +78,8 @@ impl Apply {
 
     /// The daemon; `None` where there is none, or it hangs, with a sentence about that: then files are changed and nothing is loaded.
     pub(super) fn daemon(&self) -> Result<(Option<Daemon>, Option<String>), ApplyError> {
-        let patience = if self.daemon_hangs { ANSWERS_AGAIN } else { ANSWERS };
-        let mut daemon = Daemon::new(Client::new(self.place.socket.clone(), patience));
-        match daemon.ping() {
-            Ok(()) => {
-                daemon.client_mut().set_patience(LOADS);
-                Ok((Some(daemon), None))
-            }
+        match self.reached() {
+            Ok(daemon) => Ok((Some(daemon), None)),
             // A reload without a daemon is an error; files can be edited all the same.
             Err(Error::Unreachable { .. }) if !self.changes.is_empty() => Ok((None, None)),
             Err(Error::Busy { .. }) if !self.changes.is_empty() => {
@@ -92,6 +87,15 @@ impl Apply {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The daemon, where it answers.
+    fn reached(&self) -> Result<Daemon, Error> {
+        let patience = if self.daemon_hangs { ANSWERS_AGAIN } else { ANSWERS };
+        let mut daemon = Daemon::new(Client::new(self.place.socket.clone(), patience));
+        daemon.ping()?;
+        daemon.client_mut().set_patience(LOADS);
+        Ok(daemon)
     }
 
     /// Whether anything is loaded: not where only files change that no jail uses.
@@ -314,14 +318,12 @@ fn was_tried(error: &ApplyError) -> bool {
     )
 }
 
-/// Loads the files as they are, for an undo. Without a daemon there is nothing to load: it reads them when it starts.
+/// Loads the files as they are, for an undo. Without a daemon there is nothing to load: it reads them when it starts. One that hangs may
+/// have what is to be undone and run on with it: an error, after which the undo is still to be done.
 pub(super) fn load(apply: &Apply) -> Result<(), ApplyError> {
-    let mut daemon = match apply.daemon() {
-        Err(ApplyError::Daemon(Error::Unreachable { .. })) | Ok((None, _)) => return Ok(()),
-        other => match other? {
-            (Some(daemon), _) => daemon,
-            (None, _) => return Ok(()),
-        },
+    let mut daemon = match apply.reached() {
+        Err(Error::Unreachable { .. }) => return Ok(()),
+        other => other?,
     };
     let options = apply.options(Some(&mut daemon))?;
     match apply.load_with(&mut daemon, &options, apply.last_good().as_ref()) {

@@ -94,6 +94,8 @@ impl SetAgain {
             }
             if runs {
                 warnings.extend(run_time::set_again(&mut daemon, &jail, again)?);
+            } else {
+                warnings.push(format!("{} does not run, so what was set in it is not in force.", again.jail));
             }
         }
         Ok(json!(warnings))

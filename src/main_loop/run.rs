@@ -58,6 +58,12 @@ pub struct MainLoop {
     pub(super) signals: Signals,
     /// Undoes an apply that died; no other one may begin meanwhile.
     pub(super) recovery: Option<TaskId>,
+    /// That has failed for want of the daemon, and is tried again when it is back.
+    pub(super) recovery_waits: bool,
+    /// Sets again what held at run time only.
+    pub(super) setting_again: Option<TaskId>,
+    /// When that is tried again, where it has failed.
+    pub(super) set_again_at: Option<Instant>,
     pub(super) stopping: Option<Instant>,
 }
 
@@ -92,6 +98,9 @@ impl MainLoop {
             timers: Timers::new(),
             control,
             recovery: None,
+            recovery_waits: false,
+            setting_again: None,
+            set_again_at: None,
             signals,
             stopping: None,
             ctx,
@@ -343,6 +352,10 @@ impl MainLoop {
             self.recovery = None;
             return self.after_recovery(&outcome);
         }
+        if self.setting_again == Some(id) {
+            self.setting_again = None;
+            return self.after_set_again(outcome);
+        }
         let Some(pending) = self.pending.remove(&id) else { return };
         self.note_failed_import(pending.lane, &outcome);
         if pending.unsettles {
@@ -415,8 +428,12 @@ impl MainLoop {
         self.timers.run(&mut self.ctx, is_free, now);
         self.submit_background();
         self.ctx.heed_daemon();
-        if self.ctx.restarted && self.ctx.snapshot.online && !self.ctx.snapshot.stale && is_free {
-            self.set_again();
+        if is_free && self.ctx.snapshot.online && !self.ctx.snapshot.stale {
+            if std::mem::take(&mut self.recovery_waits) {
+                self.recover();
+            } else if self.ctx.restarted {
+                self.set_again();
+            }
         }
         self.watch.follow(&mut self.ctx, self.poll.registry());
     }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::harness::client::Client;
+use crate::harness::fake_daemon::FakeDaemon;
+use crate::harness::pickle::{Value, failure, success, text};
 use crate::harness::real_daemon::RealDaemon;
 use crate::harness::server::Server;
 use crate::harness::wait_until;
@@ -75,4 +77,26 @@ fn health_says_offline_as_soon_as_the_jails_have_been_502() {
         admin.get(JAILS).expect(200);
         wait_until("online again", Duration::from_millis(500), || admin.get("/api/v1/health").status == 200);
     }
+}
+
+#[test]
+fn what_cannot_be_set_again_after_a_restart_is_told_and_tried_again() {
+    let daemon = FakeDaemon::start();
+    let (server, admin) = Server::ready_fake(&daemon);
+    admin.post("/api/v1/jails/lab/idle", json!(true)).expect(200);
+    let missing = || admin.get("/api/v1/config/service-status").expect(200).json()["not_in_force"].clone();
+    assert_eq!(missing(), json!([]));
+    // One of the questions before it goes wrong.
+    let findtime = ["get", "lab", "findtime"];
+    daemon.reply(&findtime, failure("builtins", "RuntimeError", vec![text("out of memory")]));
+    daemon.restart();
+    wait_until("what is missing", Duration::from_secs(20), || {
+        missing()[0].as_str().is_some_and(|told| told.contains("lab") && told.contains("out of memory"))
+    });
+    assert!(server.log().contains("is not in force since fail2ban was started"), "{}", server.log());
+    daemon.take_commands();
+    daemon.reply(&findtime, success(Value::Int(600)));
+    wait_until("nothing is missing", Duration::from_secs(20), || missing() == json!([]));
+    let set = ["set", "lab", "idle", "on"];
+    assert!(daemon.take_commands().iter().any(|command| command.iter().map(String::as_str).eq(set)));
 }

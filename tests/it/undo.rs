@@ -91,3 +91,61 @@ fn a_wrong_time_of_the_servers_own_is_refused_before_anything_is_loaded() {
     assert!(daemon.client(&["get", "dbpurgeage"]).contains("172800"));
     assert!(loads() > before.2, "a load shows in the log");
 }
+
+#[test]
+fn the_undo_of_an_apply_that_died_waits_for_a_daemon_that_hangs() {
+    let daemon = RealDaemon::start();
+    let client = SlowClient::new();
+    let (server, _) = ready(&daemon);
+    let mut server = server.with_env("PATH", &client.path());
+    let admin = server.client().login();
+    admin.put(LAB, json!({"max_retry": 12})).expect(200);
+    let commit = commit_aside(&admin);
+    wait_until("the reload", Duration::from_secs(20), || client.is_reached());
+    server.kill();
+    commit.join().unwrap();
+    // What is half loaded is in a daemon that does not answer; it may run on with it.
+    daemon.client(&["set", "lab", "maxretry", "12"]);
+    daemon.client(&["stop", "slow"]);
+    let pid = std::fs::read_to_string(daemon.path("f.pid")).unwrap().trim().parse().unwrap();
+    // SAFETY: kill takes two numbers; the process is the daemon of this test.
+    let signal = |signal| assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+    signal(libc::SIGSTOP);
+    client.go_on();
+    server.start_again();
+    wait_until("the file is put back", Duration::from_secs(20), || !daemon.path("jail.d/zz-bangui-lab.local").exists());
+    wait_until("the undo gives up", Duration::from_secs(30), || server.log().contains("once fail2ban answers again"));
+    assert!(journal(&server).exists(), "what is left to do is not forgotten");
+    signal(libc::SIGCONT);
+    wait_until("the undo", Duration::from_secs(40), || !journal(&server).exists());
+    let status = daemon.client(&["status"]);
+    assert!(["lab", "slow", "sshd"].iter().all(|jail| status.contains(jail)), "{status}");
+}
+
+#[test]
+fn a_value_that_fail2ban_takes_and_then_has_otherwise_is_undone_and_named() {
+    let daemon = RealDaemon::start();
+    let (_server, admin) = ready(&daemon);
+    admin.put(LAB, json!({"max_retry": 9})).expect(200);
+    let before = (daemon.client(&["get", "lab", "findtime"]), daemon.client(&["get", "lab", "failregex"]));
+    // A fault of the daemon's own, put into it by way of an action in Python: it takes 9 and has 8.
+    let faulty = "from fail2ban.server.action import ActionBase\n\
+                  from fail2ban.server.filter import Filter\n\
+                  taken = Filter.setMaxRetry\n\
+                  Filter.setMaxRetry = lambda self, value: taken(self, 8 if int(value) == 9 else value)\n\
+                  class Action(ActionBase): pass\n";
+    let file = daemon.path("action.d/faulty.py");
+    fs::write(&file, faulty).unwrap();
+    daemon.client(&["set", "slow", "addaction", "faulty", &file.display().to_string(), "{}"]);
+    let refused = admin.post_empty(COMMIT).expect(409).json();
+    let detail = refused["detail"].as_str().unwrap();
+    assert!(detail.contains("'lab' has maxretry = 8, the files say 9"), "{detail}");
+    assert!(!daemon.path("jail.d/zz-bangui-lab.local").exists(), "the files are as before");
+    let after = (daemon.client(&["get", "lab", "findtime"]), daemon.client(&["get", "lab", "failregex"]));
+    assert_eq!(after, before);
+    assert_eq!(admin.get(LAB).expect(200).json()["jail"]["pending_changes"], json!(["max_retry"]));
+    // Edited by hand there is nothing to be put back, and it is said all the same.
+    fs::write(daemon.path("jail.d/by-hand.local"), "[lab]\nmaxretry = 9\n").unwrap();
+    let refused = admin.post_empty("/api/v1/jails/lab/reload").expect(409).json();
+    assert!(refused["detail"].as_str().unwrap().contains("maxretry = 8, the files say 9"), "{refused}");
+}
