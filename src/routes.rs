@@ -221,7 +221,7 @@ pub static ROUTES: &[Route] = &[
     post("/api/v1/server/flush-logs", Now(api::server::flush_logs)).configures().asks_daemon(),
     // config
     post("/api/v1/config/reload", Later(api::config::reload)).configures(),
-    post("/api/v1/config/restart", Later(api::config::restart_daemon)).configures(),
+    post("/api/v1/config/restart", Either(api::config::restart_daemon)).configures(),
     get("/api/v1/config/service-status", Either(api::config::service_status)).asks_daemon(),
     get("/api/v1/config/global", Now(api::config::global)).asks_daemon(),
     put("/api/v1/config/global", Either(api::config::change_global)).configures().asks_daemon().counted(Limit::Config),
@@ -277,6 +277,7 @@ pub static ROUTES: &[Route] = &[
         .configures()
         .asks_daemon()
         .counted(Limit::Config),
+    post("/api/v1/config/jails/{name}/rollback", Later(api::jail_config::rollback)).configures().asks_daemon(),
     get("/api/v1/config/jails/{name}/rollback", Later(api::jail_config::rollback)).configures().asks_daemon().changes(),
     get("/api/v1/config/jails/{name}/files", Later(api::jail_config::files)).reads_config().asks_daemon(),
 ];

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::server;
 use crate::app::state::Restarted;
-use crate::app::{ApiError, Ctx, Job, Outcome, Request, paths};
-use crate::apply::Scope;
+use crate::app::{ApiError, Ctx, Job, Outcome, Request, dry_run, paths};
+use crate::apply::{Check, Preview, Scope, Told};
 use crate::domain::jail_values::JailValues;
 use crate::domain::json;
 use crate::domain::time;
@@ -25,7 +25,10 @@ pub fn reload(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
 }
 
 /// `POST /api/v1/config/restart`
-pub fn restart_daemon(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
+pub fn restart_daemon(ctx: &mut Ctx, _request: &Request) -> Result<Outcome, ApiError> {
+    if ctx.dry_run {
+        return Ok(Outcome::Answer(dry_run::answer(&restart_preview(ctx))));
+    }
     let start_command = ctx.config.start_command.clone();
     let task = Task::Restart(service::Restart {
         place: installation(ctx),
@@ -35,7 +38,19 @@ pub fn restart_daemon(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError
         journal: ctx.apply_journal(),
         is_busy: ctx.daemon_is_taken && !ctx.daemon.client().is_resting(),
     });
-    Ok(Job::new(task, restarted).detached())
+    Ok(Outcome::Job(Box::new(Job::new(task, restarted).detached())))
+}
+
+/// What a restart would do. The jails are those that were last seen.
+fn restart_preview(ctx: &Ctx) -> Preview {
+    let jails = ctx.known_jails.clone();
+    let how = match ctx.daemon.client().is_resting() {
+        true => "fail2ban does not answer: it would be ended as a process and started again.",
+        false => "fail2ban would be stopped and started again with the files as they are.",
+    };
+    let bans = "Bans are out of force until it has restored them from its database.";
+    let commands = Told { count: 1, restarted: jails.clone(), jails };
+    Preview { commands, checks: vec![Check::warn(how), Check::warn(bans)], ..Preview::default() }
 }
 
 /// Notes what a restart has led to, and says what it has not put right.
@@ -159,6 +174,9 @@ pub fn change_global(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiErr
         fields.drop_unchanged(|name, value| shown[name] == *value && (is_whole || value.is_null()));
     }
     let values = server::values_of(ctx, fields)?;
+    if values == ServerValues::default() && ctx.dry_run {
+        return Ok(Outcome::Answer(dry_run::answer(&dry_run::nothing())));
+    }
     if values == ServerValues::default() {
         return Ok(Outcome::Answer(Response::no_content()));
     }

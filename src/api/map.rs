@@ -2,29 +2,51 @@
 
 use serde_json::json;
 
-use crate::app::{ApiError, Ctx, Request};
+use crate::app::{ApiError, Ctx, Request, dry_run};
+use crate::apply::effect::Effect;
+use crate::apply::{Check, Preview};
 use crate::server::response::Response;
 
 /// The settings, and what they are until somebody changes them: high, medium, low.
 const SETTINGS: [(&str, u64); 3] =
     [("map_threshold_high", 100), ("map_threshold_medium", 50), ("map_threshold_low", 20)];
+/// Their names in the API.
+const NAMES: [&str; 3] = ["threshold_high", "threshold_medium", "threshold_low"];
 /// The largest threshold: the largest whole number every reader of JSON takes as it is.
 const LARGEST: u64 = (1 << 53) - 1;
 
 /// `GET /api/v1/config/map-color-thresholds`
 pub fn thresholds(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
+    Ok(answer(stored(ctx)?))
+}
+
+fn stored(ctx: &Ctx) -> Result<[u64; 3], ApiError> {
     let mut found = [0; 3];
     for (place, (key, default)) in found.iter_mut().zip(SETTINGS) {
         *place = ctx.store.setting(key)?.and_then(|text| text.parse().ok()).unwrap_or(default);
     }
-    Ok(answer(found))
+    Ok(found)
+}
+
+/// What the new thresholds would change.
+fn preview(before: [u64; 3], after: [i64; 3]) -> Preview {
+    let pairs = NAMES.iter().zip(before).zip(after.map(i64::unsigned_abs));
+    let differing = pairs.filter(|((_, before), after)| before != after);
+    let effect = differing.map(|((field, before), after)| Effect {
+        jail: None,
+        field: (*field).to_owned(),
+        before: before.into(),
+        after: after.into(),
+    });
+    let checks = vec![Check::ok("The thresholds are ordered.")];
+    Preview { effect: effect.collect(), checks, ..Preview::default() }
 }
 
 /// `PUT /api/v1/config/map-color-thresholds`
 pub fn change_thresholds(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let mut fields = request.fields()?;
     let mut wanted = [0_i64; 3];
-    for (place, name) in wanted.iter_mut().zip(["threshold_high", "threshold_medium", "threshold_low"]) {
+    for (place, name) in wanted.iter_mut().zip(NAMES) {
         *place = fields.required(name).unwrap_or_default();
     }
     fields.finish()?;
@@ -35,8 +57,12 @@ pub fn change_thresholds(ctx: &mut Ctx, request: &Request) -> Result<Response, A
             "The thresholds must be ordered: high > medium > low > 0, and high may be at most 9007199254740991.",
         ));
     }
+    let before = stored(ctx)?;
     let texts = wanted.map(|number| number.to_string());
     let pairs: Vec<(&str, &str)> = SETTINGS.iter().zip(&texts).map(|((key, _), text)| (*key, text.as_str())).collect();
+    if ctx.dry_run {
+        return Ok(dry_run::answer(&preview(before, wanted)));
+    }
     ctx.store.set_settings(&pairs)?;
     Ok(answer(wanted.map(i64::unsigned_abs)))
 }

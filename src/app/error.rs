@@ -309,6 +309,7 @@ impl From<Failure> for ApiError {
             Failure::Forbidden(detail) => ApiError::new(Code::ActionEditDisabled, detail),
             Failure::NotSet { field, error, left } => not_set(&field, error, left),
             Failure::NotPutBack { why, left } => not_put_back(ApiError::from(*why), left),
+            Failure::DryRun(_) => ApiError::internal("what a dry run would do was taken for a failure"),
             Failure::NoFile(detail) => ApiError::new(Code::ConfigFileNotFound, detail),
             Failure::Database(error) => error.into(),
             Failure::Upstream(detail) => {

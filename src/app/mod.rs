@@ -4,6 +4,7 @@ pub mod banned;
 pub mod bans_look;
 pub mod code;
 pub mod daemon;
+pub mod dry_run;
 pub mod error;
 pub mod imports;
 pub mod input;

@@ -78,6 +78,14 @@ pub enum Limit {
     Import,
 }
 
+impl Route {
+    /// Whether it changes the configuration, and so tells on demand what it would do and does nothing: those that only try something out
+    /// may be called by anybody who may look.
+    pub fn takes_dry_run(&self) -> bool {
+        self.changes && self.path.starts_with("/api/v1/config/") && self.role > Role::Viewer
+    }
+}
+
 impl Verb {
     /// The name on the wire.
     pub fn as_str(self) -> &'static str {

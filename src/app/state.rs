@@ -117,6 +117,8 @@ pub struct ProxiesSaid {
 pub struct Ctx {
     /// Who is acting in this turn of the loop: what is written notes it.
     pub acting: Actor,
+    /// Only what a request would do is wanted: whoever would write says that instead.
+    pub dry_run: bool,
     /// The settings given at start.
     pub config: Config,
     /// What setup stored.
@@ -288,6 +290,7 @@ impl Ctx {
         let geo = Geo::new(config.geoip_database.clone(), config.database.parent().map(Path::to_owned));
         Ok(Self {
             acting: Actor::System,
+            dry_run: false,
             has_places: store.places()? > 0,
             asking: Asking::default(),
             daemon_is_taken: false,

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::check::Problem;
+use super::preview::Preview;
 use crate::conf;
 use crate::fail2ban;
 use crate::fail2ban::reload::ReloadError;
@@ -33,6 +34,8 @@ pub enum ApplyError {
     },
     /// The daemon did not answer as it should.
     Daemon(fail2ban::Error),
+    /// Nothing was to be changed: only what the change would do was wanted.
+    DryRun(Box<Preview>),
 }
 
 impl fmt::Display for ApplyError {
@@ -53,6 +56,7 @@ impl fmt::Display for ApplyError {
             ApplyError::Reload(error) => write!(f, "The files are as before: {error}"),
             ApplyError::HalfUndone { why, undo } => write!(f, "{why}; putting it back failed: {undo}"),
             ApplyError::Daemon(error) => error.fmt(f),
+            ApplyError::DryRun(_) => f.write_str("Nothing was changed: this was a dry run"),
         }
     }
 }

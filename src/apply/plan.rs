@@ -79,6 +79,9 @@ pub struct Apply {
     /// The daemon was just found not to answer, so that it is not waited for again.
     #[serde(default)]
     pub daemon_hangs: bool,
+    /// Only what it would do is wanted: nothing is written, and the daemon is told nothing.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// What an apply has done.

@@ -14,6 +14,9 @@ impl Apply {
     /// Checks, changes, loads, compares; or leaves everything as it was and says why. Another apply that is under way is waited for at most
     /// for `patience`.
     pub fn run(&self, patience: Duration) -> Result<Applied, ApplyError> {
+        if self.dry_run {
+            return Err(ApplyError::DryRun(Box::new(self.preview()?)));
+        }
         let _turn = turn::take(&self.journal, patience)?;
         undo(&self.journal)?;
         let (mut daemon, unloaded) = self.daemon()?;

@@ -124,6 +124,9 @@ impl Apply {
     /// The files as they are, which must be what the changes were computed from.
     pub(super) fn files_before(&self) -> Result<Vec<Was>, ApplyError> {
         let read = |change: &FileChange| {
+            if self.dry_run && !self.place.config_dir.join(&change.folder).exists() {
+                return Ok(Was::of(change, None));
+            }
             let folder = self.folder(change)?;
             let saved = folder.read(&change.name)?;
             let now = saved.as_ref().map(|saved| saved.bytes.as_slice());
@@ -193,7 +196,11 @@ impl Apply {
 
     /// The commands of the files, computed here.
     fn computed(&self, options: &StreamOptions) -> Result<Computed, conf::Error> {
-        let tree = Tree::load(&self.place.config_dir)?;
+        self.computed_of(&Tree::load(&self.place.config_dir)?, options)
+    }
+
+    /// The commands of these files, computed here.
+    pub(super) fn computed_of(&self, tree: &Tree, options: &StreamOptions) -> Result<Computed, conf::Error> {
         let stream = tree.stream(options);
         if let Some(odd) = tree.odd_file() {
             return Err(odd);

@@ -10,6 +10,7 @@ use std::time::Instant;
 use tiny_http::Method;
 
 use crate::app::code::Code;
+use crate::app::dry_run;
 use crate::app::error::ApiError;
 use crate::app::input::Query;
 use crate::app::limits::Key;
@@ -52,11 +53,20 @@ fn judge(ctx: &mut Ctx, head: &Head, admitted: &mut Admitted) -> Result<usize, A
     admitted.parameters = decode_parameters(&segments)?;
     check_read_only(ctx, route)?;
     check_csrf(head, route, by_cookie)?;
-    Query(head.query()).only(route.takes)?;
+    check_query(head, route)?;
     if let Some(limit) = route.limit {
         count_change(ctx, limit, admitted)?;
     }
     body_limit(head, route, admitted)
+}
+
+/// 400 for a parameter that the route does not take. Every write of the configuration takes `dry_run`.
+fn check_query(head: &Head, route: &Route) -> Result<(), ApiError> {
+    if !route.takes_dry_run() {
+        return Query(head.query()).only(route.takes);
+    }
+    Query(head.query()).only(&[route.takes, &["dry_run"]].concat())?;
+    Query(head.query()).get::<bool>("dry_run").map(drop)
 }
 
 /// The route, which the log knows from here on even when its parameters are not fine; 404 and 405 where there is none.
@@ -294,6 +304,7 @@ fn count_change(ctx: &mut Ctx, limit: Limit, admitted: &mut Admitted) -> Result<
 /// Runs the handler. A panic in it is a 500 and a line in the log, not the end of the service.
 pub fn handle(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let Some(route) = request.admitted.route else { return Ok(Outcome::Answer(preflight())) };
+    ctx.dry_run = route.takes_dry_run() && request.query().get("dry_run").is_ok_and(|wanted| wanted == Some(true));
     let outcome = guarded(|| {
         ctx.acting_as(request.admitted.actor(), |ctx| match route.handler {
             Handler::Now(handler) => handler(ctx, request).map(Outcome::Answer),
@@ -301,6 +312,11 @@ pub fn handle(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
             Handler::Either(handler) => handler(ctx, request),
         })
     });
+    let outcome = match outcome {
+        Ok(Outcome::Job(job)) if ctx.dry_run => Ok(Outcome::Job(Box::new(dry_run::of_job(*job)))),
+        other => other,
+    };
+    ctx.dry_run = false;
     note_learned(ctx, outcome.as_ref().err());
     outcome
 }

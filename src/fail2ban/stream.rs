@@ -157,6 +157,11 @@ impl Stream {
         &self.0
     }
 
+    /// How many commands it has.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

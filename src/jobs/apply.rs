@@ -35,6 +35,7 @@ impl From<ApplyError> for Failure {
             | ApplyError::HalfUndone { .. } => Failure::WouldLoseJails(text),
             ApplyError::Reload(_) => Failure::CommandFailed(text),
             ApplyError::Daemon(error) => Failure::Fail2ban(error),
+            ApplyError::DryRun(preview) => Failure::DryRun(preview),
         }
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::password;
 use super::refusal::Refusal;
+use crate::apply::Preview;
 use crate::apply::diffs::FileDiff;
 use crate::apply::run_time::NotSet;
 use crate::conf;
@@ -27,6 +28,8 @@ pub enum Failure {
         /// The diffs.
         files: Vec<FileDiff>,
     },
+    /// Nothing was to be changed: what the change would do. A child sends it as its result.
+    DryRun(Box<Preview>),
     /// Another change of the configuration is being applied.
     InProgress(String),
     /// fail2ban's database cannot be read.

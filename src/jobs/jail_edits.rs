@@ -17,10 +17,11 @@ use super::jail_config::{JailConfigs, Wanted};
 use super::jail_rules::{Limits, Rules};
 use super::own_file::{self, parsed};
 use super::service::CHANGES;
+use crate::apply::effect::Effect;
 use crate::apply::effective::Effective;
 use crate::apply::run_time::{self, is_same_entry};
 use crate::apply::values::edited;
-use crate::apply::{Applied, Apply, FileChange, RunTime, Scope};
+use crate::apply::{Applied, Apply, Check, FileChange, Preview, RunTime, Scope, Told};
 use crate::conf::{self, JailView, LocalFile, Tree, time};
 use crate::domain::as_read::AsRead;
 use crate::domain::jail_values::JailValues;
@@ -165,6 +166,11 @@ impl EditJail {
         let all = pending.merged(&news);
         let file = LocalFile::jail(&self.jail)?;
         edited(&self.jail, &parsed(self.read(&file)?.as_deref(), &file)?, &all)?;
+        if self.apply.dry_run {
+            let after = text::text(&all).map_err(unwritable)?;
+            let after = self.configs(running.jails.clone(), Some(after)).describe(&tree, &view);
+            return Err(Failure::DryRun(Box::new(self.preview(&running, &shown, &after, costs))));
+        }
         if running.has(&self.jail) && !running.hangs {
             // Short values go to the daemon even when the files have them: it may have others.
             let short = JailValues {
@@ -182,6 +188,30 @@ impl EditJail {
         let hangs = running.hangs;
         let jail = self.configs(running.jails, pending.clone()).describe(&tree, &view);
         Ok(Edited { jail, pending, hangs, costs, ..Edited::default() })
+    }
+
+    /// What an update would do: values that hold at once, and wait for a commit.
+    fn preview(&self, running: &Running, before: &Value, after: &Value, costs: Vec<String>) -> Preview {
+        let fields = after.as_object().into_iter().flatten();
+        let differing =
+            fields.filter(|(field, value)| *field != "pending_changes" && before[field.as_str()] != **value);
+        let effect: Vec<Effect> = differing
+            .map(|(field, value)| Effect {
+                jail: Some(self.jail.clone()),
+                field: field.clone(),
+                before: before[field.as_str()].clone(),
+                after: value.clone(),
+            })
+            .collect();
+        let is_told = running.has(&self.jail) && !running.hangs;
+        let jails = if is_told { vec![self.jail.clone()] } else { Vec::new() };
+        let how = match is_told {
+            true => "The values would hold at once and wait for a commit; no file is written before.",
+            false => "The jail does not run: the values would wait for a commit.",
+        };
+        let commands = Told { count: if is_told { effect.len() } else { 0 }, jails, restarted: Vec::new() };
+        let checks = std::iter::once(Check::ok(how)).chain(costs.into_iter().map(Check::warn)).collect();
+        Preview { files: Vec::new(), effect, commands, checks }
     }
 
     fn commit(mut self) -> Result<Edited, Failure> {

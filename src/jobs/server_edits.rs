@@ -11,8 +11,9 @@ use super::bans::answering;
 use super::failure::Failure;
 use super::own_file;
 use super::service::CHANGES;
+use crate::apply::effect::Effect;
 use crate::apply::run_time::NotSet;
-use crate::apply::{Apply, FileChange, Scope};
+use crate::apply::{Apply, ApplyError, Check, FileChange, Preview, Scope};
 use crate::conf::{LocalFile, NewValue, Tree, time};
 use crate::fail2ban::commands::ServerSettings;
 use crate::fail2ban::{Daemon, Error};
@@ -47,6 +48,14 @@ impl One {
             One::LogLevel(_) => ("log_level", "loglevel"),
             One::DbPurgeAge(_) => ("db_purge_age", "dbpurgeage"),
             One::DbMaxMatches(_) => ("db_max_matches", "dbmaxmatches"),
+        }
+    }
+
+    /// As the API shows it.
+    fn value(&self) -> Value {
+        match self {
+            One::LogTarget(text) | One::LogLevel(text) => text.as_str().into(),
+            One::DbPurgeAge(number) | One::DbMaxMatches(number) => (*number).into(),
         }
     }
 
@@ -146,6 +155,9 @@ impl EditServer {
             Some(daemon) => Some(daemon.server_settings()?),
             None => None,
         };
+        if self.apply.dry_run {
+            return Err(self.preview(change, before.as_ref()));
+        }
         if let (Some(daemon), Some(before)) = (&mut daemon, &before) {
             self.values.set(daemon, before)?;
         }
@@ -163,6 +175,32 @@ impl EditServer {
                 Err(if left.is_empty() { why } else { Failure::NotPutBack { why: Box::new(why), left } })
             }
         }
+    }
+
+    /// What would be done, or the error that would be met.
+    fn preview(mut self, change: Option<FileChange>, before: Option<&ServerSettings>) -> Failure {
+        let mut preview =
+            Preview { checks: vec![Check::ok("fail2ban takes these settings while it runs.")], ..Preview::default() };
+        if let Some(change) = change {
+            self.apply.changes = vec![change];
+            self.apply.scope = Scope::Jails(Vec::new());
+            match self.apply.run(TURN) {
+                Err(ApplyError::DryRun(of_file)) => preview = *of_file,
+                Err(error) => return error.into(),
+                Ok(_) => {}
+            }
+        }
+        if let Some(before) = before {
+            let effect = self.changed(before).into_iter().map(|one| Effect {
+                jail: None,
+                field: one.names().0.to_owned(),
+                before: one.before(before).map_or(Value::Null, |old| old.value()),
+                after: one.value(),
+            });
+            preview.effect = effect.collect();
+            preview.commands.count = preview.effect.len();
+        }
+        Failure::DryRun(Box::new(preview))
     }
 
     fn changed(&self, before: &ServerSettings) -> Vec<One> {

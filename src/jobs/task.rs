@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::failure::Failure;
 use super::frames::FrameWriter;
@@ -227,6 +227,8 @@ pub fn child_main(input: &mut dyn Read, output: &mut dyn Write) -> std::io::Resu
     let mut frames = FrameWriter::new(output);
     match task.run(&mut frames) {
         Ok(value) => frames.done(&value),
+        // What a dry run would do is its result, however deep in the change it was found out.
+        Err(Failure::DryRun(preview)) => frames.done(&json!(preview)),
         Err(failure) => frames.failed(&failure),
     }
 }

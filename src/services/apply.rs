@@ -47,6 +47,7 @@ pub fn files_task(ctx: &Ctx) -> Apply {
         last_good: None,
         run_time: Vec::new(),
         daemon_hangs: ctx.daemon.client().is_resting(),
+        dry_run: ctx.dry_run,
     }
 }
 

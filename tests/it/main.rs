@@ -24,6 +24,7 @@ mod crash;
 mod crowds;
 mod dashboard;
 mod debian;
+mod dry_run;
 mod errors;
 mod faults;
 mod feeds;

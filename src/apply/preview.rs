@@ -1,0 +1,125 @@
+//! What a change would do: everything of an apply but its writes. No file, no lock, no journal is written, and the daemon is asked for
+//! what it has and told nothing.
+
+use serde::{Deserialize, Serialize};
+
+use super::diffs::{FileDiff, diffs};
+use super::effect::{Effect, compare};
+use super::error::ApplyError;
+use super::plan::{Apply, Scope};
+use crate::conf::{StreamOptions, Tree};
+use crate::domain::names::JailName;
+use crate::fail2ban::Daemon;
+use crate::fail2ban::difference::{Strictness, difference};
+
+/// What a change would do.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Preview {
+    /// The files that would be written.
+    pub files: Vec<FileDiff>,
+    /// The values that would be others.
+    pub effect: Vec<Effect>,
+    /// What the daemon would be told.
+    pub commands: Told,
+    /// What was found out about it.
+    pub checks: Vec<Check>,
+}
+
+/// What the daemon would be told.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// How many commands.
+    pub count: usize,
+    /// The jails that they are for.
+    pub jails: Vec<String>,
+    /// Those of them that are restarted.
+    pub restarted: Vec<String>,
+}
+
+/// Something that was found out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// `ok`, `warn` or `bad`.
+    pub level: String,
+    /// What it is.
+    pub sentence: String,
+}
+
+impl Check {
+    /// All is well.
+    pub fn ok(sentence: impl Into<String>) -> Check {
+        Check { level: "ok".to_owned(), sentence: sentence.into() }
+    }
+
+    /// Something to think about.
+    pub fn warn(sentence: impl Into<String>) -> Check {
+        Check { level: "warn".to_owned(), sentence: sentence.into() }
+    }
+}
+
+impl Apply {
+    /// What the change would do, or the error that it would meet.
+    pub(super) fn preview(&self) -> Result<Preview, ApplyError> {
+        if self.journal.exists() {
+            return Err(ApplyError::InProgress);
+        }
+        let (mut daemon, unloaded) = self.daemon()?;
+        let options = self.options(daemon.as_mut())?;
+        self.fallback(daemon.is_some(), &options)?;
+        let change = self.with_hearing(&options)?;
+        change.files_before()?;
+        change.check(&options)?;
+        let before = Tree::load(&self.place.config_dir);
+        let after = Tree::load_with(&self.place.config_dir, change.overlay())?;
+        let effect = before.map(|before| compare(&before, &after, &options).effect).unwrap_or_default();
+        let mut checks =
+            vec![Check::ok("The whole configuration was read as if the change were written, and is right.")];
+        checks.extend(unloaded.map(Check::warn));
+        let commands = match daemon.as_mut() {
+            Some(daemon) => change.told(daemon, &after, &options, &mut checks)?,
+            None => {
+                checks.push(Check::warn("fail2ban is not reached: the files would be written, and nothing loaded."));
+                Told::default()
+            }
+        };
+        Ok(Preview { files: diffs(&change.changes), effect, commands, checks })
+    }
+
+    /// What the daemon would be told of the files as the change makes them.
+    fn told(
+        &self,
+        daemon: &mut Daemon,
+        after: &Tree,
+        options: &StreamOptions,
+        checks: &mut Vec<Check>,
+    ) -> Result<Told, ApplyError> {
+        let stream = self.computed_of(after, options)?.stream;
+        let running: Vec<String> = daemon.jail_names()?.iter().map(|name| name.as_str().to_owned()).collect();
+        let mut told = Told::default();
+        let is_meant = |jail: &String| match &self.scope {
+            Scope::All => true,
+            Scope::Jails(names) => names.contains(jail),
+        };
+        if self.scope == Scope::All {
+            told.count += stream.of_server().len();
+        }
+        let started = stream.jails();
+        for jail in started.iter().filter(|jail| is_meant(jail)) {
+            let own = stream.of_jail(jail);
+            told.count += own.len();
+            told.jails.push(jail.clone());
+            if let (true, Ok(name)) = (running.contains(jail), JailName::from_daemon(jail))
+                && let Some(why) = difference(daemon, &name, &own, Strictness::BeforeLoad)?
+            {
+                checks.push(Check::warn(format!("Jail {jail} would be restarted, and its bans kept: it {why}.")));
+                told.restarted.push(jail.clone());
+            }
+        }
+        for jail in running.iter().filter(|jail| is_meant(jail) && !started.contains(jail)) {
+            checks.push(Check::warn(format!("Jail {jail} would be stopped, and its bans lifted.")));
+            told.count += 1;
+            told.jails.push(jail.clone());
+        }
+        Ok(told)
+    }
+}
