@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::check::Problem;
-use super::preview::Preview;
+use super::outlook::Preview;
 use crate::conf;
 use crate::fail2ban;
 use crate::fail2ban::reload::ReloadError;

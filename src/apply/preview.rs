@@ -1,61 +1,15 @@
 //! What a change would do: everything of an apply but its writes. No file, no lock, no journal is written, and the daemon is asked for
 //! what it has and told nothing.
 
-use serde::{Deserialize, Serialize};
-
-use super::diffs::{FileDiff, diffs};
-use super::effect::{Effect, compare};
+use super::diffs::diffs;
+use super::effect::compare;
 use super::error::ApplyError;
+use super::outlook::{Check, Preview, Told};
 use super::plan::{Apply, Scope};
 use crate::conf::{StreamOptions, Tree};
 use crate::domain::names::JailName;
 use crate::fail2ban::Daemon;
 use crate::fail2ban::difference::{Strictness, difference};
-
-/// What a change would do.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Preview {
-    /// The files that would be written.
-    pub files: Vec<FileDiff>,
-    /// The values that would be others.
-    pub effect: Vec<Effect>,
-    /// What the daemon would be told.
-    pub commands: Told,
-    /// What was found out about it.
-    pub checks: Vec<Check>,
-}
-
-/// What the daemon would be told.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
-    /// How many commands.
-    pub count: usize,
-    /// The jails that they are for.
-    pub jails: Vec<String>,
-    /// Those of them that are restarted.
-    pub restarted: Vec<String>,
-}
-
-/// Something that was found out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Check {
-    /// `ok`, `warn` or `bad`.
-    pub level: String,
-    /// What it is.
-    pub sentence: String,
-}
-
-impl Check {
-    /// All is well.
-    pub fn ok(sentence: impl Into<String>) -> Check {
-        Check { level: "ok".to_owned(), sentence: sentence.into() }
-    }
-
-    /// Something to think about.
-    pub fn warn(sentence: impl Into<String>) -> Check {
-        Check { level: "warn".to_owned(), sentence: sentence.into() }
-    }
-}
 
 impl Apply {
     /// What the change would do, or the error that it would meet.
