@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::address::IpOrNet;
 use crate::domain::history::Keeping;
-use crate::firewall::Way;
+use crate::firewall::{Reach, Way};
 use crate::server::listen::Address;
 
 pub use self::values::parse_timezone;
@@ -80,6 +80,8 @@ pub struct Config {
     pub blocklist_ban_seconds: u32,
     /// How imported addresses are dropped by a set of our own; `None` has fail2ban ban them.
     pub blocklist_way: Option<Way>,
+    /// Which packets are held against that set.
+    pub blocklist_reach: Reach,
     /// The file of the authorities that are trusted instead of those that are built in, where it was given.
     pub blocklist_ca_file: Option<PathBuf>,
 }
@@ -335,6 +337,14 @@ pub const SETTINGS: &[Setting] = &[
         |config, text| parse_blocklist_mode(text).map(|found| config.blocklist_way = found),
     ),
     unlisted(
+        "BANGUI_BLOCKLIST_FORWARD",
+        "0|1",
+        "1 has nft or ipset drop forwarded packets as well, to a router's network or to containers (0)",
+        |config, text| {
+            boolean(text).map(|found| config.blocklist_reach = if found { Reach::Forwarded } else { Reach::Here })
+        },
+    ),
+    unlisted(
         "BANGUI_BLOCKLIST_CA_FILE",
         "FILE",
         "authorities that are trusted for lists over https, in PEM form, instead of those built in",
@@ -397,6 +407,7 @@ impl Config {
             geoip_update_days: 0,
             blocklist_ban_seconds: 86_400,
             blocklist_way: None,
+            blocklist_reach: Reach::Here,
             blocklist_ca_file: None,
         }
     }

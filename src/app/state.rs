@@ -400,7 +400,7 @@ impl Ctx {
 
     /// Where lists and the set of imported addresses are kept: beside the database.
     pub fn set_place(&self) -> SetPlace {
-        SetPlace::beside(self.store.path(), self.config.blocklist_way)
+        SetPlace::beside(self.store.path(), self.config.blocklist_way, self.config.blocklist_reach)
     }
 
     /// What the set of imported addresses holds; `None` where there is none, or where its file is damaged and the next import makes it anew.

@@ -7,7 +7,7 @@ use super::invocation::{Failure, Invocation};
 use crate::conf::{JailView, StreamOptions, Tree, Version};
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET};
 use crate::fail2ban::{Client, Daemon, installed};
-use crate::firewall::Way;
+use crate::firewall::{Reach, Way};
 use crate::jobs::expressions::Expressions;
 use crate::jobs::tail::{LogFile, shown};
 use crate::jobs::why::Why;
@@ -28,7 +28,7 @@ pub fn run(invocation: &Invocation) -> Result<(), Failure> {
     if is_away {
         results.extend(why_away(&config.fail2ban_config));
     }
-    results.extend(config.blocklist_way.map(check_set));
+    results.extend(config.blocklist_way.map(|way| check_set(way, config.blocklist_reach)));
     for result in &results {
         match result {
             Ok(line) => println!("ok       {line}"),
@@ -61,8 +61,8 @@ fn costly_expressions(directory: &Path) -> Vec<String> {
 }
 
 /// Whether imported addresses can be dropped by a set of our own.
-fn check_set(way: Way) -> Line {
-    match way.is_in_force() {
+fn check_set(way: Way, reach: Reach) -> Line {
+    match way.is_in_force(reach) {
         Ok(true) => Ok("blocklists: the set of imported addresses is in force".to_owned()),
         Ok(false) => Ok("blocklists: the packet filter can be changed; there is no set yet".to_owned()),
         Err(error) => Err(format!("blocklists: {error}")),

@@ -9,7 +9,7 @@ pub fn run(invocation: &Invocation) -> Result<(), Failure> {
     let config = invocation.config()?;
     // The server knows it by where links lead.
     let database = std::fs::canonicalize(&config.database).unwrap_or(config.database);
-    let place = SetPlace::beside(&database, config.blocklist_way);
+    let place = SetPlace::beside(&database, config.blocklist_way, config.blocklist_reach);
     let removed = place.remove().map_err(|error| Failure::failed(format!("the set is not removed: {error}")))?;
     println!(
         "{}",

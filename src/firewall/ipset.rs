@@ -1,8 +1,9 @@
-//! The set as two sets of ipset, IPv4 and IPv6, and one rule of iptables or ip6tables for each. A set is filled under another name and swapped.
+//! The set as two sets of ipset, IPv4 and IPv6, and a rule of iptables or ip6tables for each. A set is filled under another name and swapped.
 
 use std::fmt::Write;
 use std::net::IpAddr;
 
+use super::Reach;
 use super::tool::{CHUNK, FirewallError, Timed, Tool, is_forbidden};
 use crate::domain::address::IpOrNet;
 
@@ -46,7 +47,7 @@ fn is_absent(error: &FirewallError) -> bool {
 }
 
 /// Makes exactly these what is dropped.
-pub(super) fn replace(entries: &mut dyn Iterator<Item = Timed>) -> Result<(), FirewallError> {
+pub(super) fn replace(reach: Reach, entries: &mut dyn Iterator<Item = Timed>) -> Result<(), FirewallError> {
     let tool = Tool::find(PROGRAM)?;
     let mut waiting = String::new();
     for Family { filled, of, .. } in FAMILIES {
@@ -74,7 +75,7 @@ pub(super) fn replace(entries: &mut dyn Iterator<Item = Timed>) -> Result<(), Fi
     restore(&tool, &waiting)?;
     for (family, has_any) in FAMILIES.iter().zip(has_any) {
         match Tool::find(family.tables) {
-            Ok(tables) => make_rule(&tables, family)?,
+            Ok(tables) => make_rules(&tables, family, reach)?,
             Err(error) if has_any => return Err(error),
             Err(_) => {}
         }
@@ -82,13 +83,20 @@ pub(super) fn replace(entries: &mut dyn Iterator<Item = Timed>) -> Result<(), Fi
     Ok(())
 }
 
-/// The words of a command on the rule; it waits for others that change the tables.
-fn rule<'a>(command: &'a str, family: &Family) -> [&'a str; 10] {
-    ["-w", command, "INPUT", "-m", "set", "--match-set", family.set, "src", "-j", "DROP"]
+/// The chain of what is for this machine, and that of what it forwards.
+const CHAINS: [&str; 2] = ["INPUT", "FORWARD"];
+
+fn is_wanted(chain: &str, reach: Reach) -> bool {
+    chain == "INPUT" || reach == Reach::Forwarded
 }
 
-fn has_rule(tables: &Tool, family: &Family) -> Result<bool, FirewallError> {
-    let outcome = tables.try_run(&rule("-C", family), "")?;
+/// The words of a command on the rule in a chain; it waits for others that change the tables.
+fn rule<'a>(command: &'a str, chain: &'a str, family: &Family) -> [&'a str; 10] {
+    ["-w", command, chain, "-m", "set", "--match-set", family.set, "src", "-j", "DROP"]
+}
+
+fn has_rule(tables: &Tool, chain: &str, family: &Family) -> Result<bool, FirewallError> {
+    let outcome = tables.try_run(&rule("-C", chain, family), "")?;
     match tables.refusal(&outcome) {
         FirewallError::Refused(name, why) if !outcome.success && is_forbidden(&why) => {
             Err(FirewallError::Refused(name, why))
@@ -98,8 +106,16 @@ fn has_rule(tables: &Tool, family: &Family) -> Result<bool, FirewallError> {
     }
 }
 
-fn make_rule(tables: &Tool, family: &Family) -> Result<(), FirewallError> {
-    if has_rule(tables, family)? { Ok(()) } else { tables.run(&rule("-I", family), "") }
+/// A rule in each chain that is wanted, and none in the others.
+fn make_rules(tables: &Tool, family: &Family, reach: Reach) -> Result<(), FirewallError> {
+    for chain in CHAINS {
+        match (has_rule(tables, chain, family)?, is_wanted(chain, reach)) {
+            (false, true) => tables.run(&rule("-I", chain, family), "")?,
+            (true, false) => tables.run(&rule("-D", chain, family), "")?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Drops one address or network no longer.
@@ -112,12 +128,17 @@ pub(super) fn lift(entry: &IpOrNet) -> Result<(), FirewallError> {
 }
 
 /// Whether sets and rules are there; of a family without its program nothing can be.
-pub(super) fn is_in_force() -> Result<bool, FirewallError> {
+pub(super) fn is_in_force(reach: Reach) -> Result<bool, FirewallError> {
     let tool = Tool::find(PROGRAM)?;
     for family in &FAMILIES {
         let Ok(tables) = Tool::find(family.tables) else { continue };
-        if !tool.try_run(&["list", "-t", family.set], "")?.success || !has_rule(&tables, family)? {
+        if !tool.try_run(&["list", "-t", family.set], "")?.success {
             return Ok(false);
+        }
+        for chain in CHAINS.iter().filter(|chain| is_wanted(chain, reach)) {
+            if !has_rule(&tables, chain, family)? {
+                return Ok(false);
+            }
         }
     }
     Ok(true)
@@ -127,10 +148,12 @@ pub(super) fn is_in_force() -> Result<bool, FirewallError> {
 pub(super) fn remove() -> Result<(), FirewallError> {
     let tool = Tool::find(PROGRAM)?;
     for family in &FAMILIES {
-        if let Ok(tables) = Tool::find(family.tables)
-            && has_rule(&tables, family)?
-        {
-            tables.run(&rule("-D", family), "")?;
+        if let Ok(tables) = Tool::find(family.tables) {
+            for chain in CHAINS {
+                if has_rule(&tables, chain, family)? {
+                    tables.run(&rule("-D", chain, family), "")?;
+                }
+            }
         }
         for set in [family.set, family.filled] {
             match tool.run(&["destroy", set], "") {

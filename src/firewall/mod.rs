@@ -1,5 +1,5 @@
-//! The kernel's packet filter: one set of addresses of our own, dropped where they knock at this machine, by way of `nft` or of `ipset` and
-//! `iptables`. A set is filled aside and put in its place in one step, so that it is never empty in between and a failure leaves the old one.
+//! The kernel's packet filter: one set of addresses of our own, dropped where they knock at this machine and, where it is wanted, at those it
+//! forwards to, by way of `nft` or of `ipset` and `iptables`. A set is filled aside and put in its place in one step, so that it is never empty in between and a failure leaves the old one.
 //!
 //! Rules of others are neither read nor touched. It runs programs and waits for them: it is meant for a child process of ours. What belongs
 //! into the set, and that two do not change it at once, is the caller's business.
@@ -24,12 +24,23 @@ pub enum Way {
     Ipset,
 }
 
+/// Which packets are held against the set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reach {
+    /// Those for this machine.
+    #[default]
+    Here,
+    /// Those that it forwards as well: to a router's network, to containers.
+    Forwarded,
+}
+
 impl Way {
     /// Makes exactly these what is dropped. They come sorted, so that a network stands before what lies in it.
-    pub fn replace(self, entries: &mut dyn Iterator<Item = Timed>) -> Result<(), FirewallError> {
+    pub fn replace(self, reach: Reach, entries: &mut dyn Iterator<Item = Timed>) -> Result<(), FirewallError> {
         match self {
-            Way::Nft => nft::replace(entries),
-            Way::Ipset => ipset::replace(entries),
+            Way::Nft => nft::replace(reach, entries),
+            Way::Ipset => ipset::replace(reach, entries),
         }
     }
 
@@ -42,10 +53,10 @@ impl Way {
     }
 
     /// Whether the set is there and packets are held against it: others may have emptied the packet filter.
-    pub fn is_in_force(self) -> Result<bool, FirewallError> {
+    pub fn is_in_force(self, reach: Reach) -> Result<bool, FirewallError> {
         match self {
-            Way::Nft => nft::is_in_force(),
-            Way::Ipset => ipset::is_in_force(),
+            Way::Nft => nft::is_in_force(reach),
+            Way::Ipset => ipset::is_in_force(reach),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The set as a table of nftables, `inet bangui`: addresses in sets that are looked up by hash, networks in sets of intervals, IPv4 and IPv6
-//! apart, and a rule for each in a chain before the one of fail2ban. Not more is dropped than fail2ban would: what is meant for this machine.
+//! apart, and a rule for each in a chain before the one of fail2ban. Not more is dropped than fail2ban would, what is meant for this machine,
+//! unless a second chain, for what it forwards, is wanted.
 //!
 //! Why not one set of intervals for all: `nft` needs 156 MB of memory to fill one with 100 000 addresses, and 6 MB to fill one by hash in
 //! pieces (1.0.6, measured). To fill it in pieces without ever being half filled, there are two generations of the sets: one in force, and one
@@ -9,12 +10,13 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
+use super::Reach;
 use super::tool::{CHUNK, FirewallError, Timed, Tool};
 use crate::domain::address::IpOrNet;
 
 const PROGRAM: &str = "nft";
-/// Behind prerouting, before the -1 of fail2ban's chain and the 0 of others.
-const CHAIN: &str = "add chain inet bangui blocklist { type filter hook input priority -10; policy accept; }\nflush chain inet bangui blocklist\n";
+/// The chains by their names and hooks: what is for this machine, and what it forwards.
+const CHAINS: [(&str, &str); 2] = [("blocklist", "input"), ("forwarded", "forward")];
 const GENERATIONS: [char; 2] = ['a', 'b'];
 
 /// A kind of entries, which has a set of its own.
@@ -61,11 +63,27 @@ fn fresh(generation: char) -> String {
     script
 }
 
+/// The chains that are wanted; the others are taken away.
+fn is_wanted(hook: &str, reach: Reach) -> bool {
+    hook == "input" || reach == Reach::Forwarded
+}
+
 /// Puts the sets of a generation in force and takes the others away.
-fn switch(generation: char) -> String {
-    let mut script = CHAIN.to_owned();
-    for Kind { name, field, .. } in KINDS {
-        script += &format!("add rule inet bangui blocklist {field} @{name}_{generation} counter drop\n");
+fn switch(generation: char, reach: Reach) -> String {
+    let mut script = String::new();
+    for (chain, hook) in CHAINS {
+        // Behind prerouting, before the -1 of fail2ban's chain and the 0 of others.
+        script += &format!(
+            "add chain inet bangui {chain} {{ type filter hook {hook} priority -10; policy accept; }}\nflush chain inet bangui {chain}\n"
+        );
+        if !is_wanted(hook, reach) {
+            // Added first, for one that is not there cannot be deleted.
+            script += &format!("delete chain inet bangui {chain}\n");
+            continue;
+        }
+        for Kind { name, field, .. } in KINDS {
+            script += &format!("add rule inet bangui {chain} {field} @{name}_{generation} counter drop\n");
+        }
     }
     for other in GENERATIONS.into_iter().filter(|other| *other != generation) {
         for Kind { name, of, .. } in KINDS {
@@ -123,7 +141,7 @@ impl Filling<'_> {
 }
 
 /// Makes exactly these what is dropped.
-pub(super) fn replace(entries: &mut dyn Iterator<Item = Timed>) -> Result<(), FirewallError> {
+pub(super) fn replace(reach: Reach, entries: &mut dyn Iterator<Item = Timed>) -> Result<(), FirewallError> {
     let tool = Tool::find(PROGRAM)?;
     let [first, second] = GENERATIONS;
     let generation = match load(&tool, &fresh(first)) {
@@ -132,7 +150,7 @@ pub(super) fn replace(entries: &mut dyn Iterator<Item = Timed>) -> Result<(), Fi
         Err(error) => return Err(error),
     };
     let mut filling = Filling { tool: &tool, generation, waiting: Default::default(), last: [None; 4] };
-    let filled = filling.fill(entries).and_then(|()| load(&tool, &switch(generation)));
+    let filled = filling.fill(entries).and_then(|()| load(&tool, &switch(generation, reach)));
     if filled.is_err() {
         // What was filled in vain need not take memory; where even that fails, the next fill begins with it.
         let _ = load(&tool, &fresh(generation));
@@ -153,9 +171,17 @@ pub(super) fn lift(address: &IpOrNet) -> Result<(), FirewallError> {
     Ok(())
 }
 
-/// Asks without doing it whether a set may be deleted: one that a rule uses may not.
-pub(super) fn is_in_force() -> Result<bool, FirewallError> {
+/// Asks without doing it whether each chain may be deleted, which one that is there may, and a set, which one that a rule uses may not.
+pub(super) fn is_in_force(reach: Reach) -> Result<bool, FirewallError> {
     let tool = Tool::find(PROGRAM)?;
+    for (chain, _) in CHAINS.iter().filter(|(_, hook)| is_wanted(hook, reach)) {
+        match tool.run(&["-c", "-f", "-"], &format!("delete chain inet bangui {chain}\n")) {
+            Err(FirewallError::Refused(_, why)) if why.contains("No such file") => return Ok(false),
+            // One with rules in it may not be deleted, to some kernels.
+            Err(error) if !is_in_use(&error) => return Err(error),
+            _ => {}
+        }
+    }
     for generation in GENERATIONS {
         let script = format!("delete set inet bangui {}_{generation}\n", KINDS[0].name);
         match tool.run(&["-c", "-f", "-"], &script) {

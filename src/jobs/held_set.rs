@@ -15,7 +15,7 @@ use crate::blocklist::set::AddressSet;
 use crate::domain::address::IpOrNet;
 use crate::domain::time;
 use crate::files;
-use crate::firewall::{FirewallError, Way};
+use crate::firewall::{FirewallError, Reach, Way};
 
 /// Every way, and the file of what it holds.
 const FILES: [(Way, &str); 2] = [(Way::Nft, "set.nft"), (Way::Ipset, "set.ipset")];
@@ -29,6 +29,8 @@ pub struct SetPlace {
     pub lists: PathBuf,
     /// `None` where imported addresses are fail2ban's to ban.
     pub way: Option<Way>,
+    /// Which packets are held against it.
+    pub reach: Reach,
 }
 
 /// Why the set is not as it should be.
@@ -67,10 +69,10 @@ fn file_of(way: Way) -> &'static str {
 
 impl SetPlace {
     /// The place beside a database.
-    pub fn beside(database: &Path, way: Option<Way>) -> SetPlace {
+    pub fn beside(database: &Path, way: Option<Way>, reach: Reach) -> SetPlace {
         let mut lists = database.as_os_str().to_owned();
         lists.push(".lists");
-        SetPlace { lists: lists.into(), way }
+        SetPlace { lists: lists.into(), way, reach }
     }
 
     /// The file of what the set holds; `None` where there is no set.
@@ -126,7 +128,7 @@ impl SetPlace {
         let (Some(way), Some(path)) = (self.way, self.file()) else { return Ok(()) };
         let now = time::now();
         let left = |until: u32| u32::try_from(i64::from(until) - now).unwrap_or(1).clamp(1, way.longest());
-        way.replace(&mut held.entries().iter().map(|entry| (entry.net, left(entry.until))))?;
+        way.replace(self.reach, &mut held.entries().iter().map(|entry| (entry.net, left(entry.until))))?;
         replace_file(&path, &held.encode()).map_err(at(&path))
     }
 
@@ -142,7 +144,7 @@ impl SetPlace {
         held.add(&change.added, change.since, change.until);
         let refused: usize = never.iter().map(|net| held.take_overlapping(net)).sum();
         let is_same = change.taken.is_empty() && change.added.is_empty() && refused == 0;
-        if is_same && !anew && (held.entries().is_empty() || way.is_in_force()?) {
+        if is_same && !anew && (held.entries().is_empty() || way.is_in_force(self.reach)?) {
             return Ok(());
         }
         self.put(&held)

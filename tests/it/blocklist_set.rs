@@ -76,7 +76,7 @@ impl Lab {
         }
     }
 
-    fn rules(&self) -> String {
+    pub fn rules(&self) -> String {
         self.said(&["nft", "list", "ruleset"]) + &self.said(&["iptables-save"]) + &self.said(&["ip6tables-save"])
     }
 
@@ -89,7 +89,7 @@ impl Lab {
     }
 
     /// Empties the packet filter, as a reboot does.
-    fn reboot(&self) {
+    pub fn reboot(&self) {
         self.said(&["nft", "flush", "ruleset"]);
         for words in [["iptables", "-F"], ["ip6tables", "-F"], ["ipset", "destroy"]] {
             self.said(&words);
@@ -97,14 +97,14 @@ impl Lab {
     }
 
     /// What is left of us in the packet filter.
-    fn traces(&self) -> String {
+    pub fn traces(&self) -> String {
         let mut text = self.rules();
         text += &self.said(&["ipset", "list", "-n"]);
         text.lines().filter(|line| line.contains("bangui")).collect::<Vec<_>>().join("\n")
     }
 }
 
-fn each_mode(test: impl Fn(&str, &mut Lab)) {
+pub fn each_mode(test: impl Fn(&str, &mut Lab)) {
     for (mode, programs) in PROGRAMS {
         println!("mode {mode}");
         if let Some(mut lab) = Lab::make(programs) {
@@ -113,12 +113,12 @@ fn each_mode(test: impl Fn(&str, &mut Lab)) {
     }
 }
 
-fn sorted(mut texts: Vec<String>) -> Vec<String> {
+pub fn sorted(mut texts: Vec<String>) -> Vec<String> {
     texts.sort();
     texts
 }
 
-fn active(admin: &Client) -> Vec<String> {
+pub fn active(admin: &Client) -> Vec<String> {
     let all = admin.get(&format!("/api/v1/bans/active?jail={JAIL}")).expect(200).json();
     let ips = all["items"].as_array().unwrap().iter().map(|ban| ban["ip"].as_str().unwrap().to_owned());
     sorted(ips.collect())

@@ -30,6 +30,7 @@ mod faults;
 mod feeds;
 mod fetch;
 mod filters;
+mod forwarded;
 mod geo;
 mod health;
 mod held_equals;

@@ -111,18 +111,23 @@ impl Network {
 
     /// Joins it to another by a cable: each end has these addresses with the lengths of their networks.
     pub fn join(&self, own: &[&str], other: &Network, others: &[&str]) {
+        self.join_by("cable", own, other, others);
+    }
+
+    /// The same by a cable of this name at both ends.
+    pub fn join_by(&self, cable: &str, own: &[&str], other: &Network, others: &[&str]) {
         let there = format!("/proc/{}/fd/{}", std::process::id(), other.descriptor());
-        self.run(&["ip", "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", &there]);
+        self.run(&["ip", "link", "add", cable, "type", "veth", "peer", "name", cable, "netns", &there]);
         for (network, addresses) in [(self, own), (other, others)] {
             for address in addresses {
-                let mut words = vec!["ip", "address", "add", address, "dev", "cable"];
+                let mut words = vec!["ip", "address", "add", address, "dev", cable];
                 if address.contains(':') {
                     // Whether anybody else has it is not asked: it is used at once.
                     words.push("nodad");
                 }
                 network.run(&words);
             }
-            network.run(&["ip", "link", "set", "cable", "up"]);
+            network.run(&["ip", "link", "set", cable, "up"]);
         }
     }
 }
