@@ -188,7 +188,7 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/blocklists/log", Now(api::imports::log)).takes(&["source_id", "page", "page_size", "cursor"]),
     get("/api/v1/blocklists/{source_id}", Now(api::blocklists::get)),
     put("/api/v1/blocklists/{source_id}", Now(api::blocklists::change)).configures(),
-    delete("/api/v1/blocklists/{source_id}", Now(api::blocklists::remove)).configures(),
+    delete("/api/v1/blocklists/{source_id}", Later(api::blocklists::remove)).configures(),
     get("/api/v1/blocklists/{source_id}/preview", Later(api::blocklists::preview)).configures(),
     // history
     get("/api/v1/history", Either(api::history::list)).takes(&[

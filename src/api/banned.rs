@@ -57,8 +57,8 @@ pub fn active(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     match ctx.ready_bans(jail.as_ref(), request) {
         Ok(Readiness::Ready) => {}
         Ok(Readiness::Reading) => return Ok(Outcome::Again),
-        // There need not be such a jail where a set stands for it.
-        Err(error) if error.code == Code::JailNotFound && list.set.is_some() => {}
+        // There need not be such a jail where a set stands for it, nor a daemon to know what the set holds.
+        Err(error) if list.is_of_set() && matches!(error.code, Code::JailNotFound | Code::Fail2banUnreachable) => {}
         Err(error) => return Err(error),
     }
     Ok(list.outcome())
@@ -124,6 +124,11 @@ struct Picked {
 }
 
 impl List {
+    /// Whether it is of the jail that the set stands for, and of no other.
+    fn is_of_set(&self) -> bool {
+        self.set.is_some() && self.wanted.jail.is_some()
+    }
+
     fn outcome(mut self) -> Outcome {
         Outcome::Steps(Box::new(move |ctx| match self.page {
             Some(page) => self.page_step(ctx, page),

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::app::code::Code;
 use crate::app::{ApiError, Ctx, Job, Request};
+use crate::domain::json;
 use crate::domain::time::{self, rfc3339};
 use crate::fetch;
 use crate::jobs::{Failure, Task, preview};
@@ -119,14 +120,21 @@ pub fn change(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     Ok(Response::json(200, &shown(&load(ctx, id)?)))
 }
 
-/// `DELETE /api/v1/blocklists/{source_id}`: its bans end by themselves.
-pub fn remove(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+/// `DELETE /api/v1/blocklists/{source_id}`: what only it has brought is banned no longer.
+pub fn remove(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let SourceId(id) = request.parameter()?;
-    if !ctx.store.remove_blocklist_source(id)? {
-        return Err(missing(id));
-    }
-    imports::forget_list(ctx, id);
-    Ok(Response::no_content())
+    load(ctx, id)?;
+    let task = imports::tend_task(ctx, Some(id))?;
+    Ok(Job::new(Task::Tend(task), move |ctx, tended| {
+        if !ctx.store.remove_blocklist_source(id)? {
+            return Err(missing(id));
+        }
+        // What could not be lifted is lifted the next time: its list is kept until then.
+        let tended = json::from_tree(tended).map_err(ApiError::internal)?;
+        let warning = imports::tended(ctx, tended).unwrap_or_default();
+        Ok(Response::no_content().warning(&warning))
+    })
+    .detached())
 }
 
 /// `GET /api/v1/blocklists/{source_id}/preview`

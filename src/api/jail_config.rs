@@ -14,7 +14,7 @@ use crate::jobs::jail_config::{JailConfigs, READ_ONLY, Wanted};
 use crate::jobs::jail_edits::{EditJail, Edited, Ignored, JailEdit};
 use crate::jobs::jail_rules::Limits;
 use crate::server::response::Response;
-use crate::services::apply;
+use crate::services::{apply, imports};
 
 /// `GET /api/v1/config/jails`
 pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
@@ -86,8 +86,8 @@ pub fn keep_ignored(ctx: &mut Ctx, name: &JailName, change: Ignored, answer: Res
     let task = edit_task(ctx, name, JailEdit::Ignore(change))?;
     let name = name.clone();
     Ok(Job::new(task, move |ctx, outcome| {
-        finished(ctx, &name, outcome)?;
-        Ok(answer)
+        let (_, warnings) = finished(ctx, &name, outcome)?;
+        Ok(answer.warning(&warnings))
     })
     .detached())
 }
@@ -133,6 +133,11 @@ fn edit_task(ctx: &mut Ctx, name: &JailName, edit: JailEdit) -> Result<Task, Api
         JailEdit::Update { .. } => apply::files_task(ctx),
         _ => apply::apply_task(ctx, crate::apply::Scope::Jails(Vec::new()))?,
     };
+    let tend = match &edit {
+        JailEdit::Ignore(Ignored::Added(_)) => Some(imports::tend_task(ctx, None)?),
+        JailEdit::Update { values, .. } if values.ignore_ips.is_some() => Some(imports::tend_task(ctx, None)?),
+        _ => None,
+    };
     let version = ctx.snapshot.version.clone();
     let pending = ctx.store.pending(name.as_str())?;
     let known_jails = ctx.known_jails.clone();
@@ -144,6 +149,7 @@ fn edit_task(ctx: &mut Ctx, name: &JailName, edit: JailEdit) -> Result<Task, Api
         pending,
         known_jails,
         apply,
+        tend,
     })))
 }
 
@@ -162,6 +168,9 @@ fn finished(ctx: &mut Ctx, name: &JailName, outcome: Value) -> Result<(Value, St
     if let Some(applied) = edited.applied {
         apply::remember(ctx, &applied, None)?;
         warnings.extend(applied.warnings);
+    }
+    if let Some(tended) = edited.tended {
+        warnings.extend(imports::tended(ctx, tended));
     }
     if edited.hangs {
         ctx.changed_while_hung.push(name.to_string());

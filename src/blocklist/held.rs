@@ -49,10 +49,7 @@ impl Held {
 
     /// Its addresses and networks.
     pub fn addresses(&self) -> AddressSet {
-        let mut set = AddressSet::default();
-        self.entries.iter().for_each(|entry| set.push(entry.net));
-        set.seal();
-        set
+        self.entries.iter().map(|entry| entry.net).collect()
     }
 
     /// Adds these; one that is there stays since when it was, and leaves no earlier than before.

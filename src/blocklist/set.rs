@@ -29,6 +29,16 @@ pub struct Expanded {
     pub duplicates: usize,
 }
 
+impl FromIterator<IpOrNet> for AddressSet {
+    /// They are sealed.
+    fn from_iter<T: IntoIterator<Item = IpOrNet>>(entries: T) -> Self {
+        let mut set = AddressSet::default();
+        entries.into_iter().for_each(|entry| set.push(entry));
+        set.seal();
+        set
+    }
+}
+
 impl AddressSet {
     /// Adds one.
     pub fn push(&mut self, entry: IpOrNet) {

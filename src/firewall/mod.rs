@@ -6,12 +6,14 @@
 
 mod ipset;
 mod nft;
+mod reach;
 mod tool;
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::address::IpOrNet;
 
+pub use reach::Reach;
 pub use tool::{FirewallError, Timed};
 
 /// How packets are dropped.
@@ -22,17 +24,6 @@ pub enum Way {
     Nft,
     /// By two sets of ipset and one rule of iptables and ip6tables each.
     Ipset,
-}
-
-/// Which packets are held against the set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Reach {
-    /// Those for this machine.
-    #[default]
-    Here,
-    /// Those that it forwards as well: to a router's network, to containers.
-    Forwarded,
 }
 
 impl Way {

@@ -10,7 +10,7 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use super::Reach;
+use super::reach::Reach;
 use super::tool::{CHUNK, FirewallError, Timed, Tool};
 use crate::domain::address::IpOrNet;
 

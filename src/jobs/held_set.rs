@@ -1,15 +1,14 @@
 //! The set of imported addresses in the packet filter: what it holds is a file beside the lists, and one process at a time changes both. In
 //! force first, then on disk: whoever dies in between leaves a set that the next change replaces.
 
-use std::fs::{self, DirBuilder, File};
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
-use super::failure::Failure;
 use crate::blocklist::held::Held;
 use crate::blocklist::set::AddressSet;
 use crate::domain::address::IpOrNet;
@@ -21,6 +20,13 @@ use crate::firewall::{FirewallError, Reach, Way};
 const FILES: [(Way, &str); 2] = [(Way::Nft, "set.nft"), (Way::Ipset, "set.ipset")];
 /// The file that whoever changes the set has locked.
 const LOCK: &str = "lock";
+/// The file that whoever bans or lifts in fail2ban what the lists say has locked.
+const LISTS_LOCK: &str = "lists.lock";
+/// How the name of the file ends that holds what has left a list.
+pub(super) const LEFT: &str = ".left";
+
+/// Keeps others from changing the set, or what fail2ban has banned of the lists, until it is dropped.
+pub(super) struct Locked(#[expect(dead_code, reason = "it is only held")] File);
 
 /// Where lists and set are kept, and which way the set is in force.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -95,13 +101,40 @@ impl SetPlace {
         self.way.is_some() || FILES.iter().any(|(_, name)| self.lists.join(name).exists())
     }
 
-    /// Keeps others from changing the set until what is returned is dropped.
-    fn lock(&self) -> Result<File, SetError> {
+    /// Whether a list of any source is kept.
+    pub fn has_lists(&self) -> bool {
+        fs::read_dir(&self.lists).into_iter().flatten().flatten().any(|entry| source_of(&entry.file_name()).is_some())
+    }
+
+    fn lock_of(&self, name: &str) -> Result<(PathBuf, File), SetError> {
         make_directory(&self.lists).map_err(at(&self.lists))?;
-        let path = self.lists.join(LOCK);
+        let path = self.lists.join(name);
         let file = files::lock_file(&path).map_err(at(&path))?;
+        Ok((path, file))
+    }
+
+    /// Waits until nobody else changes the set.
+    pub(super) fn lock(&self) -> Result<Locked, SetError> {
+        let (path, file) = self.lock_of(LOCK)?;
         file.lock().map_err(at(&path))?;
-        Ok(file)
+        Ok(Locked(file))
+    }
+
+    /// Waits until nobody else has fail2ban ban or lift what the lists say.
+    pub(super) fn lock_lists(&self) -> Result<Locked, SetError> {
+        let (path, file) = self.lock_of(LISTS_LOCK)?;
+        file.lock().map_err(at(&path))?;
+        Ok(Locked(file))
+    }
+
+    /// The same without waiting: `None` where somebody does.
+    pub(super) fn try_lock_lists(&self) -> Result<Option<Locked>, SetError> {
+        let (path, file) = self.lock_of(LISTS_LOCK)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Locked(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(at(&path)(error)),
+        }
     }
 
     /// Takes away what another way has left: the set of an installation is in one place only. What it held moves to the way that is wanted
@@ -134,8 +167,13 @@ impl SetPlace {
 
     /// Changes what the set holds; nothing of `never` stays in it. With nothing to change it is put in force again where it is not, or where
     /// `anew` says so.
-    pub fn change(&self, change: &Change, never: &[IpOrNet], anew: bool) -> Result<(), SetError> {
-        let _lock = self.lock()?;
+    pub(super) fn change(
+        &self,
+        _lock: &Locked,
+        change: &Change,
+        never: &[IpOrNet],
+        anew: bool,
+    ) -> Result<(), SetError> {
         self.settle()?;
         let Some(way) = self.way else { return Ok(()) };
         let mut held = self.held();
@@ -183,10 +221,7 @@ impl SetPlace {
         let before = held.entries().len();
         match entry {
             Some(net) => {
-                let mut one = AddressSet::default();
-                one.push(*net);
-                one.seal();
-                if held.take(&one) == 0 {
+                if held.take(&AddressSet::from_iter([*net])) == 0 {
                     return Ok(0);
                 }
                 if net.is_network() {
@@ -219,25 +254,6 @@ pub struct Change {
     pub until: u32,
 }
 
-/// Look after the set: put it in force where it is not, and take away what another way has left.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Tend {
-    /// The set.
-    pub place: SetPlace,
-    /// Put it in force whether or not it seems to be: after a start it may be in force as it was before a crash.
-    pub anew: bool,
-    /// What is never dropped.
-    pub never: Vec<IpOrNet>,
-}
-
-impl Tend {
-    /// What is wrong, in one sentence, or null.
-    pub fn run(self) -> Result<Value, Failure> {
-        let tended = self.place.change(&Change::default(), &self.never, self.anew);
-        Ok(json!(tended.err().map(|error| error.to_string())))
-    }
-}
-
 /// Makes a directory for us alone, where there is none.
 pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
@@ -252,11 +268,18 @@ pub(super) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     files::replace(path, bytes, 0o600).map(drop)
 }
 
+/// The source that a file of the directory belongs to, by its name.
+pub(super) fn source_of(name: &OsStr) -> Option<i64> {
+    let name = name.to_str()?;
+    let number = name.strip_suffix(LEFT).unwrap_or(name);
+    number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse().ok()).flatten()
+}
+
 /// Removes what was kept of lists.
 fn forget_lists(lists: &Path) -> io::Result<()> {
     for entry in fs::read_dir(lists)? {
         let entry = entry?;
-        if entry.file_name().to_str().is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit())) {
+        if source_of(&entry.file_name()).is_some() {
             fs::remove_file(entry.path())?;
         }
     }

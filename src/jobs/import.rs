@@ -8,6 +8,7 @@ mod progress;
 pub mod read;
 mod target;
 mod task;
+pub mod tend;
 
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixStream;
@@ -62,6 +63,8 @@ struct Run<'a, 'w> {
 impl Import {
     /// The outcome of every source. An error is one of the daemon: where it bans, nothing can be done without it.
     pub fn run(self, out: &mut FrameWriter<'_>) -> Result<Value, Failure> {
+        // Where it cannot be had, what is to be lifted meanwhile may be lifted a moment too early or too late.
+        let _lock = if self.set.way.is_none() { self.set.lock_lists().ok() } else { None };
         if self.set.way.is_none() {
             // What another way has left is to be gone before lists are taken for banned; that it stays is told when the set is tended.
             let _ = self.commit(None);
@@ -228,14 +231,20 @@ impl Run<'_, '_> {
         outcome: &mut SourceOutcome,
     ) {
         self.claimed.merge(&list);
-        if let Some(mut removed) = old.filter(|_| source.unban_removed) {
-            removed.subtract(&list);
-            list.merge(&removed);
-            if !removed.is_empty() {
-                self.removed.push((index, removed));
-            }
+        let mut gone = old.unwrap_or_default();
+        gone.subtract(&list);
+        let mut stays = AddressSet::default();
+        if source.unban_removed && !gone.is_empty() {
+            list.merge(&gone);
+            self.removed.push((index, gone));
+        } else {
+            stays = gone;
         }
-        if let Err(error) = self.lists.save(source.id, &list) {
+        let kept = self.lists.save(source.id, &list).and_then(|()| match &self.target {
+            Some(target) => self.lists.save_left(source.id, stays, &list, target.banned()),
+            None => Ok(()),
+        });
+        if let Err(error) = kept {
             outcome.error = Some(format!("the list was imported but cannot be kept for the next time: {error}"));
             outcome.forget();
         }
@@ -272,7 +281,7 @@ impl Run<'_, '_> {
             return;
         }
         let done = self.task.commit(self.target.as_ref()).map_err(|error| error.to_string());
-        let done = done.and_then(|()| self.lists.put_in_place().map_err(|error| error.to_string()));
+        let done = done.and_then(|_lock| self.lists.put_in_place().map_err(|error| error.to_string()));
         let Err(why) = done else { return };
         for outcome in outcomes.iter_mut().filter(|outcome| outcome.error.is_none()) {
             outcome.error = Some(format!("the addresses are not in force: {why}"));

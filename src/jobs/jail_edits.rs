@@ -13,6 +13,7 @@ use super::bans::{answering, checked};
 use super::definitions::tree_of;
 use super::expressions;
 use super::failure::Failure;
+use super::import::tend::{Tend, Tended};
 use super::jail_config::{JailConfigs, Wanted};
 use super::jail_rules::{Limits, Rules};
 use super::own_file::{self, parsed};
@@ -45,6 +46,8 @@ pub struct EditJail {
     pub known_jails: Vec<String>,
     /// The apply; its files and jails are filled in here.
     pub apply: Apply,
+    /// What looks after imported addresses behind it, where it may ignore more of them.
+    pub tend: Option<Tend>,
 }
 
 /// What is to be done.
@@ -112,6 +115,8 @@ pub struct Edited {
     pub hangs: bool,
     /// What is to be said of what its expressions cost, a sentence each.
     pub costs: Vec<String>,
+    /// What became of imported addresses that are ignored now.
+    pub tended: Option<Tended>,
 }
 
 /// The jails that run, as far as they are known.
@@ -131,6 +136,7 @@ impl EditJail {
     /// What was done, as [`Edited`].
     pub fn run(mut self) -> Result<Value, Failure> {
         let edit = std::mem::replace(&mut self.edit, JailEdit::Rollback);
+        let tend = self.tend.take();
         let done = match edit {
             JailEdit::Create { values, force } => self.create(values, force),
             JailEdit::Update { values, read, force } => self.update(values, &read, force),
@@ -139,7 +145,7 @@ impl EditJail {
             JailEdit::Delete => self.delete(),
             JailEdit::Ignore(change) => self.ignore(&change),
         }?;
-        Ok(json!(done))
+        Ok(json!(Edited { tended: tend.map(|tend| tend.tend()), ..done }))
     }
 
     fn update(self, values: JailValues, read: &AsRead, force: bool) -> Result<Edited, Failure> {

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::failure::Failure;
 use super::frames::FrameWriter;
 use super::{
-    apply, bans, changes, definitions, edits, geo_update, held_set, history, import, jail_config, jail_edits, logs,
-    password, patterns, places, preview, read_held, server_edits, service, their_database, why,
+    apply, bans, changes, definitions, edits, geo_update, history, import, jail_config, jail_edits, logs, password,
+    patterns, places, preview, read_held, server_edits, service, their_database, why,
 };
 use crate::domain::json;
 
@@ -96,8 +96,8 @@ pub enum Task {
     AskPlaces(places::AskPlaces),
     /// Fetch a country database.
     UpdateGeo(geo_update::UpdateGeo),
-    /// Look after the set of imported addresses.
-    TendSet(held_set::Tend),
+    /// Look after what is imported.
+    Tend(import::tend::Tend),
 }
 
 impl Task {
@@ -111,7 +111,7 @@ impl Task {
             Task::ShowChange(_) | Task::LookAtFiles(_) => Lane::General,
             Task::ReadTheirs(_) => Lane::Theirs,
             Task::Import(_) => Lane::Import,
-            Task::Preview(_) | Task::AskPlaces(_) | Task::TendSet(_) => Lane::General,
+            Task::Preview(_) | Task::AskPlaces(_) | Task::Tend(_) => Lane::General,
             Task::UpdateGeo(_) => Lane::Geo,
             Task::Restart(_) => Lane::Restart,
             Task::Ban(_) | Task::Unban(_) | Task::ReadHeld(_) => Lane::Daemon,
@@ -140,8 +140,8 @@ impl Task {
             Task::Restart(_) => Duration::from_secs(400),
             // A hundred slow servers, and 50 000 bans at 60 a second: then something is wrong.
             Task::Import(_) => Duration::from_secs(4 * 3600),
-            // Many calls of other programs, each with a limit of its own.
-            Task::TendSet(_) => Duration::from_secs(300),
+            // Many calls of other programs, or lifts by fail2ban, each with a limit of its own.
+            Task::Tend(_) => Duration::from_secs(300),
             Task::Preview(_) => Duration::from_secs(150),
             Task::AskPlaces(_) => Duration::from_secs(30),
             Task::UpdateGeo(_) => geo_update::PATIENCE + Duration::from_secs(30),
@@ -214,7 +214,7 @@ impl Task {
             Task::Preview(task) => task.run(),
             Task::AskPlaces(task) => Ok(task.run()),
             Task::UpdateGeo(task) => task.run(),
-            Task::TendSet(task) => task.run(),
+            Task::Tend(task) => Ok(task.run()),
         }
     }
 }

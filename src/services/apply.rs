@@ -67,6 +67,9 @@ pub fn remember(ctx: &mut Ctx, applied: &Applied, undoes: Option<i64>) -> Result
     for restarted in &applied.restarted {
         log::info!("{restarted}");
     }
+    if applied.reloaded {
+        ctx.tending.hurry();
+    }
     let number = if applied.changes.is_empty() { 0 } else { changes::note(ctx, applied, undoes)? };
     if let Some(stream) = &applied.stream {
         ctx.store.set_settings(&[(LAST_GOOD, stream)])?;

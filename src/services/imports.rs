@@ -16,8 +16,9 @@ use crate::domain::client::Client;
 use crate::domain::json;
 use crate::domain::time;
 use crate::fetch::Validators;
+use crate::jobs::Task;
+use crate::jobs::import::tend::{Tend, Tended};
 use crate::jobs::import::{self, Outcome, SourceOutcome, read::Door};
-use crate::jobs::{Task, held_set};
 use crate::machine;
 use crate::server::response::Response;
 use crate::store::blocklists::{LogEntry, Source, State};
@@ -30,8 +31,14 @@ const LONGEST_BACK_OFF: i64 = 86_400;
 /// An import that did not end is completed not before this, in seconds: what ended it may be the import itself.
 const COMPLETE_AFTER: i64 = 600;
 
-/// How often the set of imported addresses is looked after.
+/// How often the set of imported addresses is looked after, and what went wrong is tried again.
 const TEND: Duration = Duration::from_secs(600);
+/// The same where fail2ban bans, and nothing has changed.
+const NOTHING_TO_DO: Duration = Duration::from_secs(86_400);
+/// How long a client waits for bans to be lifted by fail2ban, in seconds: about a thousand.
+const LIFTS: u64 = 20;
+/// How long they are lifted at a time where nobody waits, in seconds.
+const LIFTS_BEHIND: u64 = 60;
 
 /// An import of all enabled sources. `client` is who asks for it; the schedule leaves servers alone that wish it.
 pub fn begin(ctx: &mut Ctx, client: Option<Client>) -> Result<Job, ApiError> {
@@ -60,7 +67,8 @@ pub fn begin(ctx: &mut Ctx, client: Option<Client>) -> Result<Job, ApiError> {
         protected: protected(ctx, client)?,
     }));
     ctx.store.begin_import(now)?;
-    ctx.import = Some(Running { started_at: now, progress: Value::Null, bans_before: ctx.snapshot.bans });
+    ctx.import =
+        Some(Running { started_at: now, progress: Value::Null, bans_before: ctx.snapshot.bans, tend_behind: false });
     Ok(Job::new(task, move |ctx, outcome| finish(ctx, &sources, outcome)).detached())
 }
 
@@ -82,12 +90,6 @@ pub fn door(ctx: &Ctx) -> Door {
     Door { allow_private: ctx.config.allow_private_fetch, authorities: ctx.config.blocklist_ca_file.clone() }
 }
 
-/// Removes what was kept of a source.
-pub fn forget_list(ctx: &Ctx, id: i64) {
-    // A file that stays is never read again: numbers of sources are not given twice.
-    let _ = std::fs::remove_file(ctx.set_place().lists.join(id.to_string()));
-}
-
 /// What is never banned: who asks and who is logged in, this machine, its gateways, the proxies in front.
 fn protected(ctx: &Ctx, client: Option<Client>) -> Result<Vec<IpOrNet>, ApiError> {
     let mut all: Vec<IpOrNet> = client.and_then(Client::address).map(IpOrNet::from).into_iter().collect();
@@ -97,9 +99,18 @@ fn protected(ctx: &Ctx, client: Option<Client>) -> Result<Vec<IpOrNet>, ApiError
     Ok(all)
 }
 
+/// No import is under way any more.
+fn end(ctx: &mut Ctx) -> Option<Running> {
+    let running = ctx.import.take();
+    if running.as_ref().is_some_and(|running| running.tend_behind) {
+        ctx.tending.hurry();
+    }
+    running
+}
+
 /// Writes what became of an import, and tells it.
 fn finish(ctx: &mut Ctx, sources: &[Source], outcome: Value) -> Result<Response, ApiError> {
-    ctx.import = None;
+    end(ctx);
     let outcome: Outcome = json::from_tree(outcome).map_err(ApiError::internal)?;
     let now = time::now();
     let rows: Vec<(LogEntry, Option<State>)> = outcome
@@ -187,28 +198,62 @@ fn new_state(done: &SourceOutcome, before: &State, now: i64) -> State {
     }
 }
 
-/// Looks after the set now and then: others may empty the packet filter. At the start it is put in force as it is kept, and what another
-/// mode has left is taken away.
+/// Looks after what is imported, now and then where a set of our own holds it, for others may empty the packet filter, and when a change wants
+/// it. At the start the set is put in force as it is kept, and what another mode has left is taken away.
 pub fn tend_when_due(ctx: &mut Ctx, now: Instant) -> Result<(), ApiError> {
     let first = ctx.tending.due.is_none();
-    if ctx.tending.due.is_some_and(|due| now < due) {
+    if ctx.tending.due.is_some_and(|due| now < due) || keeps_daemon_busy(ctx) {
         return Ok(());
     }
     ctx.tending.due = Some(now + TEND);
-    if !ctx.set_place().has_any() {
+    let place = ctx.set_place();
+    if !place.has_any() && !place.has_lists() {
         return Ok(());
     }
-    let task = held_set::Tend { place: ctx.set_place(), anew: first, never: protected(ctx, None)? };
-    ctx.background.push(Job::new(Task::TendSet(task), |ctx, problem| {
-        let problem = problem.as_str().map(str::to_owned);
-        if let Some(problem) = problem.as_ref().filter(|_| problem != ctx.tending.problem) {
-            log::warn!("the set of imported addresses: {problem}");
-        }
-        ctx.tending.problem = problem;
+    let task = Tend { anew: first, seconds: LIFTS_BEHIND, ..tend_task(ctx, None)? };
+    ctx.background.push(Job::new(Task::Tend(task), |ctx, done| {
+        tended(ctx, json::from_tree(done).map_err(ApiError::internal)?);
         ctx.snapshot.stale = true;
         Ok(Response::no_content())
     }));
     Ok(())
+}
+
+/// What looks after imported addresses, `without` a source that is about to go.
+pub fn tend_task(ctx: &Ctx, without: Option<i64>) -> Result<Tend, ApiError> {
+    let sources = ctx.store.blocklist_sources()?.into_iter().map(|source| source.id);
+    Ok(Tend {
+        place: apply::installation(ctx),
+        set: ctx.set_place(),
+        sources: sources.filter(|id| Some(*id) != without).collect(),
+        newest: ctx.store.newest_blocklist_source()?,
+        anew: false,
+        never: protected(ctx, None)?,
+        seconds: LIFTS,
+    })
+}
+
+/// Remembers how looking after imported addresses went, and when it is done again; gives what is to be said of it.
+pub fn tended(ctx: &mut Ctx, done: Tended) -> Option<String> {
+    if let Some(problem) = done.problem.as_ref().filter(|_| done.problem != ctx.tending.problem) {
+        log::warn!("imported addresses: {problem}");
+    }
+    let said = match (&done.problem, done.left) {
+        (Some(problem), _) => Some(format!("Imported addresses are not yet banned as they should be: {problem}.")),
+        (None, 0) => None,
+        (None, left) => Some(format!("{left} imported addresses are still being unbanned.")),
+    };
+    if let Some(running) = &mut ctx.import {
+        running.tend_behind = true;
+    }
+    let wait = match (&said, ctx.config.blocklist_way) {
+        _ if done.left > 0 => Duration::from_secs(1),
+        (None, None) => NOTHING_TO_DO,
+        _ => TEND,
+    };
+    ctx.tending.due = Some(Instant::now() + wait);
+    ctx.tending.problem = done.problem;
+    said
 }
 
 /// The process of the import told how far it is.
@@ -235,7 +280,7 @@ pub fn not_started(ctx: &mut Ctx) {
 
 /// The import did not come to its end: a row of the log says so. `again`: it is completed as soon as that can be.
 pub fn ended_early(ctx: &mut Ctx, why: &str, again: bool) {
-    let Some(running) = ctx.import.take() else { return };
+    let Some(running) = end(ctx) else { return };
     let progress = &running.progress;
     let entry = LogEntry {
         id: 0,

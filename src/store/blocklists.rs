@@ -97,6 +97,12 @@ impl Store {
         Ok(statement.query_map([], source)?.collect::<Result<_, _>>()?)
     }
 
+    /// The highest number that a source was ever given: none is given twice.
+    pub fn newest_blocklist_source(&self) -> Result<i64, Error> {
+        let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'blocklist_sources'";
+        Ok(self.connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?.unwrap_or(0))
+    }
+
     /// A source.
     pub fn blocklist_source(&self, id: i64) -> Result<Option<Source>, Error> {
         let sql = format!("SELECT {COLUMNS} FROM blocklist_sources WHERE id = ?1");

@@ -14,6 +14,8 @@ use crate::harness::wait_until;
 /// The router's addresses in the cable to its own network, and those of the machine there.
 const ROUTER: [&str; 2] = ["192.168.7.1/24", "fd00:7::1/64"];
 const BEHIND: [&str; 2] = ["192.168.7.2/24", "fd00:7::2/64"];
+/// One of the set that is put in force last.
+const LAST: &str = "2606:4700::5";
 const FORWARD: &str = "BANGUI_BLOCKLIST_FORWARD";
 
 /// A third network, behind the machine of the lab.
@@ -70,7 +72,7 @@ impl Behind {
 
 fn restarted(server: Server, value: &str, lab: &Lab, behind: &Behind, is_open: bool) -> Server {
     let server = server.with_env(FORWARD, value);
-    wait_until("the other reach", Duration::from_secs(20), || behind.is_reached(lab, "45.1.1.1") == is_open);
+    wait_until("the other reach", Duration::from_secs(20), || behind.is_reached(lab, LAST) == is_open);
     server
 }
 

@@ -40,6 +40,7 @@ mod in_force;
 mod jail_config;
 mod jails;
 mod latency;
+mod lifted;
 mod logs;
 mod r#loop;
 mod meta;

@@ -1,5 +1,6 @@
 //! The jail of imported addresses: made on demand, filled and emptied in chunks that leave the daemon free for others.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::apply::{Applied, Apply, ApplyError, FileChange, Scope};
@@ -22,6 +23,8 @@ const HOLD: Duration = Duration::from_millis(25);
 const TURN: Duration = Duration::from_secs(300);
 /// Addresses in one command at most: without any action a ban takes 0.1 ms.
 const MOST: usize = 50;
+/// Bans that are lifted before the time is looked at: 2 s with nftables.
+const LOOKS_UP: usize = 100;
 /// Actions that take networks. The sets of nftables and ipset actions hold addresses only.
 const TAKE_NETWORKS: &[&str] = &["iptables", "route", "ufw", "pf", "ipfw", "shorewall", "firewallcmd-rich"];
 
@@ -46,10 +49,18 @@ pub struct ImportJail {
 impl ImportJail {
     /// Makes sure that the jail runs with this ban time, and asks once what it has banned.
     pub fn open(apply: &Apply, ban_seconds: u32) -> Result<ImportJail, Failure> {
-        let mut daemon = answering(&apply.place.socket, CHANGES)?;
-        let name: JailName = JAIL.parse().expect("the name of our jail is one");
-        let runs = daemon.jail_names()?.contains(&name);
+        let (daemon, name, runs) = connect(&apply.place.socket)?;
         let loaded = make(apply, ban_seconds, runs)?;
+        Ok(ImportJail { loaded, ..ImportJail::of(daemon, name)? })
+    }
+
+    /// The jail where it runs, as it is.
+    pub fn running(socket: &Path) -> Result<Option<ImportJail>, Error> {
+        let (daemon, name, runs) = connect(socket)?;
+        if runs { ImportJail::of(daemon, name).map(Some) } else { Ok(None) }
+    }
+
+    fn of(mut daemon: Daemon, name: JailName) -> Result<ImportJail, Error> {
         let mut banned = AddressSet::default();
         daemon.each_banned(&name, &mut |text| {
             if let Ok(entry) = text.parse() {
@@ -62,7 +73,7 @@ impl ImportJail {
         let takes =
             |action: &String| TAKE_NETWORKS.iter().any(|known| action.starts_with(known)) && !action.contains("ipset");
         let takes_networks = !actions.is_empty() && actions.iter().all(takes);
-        Ok(ImportJail { daemon, name, banned, ignored, takes_networks, loaded, pace: Pace::default() })
+        Ok(ImportJail { daemon, name, banned, ignored, takes_networks, loaded: None, pace: Pace::default() })
     }
 
     /// Bans them all and returns how many were not banned before; `told` hears the number so far.
@@ -90,6 +101,15 @@ impl ImportJail {
         Ok(count)
     }
 
+    /// Lifts these bans until a certain time; returns how many are left.
+    pub fn unban_until(&mut self, mut addresses: Vec<IpOrNet>, until: Instant) -> Result<u64, Error> {
+        while !addresses.is_empty() && Instant::now() < until {
+            let some = addresses.split_off(addresses.len().saturating_sub(LOOKS_UP));
+            self.unban(&some.into_iter().collect())?;
+        }
+        Ok(addresses.len() as u64)
+    }
+
     /// Does something with them, a few at a time: as many as keep the daemon busy for a moment only, and a rest after each.
     fn in_chunks(&mut self, addresses: &AddressSet, work: &mut Work<'_>) -> Result<(), Error> {
         let mut entries = addresses.iter();
@@ -105,6 +125,14 @@ impl ImportJail {
             std::thread::sleep((took / 4).clamp(Duration::from_millis(1), HOLD));
         }
     }
+}
+
+/// The daemon, the jail's name, and whether it runs.
+fn connect(socket: &Path) -> Result<(Daemon, JailName, bool), Error> {
+    let mut daemon = answering(socket, CHANGES)?;
+    let name: JailName = JAIL.parse().expect("the name of our jail is one");
+    let runs = daemon.jail_names()?.contains(&name);
+    Ok((daemon, name, runs))
 }
 
 /// How many addresses a command takes: as many as fit into `HOLD` when each takes as long as the slowest of late. It is forgotten slowly, and

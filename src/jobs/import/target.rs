@@ -7,7 +7,7 @@ use crate::blocklist::set::AddressSet;
 use crate::domain::address::IpOrNet;
 use crate::fail2ban::Error;
 use crate::jobs::failure::Failure;
-use crate::jobs::held_set::{Change, SetError};
+use crate::jobs::held_set::{Change, Locked, SetError};
 
 /// Entries the jail holds at most: fail2ban needs about 1 kB of memory for each and minutes for ten thousand.
 const MOST_IN_JAIL: usize = 50_000;
@@ -109,13 +109,16 @@ impl Target {
 }
 
 impl Import {
-    /// Makes the changes of a set, all at once; without any it is put in force where it is not.
-    pub(super) fn commit(&self, target: Option<&Target>) -> Result<(), SetError> {
+    /// Makes the changes of a set, all at once; without any it is put in force where it is not. Nobody else changes it until the lists are
+    /// in their place as well.
+    pub(super) fn commit(&self, target: Option<&Target>) -> Result<Locked, SetError> {
         let none = Change::default();
         let (change, ignored) = match target {
             Some(Target::Set(set)) => (&set.change, set.never.as_slice()),
             _ => (&none, &[][..]),
         };
-        self.set.change(change, &[&self.protected, ignored].concat(), false)
+        let lock = self.set.lock()?;
+        self.set.change(&lock, change, &[&self.protected, ignored].concat(), false)?;
+        Ok(lock)
     }
 }
