@@ -9,7 +9,7 @@ mod tls;
 use std::fmt;
 use std::io::{self, Read};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -48,6 +48,11 @@ pub struct Rules {
     pub time: Duration,
     /// A file of certificates of the authorities that are trusted instead of those that are built in.
     pub authorities: Option<PathBuf>,
+}
+
+/// Whom to trust over https: the authorities of this file of certificates, else those that are built in.
+pub fn trust(authorities: Option<&Path>) -> Result<TlsConfig, FetchError> {
+    tls::config(authorities)
 }
 
 impl Rules {

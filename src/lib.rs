@@ -24,6 +24,7 @@ pub mod main_loop;
 pub mod packed;
 pub mod pattern;
 pub mod program;
+pub mod remote;
 pub mod routes;
 pub mod server;
 pub mod services;

@@ -23,7 +23,7 @@ pub fn about(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     });
     let mut body = json!({
         "setup_complete": ctx.is_set_up(),
-        "authenticated": admitted.session.is_some(),
+        "authenticated": admitted.has_identity(),
         // One person, whose name nobody has to know.
         "users": false,
         "time": time::rfc3339(time::now()),
@@ -31,7 +31,7 @@ pub fn about(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
         "base_path": ctx.config.base_path,
         "client": { "address": address, "is_proxy": is_proxy },
     });
-    if admitted.session.is_some() {
+    if admitted.has_identity() {
         body["client"]["banned"] = match address {
             Some(address) => banned_in(ctx, IpOrNet::from(address.to_canonical())),
             None => Value::Null,

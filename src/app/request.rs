@@ -135,6 +135,8 @@ pub struct Admitted {
     pub client: Client,
     /// The session, where there is a good one.
     pub session: Option<Session>,
+    /// It is a command of ours at this machine, whose user owns all of this anyway.
+    pub is_console: bool,
     /// Whether the client came by HTTPS, as a trusted proxy says.
     pub is_https: bool,
     /// Names the request in the log and in the answer.
@@ -150,7 +152,16 @@ pub struct Admitted {
 impl Admitted {
     /// Who asks. Without an identity it is nobody in particular, and what is done then the program does by itself.
     pub fn actor(&self) -> Actor {
-        if self.session.is_some() { Actor::User(OWNER.to_owned()) } else { Actor::System }
+        match (&self.session, self.is_console) {
+            (_, true) => Actor::Console,
+            (Some(_), false) => Actor::User(OWNER.to_owned()),
+            (None, false) => Actor::System,
+        }
+    }
+
+    /// Whether it is known who asks.
+    pub fn has_identity(&self) -> bool {
+        self.session.is_some() || self.is_console
     }
 }
 

@@ -3,8 +3,9 @@
 //! It reads files and writes to `out`; it needs no daemon and changes nothing.
 
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::invocation::{Failure, Invocation};
 use crate::conf::{Error, StreamOptions, Tree, Value, Version};
 use crate::domain::json;
 use crate::fail2ban::installed;
@@ -36,6 +37,15 @@ impl std::error::Error for DumpError {}
 
 /// How much is written at a time, in bytes.
 const BUFFER: usize = 64 << 10;
+
+/// `bangui dump-config`
+pub fn command(invocation: &Invocation) -> Result<(), Failure> {
+    let config = invocation.config()?;
+    // fail2ban does not make the directory absolute, and some values are made of its name.
+    let directory = invocation.setting("fail2ban-config").map_or(config.fail2ban_config, PathBuf::from);
+    run(&directory, invocation.option("as-version"), &mut io::stdout().lock())
+        .map_err(|error| Failure::failed(error.to_string()))
+}
 
 /// Prints the stream of the configuration in `config_dir`, as this version of fail2ban would compute it; `None` for the installed one.
 pub fn run(config_dir: &Path, version: Option<&str>, out: &mut dyn Write) -> Result<(), DumpError> {

@@ -36,9 +36,40 @@ impl fmt::Display for Failure {
     }
 }
 
+/// A command, as the help, the manual and the completions of shells show it, and what runs it.
+pub struct Command {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What may follow it, as the help writes it; empty where nothing may.
+    pub arguments: &'static str,
+    /// One line of help.
+    pub help: &'static str,
+    /// Options of its own.
+    pub options: &'static [Choice],
+    /// Runs it.
+    pub run: fn(&Invocation) -> Result<(), Failure>,
+}
+
+/// An option of a command.
+pub struct Choice {
+    /// Its name, without the dashes.
+    pub name: &'static str,
+    /// The placeholder of its value; empty where it takes none.
+    pub value: &'static str,
+    /// One line of help.
+    pub help: &'static str,
+}
+
+/// An option of a command.
+pub(super) const fn choice(name: &'static str, value: &'static str, help: &'static str) -> Choice {
+    Choice { name, value, help }
+}
+
 /// A command line, read.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Invocation {
+    /// Every command there is, for the help.
+    pub(super) commands: &'static [Command],
     /// `--config`.
     pub(super) config_file: Option<PathBuf>,
     /// Options of settings: name and value.
@@ -53,6 +84,16 @@ impl Invocation {
     /// The value of an option of the command.
     pub fn option(&self, name: &str) -> Option<&str> {
         self.options.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether nothing was said at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.config_file.is_none() && self.settings.is_empty() && self.options.is_empty()
+    }
+
+    /// Whether the answer is wanted as JSON.
+    pub fn is_json(&self) -> bool {
+        self.option("json").is_some()
     }
 
     /// The value of a setting as the command line has it.

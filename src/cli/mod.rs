@@ -1,103 +1,216 @@
-//! Commands of the program, one file each, and the reading of the command line.
+//! Commands of the program, one table for all of them, and the reading of the command line.
 
+mod ask;
+mod bans;
+mod changes;
 pub mod check;
 pub mod dump_config;
 pub mod geo_update;
+mod help;
 mod invocation;
 pub mod job;
+mod past;
 pub mod remove_set;
 pub mod serve;
 pub mod set_password;
 pub mod setup;
+mod show;
+mod status;
+mod table;
 pub mod test_filter;
 pub mod unlock;
 
-use std::path::PathBuf;
-
 use lexopt::Arg;
 
-pub use self::invocation::{Failure, Invocation};
+use self::invocation::{Choice, choice};
+pub use self::invocation::{Command, Failure, Invocation};
 use crate::config::SETTINGS;
 
-/// A command, its line of help, and what runs it.
-pub struct Command {
-    /// Its name on the command line.
-    pub name: &'static str,
-    /// One line of help.
-    pub help: &'static str,
-    /// Options of its own: name and whether a value follows.
-    pub options: &'static [(&'static str, bool)],
-    /// Whether it takes further arguments.
-    pub arguments: bool,
-    /// Runs it.
-    pub run: fn(&Invocation) -> Result<(), Failure>,
-}
+const JSON: Choice = choice("json", "", "one JSON document, with the fields of the API");
+const SERVER: Choice = choice("server", "URL", "ask another machine's bangui; needs --token");
+const TOKEN: Choice = choice("token", "FILE", "a file whose first line is a token of that server");
+const PASSWORD_FILE: Choice = choice("password-file", "FILE", "the password is its first line (standard input)");
+const AS_VERSION: Choice = choice("as-version", "VERSION", "as this fail2ban, such as 1.1.0 (the installed one)");
 
 /// Every command there is, in the order of the help.
 pub const COMMANDS: &[Command] = &[
-    Command { name: "serve", help: "run the server (the default)", options: &[], arguments: false, run: serve::run },
+    Command {
+        name: "status",
+        arguments: "",
+        help: "whether fail2ban answers, and how its jails are",
+        options: &[JSON, SERVER, TOKEN],
+        run: status::status,
+    },
+    Command {
+        name: "jails",
+        arguments: "[NAME]",
+        help: "the jails that run, or one of them with all its values",
+        options: &[JSON, SERVER, TOKEN],
+        run: status::jails,
+    },
+    Command {
+        name: "bans",
+        arguments: "[JAIL]",
+        help: "who is banned now",
+        options: &[JSON, SERVER, TOKEN],
+        run: bans::list,
+    },
+    Command {
+        name: "ban",
+        arguments: "ADDRESS...|-",
+        help: "ban addresses or networks; - reads a list",
+        options: &[
+            choice("jail", "NAME", "in this jail (the only one there is)"),
+            choice("force", "", "also what would lock you or this machine out"),
+            JSON,
+            SERVER,
+            TOKEN,
+        ],
+        run: bans::ban,
+    },
+    Command {
+        name: "unban",
+        arguments: "[ADDRESS...|-]",
+        help: "let addresses out again; - reads a list",
+        options: &[
+            choice("jail", "NAME", "out of this jail (out of all)"),
+            choice("me", "", "the address that this SSH session comes from"),
+            choice("all", "", "everybody, out of every jail"),
+            JSON,
+            SERVER,
+            TOKEN,
+        ],
+        run: bans::unban,
+    },
+    Command {
+        name: "find",
+        arguments: "ADDRESS",
+        help: "whether an address is banned, and what it did before",
+        options: &[JSON, SERVER, TOKEN],
+        run: past::find,
+    },
+    Command {
+        name: "history",
+        arguments: "",
+        help: "the bans of the last time, the latest first",
+        options: &[
+            choice("range", "RANGE", "24h, 7d, 30d or 365d (24h)"),
+            choice("jail", "NAME", "of this jail"),
+            choice("ip", "ADDRESS", "of addresses that begin so"),
+            choice("origin", "ORIGIN", "blocklist or selfblock"),
+            choice("source", "SOURCE", "fail2ban or archive (fail2ban)"),
+            choice("number", "NUMBER", "how many at most, up to 500 (50)"),
+            JSON,
+            SERVER,
+            TOKEN,
+        ],
+        run: past::history,
+    },
+    Command {
+        name: "log",
+        arguments: "",
+        help: "the last lines of fail2ban's log",
+        options: &[
+            choice("number", "NUMBER", "how many (50)"),
+            choice("filter", "TEXT", "only lines that hold this text"),
+            JSON,
+            SERVER,
+            TOKEN,
+        ],
+        run: past::log,
+    },
+    Command {
+        name: "changes",
+        arguments: "[ID]",
+        help: "what was changed in the configuration, or one change with its diff",
+        options: &[JSON, SERVER, TOKEN],
+        run: changes::changes,
+    },
+    Command {
+        name: "undo",
+        arguments: "ID",
+        help: "take a change of the configuration back",
+        options: &[JSON, SERVER, TOKEN],
+        run: changes::undo,
+    },
+    Command {
+        name: "import",
+        arguments: "",
+        help: "import the blocklists now",
+        options: &[JSON, SERVER, TOKEN],
+        run: past::import,
+    },
+    Command { name: "serve", arguments: "", help: "run the server", options: &[], run: serve::run },
     Command {
         name: "check",
+        arguments: "",
         help: "tell whether socket, database and configuration directory are usable",
         options: &[],
-        arguments: false,
         run: check::run,
     },
     Command {
         name: "setup",
+        arguments: "",
         help: "set the master password of a new installation",
-        options: &[("password-file", true)],
-        arguments: false,
+        options: &[PASSWORD_FILE],
         run: setup::run,
     },
     Command {
         name: "set-password",
+        arguments: "",
         help: "replace the master password; ends all sessions",
-        options: &[("password-file", true)],
-        arguments: false,
+        options: &[PASSWORD_FILE],
         run: set_password::run,
     },
     Command {
         name: "unlock",
+        arguments: "",
         help: "lift every lock on logins that failed passwords have led to",
         options: &[],
-        arguments: false,
         run: unlock::run,
     },
     Command {
         name: "geo",
-        help: "geo update: fetch a country database and put it where the server looks",
+        arguments: "update",
+        help: "fetch a country database and put it where the server looks",
         options: &[],
-        arguments: true,
         run: geo_update::run,
     },
     Command {
         name: "remove-set",
+        arguments: "",
         help: "take the set of imported addresses out of the packet filter",
         options: &[],
-        arguments: false,
         run: remove_set::run,
     },
     Command {
         name: "dump-config",
+        arguments: "",
         help: "print the commands fail2ban's files come to, one a line as JSON",
-        options: &[("as-version", true)],
-        arguments: false,
-        run: |invocation| {
-            let config = invocation.config()?;
-            // fail2ban does not make the directory absolute, and some values are made of its name.
-            let directory = invocation.setting("fail2ban-config").map_or(config.fail2ban_config, PathBuf::from);
-            dump_config::run(&directory, invocation.option("as-version"), &mut std::io::stdout().lock())
-                .map_err(|error| Failure::failed(error.to_string()))
-        },
+        options: &[AS_VERSION],
+        run: dump_config::command,
     },
     Command {
         name: "test-filter",
-        help: "tell what a filter makes of each line of a log: NAME[options] FILE|-",
-        options: &[("json", false), ("as-version", true), ("log-timezone", true), ("find-time", true)],
-        arguments: true,
+        arguments: "NAME[options] FILE|-",
+        help: "tell what a filter makes of each line of a log",
+        options: &[
+            choice("json", "", "an object per line instead of a summary"),
+            AS_VERSION,
+            choice("log-timezone", "ZONE", "zone of dates that name none, such as UTC+0200 (the machine's)"),
+            choice("find-time", "TIME", "lines older than this are said to be (10m)"),
+        ],
         run: test_filter::command,
     },
+    Command {
+        name: "completions",
+        arguments: "bash|zsh|fish",
+        help: "print what completes these commands in a shell",
+        options: &[],
+        run: help::completions,
+    },
+    Command { name: "man", arguments: "", help: "print the manual page", options: &[], run: help::manual },
+    Command { name: "help", arguments: "[COMMAND]", help: "print the help", options: &[], run: help::command },
 ];
 
 /// A write beyond the limit of a file's size (`ulimit -f`) is an error like that of a full disk, not the end of the program. A handler and
@@ -112,83 +225,76 @@ fn outlive_file_limit() {
 pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<(), Failure> {
     outlive_file_limit();
     let mut parser = lexopt::Parser::from_args(arguments);
-    let mut invocation = Invocation::default();
+    let mut invocation = Invocation { commands: COMMANDS, ..Invocation::default() };
     let mut command: Option<&Command> = None;
-    let wrong = |error: lexopt::Error| Failure::usage(format!("{error}; see bangui --help"));
+    let wrong = |error: lexopt::Error| Failure::usage(format!("{error}; see bangui help"));
     while let Some(argument) = parser.next().map_err(wrong)? {
         match argument {
-            Arg::Short('h') | Arg::Long("help") => return print(&help()),
-            Arg::Short('V') | Arg::Long("version") => return print(&format!("bangui {}\n", env!("CARGO_PKG_VERSION"))),
+            Arg::Short('h') | Arg::Long("help") => {
+                table::print(&command.map_or_else(|| help::all(COMMANDS), help::of));
+                return Ok(());
+            }
+            Arg::Short('V') | Arg::Long("version") => {
+                table::print(&format!("bangui {}\n", env!("CARGO_PKG_VERSION")));
+                return Ok(());
+            }
             Arg::Long("config") => invocation.config_file = Some(parser.value().map_err(wrong)?.into()),
             Arg::Long(name) => {
                 let name = name.to_owned();
-                let own = command.and_then(|command| command.options.iter().find(|(own, _)| *own == name));
-                if let Some((_, has_value)) = own {
-                    let value = if *has_value { text(parser.value().map_err(wrong)?)? } else { String::new() };
+                let own = command.and_then(|command| command.options.iter().find(|own| own.name == name));
+                if let Some(own) = own {
+                    let value =
+                        if own.value.is_empty() { String::new() } else { text(parser.value().map_err(wrong)?)? };
                     invocation.options.push((name, value));
                 } else if SETTINGS.iter().any(|setting| setting.option == Some(&name)) {
                     let value = text(parser.value().map_err(wrong)?)?;
                     invocation.settings.push((name, value));
                 } else {
-                    return Err(Failure::usage(format!("unknown option --{name}; see bangui --help")));
+                    return Err(Failure::usage(unknown_option(&name, command)));
                 }
             }
-            Arg::Short(letter) => return Err(Failure::usage(format!("unknown option -{letter}; see bangui --help"))),
+            Arg::Short(letter) => return Err(Failure::usage(format!("unknown option -{letter}; see bangui help"))),
             Arg::Value(value) => {
                 let value = text(value)?;
                 match command {
                     None if value == "job" => return job::run(),
                     None => command = Some(named(&value)?),
-                    Some(command) if command.arguments => invocation.arguments.push(value),
-                    Some(_) => return Err(Failure::usage(format!("unexpected argument {value:?}; see bangui --help"))),
+                    Some(command) if !command.arguments.is_empty() => invocation.arguments.push(value),
+                    Some(command) => {
+                        let name = command.name;
+                        return Err(Failure::usage(format!("unexpected argument {value:?}; see bangui help {name}")));
+                    }
                 }
             }
         }
     }
-    (command.unwrap_or(&COMMANDS[0]).run)(&invocation)
+    match command {
+        Some(command) => (command.run)(&invocation),
+        None if invocation.is_empty() => {
+            table::print(&help::all(COMMANDS));
+            Ok(())
+        }
+        None => Err(Failure::usage("which command? bangui serve runs the server; see bangui help")),
+    }
+}
+
+/// An option before its command is one that a person may have meant for it.
+fn unknown_option(name: &str, command: Option<&Command>) -> String {
+    let is_known = COMMANDS.iter().any(|command| command.options.iter().any(|own| own.name == name));
+    match command {
+        None if is_known => format!("--{name} stands behind its command; see bangui help"),
+        None => format!("unknown option --{name}; see bangui help"),
+        Some(command) => format!("{} has no option --{name}; see bangui help {}", command.name, command.name),
+    }
 }
 
 fn named(name: &str) -> Result<&'static Command, Failure> {
     let found = COMMANDS.iter().find(|command| command.name == name);
-    found.ok_or_else(|| Failure::usage(format!("unknown command {name:?}; see bangui --help")))
+    found.ok_or_else(|| Failure::usage(format!("unknown command {name:?}; see bangui help")))
 }
 
 fn text(value: std::ffi::OsString) -> Result<String, Failure> {
     value.into_string().map_err(|value| Failure::usage(format!("{value:?} is not valid text")))
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    use std::io::Write;
-    // A reader that left early, such as `head`, has seen enough.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    Ok(())
-}
-
-/// The help, made from the tables of commands and settings.
-fn help() -> String {
-    let mut out =
-        String::from("bangui - the BanGUI API for fail2ban\n\nUsage: bangui [COMMAND] [OPTIONS]\n\nCommands:\n");
-    for command in COMMANDS {
-        out += &format!("  {:<14} {}\n", command.name, command.help);
-    }
-    out += "\nOptions:\n";
-    for setting in SETTINGS {
-        if let Some(option) = setting.option {
-            out += &format!("  --{:<27} {}\n", format!("{option} {}", setting.value), setting.help);
-        }
-    }
-    out += "  --config FILE                 settings from a file: key = value lines\n";
-    out += "  --password-file FILE          setup and set-password: the password is its first line (standard input)\n";
-    out += "  --as-version VERSION          dump-config, test-filter: as this fail2ban, such as 1.1.0 (the installed one)\n";
-    out +=
-        "  --log-timezone ZONE           test-filter: zone of dates that name none, such as UTC+0200 (the machine's)\n";
-    out += "  --find-time TIME              test-filter: lines older than this are said to be (10m)\n";
-    out += "  --json                        test-filter: an object per line instead of a summary\n";
-    out += "  --version, --help\n\nEnvironment (arguments win; in a file the key is the name in lower case without BANGUI_):\n";
-    for setting in SETTINGS {
-        out += &format!("  {:<33} {}\n", setting.variable, setting.help);
-    }
-    out
 }
 
 #[cfg(test)]
@@ -218,11 +324,21 @@ mod tests {
 
     #[test]
     fn the_help_names_every_option_variable_and_command() {
-        let help = help();
-        for setting in SETTINGS {
-            assert!(help.contains(setting.variable));
-            assert!(setting.option.is_none_or(|option| help.contains(&format!("--{option}"))));
+        for text in [help::all(COMMANDS), help::page(COMMANDS)] {
+            for setting in SETTINGS {
+                assert!(text.contains(setting.variable));
+                let in_roff = |option: &str| text.contains(&format!("\\-\\-{}", option.replace('-', "\\-")));
+                assert!(setting.option.is_none_or(|option| text.contains(&format!("--{option}")) || in_roff(option)));
+            }
+            assert!(
+                COMMANDS
+                    .iter()
+                    .all(|command| text.contains(&command.name.replace('-', "\\-")) || text.contains(command.name))
+            );
         }
-        assert!(COMMANDS.iter().all(|command| help.contains(command.name)));
+        for command in COMMANDS {
+            let own = help::of(command);
+            assert!(command.options.iter().all(|option| own.contains(&format!("--{}", option.name))), "{own}");
+        }
     }
 }

@@ -19,6 +19,9 @@ const OF_PROXIES: [&str; 4] = ["x-real-ip", "x-forwarded-proto", "x-forwarded-ho
 /// A stage that cannot be read makes the client unknown, and so does a stranger on this machine who forwards: a proxy nobody told us of
 /// must not make everybody local. Any other stranger may send what he likes.
 pub(super) fn identify(ctx: &mut Ctx, head: &Head, peer: Peer) -> (Client, bool) {
+    if peer == Peer::Console {
+        return (Client::Address(Ipv4Addr::LOCALHOST.into()), false);
+    }
     let says_something = head.all(FORWARDED_FOR).chain(head.all(FORWARDED)).next().is_some();
     let nearest = address_of(peer);
     if !is_trusted(ctx, peer) {
@@ -53,6 +56,7 @@ fn is_trusted(ctx: &Ctx, peer: Peer) -> bool {
     match peer {
         Peer::Tcp(address) => is_proxy(ctx, address),
         Peer::Unix => true,
+        Peer::Console => false,
     }
 }
 
@@ -60,11 +64,11 @@ fn is_proxy(ctx: &Ctx, address: IpAddr) -> bool {
     ctx.config.trusted_proxies.iter().any(|network| network.contains_address(address))
 }
 
-/// A connection over the unix socket comes from this machine.
+/// A connection over a unix socket comes from this machine.
 fn address_of(peer: Peer) -> IpAddr {
     match peer {
         Peer::Tcp(address) => address,
-        Peer::Unix => Ipv4Addr::LOCALHOST.into(),
+        Peer::Unix | Peer::Console => Ipv4Addr::LOCALHOST.into(),
     }
 }
 

@@ -48,7 +48,7 @@ fn judge(ctx: &mut Ctx, head: &Head, admitted: &mut Admitted) -> Result<usize, A
         count_request(ctx, head, admitted)?;
     }
     let (route, segments) = take_route(found, head, admitted)?;
-    check_setup(ctx, route)?;
+    check_setup(ctx, route, admitted)?;
     check_permission(ctx, route, admitted)?;
     admitted.parameters = decode_parameters(&segments)?;
     check_read_only(ctx, route)?;
@@ -91,8 +91,9 @@ fn take_route<'p>(
         }
     }
 }
-fn check_setup(ctx: &Ctx, route: &Route) -> Result<(), ApiError> {
-    if !needs_setup(route.access) || ctx.is_set_up() {
+
+fn check_setup(ctx: &Ctx, route: &Route, admitted: &Admitted) -> Result<(), ApiError> {
+    if !needs_setup(route.access) || ctx.is_set_up() || admitted.is_console {
         return Ok(());
     }
     Err(ApiError::new(
@@ -101,9 +102,10 @@ fn check_setup(ctx: &Ctx, route: &Route) -> Result<(), ApiError> {
     ))
 }
 
-/// Whoever has a session is the owner, who may do everything that the table's columns `scope` and `role` name.
+/// Whoever has a session is the owner, who may do everything that the table's columns `scope` and `role` name; so may who sits at the
+/// machine.
 fn check_permission(ctx: &Ctx, route: &Route, admitted: &Admitted) -> Result<(), ApiError> {
-    if needs_session(route.access) && admitted.session.is_none() {
+    if needs_session(route.access) && !admitted.has_identity() {
         return Err(unauthenticated(ctx, route, admitted));
     }
     Ok(())
@@ -111,8 +113,7 @@ fn check_permission(ctx: &Ctx, route: &Route, admitted: &Admitted) -> Result<(),
 
 /// How long the body may be; 413 where it says that it is longer.
 fn body_limit(head: &Head, route: &Route, admitted: &Admitted) -> Result<usize, ApiError> {
-    let with_session = admitted.session.is_some();
-    let limit = if with_session { route.body_limit } else { route.body_limit.min(BODY_WITHOUT_SESSION) };
+    let limit = if admitted.has_identity() { route.body_limit } else { route.body_limit.min(BODY_WITHOUT_SESSION) };
     // A GET with a body is legal and meaningless: a little of it is read and ignored.
     let limit = if limit == 0 { 1024 } else { limit };
     if matches!(head.framing, Framing::Length(length) if length > limit as u64) {
@@ -133,6 +134,7 @@ pub fn stranger(ctx: &mut Ctx, peer: Peer) -> Admitted {
         parameters: Vec::new(),
         client,
         session: None,
+        is_console: peer == Peer::Console,
         is_https: false,
         request_id: ctx.request_ids.make(),
         quota: Quota::NONE,
@@ -187,6 +189,9 @@ fn unknown_host() -> ApiError {
 
 /// Finds the session; says whether a cookie carried its token.
 fn recognise(ctx: &Ctx, head: &Head, admitted: &mut Admitted) -> Result<bool, ApiError> {
+    if admitted.is_console {
+        return Ok(false);
+    }
     let bearer = head.header("authorization").and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
@@ -223,6 +228,9 @@ fn unauthenticated(ctx: &Ctx, route: &Route, admitted: &Admitted) -> ApiError {
 }
 
 fn count_request(ctx: &mut Ctx, head: &Head, admitted: &mut Admitted) -> Result<(), ApiError> {
+    if admitted.is_console {
+        return Ok(());
+    }
     let (key, limit) = match &admitted.session {
         Some(session) => (Key::Session(session.token_hash), ctx.config.rate_session),
         None => {
@@ -282,6 +290,9 @@ fn read_only() -> ApiError {
 }
 
 fn count_change(ctx: &mut Ctx, limit: Limit, admitted: &mut Admitted) -> Result<(), ApiError> {
+    if admitted.is_console {
+        return Ok(());
+    }
     let (most, name, setting) = match limit {
         Limit::Ban => (ctx.config.rate_ban, "ban", "BANGUI_RATE_LIMIT_BAN"),
         Limit::Import => (ctx.config.rate_import, "import", "BANGUI_RATE_LIMIT_IMPORT"),

@@ -1,5 +1,5 @@
-//! The control socket `<database>.ctl`: how `bangui setup`, `set-password` and `unlock` reach a running server, which
-//! owns the database. Only root and the server's own user may use it; a line of JSON in, one out.
+//! The control socket `<database>.ctl`: how the commands at this machine reach a running server, which owns the database. Only root and
+//! the server's own user may use it; a line of JSON in, one out. One order turns the connection into one of the API.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -17,6 +17,9 @@ use crate::app::{ApiError, Ctx};
 use crate::domain::actor::Actor;
 use crate::domain::json;
 use crate::fail2ban::client::credentials;
+use crate::server::listen::Accepted;
+use crate::server::request::Peer;
+use crate::server::stream::Stream;
 use crate::server::token::Source;
 use crate::services::setup::{self, Choices};
 
@@ -46,6 +49,10 @@ pub enum Order {
     },
     /// Lift every lock on logins.
     Unlock,
+    /// What follows on this connection are requests of the API, by whoever sits at this machine.
+    Converse,
+    /// The server that a command has started for itself alone is done.
+    Leave,
 }
 
 /// What it answers: the outcome, or the reason why not.
@@ -56,6 +63,13 @@ pub type Reply = Result<bool, String>;
 pub struct Control {
     listener: UnixListener,
     path: PathBuf,
+    is_left: bool,
+}
+
+/// What becomes of a connection after its line.
+enum Next {
+    Converse(Accepted),
+    Leave,
 }
 
 /// Where the control socket of a database lies.
@@ -75,7 +89,7 @@ impl Control {
         }
         let listener = UnixListener::bind(&path)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
-        Ok(Self { listener, path })
+        Ok(Self { listener, path, is_left: false })
     }
 
     /// Registers it.
@@ -83,15 +97,25 @@ impl Control {
         registry.register(&mut self.listener, Source::Control.token(), Interest::READABLE)
     }
 
-    /// Serves whoever waits. Callers are ours, so each is waited for, briefly.
-    pub fn serve(&self, ctx: &mut Ctx) {
+    /// Serves whoever waits. Callers are ours, so each is waited for, briefly. Gives what is to be served as HTTP from now on.
+    pub fn serve(&mut self, ctx: &mut Ctx) -> Vec<Accepted> {
+        let mut to_serve = Vec::new();
         while let Ok((stream, _)) = self.listener.accept() {
             // SAFETY: the descriptor was just accepted, and `stream` gives it up here.
             let stream = unsafe { std::os::fd::FromRawFd::from_raw_fd(std::os::fd::IntoRawFd::into_raw_fd(stream)) };
-            if let Err(error) = serve_one(ctx, stream) {
-                log::warn!("control socket: {error}");
+            match serve_one(ctx, stream) {
+                Ok(Some(Next::Converse(accepted))) => to_serve.push(accepted),
+                Ok(Some(Next::Leave)) => self.is_left = true,
+                Ok(None) => {}
+                Err(error) => log::warn!("control socket: {error}"),
             }
         }
+        to_serve
+    }
+
+    /// Whether the command that this server was started for is done with it.
+    pub fn is_left(&self) -> bool {
+        self.is_left
     }
 }
 
@@ -102,7 +126,7 @@ impl Drop for Control {
     }
 }
 
-fn serve_one(ctx: &mut Ctx, mut stream: StdUnixStream) -> io::Result<()> {
+fn serve_one(ctx: &mut Ctx, mut stream: StdUnixStream) -> io::Result<Option<Next>> {
     let uid = credentials(&stream)?.uid;
     // SAFETY: geteuid takes nothing, touches no memory and cannot fail.
     if uid != 0 && uid != unsafe { libc::geteuid() } {
@@ -114,15 +138,23 @@ fn serve_one(ctx: &mut Ctx, mut stream: StdUnixStream) -> io::Result<()> {
     let mut line = String::new();
     BufReader::new((&stream).take(LONGEST)).read_line(&mut line)?;
     let order: Order = json::read(&line)?;
+    let (converses, leaves) = (matches!(order, Order::Converse), matches!(order, Order::Leave));
     let reply = ctx.acting_as(Actor::Console, |ctx| obey(ctx, order));
     let mut text = json::text(&reply)?;
     text.push('\n');
-    stream.write_all(text.as_bytes())
+    stream.write_all(text.as_bytes())?;
+    if !converses {
+        return Ok(leaves.then_some(Next::Leave));
+    }
+    stream.set_nonblocking(true)?;
+    let stream = Stream::Unix(mio::net::UnixStream::from_std(stream));
+    Ok(Some(Next::Converse(Accepted { stream, peer: Peer::Console })))
 }
 
 fn obey(ctx: &mut Ctx, order: Order) -> Reply {
     let worded = |error: ApiError| error.detail;
     match order {
+        Order::Converse | Order::Leave => Ok(true),
         Order::IsSetUp => Ok(ctx.is_set_up()),
         Order::Setup { hash, timezone, fail2ban_socket } => {
             let mut choices = Choices::default();
@@ -151,18 +183,31 @@ fn obey(ctx: &mut Ctx, order: Order) -> Reply {
     }
 }
 
+/// A connection over which the server that owns a database takes requests of the API. `None`: none is running.
+pub fn converse(database: &Path) -> Option<Result<StdUnixStream, String>> {
+    let stream = StdUnixStream::connect(path_of(database)).ok()?;
+    Some(exchange(&stream, &Order::Converse).and_then(|_| {
+        stream.set_read_timeout(None).map_err(|error| error.to_string())?;
+        Ok(stream)
+    }))
+}
+
 /// Asks the server that owns a database. `None`: none is running.
 pub fn ask(database: &Path, order: &Order) -> Option<Reply> {
-    let mut stream = StdUnixStream::connect(path_of(database)).ok()?;
-    let exchange = || -> io::Result<Reply> {
+    let stream = StdUnixStream::connect(path_of(database)).ok()?;
+    Some(exchange(&stream, order))
+}
+
+/// A line there and one back, of which nothing more is read than the line.
+fn exchange(mut stream: &StdUnixStream, order: &Order) -> Reply {
+    let mut talk = || -> io::Result<Reply> {
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         let mut text = json::text(order)?;
         text.push('\n');
         stream.write_all(text.as_bytes())?;
         let mut line = String::new();
-        BufReader::new(&stream).read_line(&mut line)?;
+        BufReader::new(stream).read_line(&mut line)?;
         Ok(json::read(&line)?)
     };
-    let mut exchange = exchange;
-    Some(exchange().unwrap_or_else(|error| Err(format!("the running server did not answer: {error}"))))
+    talk().unwrap_or_else(|error| Err(format!("the running server did not answer: {error}")))
 }

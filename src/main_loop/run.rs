@@ -21,7 +21,7 @@ use crate::fail2ban;
 use crate::jobs::children::{Children, Full, TaskId};
 use crate::jobs::frames::Frame;
 use crate::jobs::{Failure, Lane};
-use crate::server::listen::{Address, Listener};
+use crate::server::listen::{self, Listener};
 use crate::server::request::Framing;
 use crate::server::response::Response;
 use crate::server::token::{Slot, Source};
@@ -65,6 +65,8 @@ pub struct MainLoop {
     /// When that is tried again, where it has failed.
     pub(super) set_again_at: Option<Instant>,
     pub(super) stopping: Option<Instant>,
+    /// It serves one command at this machine, while no server runs: nothing happens by itself.
+    is_for_one: bool,
 }
 
 impl MainLoop {
@@ -72,7 +74,7 @@ impl MainLoop {
     pub fn new(ctx: Ctx) -> Result<Self, String> {
         let mut listeners = Vec::new();
         for address in &ctx.config.listen {
-            let listener = Listener::open(address).map_err(|error| cannot_listen(address, &error))?;
+            let listener = Listener::open(address).map_err(|error| listen::cannot_listen(address, &error))?;
             listeners.push(listener);
         }
         let trusted = ctx.config.trusted_proxies.clone();
@@ -103,8 +105,21 @@ impl MainLoop {
             set_again_at: None,
             signals,
             stopping: None,
+            is_for_one: false,
             ctx,
         })
+    }
+
+    /// What serves the commands of this machine while no server runs: it listens nowhere but on the control socket.
+    pub fn for_one(mut ctx: Ctx) -> Result<Self, String> {
+        ctx.config.listen.clear();
+        // Whoever asks asks at once. Where this finds no daemon, the answers say so.
+        let _ = ctx.take_snapshot();
+        let new = Self::new(ctx)?;
+        match new.control {
+            Some(_) => Ok(Self { is_for_one: true, ..new }),
+            None => Err("no control socket can be made beside the database".to_owned()),
+        }
     }
 
     /// Runs until a signal ends it.
@@ -154,8 +169,12 @@ impl MainLoop {
             Some(Source::Daemon) => self.watch.on_connection_event(&mut self.ctx),
             Some(Source::Probe) => self.watch.on_probe_event(&mut self.ctx),
             Some(Source::Control) => {
-                if let Some(control) = &self.control {
-                    control.serve(&mut self.ctx);
+                let Some(control) = &mut self.control else { return };
+                for accepted in control.serve(&mut self.ctx) {
+                    self.connections.adopt(accepted, self.poll.registry());
+                }
+                if self.is_for_one && control.is_left() {
+                    self.stop();
                 }
             }
             Some(Source::Signal) => self.on_signal(),
@@ -168,7 +187,8 @@ impl MainLoop {
         if self.connections.has_ready() || self.connections.wants_accept() || self.next_step().is_some() {
             return Duration::ZERO;
         }
-        let mut wait = self.timers.next(&self.ctx, now);
+        let timers = if self.is_for_one { Timers::next_look } else { Timers::next };
+        let mut wait = timers(&self.timers, &self.ctx, now);
         if self.connections.any_open() || self.children.any() || self.stopping.is_some() || !self.parked.is_empty() {
             wait = wait.min(Duration::from_millis(250));
         }
@@ -425,13 +445,14 @@ impl MainLoop {
             self.children.expire(now);
         }
         let is_free = !self.children.daemon_is_taken() && !imports::keeps_daemon_busy(&self.ctx);
-        self.timers.run(&mut self.ctx, is_free, now);
+        let by_itself = if self.is_for_one { Timers::look } else { Timers::run };
+        by_itself(&mut self.timers, &mut self.ctx, is_free, now);
         self.submit_background();
         self.ctx.heed_daemon();
         if is_free && self.ctx.snapshot.online && !self.ctx.snapshot.stale {
             if std::mem::take(&mut self.recovery_waits) {
                 self.recover();
-            } else if self.ctx.restarted {
+            } else if self.ctx.restarted && !self.is_for_one {
                 self.set_again();
             }
         }
@@ -462,19 +483,4 @@ impl MainLoop {
         let is_idle = !self.connections.any_open() && self.pending.is_empty();
         self.stopping.is_some_and(|until| is_idle || Instant::now() >= until)
     }
-}
-
-/// A line that says why an address cannot be listened on, and what to do.
-fn cannot_listen(address: &Address, error: &io::Error) -> String {
-    let place = match address {
-        Address::Tcp(address) => address.to_string(),
-        Address::Unix(path) => format!("unix:{}", path.display()),
-    };
-    let hint = match error.kind() {
-        io::ErrorKind::AddrInUse => "another program listens there; stop it or choose another --listen",
-        io::ErrorKind::PermissionDenied => "permission denied; ports below 1024 are root's",
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address",
-        _ => return format!("cannot listen on {place}: {error}"),
-    };
-    format!("cannot listen on {place}: {hint}")
 }

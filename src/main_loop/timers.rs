@@ -79,6 +79,11 @@ impl Timers {
         self.look_at(ctx, now).min(steps).min(others).saturating_duration_since(now)
     }
 
+    /// How long the daemon need not be looked at.
+    pub fn next_look(&self, ctx: &Ctx, now: Instant) -> Duration {
+        self.look_at(ctx, now).saturating_duration_since(now)
+    }
+
     /// When the daemon is to be looked at: at once where nothing is known, soon where it was away, else now and then.
     fn look_at(&self, ctx: &Ctx, now: Instant) -> Instant {
         let seen = &ctx.snapshot;
@@ -99,14 +104,19 @@ impl Timers {
         is_due
     }
 
-    /// Does what is due: of the longer steps, one at a time. The daemon is left alone while a child of ours keeps it busy.
-    pub fn run(&mut self, ctx: &mut Ctx, daemon_is_free: bool, now: Instant) {
+    /// Looks at the daemon where that is due, and it is not kept busy by a child of ours.
+    pub fn look(&mut self, ctx: &mut Ctx, daemon_is_free: bool, now: Instant) {
         if now >= self.look_at(ctx, now) {
             self.look_after = now + LOOK_AGAIN;
             if daemon_is_free {
                 ctx.scheduler_runs = dispatch::guarded(|| Ok(ctx.take_snapshot().is_ok())).is_ok();
             }
         }
+    }
+
+    /// Does what is due: of the longer steps, one at a time. The daemon is left alone while a child of ours keeps it busy.
+    pub fn run(&mut self, ctx: &mut Ctx, daemon_is_free: bool, now: Instant) {
+        self.look(ctx, daemon_is_free, now);
         if now >= self.schedule_at {
             self.schedule_at = now + SCHEDULE;
             if let Err(error) = dispatch::guarded(|| imports::start_when_due(ctx)) {

@@ -369,6 +369,11 @@ impl<T> Connections<T> {
         self.accept_rest_until.filter(|until| self.now < *until)
     }
 
+    /// Takes over a connection that was accepted elsewhere. It is closed where there is no place for it.
+    pub fn adopt(&mut self, found: Accepted, registry: &Registry) {
+        self.welcome(found, registry);
+    }
+
     /// Gives a new connection a place. False: there is none, and accepting rests.
     fn welcome(&mut self, found: Accepted, registry: &Registry) -> bool {
         if self.is_over_share(found.peer) {

@@ -137,3 +137,17 @@ pub fn descriptor_limit() -> usize {
     let answer = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
     if answer == 0 { usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX) } else { 256 }
 }
+/// A line that says why an address cannot be listened on, and what to do.
+pub fn cannot_listen(address: &Address, error: &io::Error) -> String {
+    let place = match address {
+        Address::Tcp(address) => address.to_string(),
+        Address::Unix(path) => format!("unix:{}", path.display()),
+    };
+    let hint = match error.kind() {
+        io::ErrorKind::AddrInUse => "another program listens there; stop it or choose another --listen",
+        io::ErrorKind::PermissionDenied => "permission denied; ports below 1024 are root's",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address",
+        _ => return format!("cannot listen on {place}: {error}"),
+    };
+    format!("cannot listen on {place}: {hint}")
+}

@@ -20,6 +20,8 @@ pub enum Peer {
     Tcp(IpAddr),
     /// A connection over a unix socket: a proxy on this machine, trusted to say who the client is.
     Unix,
+    /// A command of ours, run by root or by this server's own user.
+    Console,
 }
 
 /// How the body of a request is delimited.

@@ -88,6 +88,6 @@ impl<T> Connections<T> {
 fn client_of(peer: Peer) -> Option<ClientKey> {
     match peer {
         Peer::Tcp(address) => Some(ClientKey::of(address)),
-        Peer::Unix => None,
+        Peer::Unix | Peer::Console => None,
     }
 }

@@ -17,7 +17,9 @@ mod blocklist_set;
 mod blocklists;
 mod changes;
 mod claims;
+
 mod cli;
+mod commands;
 mod config;
 mod costs;
 mod crash;

@@ -23,6 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("zones", &["files", "packed"]),
     ("config", &["domain", "firewall", "server", "zones"]),
     ("fetch", &["domain", "files"]),
+    ("remote", &["domain", "fetch"]),
     ("geo", &["domain", "files"]),
     ("held", &["domain"]),
     ("machine", &[]),
@@ -121,6 +122,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "log_sink",
             "main_loop",
             "pattern",
+            "remote",
             "services",
             "store",
             "zones",
@@ -340,7 +342,7 @@ const WORDS: &[(&[&str], &[&str])] = &[
     (
         &["mio::", "TcpStream", "TcpListener", "UnixStream", "UnixListener", "UdpSocket"],
         // An import looks whether anybody is behind the daemon's socket.
-        &["fail2ban::client", "jobs::children", "jobs::import", "main_loop", "server"],
+        &["fail2ban::client", "jobs::children", "jobs::import", "main_loop", "remote", "server"],
     ),
 ];
 
