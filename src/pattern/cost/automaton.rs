@@ -4,12 +4,12 @@
 //! has every way that Python can go and perhaps more. What it finds is measured afterwards.
 
 use super::super::ast::Assertion;
-use super::piece::{Letters, Piece, Turns};
+use super::piece::{Letters, MANY, Piece, Turns};
 
 /// Sets that a bounded repetition may be written out to; a larger one is taken for a loop.
 const MOST_WRITTEN_OUT: u64 = 8;
 /// A row of optional pieces that can share out a text in more ways than this is taken for a loop.
-const MANY_WAYS: u64 = 1000;
+pub const MANY_WAYS: u64 = 1000;
 /// States at most.
 const MOST_STATES: usize = 6000;
 
@@ -34,6 +34,8 @@ pub struct Position {
     pub letters: Letters,
     /// The outermost repetition around it.
     pub place: Option<(usize, usize)>,
+    /// The innermost loop around it has no end: its turns are not counted.
+    pub endless: bool,
 }
 
 /// The automaton.
@@ -52,6 +54,7 @@ struct Builder {
     /// The state behind each position.
     behind: Vec<usize>,
     place: Option<(usize, usize)>,
+    endless: bool,
     multi_line: bool,
     line: Letters,
     cut: bool,
@@ -61,13 +64,14 @@ struct Builder {
 impl Automaton {
     /// Of an expression. `line`: the letters that a line can hold.
     pub fn new(piece: &Piece, multi_line: bool, line: Letters) -> Automaton {
-        let outside = Position { letters: 0, place: None };
-        let search = Position { letters: line, place: None };
+        let outside = Position { letters: 0, place: None, endless: true };
+        let search = Position { letters: line, place: None, endless: true };
         let mut builder = Builder {
             states: vec![State::Dead],
             positions: vec![outside, search],
             behind: vec![0, 0],
             place: None,
+            endless: false,
             multi_line,
             line,
             cut: false,
@@ -107,7 +111,11 @@ impl Builder {
         }
         match piece {
             Piece::Set(letters, _) => {
-                self.positions.push(Position { letters: letters & self.line, place: self.place });
+                self.positions.push(Position {
+                    letters: letters & self.line,
+                    place: self.place,
+                    endless: self.endless,
+                });
                 self.behind.push(next);
                 let position = self.positions.len() - 1;
                 self.state(State::Set(position))
@@ -154,7 +162,9 @@ impl Builder {
         let product = row.iter().map(Piece::ways).fold(1, u64::saturating_mul);
         let begin = if product > MANY_WAYS && row.len() > 1 {
             let again = self.state(State::Dead);
+            let outer = std::mem::replace(&mut self.endless, false);
             let begin = row.iter().rev().fold(again, |next, piece| self.add(piece, next));
+            self.endless = outer;
             self.states[again] = State::Split(vec![begin, next]);
             begin
         } else {
@@ -181,8 +191,10 @@ impl Builder {
             })
         } else {
             self.place = outer.or(Some(*place));
+            let around = std::mem::replace(&mut self.endless, *max == MANY);
             let again = self.state(State::Dead);
             let start = self.add(body, again);
+            self.endless = around;
             // Turns that are due may match nothing, each of them.
             let twice = *min > 1 && body.can_be_empty();
             let ways = if twice { vec![start, start, next] } else { vec![start, next] };

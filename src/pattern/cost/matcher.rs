@@ -11,27 +11,27 @@ mod price {
     /// A character compared.
     pub const LETTER: u64 = 3;
     /// A character looked up in a class.
-    pub const CLASS: u64 = 6;
+    pub const CLASS: u64 = 5;
     /// A repetition of single characters begun.
-    pub const RUN: u64 = 14;
+    pub const RUN: u64 = 11;
     /// What follows it tried at one more place.
-    pub const BACK: u64 = 14;
+    pub const BACK: u64 = 6;
     /// An alternative passed over by its first character.
-    pub const SKIP: u64 = 3;
+    pub const SKIP: u64 = 2;
     /// An alternative tried.
-    pub const BRANCH: u64 = 14;
+    pub const BRANCH: u64 = 19;
     /// Any other repetition begun.
-    pub const ENTER: u64 = 25;
+    pub const ENTER: u64 = 26;
     /// A turn of it.
-    pub const TURN: u64 = 20;
+    pub const TURN: u64 = 8;
     /// A group's end noted.
-    pub const MARK: u64 = 4;
+    pub const MARK: u64 = 6;
     /// A zero-width test.
     pub const ASSERT: u64 = 6;
     /// Look-around, an atomic group, a back-reference.
-    pub const LOOK: u64 = 30;
+    pub const LOOK: u64 = 6;
     /// A place of the text where a match could begin.
-    pub const START: u64 = 8;
+    pub const START: u64 = 5;
 }
 
 /// Choices kept at most: an expression that needs more counts as one without end.

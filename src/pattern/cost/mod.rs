@@ -8,15 +8,16 @@ mod ambiguity;
 mod automaton;
 mod matcher;
 mod piece;
+mod tour;
 
 use std::cell::Cell;
 
 use super::construct::Construct;
 use super::parse::parse;
 use ambiguity::{Ambiguity, Pump, Word};
-use automaton::{Automaton, SEARCH, START};
+use automaton::{Automaton, MANY_WAYS, SEARCH, START};
 use matcher::Program;
-use piece::{Alphabet, Letters};
+use piece::{Alphabet, Letters, Piece};
 
 /// The longest line that is tried, in characters.
 pub const LINE: usize = 512;
@@ -33,6 +34,9 @@ const MOST_CANDIDATES: usize = 24;
 const MOST_STEPS: u64 = 16_000_000;
 /// Those of them that are left for the kind of line that promises most.
 const KEPT_STEPS: u64 = MOST_STEPS / 2;
+/// Those that may be taken beside to reckon lines of what is repeated a few times only: their time has an end, and is looked for. Where
+/// it has not come after these, they are taken for lines without one, to be on the safe side.
+const COUNTED_STEPS: u64 = 40_000_000;
 
 /// A line on which an expression is slow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +75,10 @@ pub fn judge(expanded: &str, multi_line: bool) -> Judgement {
     let automaton = Automaton::new(&piece, multi_line, alphabet.mask(|letter| letter != '\n'));
     let left = Cell::new(MOST_STEPS - KEPT_STEPS);
     let (kept, program) = (Cell::new(KEPT_STEPS), Program::new(&piece));
-    let mut judge = Judge { alphabet: &alphabet, automaton: &automaton, program, order: &[], left, kept };
+    let counted = Cell::new(COUNTED_STEPS);
+    let mut judge =
+        Judge { alphabet: &alphabet, automaton: &automaton, piece: &piece, program, order: &[], left, kept, counted };
+    let choices = piece.ways() > MANY_WAYS;
     let mut unfinished = false;
     let mut best: Option<Sample> = None;
     // Rare letters keep the rest of the expression from matching; common ones please what looks at its surroundings.
@@ -83,15 +90,15 @@ pub fn judge(expanded: &str, multi_line: bool) -> Judgement {
         let found = ambiguity::find(&automaton, order);
         unfinished |= found.cut;
         // With the square of the length at most, a line of this length takes a few milliseconds.
-        if found.rounds.is_empty() && longest_chain(&found.links).is_none_or(|chain| chain.len() < 2) {
+        if !choices && found.rounds.is_empty() && longest_chain(&found.links).is_none_or(|chain| chain.len() < 2) {
             break;
         }
-        best = worse(best, judge.sample(&found));
+        best = worse(best, judge.sample(&found, choices));
         if best.as_ref().is_none_or(|best| best.cost >= TOO_LONG) {
             break;
         }
     }
-    unfinished |= judge.left.get() == 0;
+    unfinished |= judge.left.get() == 0 || judge.counted.get() == 0;
     let worst = best.map(|sample| judge.grow(sample));
     let slow = worst.filter(|sample| sample.cost >= WORTH_TELLING).map(|Sample { candidate, cost, line, .. }| Slow {
         construct: Construct::of(expanded, candidate.place.unwrap_or((0, expanded.chars().count()))),
@@ -119,6 +126,8 @@ struct Candidate {
     suffix: Word,
     place: Option<(usize, usize)>,
     exponential: bool,
+    /// The time goes on growing with the length: nothing in it is counted.
+    endless: bool,
     /// Letters that can come next in the loop.
     around: Letters,
 }
@@ -140,12 +149,15 @@ impl Candidate {
 struct Judge<'a> {
     alphabet: &'a Alphabet,
     automaton: &'a Automaton,
+    piece: &'a Piece,
     program: Program,
     order: &'a [u8],
     /// Steps of the matcher that may still be taken.
     left: Cell<u64>,
     /// Those that are kept for the kind of line that promises most.
     kept: Cell<u64>,
+    /// Those that are kept for lines whose time has an end.
+    counted: Cell<u64>,
 }
 
 /// A kind of line, and what the worst one of it takes that was tried.
@@ -173,22 +185,26 @@ impl Judge<'_> {
     }
 
     /// The kind of line that promises most of those that can be made of what was found, tried in a quarter of the longest.
-    fn sample(&self, found: &Ambiguity) -> Option<Sample> {
+    fn sample(&self, found: &Ambiguity, choices: bool) -> Option<Sample> {
         let mut tried: Vec<(u64, Candidate)> = Vec::new();
-        for candidate in self.candidates(found) {
+        let mut candidates = self.candidates(found);
+        if choices {
+            candidates.extend(self.toured());
+        }
+        let mut best: Option<Sample> = None;
+        for candidate in candidates {
             for suffix in self.suffixes(&candidate) {
                 let candidate = Candidate { suffix, ..candidate.clone() };
                 let cost = self.cost(&candidate.line(48), TRY);
-                if cost > TRY
-                    && let Some(sure) = self.confirm(&candidate)
-                {
-                    return Some(sure);
+                let sure = if cost > TRY { self.confirm(&candidate) } else { None };
+                match sure {
+                    Some(sure) if sure.cost >= TOO_LONG => return Some(sure),
+                    Some(sure) => best = worse(best, Some(sure)),
+                    None => tried.push((cost, candidate)),
                 }
-                tried.push((cost, candidate));
             }
         }
         tried.sort_by_key(|(cost, _)| std::cmp::Reverse(*cost));
-        let mut best = None;
         for (_, candidate) in tried.into_iter().take(3) {
             let before = self.cost(&candidate.line(LINE / 8), 16 * TRY);
             let line = candidate.line(LINE / 4);
@@ -196,7 +212,8 @@ impl Judge<'_> {
             if cost > 16 * TRY
                 && let Some(sure) = self.confirm(&candidate)
             {
-                return Some(sure);
+                best = worse(best, Some(sure));
+                continue;
             }
             best = worse(best, Some(Sample { candidate, cost, before, line }));
         }
@@ -206,15 +223,28 @@ impl Judge<'_> {
     /// The longest line of a kind of which a shorter one is so slow that this one takes a second: it is only made sure that it goes on like this.
     fn confirm(&self, candidate: &Candidate) -> Option<Sample> {
         let line = candidate.line(LINE);
+        if !candidate.endless {
+            return Some(self.counted(candidate, line));
+        }
         self.left.set(self.left.get() + self.kept.take());
         let cost = self.cost(&line, 40 * TRY);
         let long = cost > 40 * TRY || self.left.get() == 0 && cost > 20 * TRY;
         long.then(|| Sample { candidate: candidate.clone(), cost: TOO_LONG, before: cost, line })
     }
 
+    /// A line in which a few turns only are taken, however long it is: it is reckoned to its end.
+    fn counted(&self, candidate: &Candidate, line: Word) -> Sample {
+        let own = self.left.replace(self.counted.take());
+        let reckoned = self.cost(&line, TOO_LONG);
+        self.counted.set(self.left.replace(own));
+        let given_up = self.counted.get() == 0 && reckoned > TOO_LONG / 8;
+        let cost = if given_up { TOO_LONG } else { reckoned.min(TOO_LONG) };
+        Sample { candidate: candidate.clone(), cost, before: cost, line }
+    }
+
     /// What longer lines of a kind take. Where it would take too long to reckon the longest, it is said to grow as it did before.
     fn grow(&self, sample: Sample) -> Sample {
-        if sample.cost >= TOO_LONG {
+        if sample.cost >= TOO_LONG || sample.line.len() == sample.candidate.line(LINE).len() {
             return sample;
         }
         self.left.set(self.left.get() + self.kept.take());
@@ -272,6 +302,21 @@ impl Judge<'_> {
         all
     }
 
+    /// A line for the choices that stand in a row.
+    fn toured(&self) -> Option<Candidate> {
+        let letters = self.automaton.positions[SEARCH].letters;
+        let tour = tour::tour(self.piece, self.order, letters, LINE - 1)?;
+        Some(Candidate {
+            prefix: tour.word,
+            blocks: Vec::new(),
+            suffix: Word::new(),
+            place: tour.place,
+            exponential: false,
+            endless: false,
+            around: 0,
+        })
+    }
+
     fn candidate(&self, pumps: &[&Pump], exponential: bool) -> Option<Candidate> {
         let first = pumps.first()?;
         let prefix = match first.from {
@@ -293,7 +338,9 @@ impl Judge<'_> {
         let end = places.iter().map(|place| place.1).max();
         let next = self.automaton.follow[first.from].iter().map(|(to, _)| self.automaton.positions[*to].letters);
         let around = next.fold(0, |all, letters| all | letters);
-        Some(Candidate { prefix, blocks, suffix: Word::new(), place: start.zip(end), exponential, around })
+        let positions = pumps.iter().flat_map(|pump| [pump.from, pump.to]);
+        let endless = positions.into_iter().all(|position| self.automaton.positions[position].endless);
+        Some(Candidate { prefix, blocks, suffix: Word::new(), place: start.zip(end), exponential, endless, around })
     }
 
     /// Ends that may keep a line from matching: the letter that fits worst behind it, and none.

@@ -301,12 +301,22 @@ impl Piece {
     pub fn ways(&self) -> u64 {
         match self {
             Piece::Seq(pieces) => pieces.iter().map(Piece::ways).fold(1, u64::saturating_mul),
-            Piece::Alt(pieces) if self.can_be_empty() => pieces.iter().map(Piece::ways).fold(0, u64::saturating_add),
-            Piece::Alt(pieces) => pieces.iter().map(Piece::ways).max().unwrap_or(1),
+            Piece::Alt(pieces) => ways_of_alternatives(pieces),
             Piece::Repeat(turns) => turns.ways(),
             Piece::Group(_, piece) | Piece::Atomic(piece) => piece.ways(),
             Piece::If(_, yes, no) => yes.ways().max(no.ways()),
             Piece::Set(..) | Piece::Again(..) | Piece::Assert(_) | Piece::Look(..) => 1,
+        }
+    }
+
+    /// The letters it can begin with: all, where it can be empty or that is not plain.
+    pub fn starts(&self) -> Letters {
+        match self {
+            Piece::Alt(pieces) => pieces.iter().map(Piece::starts).fold(0, |all, letters| all | letters),
+            Piece::Repeat(turns) if turns.min > 0 => turns.body.starts(),
+            Piece::Seq(pieces) => pieces.first().map_or(Letters::MAX, Piece::starts),
+            Piece::Group(_, piece) | Piece::Atomic(piece) => piece.starts(),
+            other => other.first(),
         }
     }
 
@@ -321,4 +331,15 @@ impl Piece {
             Piece::Assert(_) => 0,
         }
     }
+}
+
+/// Those alternatives count that can begin with the same letter; of the others at most one fits.
+fn ways_of_alternatives(pieces: &[Piece]) -> u64 {
+    let of: Vec<(Letters, u64)> = pieces.iter().map(|piece| (piece.starts(), piece.ways())).collect();
+    let with = |letter: u32| of.iter().filter(move |(starts, _)| starts >> letter & 1 == 1);
+    (0..Letters::BITS)
+        .map(|letter| with(letter).map(|(_, ways)| *ways).fold(0, u64::saturating_add))
+        .max()
+        .unwrap_or(1)
+        .max(1)
 }

@@ -107,6 +107,13 @@ const EVIL: &[&str] = &[
     r#"^(?:\w?){8}(?:\w?){8}(?:\w?){8}(?:\w?){8}b <HOST>$"#,
     r#"^(?:(?:a{0,3}){0,3}){0,3}(?:(?:a{0,3}){0,3}){0,3}b <HOST>$"#,
     r#"^(?:(?:(?:a{0,2}){0,2}){0,2}){0,2}(?:(?:(?:a{0,2}){0,2}){0,2}){0,2}b <HOST>$"#,
+    r#"(?:a|aa){8}(?:a|aa){8}(?:a|aa){8}b"#,
+    r#"^(?:a|aa){8}(?:b|bb){8}(?:a|aa){8}(?:b|bb){8}(?:a|aa){8}(?:b|bb){8}x"#,
+    r#"^(?:x|a|aa){4}(?:x|a|aa){4}(?:x|a|aa){4}(?:x|a|aa){4}(?:x|a|aa){4}(?:x|a|aa){4}(?:x|a|aa){4}(?:x|a|aa){4}b <HOST>$"#,
+    r#"^(?:.|a){4}(?:.|a){4}(?:.|a){4}(?:.|a){4}(?:.|a){4}(?:.|a){4}(?:.|a){4}b <HOST>$"#,
+    r#"^(?:(?:a|aa)\s*){9}(?:(?:a|aa)\s*){9}(?:(?:a|aa)\s*){9}(?:(?:a|aa)\s*){9}c <HOST>$"#,
+    r#"^(?:\d{1,3}\.?){4}(?:\d{1,3}\.?){4}(?:\d{1,3}\.?){4}(?:\d{1,3}\.?){4}(?:\d{1,3}\.?){4}x <HOST>$"#,
+    r#"^(a|aa)(a|aa)(a|aa)(a|aa)(a|aa)(a|aa)(a|aa)(a|aa)(a|aa)(a|aa)(a|aa)(a|aa)(a|aa)(a|aa)(a|aa)(a|aa)(a|aa)(a|aa)(a|aa)(a|aa)(a|aa)(a|aa)(a|aa)(a|aa)(a|aa)(a|aa)(a|aa)(a|aa)b"#,
     r#"^a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa$"#,
 ];
 
@@ -169,6 +176,9 @@ const HARMLESS: &[&str] = &[
     r#"^(?:[a-z]|[a-z0-9_])+-"#,
     r#"^(?:\w|[-.\d])+@<HOST>"#,
     r#"^.{0,200}.{0,200}.{0,200}x"#,
+    r#"^(?:[ab]|[ac]){3}(?:[ab]|[ac]){3}(?:[ab]|[ac]){3}(?:[ab]|[ac]){3}(?:[ab]|[ac]){3}(?:[ab]|[ac]){3}x"#,
+    r#"^(?:a|aa){3}\b(?:a|aa){3}\b(?:a|aa){3}\b(?:a|aa){3}\b(?:a|aa){3}\b(?:a|aa){3}\b(?:a|aa){3}\bc"#,
+    r#"^(?:\d{1,3}\.?){3}(?:\d{1,3}\.?){3}x <HOST>$"#,
 ];
 
 /// Shipped expressions that are really slow, with the filter they come from and what is to blame.
@@ -240,6 +250,15 @@ fn harmless_expressions_raise_no_alarm_and_are_fast_in_python() {
     }
 }
 
+/// What is repeated a few times only does not grow for ever: such a line is reckoned to its end, and not taken for one without.
+#[test]
+fn a_bounded_repetition_that_takes_a_tenth_of_a_second_is_not_refused() {
+    for expression in [r"^(?:a|aa){20}b <HOST>$", r"^(?:a|aa){5}b*(?:a|aa){5}b*(?:a|aa){5}b*(?:a|aa){5}b*c"] {
+        let found = slow(expression).unwrap_or_else(|| panic!("{expression}"));
+        assert!(!found.is_too_slow(), "{expression}: {} ns on {:?}", found.nanoseconds, found.line);
+    }
+}
+
 /// Between the two borders there is a figure, and it is Python's within what machines differ by.
 #[test]
 fn the_time_that_is_told_is_about_what_python_takes() {
@@ -250,7 +269,7 @@ fn the_time_that_is_told_is_about_what_python_takes() {
         let found = slow(expression).unwrap_or_else(|| panic!("{expression}"));
         let taken = python_takes(&mut oracle, expression, &found.line, 20.0).expect("it ends");
         let ratio = found.nanoseconds as f64 / 1e9 / taken;
-        assert!((0.1..10.0).contains(&ratio), "{expression}: {ratio} times what Python takes");
+        assert!((0.25..4.0).contains(&ratio), "{expression}: {ratio} times what Python takes");
         let limit = 2 * cost::TOO_LONG;
         let measured = cost::measure(&expand_tags(expression, UseDns::Warn), false, &found.line, limit);
         let ratio = found.nanoseconds as f64 / measured as f64;
@@ -292,7 +311,7 @@ fn no_expression_takes_long_to_judge() {
         let before = cpu_time();
         let _ = cost::judge(&expand_tags(expression, UseDns::Warn), false);
         let taken = cpu_time() - before;
-        assert!(taken < std::time::Duration::from_secs(3), "{expression}: {taken:?}");
+        assert!(taken < std::time::Duration::from_secs(12), "{expression}: {taken:?}");
     }
 }
 
