@@ -48,20 +48,21 @@ fn protect(ctx: &Ctx, caller: Client, target: &IpOrNet) -> Result<(), ApiError> 
         return Err(ApiError::new(Code::Conflict, detail).with("ip", target.to_string()).with("reason", reason));
     }
     let hit = |address: &IpAddr| target.contains_address(*address);
-    let whose = if caller.address().is_some_and(|address| hit(&address)) {
-        "your own address"
+    let (reason, whose) = if caller.address().is_some_and(|address| hit(&address)) {
+        (if target.is_network() { "contains_you" } else { "yourself" }, "your own address")
     } else if target.contains_address(IpAddr::from([127, 0, 0, 1])) || machine::own_addresses().iter().any(hit) {
-        "an address of this machine"
+        ("this_machine", "an address of this machine")
     } else if machine::gateways().iter().any(hit) {
-        "the gateway of this machine"
+        ("gateway", "the gateway of this machine")
     } else if ctx.config.trusted_proxies.iter().any(|proxy| proxy.overlaps(target)) {
-        "a trusted proxy"
+        ("proxy", "a trusted proxy")
     } else {
         return Ok(());
     };
     let verb = if target.is_network() { "contains" } else { "is" };
     Err(ApiError::new(Code::Conflict, format!("{target} {verb} {whose}; use force to ban it all the same."))
-        .with("ip", target.to_string()))
+        .with("ip", target.to_string())
+        .with("reason", reason))
 }
 
 const NO_ADDRESS: &str = "ip must be an IP address, a network, or exactly what fail2ban lists as banned.";

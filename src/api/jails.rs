@@ -288,7 +288,12 @@ pub fn remove_ignore(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> 
             let answer = command_done(200, format!("{name} no longer ignores {entry}."), name.as_str());
             keep_ignored(ctx, &name, Ignored::Removed(entry), answer)
         }
-        None => Err(ApiError::new(Code::Fail2banCommandFailed, format!("{ip} is not on the ignore list of {name}."))),
+        None => Err(ApiError::new(
+            Code::Fail2banCommandFailed,
+            format!("{ip} is not on the ignore list of {name}; GET the list for its entries."),
+        )
+        .with("jail", name.as_str())
+        .with("ip", ip)),
     }
 }
 

@@ -57,14 +57,17 @@ pub fn change_thresholds(ctx: &mut Ctx, request: &Request) -> Result<Response, A
             "The thresholds must be ordered: high > medium > low > 0, and high may be at most 9007199254740991.",
         ));
     }
-    let before = stored(ctx)?;
+    let (before, shown) = (stored(ctx)?, wanted.map(i64::unsigned_abs));
+    if shown == before && !ctx.dry_run {
+        return Ok(answer(shown));
+    }
     let texts = wanted.map(|number| number.to_string());
     let pairs: Vec<(&str, &str)> = SETTINGS.iter().zip(&texts).map(|((key, _), text)| (*key, text.as_str())).collect();
     if ctx.dry_run {
         return Ok(dry_run::answer(&preview(before, wanted)));
     }
     ctx.store.set_settings(&pairs)?;
-    Ok(answer(wanted.map(i64::unsigned_abs)))
+    Ok(answer(shown))
 }
 
 fn answer([high, medium, low]: [u64; 3]) -> Response {

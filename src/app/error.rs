@@ -391,6 +391,11 @@ impl From<Refusal> for ApiError {
                 let detail = format!("{name} was not created by bangui and cannot be deleted.");
                 ApiError::new(Code::Conflict, detail).with("name", name)
             }
+            Refusal::Ignored { jail, ip, entry } => {
+                let detail =
+                    format!("{ip} is on the ignore list of {jail} ({entry}); use force to ban it all the same.");
+                ApiError::new(Code::Conflict, detail).with("ip", ip).with("jail", jail).with("reason", "ignored")
+            }
             Refusal::Used(name, jails) => {
                 let detail =
                     format!("{name} is used by these enabled jails: {}. Disable them first.", jails.join(", "));

@@ -157,6 +157,8 @@ impl Query<'_> {
 #[derive(Debug)]
 pub struct Fields {
     map: Map<String, Value>,
+    /// The fields that were asked for: those there are.
+    asked: Vec<String>,
     errors: Vec<FieldError>,
 }
 
@@ -164,7 +166,7 @@ impl Fields {
     /// Reads a body. Not JSON is 400; JSON but no object is 422.
     pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
         match serde_json::from_slice(body) {
-            Ok(Body::Object(map)) => Ok(Self { map, errors: Vec::new() }),
+            Ok(Body::Object(map)) => Ok(Self { map, asked: Vec::new(), errors: Vec::new() }),
             Ok(Body::Other) => Err(ApiError::wrong_shape(vec![FieldError {
                 source_field: "body".into(),
                 rule: "type".into(),
@@ -199,6 +201,7 @@ impl Fields {
 
     /// A field that may be missing. `null` is a value of its own only where `T` takes it.
     pub fn optional<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        self.asked.push(name.to_owned());
         let value = self.map.remove(name)?;
         match json::from_tree(value) {
             Ok(value) => Some(value),
@@ -258,9 +261,13 @@ impl Fields {
     /// Fails with all that is wrong, fields nobody knows among it.
     pub fn finish(mut self) -> Result<(), ApiError> {
         let unknown: Vec<String> = self.map.keys().take(20).cloned().collect();
+        let those = match self.asked.as_slice() {
+            [] => "this request takes none".to_owned(),
+            asked => format!("there are {}", asked.join(", ")),
+        };
         for name in unknown {
             let shown: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
-            self.wrong(&name, "unknown", format!("There is no field \"{shown}\"."));
+            self.wrong(&name, "unknown", format!("There is no field \"{shown}\"; {those}."));
         }
         if self.errors.is_empty() { Ok(()) } else { Err(ApiError::wrong_shape(self.errors)) }
     }

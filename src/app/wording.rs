@@ -46,7 +46,12 @@ pub fn wrong_type(error: &Error) -> String {
     let text = error.to_string();
     let text = without_place(&text);
     if let Some((_, name)) = text.split_once("unknown field `") {
-        return format!("there is no field \"{}\" in it.", name.split('`').next().unwrap_or_default());
+        let (name, rest) = name.split_once('`').unwrap_or((name, ""));
+        let those = rest.split_once("expected ").map_or("", |(_, those)| those.trim_start_matches("one of "));
+        return match those.replace('`', "") {
+            none if none.is_empty() => format!("there is no field \"{name}\" in it."),
+            those => format!("there is no field \"{name}\" in it; there are {}.", those.replace(" or ", ", ")),
+        };
     }
     if let Some((_, name)) = text.split_once("missing field `") {
         return format!("the field \"{}\" is missing in it.", name.split('`').next().unwrap_or_default());

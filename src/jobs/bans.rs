@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::failure::Failure;
 use super::held_set::SetPlace;
+use super::refusal::Refusal;
 use crate::domain::address::IpOrNet;
 use crate::domain::history::BLOCKLIST_JAIL;
 use crate::domain::names::JailName;
@@ -60,11 +61,8 @@ impl Ban {
         let ignored = daemon.ignore_list(&jail)?;
         let covers = |entry: &&String| entry.parse::<IpOrNet>().is_ok_and(|entry| entry.overlaps(&target));
         if let Some(entry) = ignored.iter().find(covers).filter(|_| !self.force) {
-            let text = format!(
-                "{} is on the ignore list of {} ({entry}); use force to ban it all the same.",
-                self.ip, self.jail
-            );
-            return Err(Failure::Conflict(text));
+            let entry = entry.clone();
+            return Err(Failure::Refused(Refusal::Ignored { jail: self.jail, ip: self.ip, entry }));
         }
         let count = daemon.ban(&jail, &[target])?;
         Ok(json!(count))

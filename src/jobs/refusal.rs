@@ -30,6 +30,15 @@ pub enum Refusal {
     Exists(String),
     /// Only the shipped file is there, and it is never changed.
     Shipped(String),
+    /// The jail ignores what is to be banned.
+    Ignored {
+        /// The jail.
+        jail: String,
+        /// What is to be banned.
+        ip: String,
+        /// The entry of its ignore list.
+        entry: String,
+    },
     /// The one of this name is used by these enabled jails.
     Used(String, Vec<String>),
 }

@@ -241,3 +241,25 @@ fn ends_follow_the_ban_time_from_4_s_to_1_h_and_from_permanent_to_1_h_in_every_l
         daemon.client(&["unban", "--all"]);
     }
 }
+
+#[test]
+fn a_ban_that_needs_force_says_why_in_a_word() {
+    let daemon = RealDaemon::start();
+    let launch = Launch::for_real(&daemon).env("BANGUI_TRUSTED_PROXIES", "198.51.100.7");
+    let (_server, admin) = launch.start().into_ready();
+    daemon.client(&["set", "lab", "addignoreip", "192.88.99.0/24"]);
+    for (ip, reason) in [
+        ("127.0.0.1", "yourself"),
+        ("127.0.0.0/24", "contains_you"),
+        ("198.51.100.7", "proxy"),
+        ("192.88.99.3", "ignored"),
+        ("2000::/3", "too_wide"),
+    ] {
+        let refused = admin.post("/api/v1/bans", json!({"ip": ip, "jail": "lab"})).expect_error(409, "conflict").json();
+        assert_eq!((&refused["metadata"]["reason"], &refused["metadata"]["ip"]), (&json!(reason), &json!(ip)));
+    }
+    // A field that nobody knows is answered by those there are.
+    let refused = admin.post("/api/v1/bans", json!({"ip": "203.0.113.1", "jail": "lab", "forced": true})).expect(422);
+    let told = refused.json()["metadata"]["errors"][0]["detail"].clone();
+    assert_eq!(told, "There is no field \"forced\"; there are ip, jail, force.");
+}

@@ -473,6 +473,9 @@ fn a_limit_of_the_size_of_files_is_an_error_and_not_the_end() {
     assert_eq!(done, 0);
     let colors = json!({"threshold_high": 90, "threshold_medium": 50, "threshold_low": 20});
     admin.put("/api/v1/config/map-color-thresholds", colors).expect_error(503, "storage_unavailable");
+    // What is as it was is not written.
+    let same = json!({"threshold_high": 100, "threshold_medium": 50, "threshold_low": 20});
+    admin.put("/api/v1/config/map-color-thresholds", same).expect(200);
     assert!(server.is_running());
 }
 
