@@ -273,8 +273,10 @@ fn the_time_that_is_told_is_about_what_python_takes() {
         let limit = 2 * cost::TOO_LONG;
         let measured = cost::measure(&expand_tags(expression, UseDns::Warn), false, &found.line, limit);
         let ratio = found.nanoseconds as f64 / measured as f64;
+        // Counted turns that are not reckoned to their end count as a second, to be on the safe side: the last one takes 0.6 s.
+        let most = if found.is_too_slow() { 2.5 } else { 1.6 };
         assert!(
-            (0.6..1.6).contains(&ratio),
+            (0.6..most).contains(&ratio),
             "{expression}: {ratio} times what its line takes when reckoned to the end"
         );
     }
