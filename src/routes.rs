@@ -156,6 +156,7 @@ pub static ROUTES: &[Route] = &[
         "origin",
     ]),
     post("/api/v1/bans", Later(api::bans::ban)).bans().counted(Limit::Ban),
+    post("/api/v1/bans/check", Now(api::bans::check)).bans().asks_daemon(),
     delete("/api/v1/bans/all", Later(api::bans::unban_all)).bans(),
     delete("/api/v1/bans", Later(api::bans::unban)).bans().counted(Limit::Ban).takes(&["ip", "jail", "unban_all"]),
     // jails

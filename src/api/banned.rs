@@ -7,6 +7,7 @@ use crate::app::banned::Readiness;
 use crate::app::code::Code;
 use crate::app::{ApiError, Ctx, Outcome, Request, Step};
 use crate::blocklist::held::{Entry, HeldFile};
+use crate::domain::actor::Actor;
 use crate::domain::history::{BLOCKLIST_JAIL, Country, Origin};
 use crate::domain::names::{JailName, Running};
 use crate::domain::page::Page;
@@ -32,6 +33,9 @@ struct ActiveBan<'a> {
     ban_count: i64,
     country: Option<Country>,
     origin: Origin,
+    note: Option<&'a str>,
+    actor: Option<&'a Actor>,
+    own_end: bool,
 }
 
 /// `GET /api/v1/bans/active`
@@ -334,7 +338,11 @@ fn push_ban(ctx: &Ctx, row: &Row, jail: &str, text: &str, is_first: bool, body: 
     if !is_first {
         body.push(b',');
     }
+    let own = ctx.own_bans.get(jail, &ip);
     let ban = ActiveBan {
+        note: own.map(|own| own.note.as_str()).filter(|note| !note.is_empty()),
+        actor: own.map(|own| &own.actor),
+        own_end: own.is_some_and(|own| own.until.is_some()),
         jail,
         banned_at: row.since().map(rfc3339),
         expires_at: row.until().map(rfc3339),

@@ -1,14 +1,19 @@
-//! Bans: listed, made and removed.
+//! Bans: made and removed; listed in `banned.rs`.
 
 use std::net::IpAddr;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::app::code::Code;
 use crate::app::{ApiError, Ctx, Job, Request};
 use crate::domain::address::IpOrNet;
 use crate::domain::client::Client;
+use crate::domain::json;
 use crate::domain::names::{JailName, Running};
+use crate::domain::own_ban::{LONGEST_NOTE, NEVER, OwnBan};
+use crate::domain::time::{self, rfc3339};
+use crate::fail2ban;
+use crate::jobs::own_bans::{self, Made};
 use crate::jobs::{Task, bans};
 use crate::machine;
 use crate::server::response::Response;
@@ -16,29 +21,163 @@ use crate::server::response::Response;
 /// The longest text that can be the name of something banned, in bytes.
 const LONGEST_BANNED: usize = 256;
 
+/// The most jails that one request may ban in.
+const MOST_JAILS: usize = 100;
+
+/// What the body of a ban asks for.
+struct Wanted {
+    target: IpOrNet,
+    jails: Vec<JailName>,
+    force: bool,
+    /// Seconds, -1 for ever.
+    duration: Option<i64>,
+    note: String,
+}
+
 /// `POST /api/v1/bans`
 pub fn ban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let mut fields = request.fields()?;
-    let ip: Option<String> = fields.required("ip");
-    let jail: Option<String> = fields.required("jail");
-    let force = fields.optional("force").unwrap_or(false);
-    fields.finish()?;
-    let target: IpOrNet = ip.unwrap_or_default().parse()?;
-    let target = target.bannable()?;
-    let Running(jail) = jail.unwrap_or_default().parse()?;
+    let Wanted { target, jails, force, duration, note } = wanted(request, true)?;
     if !force {
         protect(ctx, request.admitted.client, &target)?;
     }
+    let (at, ip) = (time::now(), target.to_string());
+    let until = duration.map(|seconds| if seconds < 0 { NEVER } else { at + seconds });
+    let own = |jail: &JailName| OwnBan {
+        jail: jail.to_string(),
+        ip: ip.clone(),
+        at,
+        until,
+        note: note.clone(),
+        actor: request.admitted.actor(),
+    };
+    let noted: Vec<OwnBan> = jails.iter().map(own).collect();
+    let names: Vec<(String, String)> = noted.iter().map(|ban| (ban.jail.clone(), ip.clone())).collect();
+    let mut paused = Vec::new();
+    for jail in &jails {
+        paused.push((jail.to_string(), ctx.store.jail_idle(jail.as_str())?.unwrap_or(false)));
+    }
+    let before = ctx.note_own_bans(noted)?;
     let socket = ctx.fail2ban_socket().to_owned();
-    let task = Task::Ban(bans::Ban { socket, jail: jail.to_string(), ip: target.to_string(), force });
-    Ok(Job::new(task, move |_, count| {
-        let message = match count.as_u64() {
-            Some(0) => format!("{target} was already banned in {jail}."),
-            _ => format!("{target} is banned in {jail}."),
+    let task = Task::Ban(own_bans::Ban { socket, jails: paused, ip: ip.clone(), force, seconds: duration });
+    let (undone, kept) = (names.clone(), before.clone());
+    let finish = move |ctx: &mut Ctx, made| {
+        let made: Vec<Made> = json::from_tree(made).map_err(ApiError::internal)?;
+        let failed = |name: &str| made.iter().any(|one| one.jail == name && one.failure.is_some());
+        let undone: Vec<_> = names.into_iter().filter(|(jail, _)| failed(jail)).collect();
+        let before = before.into_iter().filter(|ban| failed(&ban.jail)).collect();
+        ctx.restore_own_bans(&undone, before);
+        for one in &made {
+            ctx.banned.held.distrust_jail(&one.jail);
+        }
+        banned_answer(&ip, until, made)
+    };
+    Ok(Job::new(task, finish).undone_by(move |ctx| ctx.restore_own_bans(&undone, kept)).detached())
+}
+
+/// What a body asks for; without a jail where none is needed.
+fn wanted(request: &Request, needs_jail: bool) -> Result<Wanted, ApiError> {
+    let mut fields = request.fields()?;
+    let ip: Option<String> = fields.required("ip");
+    let jails: Option<Option<Vec<String>>> = fields.optional("jails");
+    let mut names = jails.flatten().unwrap_or_default();
+    let jail: Option<String> = if names.is_empty() && needs_jail {
+        fields.required("jail")
+    } else {
+        fields.optional::<Option<String>>("jail").flatten()
+    };
+    names.extend(jail);
+    fields.check(names.len() <= MOST_JAILS, "jails", "length", "jails: at most 100 jails can be named.");
+    let force = fields.optional("force").unwrap_or(false);
+    let note: String = fields.optional::<Option<String>>("note").flatten().unwrap_or_default();
+    let is_plain = note.chars().count() <= LONGEST_NOTE && !note.chars().any(char::is_control);
+    fields.check(is_plain, "note", "format", "note: at most 500 characters in one line are expected.");
+    let duration = fields.duration("duration");
+    fields.finish()?;
+    let target: IpOrNet = ip.unwrap_or_default().parse()?;
+    let mut jails = Vec::new();
+    for name in names {
+        let Running(jail) = name.parse()?;
+        if !jails.contains(&jail) {
+            jails.push(jail);
+        }
+    }
+    Ok(Wanted { target: target.bannable()?, jails, force, duration, note: note.trim().to_owned() })
+}
+
+/// The answer to a ban, by what became of it in each jail. Where it failed in all, it has failed.
+fn banned_answer(ip: &str, until: Option<i64>, made: Vec<Made>) -> Result<Response, ApiError> {
+    let end = match until {
+        Some(NEVER) => " for ever".to_owned(),
+        Some(until) => format!(" until {}", rfc3339(until)),
+        None => String::new(),
+    };
+    let (mut names, mut sentences, mut results, mut first) = (Vec::new(), Vec::new(), Vec::new(), None);
+    let is_one = made.len() == 1;
+    for Made { jail, was_banned, ignored_by, failure } in made {
+        let Some(failure) = failure else {
+            sentences.push(match (was_banned, until) {
+                (true, None) => format!("{ip} was already banned in {jail}."),
+                _ => format!("{ip} is banned in {jail}{end}."),
+            });
+            results
+                .push(json!({ "jail": jail, "banned": true, "was_banned": was_banned, "detail": null, "code": null }));
+            names.push(jail);
+            continue;
         };
-        Ok(command_done(201, message, jail.as_str()))
-    })
-    .detached())
+        let mut error = ApiError::from(failure);
+        if let Some(entry) = ignored_by {
+            error = error.with("ip", ip).with("reason", "ignored").with("entry", entry);
+        }
+        sentences.push(format!("{jail}: {}", error.detail));
+        let code = error.code.as_str();
+        results
+            .push(json!({ "jail": jail, "banned": false, "was_banned": false, "detail": error.detail, "code": code }));
+        first = first.or(Some(error));
+    }
+    match first {
+        Some(error) if names.is_empty() => Err(error),
+        _ if is_one => {
+            let body =
+                json!({ "message": sentences.concat(), "success": true, "jail": names.concat(), "results": results });
+            Ok(Response::json(201, &body))
+        }
+        _ => {
+            let body = json!({ "message": sentences.join(" "), "success": true, "jail": "*", "results": results });
+            Ok(Response::json(201, &body))
+        }
+    }
+}
+
+/// `POST /api/v1/bans/check`: what the guard says of a ban that is not made.
+pub fn check(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+    let Wanted { target, jails, .. } = wanted(request, false)?;
+    let refused = protect(ctx, request.admitted.client, &target).err();
+    let jails = if jails.is_empty() { ctx.daemon.jail_names()? } else { jails };
+    let mut results = Vec::new();
+    for jail in &jails {
+        let ignored = match ctx.daemon.ignore_list(jail) {
+            Err(fail2ban::Error::NameTaken(_)) => Vec::new(),
+            other => other?,
+        };
+        let entry = ignored.iter().find(|entry| entry.parse::<IpOrNet>().is_ok_and(|entry| entry.overlaps(&target)));
+        let ignored = entry.map(|entry| format!("{target} is on the ignore list of {jail} ({entry})."));
+        let reason = entry.map(|_| "ignored");
+        results.push(json!({ "jail": jail.as_str(), "reason": reason, "detail": ignored, "entry": entry }));
+    }
+    let ignoring = results.iter().find(|result| !result["reason"].is_null());
+    let (reason, detail) = match (&refused, ignoring) {
+        (Some(error), _) => (error.metadata["reason"].clone(), error.detail.clone().into()),
+        (None, Some(result)) => (result["reason"].clone(), result["detail"].clone()),
+        (None, None) => (Value::Null, Value::Null),
+    };
+    let body = json!({
+        "ip": target.to_string(),
+        "allowed": reason.is_null(),
+        "reason": reason,
+        "detail": detail,
+        "jails": results,
+    });
+    Ok(Response::json(200, &body))
 }
 
 /// 409 for an address whose ban would shut out the caller, this machine, its gateway or a proxy in front.
@@ -88,7 +227,10 @@ pub fn unban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
         ip: ip.clone(),
         set: ctx.set_place(),
     });
-    Ok(Job::new(task, move |_, count| {
+    // Before it is lifted: whatever is killed in between, it is not made again.
+    let of_jail = jail.as_ref().filter(|jail| !jail.is_taken()).map(JailName::as_str);
+    let gone = ctx.forget_own_bans(of_jail, ip.as_deref())?;
+    let done = Job::new(task, move |_, count| {
         let place = jail.as_ref().map_or("*", JailName::as_str);
         let count = count.as_u64().unwrap_or(0);
         let message = match ip {
@@ -107,8 +249,8 @@ pub fn unban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
             _ => message,
         };
         Ok(command_done(200, message, place))
-    })
-    .detached())
+    });
+    Ok(done.undone_by(|ctx| ctx.restore_own_bans(&[], gone)).detached())
 }
 
 /// `ip`, `jail` and `unban_all`, from the body or, where a proxy drops bodies of DELETE, from the query.
@@ -148,11 +290,12 @@ pub fn unban_all(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
         ip: None,
         set: ctx.set_place(),
     });
-    Ok(Job::new(task, |_, count| {
+    let gone = ctx.forget_own_bans(None, None)?;
+    let done = Job::new(task, |_, count| {
         let count = count.as_u64().unwrap_or(0);
         Ok(Response::json(200, &json!({ "message": format!("{count} bans were removed."), "count": count })))
-    })
-    .detached())
+    });
+    Ok(done.undone_by(|ctx| ctx.restore_own_bans(&[], gone)).detached())
 }
 
 /// `JailCommandResponse` of the contract.

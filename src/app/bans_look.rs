@@ -86,6 +86,7 @@ impl Ctx {
             let names: Vec<&str> = seen.iter().map(|seen| seen.jail.as_str()).collect();
             self.banned.held.keep_only(&names);
         }
+        self.own_bans.note_counters(&seen, now);
         self.heed_daemon();
         let mut stale = Vec::new();
         for JailCounters { jail, counters, .. } in seen {

@@ -58,6 +58,12 @@ impl Ctx {
         self.backends = None;
     }
 
+    /// The daemon or a jail was started: anything may be different of what is banned.
+    pub fn distrust_bans(&mut self) {
+        self.banned.distrust();
+        self.own_bans.doubt(Instant::now());
+    }
+
     /// How the files have the log of each jail watched, where that was read since the last change.
     pub fn backends(&self) -> Option<&BTreeMap<String, String>> {
         self.backends.as_ref()
@@ -76,7 +82,7 @@ impl Ctx {
         if daemons != self.daemons_met {
             self.daemons_met = daemons;
             self.restarted = true;
-            self.banned.distrust();
+            self.distrust_bans();
             self.expect_changes();
         }
         match news {
@@ -112,7 +118,7 @@ impl Ctx {
             Ok(snapshot) => {
                 if !self.snapshot.online {
                     self.restarted = true;
-                    self.banned.distrust();
+                    self.distrust_bans();
                     log::info!("fail2ban {} answers", snapshot.version.as_deref().unwrap_or("?"));
                 }
                 self.snapshot = Snapshot { taken, ..snapshot };
@@ -141,6 +147,7 @@ impl Ctx {
         let version = self.daemon.version()?.as_str().to_owned();
         let mut seen = Snapshot { online: true, version: Some(version), ..Snapshot::default() };
         let counters = self.daemon.all_counters()?;
+        self.own_bans.note_counters(&counters, Instant::now());
         self.known_jails = counters.iter().map(|jail| jail.jail.to_string()).collect();
         for jail in counters {
             seen.jails += 1;

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::error::{ApiError, FieldError};
 use super::wording;
+use crate::conf;
 use crate::domain::as_read::AsRead;
 use crate::domain::history::{Country, Cursor, Origin, Range, Source};
 use crate::domain::json;
@@ -153,6 +154,9 @@ impl Query<'_> {
     }
 }
 
+/// The longest time that is taken, in seconds.
+const LONGEST_DURATION: f64 = 1e10;
+
 /// The fields of a JSON object, taken one by one; what is wrong with them is collected.
 #[derive(Debug)]
 pub struct Fields {
@@ -225,6 +229,23 @@ impl Fields {
         if !holds {
             self.wrong(field, rule, detail);
         }
+    }
+
+    /// A length of time that may be missing: whole seconds, -1 for ever; sent as a number, or as fail2ban writes it.
+    pub fn duration(&mut self, name: &str) -> Option<i64> {
+        let text = match self.optional::<Value>(name)? {
+            Value::Null => return None,
+            Value::Number(number) => number.to_string(),
+            Value::String(text) => text,
+            _ => String::new(),
+        };
+        let seconds = conf::time::seconds(&text).ok().map(|seconds| seconds.as_f64().ceil());
+        let seconds = seconds.filter(|seconds| *seconds == -1.0 || (1.0..=LONGEST_DURATION).contains(seconds));
+        if seconds.is_none() {
+            let detail = "seconds from 1 to 10000000000, a time such as 10m or 4w, or -1 for ever is expected.";
+            self.wrong(name, "format", format!("{name}: {detail}"));
+        }
+        seconds.map(|seconds| seconds as i64)
     }
 
     /// Takes out what is as it is shown: that is no change.

@@ -29,6 +29,7 @@ use super::banned::Banned;
 use super::error::ApiError;
 use super::imports::{Running, Tending};
 use super::limits::Limits;
+use super::own_bans::OwnBans;
 
 /// How long a quick command may hold the loop.
 pub const QUICK: Duration = Duration::from_millis(300);
@@ -131,6 +132,8 @@ pub struct Ctx {
     pub snapshot: Snapshot,
     /// What is banned now.
     pub banned: Banned,
+    /// What of it was banned here.
+    pub own_bans: OwnBans,
     /// The daemon may have started again: what held at run time only is to be set again.
     pub restarted: bool,
     /// What could not be set again, a sentence each.
@@ -197,12 +200,17 @@ pub struct Job {
     pub urgent: bool,
     /// Goes on when the client leaves.
     pub detached: bool,
+    /// Takes back what was done for it beforehand, where it fails.
+    pub undo: Option<Undo>,
     /// How its outcome becomes an answer.
     pub then: Then,
 }
 
 /// Turns the result of a child into an answer, on the loop.
 pub type Finish = Box<dyn FnOnce(&mut Ctx, Value) -> Result<Response, ApiError>>;
+
+/// Takes back, on the loop, what was done for a task that has failed.
+pub type Undo = Box<dyn FnOnce(&mut Ctx)>;
 
 /// How the outcome of a task becomes an answer.
 pub enum Then {
@@ -235,12 +243,18 @@ impl std::fmt::Debug for Job {
 impl Job {
     /// A task whose result `finish` turns into the answer.
     pub fn new(task: Task, finish: impl FnOnce(&mut Ctx, Value) -> Result<Response, ApiError> + 'static) -> Self {
-        Self { task, urgent: false, detached: false, then: Then::Finish(Box::new(finish)) }
+        Self { task, urgent: false, detached: false, undo: None, then: Then::Finish(Box::new(finish)) }
     }
 
     /// A task that writes the answer itself.
     pub fn stream(task: Task) -> Self {
-        Self { task, urgent: false, detached: false, then: Then::Stream }
+        Self { task, urgent: false, detached: false, undo: None, then: Then::Stream }
+    }
+
+    /// The same; `undo` is called where it fails.
+    pub fn undone_by(mut self, undo: impl FnOnce(&mut Ctx) + 'static) -> Self {
+        self.undo = Some(Box::new(undo));
+        self
     }
 
     /// The same, to its end even when the client leaves.
@@ -286,6 +300,7 @@ impl Ctx {
     /// The state at start.
     pub fn new(config: Config, store: Store) -> Result<Self, store::Error> {
         let stored = store.stored()?;
+        let own_bans = OwnBans::new(store.own_bans()?, Instant::now());
         let socket = socket_of(&config, &stored);
         let geo = Geo::new(config.geoip_database.clone(), config.database.parent().map(Path::to_owned));
         Ok(Self {
@@ -312,6 +327,7 @@ impl Ctx {
             store,
             snapshot: Snapshot::default(),
             banned: Banned::default(),
+            own_bans,
             restarted: false,
             not_in_force: Vec::new(),
             daemons_met: 0,

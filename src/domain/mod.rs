@@ -13,6 +13,7 @@ pub mod history;
 pub mod jail_values;
 pub mod json;
 pub mod names;
+pub mod own_ban;
 pub mod page;
 pub mod permission;
 pub mod quota;

@@ -7,6 +7,7 @@ pub mod bans;
 mod counters;
 pub mod fresh;
 pub mod jail;
+pub mod own_time;
 pub mod version;
 
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Bans made and lifted, in a child: the actions behind each may take seconds.
+//! Bans lifted, in a child: the actions behind each may take seconds.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::failure::Failure;
 use super::held_set::SetPlace;
-use super::refusal::Refusal;
 use crate::domain::address::IpOrNet;
 use crate::domain::history::BLOCKLIST_JAIL;
 use crate::domain::names::JailName;
@@ -18,7 +17,7 @@ use crate::fail2ban::{Client, Daemon, Error};
 /// How long a daemon that is free may take to say so.
 const ANSWERS: Duration = Duration::from_secs(2);
 /// How long a ban or its removal may take: each runs the commands of an action.
-const CHANGES: Duration = Duration::from_secs(60);
+pub(super) const CHANGES: Duration = Duration::from_secs(60);
 /// How long a list may take: 100 000 bans are 1.3 s on a fast machine.
 pub(super) const LISTS: Duration = Duration::from_secs(30);
 /// How long a page of fail2ban's database may wait for the daemon's own writing.
@@ -35,38 +34,6 @@ pub(super) fn answering(socket: &std::path::Path, patience: Duration) -> Result<
 /// A name that was checked before it became text.
 pub(super) fn checked(jail: &str) -> Result<JailName, Failure> {
     JailName::from_daemon(jail).map_err(|error| Failure::Conflict(error.to_string()))
-}
-
-/// Ban an address.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Ban {
-    /// fail2ban's socket.
-    pub socket: PathBuf,
-    /// The jail.
-    pub jail: String,
-    /// Canonical text of an address or a network.
-    pub ip: String,
-    /// Ban it although it is on the jail's ignore list.
-    pub force: bool,
-}
-
-impl Ban {
-    /// The number of new bans: 0 when it was banned already.
-    pub fn run(self) -> Result<Value, Failure> {
-        let mut daemon = answering(&self.socket, CHANGES)?;
-        let jail = checked(&self.jail)?;
-        let target: IpOrNet =
-            self.ip.parse().map_err(|_| Failure::Conflict(format!("{} is not an address.", self.ip)))?;
-        // Also tells whether there is such a jail.
-        let ignored = daemon.ignore_list(&jail)?;
-        let covers = |entry: &&String| entry.parse::<IpOrNet>().is_ok_and(|entry| entry.overlaps(&target));
-        if let Some(entry) = ignored.iter().find(covers).filter(|_| !self.force) {
-            let entry = entry.clone();
-            return Err(Failure::Refused(Refusal::Ignored { jail: self.jail, ip: self.ip, entry }));
-        }
-        let count = daemon.ban(&jail, &[target])?;
-        Ok(json!(count))
-    }
 }
 
 /// Remove bans.

@@ -20,6 +20,7 @@ pub mod jail_edits;
 pub mod jail_rules;
 pub mod log_paths;
 pub mod logs;
+pub mod own_bans;
 mod own_file;
 pub mod password;
 pub mod patterns;

@@ -37,10 +37,10 @@ pub struct ReadHeld {
 }
 
 /// A ban as the daemon lists it.
-struct Listed {
-    ip: String,
+pub(super) struct Listed {
+    pub ip: String,
     /// In the daemon's own time zone, and how long it lasts; `None` before 0.11.
-    present: Option<(i64, i64)>,
+    pub present: Option<(i64, i64)>,
 }
 
 impl ReadHeld {
@@ -74,14 +74,7 @@ fn read(
     let counters = daemon.counters(jail)?.counters;
     let signs =
         Signs { current: counters.currently_banned, total: counters.total_banned, ban_time: daemon.ban_time(jail)? };
-    let mut listed = Vec::with_capacity(signs.current as usize);
-    let timed = daemon.each_banned_with_time(jail, &mut |line| {
-        let present = line.local_start().map(|start| (start, line.seconds));
-        listed.push(Listed { ip: line.ip.to_owned(), present });
-    })?;
-    if timed.is_none() {
-        daemon.each_banned(jail, &mut |ip| listed.push(Listed { ip: ip.to_owned(), present: None }))?;
-    }
+    let listed = list(daemon, jail)?;
     let remembered = remembered(database, jail, &listed);
     let mut bytes = Vec::with_capacity(64);
     table::begin(jail.as_str(), listed.len() as u32, &mut bytes);
@@ -98,6 +91,19 @@ fn read(
     send(out, &mut bytes)
 }
 
+/// What a jail has banned, in the order in which it ends.
+pub(super) fn list(daemon: &mut Daemon, jail: &JailName) -> Result<Vec<Listed>, Error> {
+    let mut listed = Vec::new();
+    let timed = daemon.each_banned_with_time(jail, &mut |line| {
+        let present = line.local_start().map(|start| (start, line.seconds));
+        listed.push(Listed { ip: line.ip.to_owned(), present });
+    })?;
+    if timed.is_none() {
+        daemon.each_banned(jail, &mut |ip| listed.push(Listed { ip: ip.to_owned(), present: None }))?;
+    }
+    Ok(listed)
+}
+
 fn send(out: &mut FrameWriter<'_>, bytes: &mut Vec<u8>) -> Result<(), Failure> {
     // Nobody listens any more.
     out.write_all(bytes).map_err(|_| Failure::Crashed)?;
@@ -106,7 +112,7 @@ fn send(out: &mut FrameWriter<'_>, bytes: &mut Vec<u8>) -> Result<(), Failure> {
 }
 
 /// What the database remembers of these; nothing where it cannot be read.
-fn remembered(database: Option<&Database>, jail: &JailName, listed: &[Listed]) -> HashMap<String, BanTimes> {
+pub(super) fn remembered(database: Option<&Database>, jail: &JailName, listed: &[Listed]) -> HashMap<String, BanTimes> {
     let mut times = HashMap::new();
     let Some(database) = database else { return times };
     if listed.len() <= FEW {
@@ -131,13 +137,13 @@ const FEW: usize = 500;
 
 /// The time zone in which the daemon lists bans: learned from its database, else that of this machine.
 #[derive(Default)]
-struct Zone {
+pub(super) struct Zone {
     learned: LearnedZone,
     machine: Option<TimeZone>,
 }
 
 impl Zone {
-    fn learn(&mut self, listed: &[Listed], remembered: &HashMap<String, BanTimes>) {
+    pub fn learn(&mut self, listed: &[Listed], remembered: &HashMap<String, BanTimes>) {
         for ban in listed.iter().rev() {
             if let (Some((local, _)), Some(times)) = (ban.present, remembered.get(&ban.ip)) {
                 self.learned.start(local, Some(times.banned_at));
@@ -145,7 +151,7 @@ impl Zone {
         }
     }
 
-    fn told<'a>(&mut self, ban: &'a Listed, remembered: Option<BanTimes>) -> Told<'a> {
+    pub fn told<'a>(&mut self, ban: &'a Listed, remembered: Option<BanTimes>) -> Told<'a> {
         let count = remembered.map_or(1, |times| times.count);
         let Some((local, seconds)) = ban.present else {
             let lasts = match remembered.and_then(|times| times.ban_time) {

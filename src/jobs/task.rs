@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::failure::Failure;
 use super::frames::FrameWriter;
 use super::{
-    apply, bans, changes, definitions, edits, geo_update, history, import, jail_config, jail_edits, logs, password,
-    patterns, places, preview, read_held, server_edits, service, their_database, why,
+    apply, bans, changes, definitions, edits, geo_update, history, import, jail_config, jail_edits, logs, own_bans,
+    password, patterns, places, preview, read_held, server_edits, service, their_database, why,
 };
 use crate::domain::json;
 
@@ -40,8 +40,10 @@ pub enum Task {
     HashPassword(password::Hash),
     /// Compare a password with a hash.
     VerifyPassword(password::Verify),
-    /// Ban addresses in a jail.
-    Ban(bans::Ban),
+    /// Ban an address.
+    Ban(own_bans::Ban),
+    /// See to it that bans last as long as was said.
+    KeepEnds(own_bans::KeepEnds),
     /// Remove bans.
     Unban(bans::Unban),
     /// Read what jails have banned, for the loop's table.
@@ -114,7 +116,7 @@ impl Task {
             Task::Preview(_) | Task::AskPlaces(_) | Task::Tend(_) => Lane::General,
             Task::UpdateGeo(_) => Lane::Geo,
             Task::Restart(_) => Lane::Restart,
-            Task::Ban(_) | Task::Unban(_) | Task::ReadHeld(_) => Lane::Daemon,
+            Task::Ban(_) | Task::KeepEnds(_) | Task::Unban(_) | Task::ReadHeld(_) => Lane::Daemon,
             Task::Apply(_) | Task::Recover(_) | Task::EditJail(_) | Task::EditDefinition(_) => Lane::Daemon,
             Task::SetAgain(_) | Task::StopJail(_) | Task::EditServer(_) | Task::Undo(_) => Lane::Daemon,
         }
@@ -133,7 +135,7 @@ impl Task {
             Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Duration::from_secs(20),
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::WhyAway(_) => Duration::from_secs(20),
             Task::ReadHeld(_) | Task::AskHistory(_) => Duration::from_secs(60),
-            Task::SetAgain(_) => Duration::from_secs(60),
+            Task::SetAgain(_) | Task::KeepEnds(_) => Duration::from_secs(60),
             Task::ReadTheirs(_) => their_database::DEADLINE,
             Task::StopJail(_) => Duration::from_secs(180),
             // Its end, and two starts, each with a limit of its own.
@@ -170,7 +172,7 @@ impl Task {
     /// database, with other ends.
     pub fn unsettles_bans(&self) -> bool {
         let is_of_daemon = matches!(self.lane(), Lane::Daemon | Lane::Restart);
-        is_of_daemon && !matches!(self, Task::Ban(_) | Task::Unban(_) | Task::ReadHeld(_))
+        is_of_daemon && !matches!(self, Task::Ban(_) | Task::KeepEnds(_) | Task::Unban(_) | Task::ReadHeld(_))
     }
 
     /// Whether it does its part without a daemon that answers: files are changed all the same.
@@ -187,6 +189,7 @@ impl Task {
             Task::HashPassword(task) => Ok(Value::String(task.run()?)),
             Task::VerifyPassword(task) => Ok(Value::Bool(task.run()?)),
             Task::Ban(task) => task.run(),
+            Task::KeepEnds(task) => task.run(),
             Task::Unban(task) => task.run(),
             Task::ReadHeld(task) => task.run(out),
             Task::Apply(task) => apply::apply(*task),

@@ -38,7 +38,7 @@ impl MainLoop {
     pub(super) fn on_background_end(&mut self, task: Background, outcome: Result<Value, Failure>) {
         let Background { lane, finish, reads_bans, unsettles } = task;
         if unsettles {
-            self.ctx.banned.distrust();
+            self.ctx.distrust_bans();
         }
         if reads_bans {
             if let Err(Failure::Fail2ban(fail2ban::Error::Busy { .. })) = &outcome {

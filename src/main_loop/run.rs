@@ -307,11 +307,15 @@ impl MainLoop {
                     lane,
                     applies,
                     unsettles,
+                    undo: job.undo,
                 };
                 self.pending.insert(id, pending);
                 self.children.start_waiting(self.poll.registry());
             }
             Err(error) => {
+                if let Some(undo) = job.undo {
+                    undo(&mut self.ctx);
+                }
                 if lane == Lane::Import {
                     imports::not_started(&mut self.ctx);
                 }
@@ -378,8 +382,11 @@ impl MainLoop {
         }
         let Some(pending) = self.pending.remove(&id) else { return };
         self.note_failed_import(pending.lane, &outcome);
+        if let (Err(_), Some(undo)) = (&outcome, pending.undo) {
+            undo(&mut self.ctx);
+        }
         if pending.unsettles {
-            self.ctx.banned.distrust();
+            self.ctx.distrust_bans();
         }
         if pending.applies && matches!(outcome, Err(Failure::Crashed | Failure::TimedOut)) {
             self.recover();

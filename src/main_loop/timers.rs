@@ -76,6 +76,9 @@ impl Timers {
             self.checkpoint_at.min(self.archive.next(ctx, now)).min(self.geography.next(ctx)).min(self.expire_at);
         let found = if ctx.by_hand.is_some() { self.found_after } else { self.files_at };
         let others = self.schedule_at.min(self.storage_at).min(self.files_at).min(found);
+        // While the daemon is away or taken, its return wakes the loop.
+        let own_ends = ctx.own_bans.due().filter(|_| ctx.snapshot.online);
+        let others = own_ends.map_or(others, |due| others.min(due.max(now + LOOK_AGAIN)));
         self.look_at(ctx, now).min(steps).min(others).saturating_duration_since(now)
     }
 
@@ -117,6 +120,7 @@ impl Timers {
     /// Does what is due: of the longer steps, one at a time. The daemon is left alone while a child of ours keeps it busy.
     pub fn run(&mut self, ctx: &mut Ctx, daemon_is_free: bool, now: Instant) {
         self.look(ctx, daemon_is_free, now);
+        ctx.keep_ends_when_due(daemon_is_free, now);
         if now >= self.schedule_at {
             self.schedule_at = now + SCHEDULE;
             if let Err(error) = dispatch::guarded(|| imports::start_when_due(ctx)) {

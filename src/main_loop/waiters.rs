@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use tiny_http::Method;
 
+use crate::app::state::Undo;
 use crate::app::{Admitted, Finish, Request, Steps};
 use crate::jobs::Lane;
 use crate::server::token::Slot;
@@ -27,6 +28,7 @@ pub struct Pending {
     pub applies: bool,
     /// May have changed what is banned in ways that no counter shows.
     pub unsettles: bool,
+    pub undo: Option<Undo>,
 }
 
 /// A task that no client waits for.

@@ -16,6 +16,7 @@ mod error;
 mod judge;
 mod logins;
 mod open;
+mod own_bans;
 mod pending;
 mod places;
 mod room;

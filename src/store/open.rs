@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("blocklist_log_details.sql"),
     include_str!("changes.sql"),
     include_str!("seen_files.sql"),
+    include_str!("own_bans.sql"),
 ];
 /// The version of `SCHEMA`, kept in `PRAGMA user_version`.
 const VERSION: i64 = 1 + MIGRATIONS.len() as i64;

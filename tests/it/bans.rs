@@ -36,6 +36,10 @@ fn every_documented_status_of_bans() {
     let both = json!({"ip": "203.0.113.1", "unban_all": true});
     admin.delete_with(BANS, both).expect_error(400, "invalid_input");
     admin.delete_with(BANS, json!({})).expect_error(422, "invalid_input");
+    let check = "/api/v1/bans/check";
+    admin.post(check, one.clone()).expect(200);
+    admin.post(check, json!({"jail": "nojail", "ip": "203.0.113.1"})).expect_error(404, "jail_not_found");
+    admin.post(check, json!({"jail": "lab", "ip": "1.2.3.4;id"})).expect_error(400, "invalid_input");
     let server = server.with_env("BANGUI_RATE_LIMIT_BAN", "2");
     let admin = server.client().with_identity(admin.identity.clone());
     let mut last = admin.post(BANS, one.clone());

@@ -4,6 +4,7 @@
 mod harness;
 mod openapi;
 mod operations;
+mod own_ends;
 mod places;
 
 mod actions;

@@ -60,6 +60,7 @@ pub const PROTECTED: &[Operation] = &[
     op("PUT /api/v1/config/map-color-thresholds", "/api/v1/config/map-color-thresholds", MAP, &[200, 400, 401, 429]),
     op("GET /api/v1/bans/active", "/api/v1/bans/active", "", &[200, 401, 502]),
     op("POST /api/v1/bans", "/api/v1/bans", BAN, &[201, 400, 401, 404, 409, 429, 502]),
+    op("POST /api/v1/bans/check", "/api/v1/bans/check", BAN, &[200, 400, 401, 404, 502]),
     op("DELETE /api/v1/bans", "/api/v1/bans", BAN, &[200, 400, 401, 404, 409, 429, 502]),
     op("DELETE /api/v1/bans/all", "/api/v1/bans/all", "", &[200, 401, 502]),
     op("GET /api/v1/jails", "/api/v1/jails", "", &[200, 401, 502]),

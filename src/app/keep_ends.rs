@@ -1,0 +1,87 @@
+//! Bans that were made here are noted before they are made, and seen to when the daemon may have lost or shortened them.
+
+use std::time::{Duration, Instant};
+
+use super::error::ApiError;
+use super::state::{Ctx, Job};
+use crate::domain::json;
+use crate::domain::own_ban::OwnBan;
+use crate::jobs::Task;
+use crate::jobs::own_bans::{Found, KeepEnds, Kept};
+use crate::server::response::Response;
+use crate::store;
+
+/// When it is tried again, where it did not come to an end.
+const AGAIN: Duration = Duration::from_secs(2);
+/// How often a jail that does not run is looked for.
+const LOOKED_FOR: u32 = 20;
+
+impl Ctx {
+    /// Notes bans before they are made. Gives what was noted of the same addresses before.
+    pub fn note_own_bans(&mut self, bans: Vec<OwnBan>) -> Result<Vec<OwnBan>, store::Error> {
+        self.store.add_own_bans(&bans)?;
+        let before = bans.iter().filter_map(|ban| self.own_bans.get(&ban.jail, &ban.ip).cloned()).collect();
+        bans.into_iter().for_each(|ban| self.own_bans.put(ban));
+        Ok(before)
+    }
+
+    /// Forgets bans of a jail or of all, of one address or of all. Gives what was noted of them.
+    pub fn forget_own_bans(&mut self, jail: Option<&str>, ip: Option<&str>) -> Result<Vec<OwnBan>, store::Error> {
+        let gone = self.own_bans.matching(jail, ip);
+        let names: Vec<(String, String)> = gone.iter().map(|ban| (ban.jail.clone(), ban.ip.clone())).collect();
+        self.forget_named(&names)?;
+        Ok(gone)
+    }
+
+    fn forget_named(&mut self, names: &[(String, String)]) -> Result<(), store::Error> {
+        if !names.is_empty() {
+            self.store.remove_own_bans(names)?;
+        }
+        names.iter().for_each(|(jail, ip)| drop(self.own_bans.take(jail, ip)));
+        Ok(())
+    }
+
+    /// Takes back what was noted of bans that were not made, and notes again what was there before.
+    pub fn restore_own_bans(&mut self, names: &[(String, String)], before: Vec<OwnBan>) {
+        let done = self.forget_named(names).and_then(|()| self.note_own_bans(before));
+        if let Err(error) = done {
+            log::warn!("what is noted of a ban that was not made cannot be taken back: {error}");
+        }
+    }
+
+    /// Has a child compare them with what the daemon has, if that is due, and make again what is missing or ends too early.
+    pub fn keep_ends_when_due(&mut self, daemon_is_free: bool, now: Instant) {
+        if !daemon_is_free || !self.snapshot.online || self.own_bans.due().is_none_or(|due| due > now) {
+            return;
+        }
+        let bans = self.own_bans.matching(None, None);
+        let kept = |ban: OwnBan| Kept { jail: ban.jail, ip: ban.ip, at: ban.at, until: ban.until };
+        let paused = self.store.all_idle().unwrap_or_default();
+        let task = Task::KeepEnds(KeepEnds {
+            socket: self.fail2ban_socket().to_owned(),
+            database: self.config.fail2ban_database.clone(),
+            bans: bans.into_iter().map(kept).collect(),
+            paused: paused.into_iter().filter(|(_, idle)| *idle).map(|(jail, _)| jail).collect(),
+            is_restart: self.own_bans.is_restart,
+        });
+        // Where it comes to no end, it is tried again.
+        self.own_bans.due = Some(now + AGAIN);
+        self.background.push(Job::new(task, |ctx, found| {
+            ctx.note_found(json::from_tree(found).map_err(ApiError::internal)?)?;
+            Ok(Response::no_content())
+        }));
+    }
+
+    fn note_found(&mut self, found: Found) -> Result<(), store::Error> {
+        let own = &mut self.own_bans;
+        own.looked_for = if found.absent.is_empty() { 0 } else { own.looked_for + 1 };
+        if found.absent.is_empty() || own.looked_for > LOOKED_FOR {
+            (own.due, own.is_restart) = (None, false);
+        }
+        for (jail, ip) in &found.again {
+            log::info!("{ip} is banned again in {jail}, to the end that was set here");
+            self.banned.held.distrust_jail(jail);
+        }
+        self.forget_named(&found.gone)
+    }
+}

@@ -1,0 +1,27 @@
+//! A ban that was made here: what fail2ban does not know of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::actor::Actor;
+
+/// The end of a ban that never ends.
+pub const NEVER: i64 = i64::MAX;
+/// The longest note, in characters.
+pub const LONGEST_NOTE: usize = 500;
+
+/// A ban that was made here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnBan {
+    /// The jail.
+    pub jail: String,
+    /// What is banned, in its canonical form.
+    pub ip: String,
+    /// When, in Unix seconds.
+    pub at: i64,
+    /// When it is to end, in Unix seconds, `NEVER` for never; `None` where it lasts as long as the jail's bans do.
+    pub until: Option<i64>,
+    /// Why; empty where nobody said.
+    pub note: String,
+    /// Who made it.
+    pub actor: Actor,
+}

@@ -1,0 +1,76 @@
+//! Bans that last longer or shorter than those of their jail. The daemon knows no such command, so the jail is given another ban time for a
+//! moment: a ban is made, and made again, which gives it a time of its own; then the jail has its own time back. It rests meanwhile, or
+//! another ban would be measured by that time.
+
+use super::Daemon;
+use crate::domain::names::{JailName, Place};
+use crate::fail2ban::error::Error;
+use crate::fail2ban::stream::Stream;
+use crate::fail2ban::value::Value;
+
+/// A ban with a time of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timed {
+    /// What is banned, in its canonical form.
+    pub ip: String,
+    /// Seconds from now on; -1 for ever.
+    pub seconds: i64,
+    /// A ban of it that lasts longer is lifted first: the daemon only ever lengthens.
+    pub is_lifted: bool,
+}
+
+/// What a jail gets back.
+struct OwnTimes {
+    ban_time: Value,
+    /// Whether ban times grow.
+    grows: bool,
+}
+
+impl Daemon {
+    /// Bans these, each for its own time. `is_paused` where the jail rests and is to go on resting.
+    pub fn ban_for(&mut self, jail: &JailName, bans: &[Timed], is_paused: bool) -> Result<(), Error> {
+        let name = self.named(Place::Set, jail)?.to_owned();
+        let own = self.own_times(jail)?;
+        let set = |word: &str, value: Value| {
+            Value::List(vec![Value::from("set"), Value::from(name.as_str()), Value::from(word), value])
+        };
+        let mut commands = vec![set("idle", "on".into())];
+        if own.grows {
+            commands.push(set("bantime.increment", "false".into()));
+        }
+        for ban in bans {
+            let ip = || Value::from(ban.ip.as_str());
+            if ban.is_lifted {
+                commands.push(set("unbanip", ip()));
+            }
+            // For ever is more than any time, so that it needs another one to be made with.
+            let first = if ban.seconds < 0 { 3600 } else { ban.seconds };
+            for seconds in [first, ban.seconds] {
+                commands.push(set("bantime", Value::from(seconds.to_string().as_str())));
+                commands.push(set("banip", ip()));
+            }
+        }
+        let mut end = vec![set("bantime", own.ban_time)];
+        if own.grows {
+            end.push(set("bantime.increment", "true".into()));
+        }
+        if !is_paused {
+            end.push(set("idle", "off".into()));
+        }
+        let whole = commands.into_iter().chain(end.iter().cloned()).collect();
+        let made = self.run_stream(&Stream::of_commands(whole));
+        if made.is_err() {
+            // It ended at the command that failed. Whatever that was, the jail gets its own times back.
+            let _ = self.run_stream(&Stream::of_commands(end));
+        }
+        made
+    }
+
+    fn own_times(&mut self, jail: &JailName) -> Result<OwnTimes, Error> {
+        let name = self.named(Place::Get, jail)?.to_owned();
+        let ban_time = self.client.ask(&["get", &name, "bantime"])?;
+        let grows = self.version()?.has_ban_times()
+            && self.client.ask(&["get", &name, "bantime.increment"])?.as_bool().unwrap_or(false);
+        Ok(OwnTimes { ban_time: Value::from(ban_time.shown().as_str()), grows })
+    }
+}

@@ -1,0 +1,104 @@
+//! Bans that were made here: when each is to end, why, and who made it. They outlive restarts of everything.
+
+use super::error::Error;
+use super::open::Store;
+use crate::domain::actor::Actor;
+use crate::domain::own_ban::OwnBan;
+
+/// How many are kept: beyond that, the oldest are bans like others.
+const MOST: i64 = 20_000;
+
+impl Store {
+    /// Writes them down before they are made, each in the place of an earlier one of its address.
+    pub fn add_own_bans(&mut self, bans: &[OwnBan]) -> Result<(), Error> {
+        let transaction = self.connection.transaction()?;
+        for ban in bans {
+            transaction
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO own_bans (jail, ip, at, until, note, actor_kind, actor)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                )?
+                .execute((&ban.jail, &ban.ip, ban.at, ban.until, &ban.note, ban.actor.kind(), ban.actor.name()))?;
+        }
+        transaction
+            .prepare_cached(
+                "DELETE FROM own_bans WHERE (jail, ip) IN (
+                     SELECT jail, ip FROM own_bans ORDER BY at DESC, jail, ip LIMIT -1 OFFSET ?1)",
+            )?
+            .execute([MOST])?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Takes some away.
+    pub fn remove_own_bans(&mut self, bans: &[(String, String)]) -> Result<(), Error> {
+        let transaction = self.connection.transaction()?;
+        for (jail, ip) in bans {
+            transaction.prepare_cached("DELETE FROM own_bans WHERE jail = ?1 AND ip = ?2")?.execute((jail, ip))?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// All of them, by jail and address.
+    pub fn own_bans(&self) -> Result<Vec<OwnBan>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT jail, ip, at, until, note, actor_kind, actor FROM own_bans ORDER BY jail, ip LIMIT ?1",
+        )?;
+        let rows = statement.query_map([MOST], |row| {
+            let kind: String = row.get(5)?;
+            let actor = Actor::of(&kind, row.get(6)?);
+            Ok(OwnBan {
+                jail: row.get(0)?,
+                ip: row.get(1)?,
+                at: row.get(2)?,
+                until: row.get(3)?,
+                note: row.get(4)?,
+                actor,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::own_ban::NEVER;
+    use crate::store::open::tests::temporary;
+
+    #[test]
+    fn they_are_kept_replaced_and_taken_away() {
+        let (_directory, mut store) = temporary();
+        let ban = |ip: &str, until| OwnBan {
+            jail: "lab".into(),
+            ip: ip.into(),
+            at: 100,
+            until,
+            note: "why".into(),
+            actor: Actor::User("admin".into()),
+        };
+        store
+            .add_own_bans(&[ban("192.0.2.1", Some(5)), ban("192.0.2.2", Some(NEVER)), ban("192.0.2.3", None)])
+            .unwrap();
+        store.add_own_bans(&[ban("192.0.2.1", Some(9))]).unwrap();
+        store.remove_own_bans(&[("lab".into(), "192.0.2.2".into()), ("other".into(), "192.0.2.3".into())]).unwrap();
+        assert_eq!(store.own_bans().unwrap(), [ban("192.0.2.1", Some(9)), ban("192.0.2.3", None)]);
+    }
+
+    #[test]
+    fn of_too_many_the_latest_are_kept() {
+        let (_directory, mut store) = temporary();
+        let ban = |n: i64| OwnBan {
+            jail: "lab".into(),
+            ip: n.to_string(),
+            at: n,
+            until: None,
+            note: String::new(),
+            actor: Actor::System,
+        };
+        store.add_own_bans(&(0..MOST + 5).map(ban).collect::<Vec<_>>()).unwrap();
+        let kept = store.own_bans().unwrap();
+        assert_eq!((kept.len() as i64, kept.iter().map(|ban| ban.at).min()), (MOST, Some(5)));
+    }
+}
