@@ -82,10 +82,13 @@ fn a_ban_lasts_as_long_as_was_said_and_the_jail_is_as_before() {
     let other = listed(&admin, IP).unwrap();
     assert_eq!((&other["note"], &other["own_end"], &other["actor"]), (&json!(null), &json!(false), &json!(null)));
     // The jail hears and bans as it did.
+    admin.post(BANS, json!({"ip": IP, "jail": "sshd", "duration": 77})).expect(201);
+    let now = jiff::Zoned::now().strftime("%b %e %H:%M:%S").to_string();
     for _ in 0..3 {
-        daemon.append_log("lab.log", "lab: bad 198.51.100.9");
+        let line = format!("{now} host sshd[1]: Failed password for root from 198.51.100.9 port 4 ssh2");
+        daemon.append_log("auth.log", &line);
     }
-    wait_until("a ban from the log", Duration::from_secs(20), || lasts(&daemon, "lab", "198.51.100.9", 3600));
+    wait_until("a ban from the log", Duration::from_secs(20), || lasts(&daemon, "sshd", "198.51.100.9", 3600));
     // Said anew, it is shorter, and longer again.
     for duration in [json!("5m"), json!("2h 30m"), json!(-1), json!(120)] {
         ban_for(&admin, "203.0.113.2", duration.clone());
