@@ -7,7 +7,6 @@ use crate::app::banned::Readiness;
 use crate::app::code::Code;
 use crate::app::{ApiError, Ctx, Outcome, Request, Step};
 use crate::blocklist::held::{Entry, HeldFile};
-use crate::domain::actor::Actor;
 use crate::domain::history::{BLOCKLIST_JAIL, Country, Origin};
 use crate::domain::names::{JailName, Running};
 use crate::domain::page::Page;
@@ -34,8 +33,15 @@ struct ActiveBan<'a> {
     country: Option<Country>,
     origin: Origin,
     note: Option<&'a str>,
-    actor: Option<&'a Actor>,
+    actor: Option<ShownActor<'a>>,
     own_end: bool,
+}
+
+/// `Actor` of the contract.
+#[derive(Debug, Serialize)]
+struct ShownActor<'a> {
+    kind: &'a str,
+    name: &'a str,
 }
 
 /// `GET /api/v1/bans/active`
@@ -341,7 +347,7 @@ fn push_ban(ctx: &Ctx, row: &Row, jail: &str, text: &str, is_first: bool, body: 
     let own = ctx.own_bans.get(jail, &ip);
     let ban = ActiveBan {
         note: own.map(|own| own.note.as_str()).filter(|note| !note.is_empty()),
-        actor: own.map(|own| &own.actor),
+        actor: own.map(|own| ShownActor { kind: own.actor.kind(), name: own.actor.name() }),
         own_end: own.is_some_and(|own| own.until.is_some()),
         jail,
         banned_at: row.since().map(rfc3339),
