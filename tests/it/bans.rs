@@ -265,5 +265,5 @@ fn a_ban_that_needs_force_says_why_in_a_word() {
     // A field that nobody knows is answered by those there are.
     let refused = admin.post("/api/v1/bans", json!({"ip": "203.0.113.1", "jail": "lab", "forced": true})).expect(422);
     let told = refused.json()["metadata"]["errors"][0]["detail"].clone();
-    assert_eq!(told, "There is no field \"forced\"; there are ip, jail, force.");
+    assert_eq!(told, "There is no field \"forced\"; there are ip, jails, jail, force, note, duration.");
 }
