@@ -67,6 +67,11 @@ pub fn ban(invocation: &Invocation) -> Result<(), Failure> {
         if force {
             body["force"] = json!(true);
         }
+        for (option, field) in [("for", "duration"), ("note", "note")] {
+            if let Some(text) = invocation.option(option) {
+                body[field] = json!(text);
+            }
+        }
         asked.send("POST", "/bans", Some(&body))
     })
 }

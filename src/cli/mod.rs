@@ -61,6 +61,8 @@ pub const COMMANDS: &[Command] = &[
         help: "ban addresses or networks; - reads a list",
         options: &[
             choice("jail", "NAME", "in this jail (the only one there is)"),
+            choice("for", "TIME", "as long as this: 10m, 3d, 4w, or -1 for ever (the jail's ban time)"),
+            choice("note", "TEXT", "why, for whoever asks later"),
             choice("force", "", "also what would lock you or this machine out"),
             JSON,
             SERVER,

@@ -139,6 +139,24 @@ fn a_change_is_listed_shown_and_taken_back() {
     assert_eq!(caller.fails(&["undo", "999"]).0, 1);
 }
 
+#[test]
+fn a_ban_lasts_as_long_as_was_said_and_says_why() {
+    let daemon = RealDaemon::start();
+    let (server, admin) = Server::ready(&daemon);
+    let caller = beside(&server, &daemon);
+    let said = caller.says(&["ban", "198.51.100.7", "--jail", "lab", "--for", "3d", "--note", "a scanner"]);
+    assert!(said.starts_with("198.51.100.7 is banned in lab until "), "{said}");
+    let ends = daemon.client(&["get", "lab", "banip", "--with-time"]);
+    assert!(ends.contains("+ 259200 ="), "{ends}");
+    assert_eq!(daemon.client(&["get", "lab", "bantime"]).trim(), "3600", "the jail's own is as it was");
+    let bans = admin.get("/api/v1/bans/active").expect(200).json();
+    assert_eq!(
+        (&bans["items"][0]["note"], &bans["items"][0]["actor"]["kind"]),
+        (&json!("a scanner"), &json!("console"))
+    );
+    assert_eq!(caller.fails(&["ban", "198.51.100.8", "--jail", "lab", "--for", "soon"]).0, 1);
+}
+
 fn beside(server: &Server, daemon: &RealDaemon) -> Caller {
     Caller::new(daemon, &server.database())
 }
