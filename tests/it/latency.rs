@@ -60,7 +60,7 @@ fn largest(route: &Route, directory: &str) -> (String, Option<Value>) {
         ("GET", _) => None,
         (_, path) if path.ends_with("/auth/login") => Some(json!({"password": "w".repeat(256)})),
         (_, path) if path.ends_with("/setup") => Some(json!({"master_password": "Correct1!horse"})),
-        (_, "/api/v1/bans") => Some(address),
+        (_, "/api/v1/bans" | "/api/v1/bans/check") => Some(address),
         (_, path) if path.ends_with("/idle") || path.ends_with("/ignoreself") => Some(json!(false)),
         (_, path) if path.ends_with("/ignoreip") => Some(json!({"ip": "198.51.100.0/24"})),
         ("POST", "/api/v1/blocklists") => Some(json!({"name": "list", "url": "https://9.9.9.9/list.txt"})),
