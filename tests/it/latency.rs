@@ -47,7 +47,7 @@ fn poll(address: &Address, stop: &AtomicBool) -> Duration {
 /// The path and the body with which a route has the most to do. A route that is not named here gets blanks, which are legal JSON.
 fn largest(route: &Route, directory: &str) -> (String, Option<Value>) {
     let method = route.method.as_str();
-    let path = route.path.replace("{ip}", "203.0.113.7").replace("{source_id}", "1");
+    let path = route.path.replace("{ip}", "203.0.113.7").replace("{source_id}", "1").replace("{id}", "1");
     let definition = if route.path.contains("/actions") { "noop" } else { "lab" };
     let name = if route.path.contains("filters") || route.path.contains("actions") { definition } else { "lab" };
     let path = path.replace("{name}", name);
