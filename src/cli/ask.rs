@@ -2,8 +2,9 @@
 //! elsewhere.
 
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -57,9 +58,13 @@ impl Asked {
         if let Some(url) = invocation.option("server") {
             return elsewhere(invocation, url, config.blocklist_ca_file.as_deref());
         }
+        // The server that runs is asked first: opening its database waits a while for it to be closed.
+        if let Some(Ok(stream)) = control::converse(&config.database) {
+            return Ok(Asked { remote: over(config.database, Some(stream)), _own: None });
+        }
         match Store::open(&config.database) {
             Ok(store) => here(config, store),
-            Err(Error::Locked(path)) => Ok(Asked { remote: over(path), _own: None }),
+            Err(Error::Locked(path)) => Ok(Asked { remote: over(path, None), _own: None }),
             Err(error) => Err(Failure::failed(format!(
                 "{error}; run this as the user who runs bangui, or name another machine's: --server URL --token FILE"
             ))),
@@ -126,15 +131,19 @@ fn elsewhere(invocation: &Invocation, url: &str, authorities: Option<&Path>) -> 
     Ok(Asked { remote, _own: None })
 }
 
-/// Over the control socket beside this database: a connection for whatever needs one.
-fn over(database: PathBuf) -> Remote {
-    Remote::over(move || match control::converse(&database) {
-        Some(Ok(stream)) => Ok(stream),
-        Some(Err(line)) => Err(io::Error::other(line)),
-        None => Err(io::Error::other(format!(
-            "{} is open in another process, which has no control socket beside it; stop that one",
-            database.display()
-        ))),
+/// Over the control socket beside this database: the connection that is there, then a new one for whatever needs one.
+fn over(database: PathBuf, first: Option<UnixStream>) -> Remote {
+    let first = Mutex::new(first);
+    Remote::over(move || {
+        let ready = first.lock().ok().and_then(|mut first| first.take());
+        match ready.map(Ok).or_else(|| control::converse(&database)) {
+            Some(Ok(stream)) => Ok(stream),
+            Some(Err(line)) => Err(io::Error::other(line)),
+            None => Err(io::Error::other(format!(
+                "{} is open in another process, which has no control socket beside it; stop that one",
+                database.display()
+            ))),
+        }
     })
 }
 
@@ -156,7 +165,7 @@ fn here(config: Config, store: Store) -> Result<Asked, Failure> {
     let begun = told.recv().unwrap_or_else(|_| Err("the server for this command ended at once".to_owned()));
     begun.map_err(Failure::failed)?;
     let own = Own { database: database.clone(), thread: Some(thread) };
-    Ok(Asked { remote: over(database), _own: Some(own) })
+    Ok(Asked { remote: over(database, None), _own: Some(own) })
 }
 
 /// What stands in a query, encoded.

@@ -4,7 +4,6 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -295,23 +294,4 @@ fn the_completions_are_read_by_their_shell_and_the_manual_by_man() {
         let script = String::from_utf8(print(&["completions", shell])).unwrap();
         assert!(script.contains("unban") && script.contains("remove-set"), "{script}");
     }
-}
-
-/// The figure is printed, not demanded: a busy machine has its own.
-#[test]
-fn the_status_is_told_much_faster_than_by_fail2ban_client() {
-    let daemon = RealDaemon::start();
-    let (server, _) = Server::ready(&daemon);
-    let caller = beside(&server, &daemon);
-    let timed = |work: &dyn Fn()| {
-        let times = (0..5).map(|_| {
-            let start = Instant::now();
-            work();
-            start.elapsed()
-        });
-        crate::harness::median(times.collect())
-    };
-    let (ours, theirs) = (timed(&|| _ = caller.says(&["status"])), timed(&|| _ = daemon.client(&["status"])));
-    println!("bangui status {ours:?}, fail2ban-client status {theirs:?}");
-    assert!(ours < theirs, "{ours:?} against {theirs:?}");
 }

@@ -342,7 +342,7 @@ const WORDS: &[(&[&str], &[&str])] = &[
     (
         &["mio::", "TcpStream", "TcpListener", "UnixStream", "UnixListener", "UdpSocket"],
         // An import looks whether anybody is behind the daemon's socket.
-        &["fail2ban::client", "jobs::children", "jobs::import", "main_loop", "remote", "server"],
+        &["cli::ask", "fail2ban::client", "jobs::children", "jobs::import", "main_loop", "remote", "server"],
     ),
 ];
 

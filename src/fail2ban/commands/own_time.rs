@@ -43,9 +43,9 @@ impl Daemon {
             if ban.is_lifted {
                 commands.push(set("unbanip", ip()));
             }
-            // For ever is more than any time, so that it needs another one to be made with.
-            let first = if ban.seconds < 0 { 3600 } else { ban.seconds };
-            for seconds in [first, ban.seconds] {
+            // A ban without a time of its own is measured by the jail's, and nothing is longer than for ever: so it is given a time first.
+            let times = if ban.seconds < 0 { vec![3600, 3600, -1] } else { vec![ban.seconds; 2] };
+            for seconds in times {
                 commands.push(set("bantime", Value::from(seconds.to_string().as_str())));
                 commands.push(set("banip", ip()));
             }
