@@ -83,22 +83,25 @@ fn listed(jails: &Value) -> Table {
     table
 }
 
-/// Every value of a jail, a line each.
+/// Every value of a jail that is set, a line each.
 fn values(detail: &Value) {
     let mut table = Table::new(&["VALUE", "IS"]);
-    for (name, value) in detail["jail"].as_object().into_iter().flatten() {
-        let shown = match (name.as_str(), value) {
-            ("ban_time" | "find_time", value) => seconds(value),
-            (_, Value::Array(items)) => items.iter().map(word).collect::<Vec<_>>().join(", "),
+    let jail = detail["jail"].as_object().into_iter().flatten();
+    for (name, value) in jail.map(|(name, value)| (name.as_str(), value)).chain([("ignored", &detail["ignore_list"])]) {
+        let shown = match (name, value) {
+            ("ban_time" | "find_time", value) => vec![seconds(value)],
+            (_, Value::Array(items)) => items.iter().map(word).collect(),
             (_, Value::Object(fields)) => {
                 let set = fields.iter().filter(|(_, value)| !value.is_null());
-                set.map(|(name, value)| format!("{name} {}", word(value))).collect::<Vec<_>>().join(", ")
+                set.map(|(name, value)| format!("{} {}", name.replace('_', " "), word(value))).collect()
             }
-            (_, value) => word(value),
+            (_, value) => vec![word(value)],
         };
-        table.row(vec![name.replace('_', " "), shown]);
+        // Of a list, a line each.
+        for (at, one) in shown.into_iter().enumerate() {
+            let name = if at == 0 { name.replace('_', " ") } else { String::new() };
+            table.row(vec![name, one]);
+        }
     }
-    let ignored = detail["ignore_list"].as_array().into_iter().flatten().map(word).collect::<Vec<_>>();
-    table.row(vec!["ignored".to_owned(), ignored.join(", ")]);
     table.print();
 }
