@@ -159,7 +159,7 @@ pub fn check(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
             Err(fail2ban::Error::NameTaken(_)) => Vec::new(),
             other => other?,
         };
-        let entry = ignored.iter().find(|entry| entry.parse::<IpOrNet>().is_ok_and(|entry| entry.overlaps(&target)));
+        let entry = target.ignored_by(&ignored);
         let ignored = entry.map(|entry| format!("{target} is on the ignore list of {jail} ({entry})."));
         let reason = entry.map(|_| "ignored");
         results.push(json!({ "jail": jail.as_str(), "reason": reason, "detail": ignored, "entry": entry }));

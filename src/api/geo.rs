@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::app::{ApiError, Ctx, Job, Outcome, Request};
 use crate::domain::address::IpOrNet;
-use crate::domain::history::{BLOCKLIST_JAIL, Place};
+use crate::domain::history::Place;
 use crate::domain::time::{now, rfc3339};
 use crate::geo::{Geo, GeoDetail};
 use crate::server::response::Response;
@@ -19,11 +19,7 @@ const AT_ONCE: usize = 500;
 /// memory, for a GET writes nothing.
 pub fn look_up(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let ip: IpOrNet = request.parameter()?;
-    let mut jails: Vec<String> = ctx.daemon.jails_banning(&ip.to_string())?.iter().map(ToString::to_string).collect();
-    let is_held = ctx.held().is_some_and(|held| held.covers(&ip, now()).unwrap_or(false));
-    if is_held && !jails.iter().any(|jail| jail == BLOCKLIST_JAIL) {
-        jails.push(BLOCKLIST_JAIL.to_owned());
-    }
+    let jails = ctx.jails_banning(&ip)?;
     let text = ip.to_string();
     let place = ctx.place_of(&text);
     if place.country.is_none() && ctx.config.geoip_online.is_some() && Geo::is_askable(&text) {

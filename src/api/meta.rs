@@ -6,7 +6,6 @@ use crate::app::session::CSRF_HEADER;
 use crate::app::{ApiError, Ctx, Request};
 use crate::domain::actor::OWNER;
 use crate::domain::address::IpOrNet;
-use crate::domain::history::BLOCKLIST_JAIL;
 use crate::domain::permission::{Role, Scope};
 use crate::domain::time;
 use crate::packed;
@@ -17,10 +16,8 @@ use crate::server::response::Response;
 pub fn about(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let admitted = &request.admitted;
     let address = admitted.client.address();
-    let is_proxy = address.is_some_and(|address| {
-        let address = IpOrNet::from(address.to_canonical());
-        ctx.config.trusted_proxies.iter().any(|proxy| proxy.contains(&address))
-    });
+    let is_proxy =
+        address.is_some_and(|address| ctx.config.trusted_proxies.iter().any(|proxy| proxy.contains_address(address)));
     let mut body = json!({
         "setup_complete": ctx.is_set_up(),
         "authenticated": admitted.has_identity(),
@@ -53,13 +50,7 @@ fn banned_in(ctx: &mut Ctx, address: IpOrNet) -> Value {
     if ctx.daemon_is_taken || !ctx.snapshot.online {
         return Value::Null;
     }
-    let Ok(jails) = ctx.daemon.jails_banning(&address.to_string()) else { return Value::Null };
-    let mut names: Vec<String> = jails.iter().map(ToString::to_string).collect();
-    if ctx.held().is_some_and(|held| held.covers(&address, time::now()).unwrap_or(false)) {
-        names.push(BLOCKLIST_JAIL.to_owned());
-    }
-    names.dedup();
-    json!(names)
+    ctx.jails_banning(&address).map_or(Value::Null, |jails| json!(jails))
 }
 
 /// What is there because of this machine's settings and files, beside what always is.

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::state::{Ctx, ServerFiles, Snapshot};
 use crate::conf::Tree;
+use crate::domain::address::IpOrNet;
+use crate::domain::history::BLOCKLIST_JAIL;
 use crate::domain::time;
 use crate::fail2ban;
 use crate::fail2ban::client::News;
@@ -49,6 +51,17 @@ impl Ctx {
             self.server_files = Some((read, Instant::now()));
         }
         self.server_files.as_ref()?.0.clone()
+    }
+
+    /// The jails that have exactly this banned, and that of imported addresses where the set of our own covers it.
+    pub fn jails_banning(&mut self, ip: &IpOrNet) -> Result<Vec<String>, fail2ban::Error> {
+        let mut jails: Vec<String> =
+            self.daemon.jails_banning(&ip.to_string())?.iter().map(ToString::to_string).collect();
+        let is_held = self.held().is_some_and(|held| held.covers(ip, time::now()).unwrap_or(false));
+        if is_held && !jails.iter().any(|jail| jail == BLOCKLIST_JAIL) {
+            jails.push(BLOCKLIST_JAIL.to_owned());
+        }
+        Ok(jails)
     }
 
     /// What has been seen of the daemon and its files may be out of date.

@@ -99,6 +99,11 @@ impl IpOrNet {
         self.contains(other) || other.contains(self)
     }
 
+    /// The first of these entries of an ignore list that has an address in common with it; host names are passed over.
+    pub fn ignored_by<'e>(&self, entries: &'e [String]) -> Option<&'e String> {
+        entries.iter().find(|entry| entry.parse::<IpOrNet>().is_ok_and(|entry| entry.overlaps(self)))
+    }
+
     /// Refuses what must never be banned whatever else is known: everybody, and the address that means everybody.
     pub fn bannable(self) -> Result<IpOrNet, AddressError> {
         if self.prefix == 0 || (self.address.is_unspecified() && !self.is_network()) {

@@ -91,8 +91,7 @@ impl Ban {
             self.ip.parse().map_err(|_| Failure::Conflict(format!("{} is not an address.", self.ip)))?;
         // Also tells whether there is such a jail.
         let ignored = daemon.ignore_list(jail)?;
-        let covers = |entry: &&String| entry.parse::<IpOrNet>().is_ok_and(|entry| entry.overlaps(&target));
-        if let Some(entry) = ignored.iter().find(covers).filter(|_| !self.force) {
+        if let Some(entry) = target.ignored_by(&ignored).filter(|_| !self.force) {
             *ignored_by = Some(entry.clone());
             let (jail, ip, entry) = (jail.to_string(), self.ip.clone(), entry.clone());
             return Err(Failure::Refused(Refusal::Ignored { jail, ip, entry }));

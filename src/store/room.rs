@@ -21,14 +21,22 @@ impl Store {
     /// The room in each list that is bounded, by its name.
     pub fn room(&self, now: i64) -> Result<BTreeMap<&'static str, Room>, Error> {
         let lists = [
-            ("sources", blocklists::MOST, "SELECT count(*) FROM blocklist_sources WHERE ?1 > 0"),
-            ("sessions", sessions::MAX_SESSIONS, "SELECT count(*) FROM sessions WHERE expires_at > ?1"),
-            ("devices", devices::MAX_DEVICES, "SELECT count(*) FROM devices WHERE last_login + 7776000 > ?1"),
-            ("changes", changes::MOST, "SELECT count(*) FROM changes WHERE ?1 > 0"),
+            ("sources", blocklists::MOST, "SELECT count(*) FROM blocklist_sources", None),
+            ("sessions", sessions::MAX_SESSIONS, "SELECT count(*) FROM sessions WHERE expires_at > ?1", Some(now)),
+            (
+                "devices",
+                devices::MAX_DEVICES,
+                "SELECT count(*) FROM devices WHERE last_login > ?1",
+                Some(now - devices::DEVICE_SECONDS),
+            ),
+            ("changes", changes::MOST, "SELECT count(*) FROM changes", None),
         ];
         let mut rooms = BTreeMap::new();
-        for (name, limit, count) in lists {
-            let used = self.connection.prepare_cached(count)?.query_row([now], |row| row.get(0))?;
+        for (name, limit, count, since) in lists {
+            let used = self
+                .connection
+                .prepare_cached(count)?
+                .query_row(rusqlite::params_from_iter(since), |row| row.get(0))?;
             rooms.insert(name, Room { limit, used });
         }
         Ok(rooms)

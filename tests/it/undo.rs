@@ -52,8 +52,8 @@ fn what_is_edited_while_a_change_waits_for_its_turn_is_not_overwritten() {
     assert!(fs::read_to_string(&own).unwrap().contains("maxretry = 12"));
 }
 
-#[test]
-fn the_undo_of_an_apply_that_died_brings_every_jail_back_and_leaves_no_file() {
+/// A server that was killed while fail2ban loaded a change of `lab`: its client is stopped on the way to the daemon.
+fn died_while_applying() -> (RealDaemon, SlowClient, Server) {
     let daemon = RealDaemon::start();
     let client = SlowClient::new();
     let (server, _) = ready(&daemon);
@@ -64,6 +64,12 @@ fn the_undo_of_an_apply_that_died_brings_every_jail_back_and_leaves_no_file() {
     wait_until("the reload", Duration::from_secs(20), || client.is_reached());
     server.kill();
     commit.join().unwrap();
+    (daemon, client, server)
+}
+
+#[test]
+fn the_undo_of_an_apply_that_died_brings_every_jail_back_and_leaves_no_file() {
+    let (daemon, client, mut server) = died_while_applying();
     // The reload that was killed has cost another jail, and a file was half written.
     daemon.client(&["stop", "slow"]);
     let half = daemon.path("jail.d/.bangui-4711-0.tmp");
@@ -94,16 +100,7 @@ fn a_wrong_time_of_the_servers_own_is_refused_before_anything_is_loaded() {
 
 #[test]
 fn the_undo_of_an_apply_that_died_waits_for_a_daemon_that_hangs() {
-    let daemon = RealDaemon::start();
-    let client = SlowClient::new();
-    let (server, _) = ready(&daemon);
-    let mut server = server.with_env("PATH", &client.path());
-    let admin = server.client().login();
-    admin.put(LAB, json!({"max_retry": 12})).expect(200);
-    let commit = commit_aside(&admin);
-    wait_until("the reload", Duration::from_secs(20), || client.is_reached());
-    server.kill();
-    commit.join().unwrap();
+    let (daemon, client, mut server) = died_while_applying();
     // What is half loaded is in a daemon that does not answer; it may run on with it.
     daemon.client(&["set", "lab", "maxretry", "12"]);
     daemon.client(&["stop", "slow"]);
