@@ -25,6 +25,7 @@ pub mod packed;
 pub mod pattern;
 pub mod program;
 pub mod remote;
+pub mod renewal;
 pub mod routes;
 pub mod server;
 pub mod services;

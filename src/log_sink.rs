@@ -8,6 +8,8 @@ use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 
+use crate::renewal;
+
 /// The longest line, in bytes: a pipe takes up to 4 096 in one piece, or nothing.
 const LONGEST: usize = 4_000;
 
@@ -134,7 +136,10 @@ pub fn start(level: log::LevelFilter) {
         log::set_max_level(level);
     }
     // The standard library would wait for whoever reads.
-    std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
+    std::panic::set_hook(Box::new(|panic| {
+        log::error!("{panic}");
+        renewal::after_panic();
+    }));
 }
 
 /// Whether standard error takes something now.

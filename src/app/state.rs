@@ -184,8 +184,6 @@ pub struct Ctx {
     pub(super) backends: Option<BTreeMap<String, String>>,
     /// What the daemon's own files say of it, and when they were read.
     pub(super) server_files: Option<(Option<ServerFiles>, Instant)>,
-    /// The last timer step did its work.
-    pub scheduler_runs: bool,
     /// The name of this machine, in lower case.
     pub host_name: String,
     /// Origins of this program's own addresses need no entry here: they are same-origin.
@@ -338,7 +336,6 @@ impl Ctx {
             background: Vec::new(),
             backends: None,
             server_files: None,
-            scheduler_runs: true,
             host_name: host_name(),
             request_ids: RequestIds::new(),
         })

@@ -13,6 +13,7 @@ use super::failure::Failure;
 use super::frames::{self, Frame};
 use super::task::{Lane, Task};
 use crate::domain::json;
+use crate::renewal;
 use crate::server::token::{Slot, Source};
 
 /// Tasks of one lane that may wait for a place: strangers at the login leave the others their queue.
@@ -27,8 +28,6 @@ const MAX_HELD: usize = 4;
 const TURN_BYTES: usize = 64 * 1024;
 /// How long a child may take to end once it has said its last word.
 const LAST_MOMENT: Duration = Duration::from_secs(2);
-/// The environment variable that names the program a child is, where an emulator runs us.
-const SELF_VARIABLE: &str = "BANGUI_SELF";
 
 /// Names a task from its submission to its end.
 pub type TaskId = u64;
@@ -127,8 +126,7 @@ impl Children {
     }
 
     fn start(&mut self, waiting: Waiting, registry: &Registry) -> io::Result<()> {
-        let program = std::env::var_os(SELF_VARIABLE).unwrap_or_else(|| "/proc/self/exe".into());
-        let mut command = Command::new(program);
+        let mut command = Command::new(renewal::own_program());
         command.arg("job").stdin(Stdio::piped()).stdout(Stdio::piped());
         let parent = std::process::id();
         // SAFETY: between fork and exec only async-signal-safe calls are made: prctl, getppid and _exit.
@@ -143,6 +141,7 @@ impl Children {
             });
         }
         let mut child = command.spawn()?;
+        renewal::child_began(child.id());
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(io::Error::other("no pipes"));
         };
@@ -250,12 +249,13 @@ impl Children {
         let (generation, place) = &mut self.places[index];
         let Some(mut running) = place.take() else { return };
         *generation = generation.wrapping_add(1);
-        if !matches!(running.child.try_wait(), Ok(Some(_))) {
-            if kill {
-                let _ = running.child.kill();
-            }
-            self.ended.push((running.child, Instant::now() + LAST_MOMENT));
+        if has_ended(&mut running.child) {
+            return;
         }
+        if kill {
+            let _ = running.child.kill();
+        }
+        self.ended.push((running.child, Instant::now() + LAST_MOMENT));
     }
 
     /// Ends what is overdue and takes ended children off the process table. Call a few times a second.
@@ -264,7 +264,7 @@ impl Children {
             if now >= *killed_at {
                 let _ = child.kill();
             }
-            !matches!(child.try_wait(), Ok(Some(_)) | Err(_))
+            !has_ended(child)
         });
         for index in 0..self.places.len() {
             let overdue =
@@ -297,6 +297,15 @@ impl Children {
     pub fn tick(&self) -> Option<Duration> {
         self.any().then_some(Duration::from_millis(250))
     }
+}
+
+/// Takes it off the process table where it has ended.
+fn has_ended(child: &mut Child) -> bool {
+    let ended = matches!(child.try_wait(), Ok(Some(_)) | Err(_));
+    if ended {
+        renewal::child_ended(child.id());
+    }
+    ended
 }
 
 impl Running {

@@ -1,6 +1,7 @@
 //! The loop that joins everything: it waits for the first of all things that can happen, and passes each to whom it
 //! concerns. One thread; whatever may take long is a child process, and its outcome is one more thing that happens.
 
+mod answering;
 mod archive;
 mod background;
 pub mod control;
@@ -14,6 +15,7 @@ mod quiet;
 mod run;
 mod signals;
 mod steps;
+mod stopping;
 mod timers;
 mod waiters;
 

@@ -21,7 +21,8 @@ use crate::fail2ban;
 use crate::jobs::children::{Children, Full, TaskId};
 use crate::jobs::frames::Frame;
 use crate::jobs::{Failure, Lane};
-use crate::server::listen::{self, Listener};
+use crate::renewal;
+use crate::server::listen;
 use crate::server::request::Framing;
 use crate::server::response::Response;
 use crate::server::token::{Slot, Source};
@@ -37,8 +38,6 @@ const SECURITY_HEADERS: &[(&str, &str)] = &[
     ("referrer-policy", "no-referrer"),
     ("cache-control", "no-store"),
 ];
-/// How long answers under way may take once the program is to stop.
-const DRAIN: Duration = Duration::from_secs(5);
 
 /// The running program.
 pub struct MainLoop {
@@ -72,11 +71,7 @@ pub struct MainLoop {
 impl MainLoop {
     /// Opens what the program listens on. Says where on standard error, one line each.
     pub fn new(ctx: Ctx) -> Result<Self, String> {
-        let mut listeners = Vec::new();
-        for address in &ctx.config.listen {
-            let listener = Listener::open(address).map_err(|error| listen::cannot_listen(address, &error))?;
-            listeners.push(listener);
-        }
+        let listeners = listen::open(&ctx.config.listen, renewal::inherited())?;
         let trusted = ctx.config.trusted_proxies.clone();
         let trusts = Box::new(move |address| trusted.iter().any(|net| net.contains_address(address)));
         for listener in &listeners {
@@ -125,6 +120,9 @@ impl MainLoop {
     /// Runs until a signal ends it.
     pub fn run(mut self) -> Result<(), String> {
         self.register().map_err(|error| format!("cannot start: {error}"))?;
+        if !self.is_for_one {
+            self.outlive_panics();
+        }
         let mut events = Events::with_capacity(256);
         let mut quiet = Quiet::new(Instant::now());
         self.recover();
@@ -222,20 +220,21 @@ impl MainLoop {
 
     fn judge(&mut self, slot: Slot) {
         let is_full = !self.connections.has_buffer_room();
+        self.answering(slot, &Method::Get, "");
         let ctx = &mut self.ctx;
         let Some((head, peer)) = self.connections.head(slot) else { return };
         let method = head.method.clone();
         // Whoever brings no body is heard even when those of others fill all there is.
         let has_room = !is_full || head.framing == Framing::Length(0);
-        match dispatch::guarded(|| Ok(dispatch::admit(ctx, head, peer))) {
-            Ok((admitted, Ok(limit))) if has_room => self.connections.admit(slot, admitted, limit),
-            Ok((admitted, judged)) => {
+        match dispatch::admit(ctx, head, peer) {
+            (admitted, Ok(limit)) if has_room => self.connections.admit(slot, admitted, limit),
+            (admitted, judged) => {
                 let busy = || ApiError::busy("Too many requests are coming in at once.");
                 let error = judged.err().unwrap_or_else(busy);
                 self.connections.refuse(slot, dispatch::finish(&method, &admitted, Err(error)));
             }
-            Err(error) => self.connections.refuse(slot, error.response()),
         }
+        renewal::answered();
     }
 
     fn answer_broken(&mut self, slot: Slot, problem: Problem) {
@@ -258,7 +257,10 @@ impl MainLoop {
     }
 
     pub(super) fn handle(&mut self, slot: Slot, request: Request) {
-        match dispatch::handle(&mut self.ctx, &request) {
+        self.answering(slot, &request.head.method, &request.admitted.request_id);
+        let outcome = dispatch::handle(&mut self.ctx, &request);
+        renewal::answered();
+        match outcome {
             Ok(Outcome::Answer(response)) => {
                 self.connections.respond(slot, dispatch::finish(&request.head.method, &request.admitted, Ok(response)));
             }
@@ -405,6 +407,9 @@ impl MainLoop {
             }
             return self.connections.stream_end(pending.slot, outcome.is_ok());
         }
+        if !pending.abandoned {
+            self.answering(pending.slot, &pending.method, &pending.admitted.request_id);
+        }
         let ctx = &mut self.ctx;
         let result = match (outcome, pending.then) {
             (Ok(value), Some(finish)) => dispatch::go_on(ctx, pending.admitted.actor(), |ctx| finish(ctx, value)),
@@ -412,6 +417,7 @@ impl MainLoop {
             (Err(failure), _) => Err(failure.into()),
         };
         let response = dispatch::finish(&pending.method, &pending.admitted, result);
+        renewal::answered();
         if !pending.abandoned {
             self.connections.respond(pending.slot, response);
         }
@@ -464,30 +470,5 @@ impl MainLoop {
             }
         }
         self.watch.follow(&mut self.ctx, self.poll.registry());
-    }
-
-    fn on_signal(&mut self) {
-        if self.signals.hung_up() {
-            log::info!("SIGHUP: looking again at fail2ban and its files");
-            self.ctx.expect_changes();
-        }
-        if self.signals.terminated() {
-            self.stop();
-        }
-    }
-
-    /// SIGTERM or SIGINT: no new connections, answers under way are finished.
-    fn stop(&mut self) {
-        if self.stopping.is_none() {
-            log::info!("stopping");
-            self.connections.stop();
-            self.stopping = Some(Instant::now() + DRAIN);
-            self.stop_import();
-        }
-    }
-
-    fn is_done(&self) -> bool {
-        let is_idle = !self.connections.any_open() && self.pending.is_empty();
-        self.stopping.is_some_and(|until| is_idle || Instant::now() >= until)
     }
 }

@@ -7,6 +7,7 @@ use super::run::MainLoop;
 use super::waiters::Stepping;
 use crate::app::{ApiError, Request, Step, Steps};
 use crate::dispatch;
+use crate::renewal;
 use crate::server::response::Response;
 use crate::server::token::Slot;
 
@@ -38,7 +39,10 @@ impl MainLoop {
     }
 
     fn step(&mut self, mut one: Stepping, may_go_on: bool) {
-        let result = match dispatch::go_on(&mut self.ctx, one.admitted.actor(), |ctx| (one.steps)(ctx)) {
+        self.answering(one.slot, &one.method, &one.admitted.request_id);
+        let stepped = dispatch::go_on(&mut self.ctx, one.admitted.actor(), |ctx| (one.steps)(ctx));
+        renewal::answered();
+        let result = match stepped {
             Ok(Step::More | Step::Part(_)) if !may_go_on => {
                 Err(ApiError::busy("Too many long questions are being answered; try again shortly."))
             }

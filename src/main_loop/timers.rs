@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use super::archive::Archivist;
 use super::geography::Geographer;
-use crate::app::code::Code;
 use crate::app::{Ctx, Job};
 use crate::dispatch;
 use crate::domain::actor::Actor;
@@ -112,7 +111,8 @@ impl Timers {
         if now >= self.look_at(ctx, now) {
             self.look_after = now + LOOK_AGAIN;
             if daemon_is_free {
-                ctx.scheduler_runs = dispatch::guarded(|| Ok(ctx.take_snapshot().is_ok())).is_ok();
+                // Whether it answers is in the snapshot.
+                let _ = ctx.take_snapshot();
             }
         }
     }
@@ -123,11 +123,11 @@ impl Timers {
         ctx.keep_ends_when_due(daemon_is_free, now);
         if now >= self.schedule_at {
             self.schedule_at = now + SCHEDULE;
-            if let Err(error) = dispatch::guarded(|| imports::start_when_due(ctx)) {
+            if let Err(error) = imports::start_when_due(ctx) {
                 log::warn!("the schedule of imports: {}", error.cause.unwrap_or(error.detail));
             }
         }
-        if let Err(error) = dispatch::guarded(|| imports::tend_when_due(ctx, now)) {
+        if let Err(error) = imports::tend_when_due(ctx, now) {
             log::warn!("the set of imported addresses: {}", error.cause.unwrap_or(error.detail));
         }
         self.heed_files(ctx, now);
@@ -137,11 +137,6 @@ impl Timers {
         }
         let done = dispatch::go_on(ctx, Actor::System, |ctx| Ok(self.step(ctx, daemon_is_free, now)?));
         if let Err(error) = done {
-            if error.code != Code::StorageUnavailable {
-                // Whatever panicked, it is not tried again at once.
-                self.archive = Archivist::new(now + EXPIRE);
-                self.geography = Geographer::new(now + EXPIRE);
-            }
             log::warn!("a step of a timer failed: {}", error.cause.unwrap_or(error.detail));
         }
     }
@@ -159,7 +154,7 @@ impl Timers {
         }
         self.files_at = now + LOOK_AT_FILES;
         let noted = ctx.changes_noted;
-        match dispatch::guarded(|| changes::look(ctx)) {
+        match changes::look(ctx) {
             Ok(Some(task)) => {
                 let keep = move |ctx: &mut Ctx, found| {
                     changes::looked(ctx, found, noted)?;

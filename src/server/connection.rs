@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::io;
+use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
 use tiny_http::Method;
@@ -366,6 +367,11 @@ impl<T> Connection<T> {
     /// Whether a streamed answer is under way.
     pub fn is_streaming(&self) -> bool {
         matches!(self.state, State::Streaming)
+    }
+
+    /// The socket, where nothing is on its way to the client.
+    pub fn silent_socket(&self) -> Option<RawFd> {
+        (self.out.is_empty() && !self.is_streaming()).then(|| self.stream.descriptor())
     }
 
     /// Whether nothing is under way: it can be closed at once when the server stops.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
 use jiff::fmt::rfc2822::DateTimePrinter;
@@ -97,6 +98,21 @@ impl<T> Connections<T> {
             date_at: now,
             now,
         }
+    }
+
+    /// What is listened on, in the order in which it was given.
+    pub fn listeners(&self) -> Vec<RawFd> {
+        self.listeners.iter().map(Listener::descriptor).collect()
+    }
+
+    /// The headers of every answer, each with its end of line.
+    pub fn fixed_headers(&self) -> String {
+        String::from_utf8_lossy(&self.fixed_headers).into_owned()
+    }
+
+    /// The socket of a connection on which nothing is on its way to the client.
+    pub fn silent_socket(&mut self, slot: Slot) -> Option<RawFd> {
+        self.get(slot).and_then(|connection| connection.silent_socket())
     }
 
     /// Registers the listeners.

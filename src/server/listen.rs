@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
@@ -83,6 +84,22 @@ impl Listener {
         Ok(Self::Unix(listener, path.to_path_buf()))
     }
 
+    /// The socket that was opened for this address before the program began anew.
+    fn inherit(address: &Address, socket: OwnedFd) -> Self {
+        match address {
+            Address::Tcp(_) => Self::Tcp(mio::net::TcpListener::from_std(socket.into())),
+            Address::Unix(path) => Self::Unix(mio::net::UnixListener::from_std(socket.into()), path.clone()),
+        }
+    }
+
+    /// Its descriptor, for the program that begins anew.
+    pub fn descriptor(&self) -> RawFd {
+        match self {
+            Self::Tcp(listener) => listener.as_raw_fd(),
+            Self::Unix(listener, _) => listener.as_raw_fd(),
+        }
+    }
+
     /// For registration with the poll.
     pub fn source(&mut self) -> &mut dyn event::Source {
         match self {
@@ -125,6 +142,19 @@ impl Drop for Listener {
     }
 }
 
+/// Opens these addresses, or takes over the sockets that were opened for them before the program began anew. An error is a line for people.
+pub fn open(addresses: &[Address], inherited: Vec<OwnedFd>) -> Result<Vec<Listener>, String> {
+    if inherited.len() == addresses.len() {
+        return Ok(addresses
+            .iter()
+            .zip(inherited)
+            .map(|(address, socket)| Listener::inherit(address, socket))
+            .collect());
+    }
+    let one = |address| Listener::open(address).map_err(|error| cannot_listen(address, &error));
+    addresses.iter().map(one).collect()
+}
+
 /// Whether accepting failed because the process or the system has nothing left to accept with.
 pub fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
@@ -138,7 +168,7 @@ pub fn descriptor_limit() -> usize {
     if answer == 0 { usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX) } else { 256 }
 }
 /// A line that says why an address cannot be listened on, and what to do.
-pub fn cannot_listen(address: &Address, error: &io::Error) -> String {
+fn cannot_listen(address: &Address, error: &io::Error) -> String {
     let place = match address {
         Address::Tcp(address) => address.to_string(),
         Address::Unix(path) => format!("unix:{}", path.display()),

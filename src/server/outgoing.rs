@@ -51,6 +51,11 @@ impl Outgoing {
         self.buffer.len() - self.buffer_done
     }
 
+    /// Whether all is out.
+    pub fn is_empty(&self) -> bool {
+        self.waiting() == 0 && self.body_done == self.body.len()
+    }
+
     /// Bytes of memory held.
     pub fn held(&self) -> usize {
         let body = match &self.body {

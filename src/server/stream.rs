@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::{AsRawFd, RawFd};
 
 use mio::net::{TcpStream, UnixStream};
 
@@ -28,6 +29,14 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.write_vectored(bytes),
             Stream::Unix(stream) => stream.write_vectored(bytes),
+        }
+    }
+
+    /// Its descriptor.
+    pub fn descriptor(&self) -> RawFd {
+        match self {
+            Stream::Tcp(stream) => stream.as_raw_fd(),
+            Stream::Unix(stream) => stream.as_raw_fd(),
         }
     }
 

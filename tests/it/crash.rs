@@ -1,5 +1,6 @@
 //! `kill -9` at any instant: the database opens again, and nothing that was acknowledged is lost.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
@@ -7,7 +8,7 @@ use serde_json::json;
 use crate::harness::client::Client;
 use crate::harness::fake_daemon::FakeDaemon;
 use crate::harness::http::{Answer, Wire};
-use crate::harness::server::Server;
+use crate::harness::server::{Launch, Server};
 
 /// Like `Client::post`, but a server that dies is no failure of the test.
 fn try_post(client: &Client, target: &str, body: &str) -> Option<Answer> {
@@ -96,4 +97,49 @@ fn children_of(pid: u32) -> Vec<u32> {
         .split_whitespace()
         .filter_map(|child| child.parse().ok())
         .collect()
+}
+
+#[test]
+fn a_panic_is_a_500_and_the_program_begins_anew_on_the_same_sockets() {
+    let directory = tempfile::tempdir().unwrap();
+    let unix = format!("unix:{}", directory.path().join("socket").display());
+    let launch = Launch::without_daemon().env("BANGUI_PANICS", "1").listen(&["127.0.0.1:0", &unix]);
+    let (mut server, admin) = launch.start().into_ready();
+    let process = server.pid();
+    let sockets = || {
+        let of = |number| std::fs::read_link(format!("/proc/{process}/fd/{number}")).ok();
+        (0..64).filter_map(of).filter(|name| name.to_string_lossy().starts_with("socket:")).collect::<BTreeSet<_>>()
+    };
+    let before = sockets();
+    let doomed = admin.with_header("x-bangui-panic", "1");
+    for (round, address) in server.addresses().to_vec().iter().enumerate() {
+        let bystander = Wire::connect(address);
+        let mut one = doomed.clone();
+        one.address = address.clone();
+        let answer = one.get("/api/v1/blocklists").expect_error(500, "internal_error");
+        let id = answer.header("x-request-id").unwrap().to_owned();
+        assert_eq!(
+            answer.json()["detail"],
+            format!("Something went wrong here (request {id}). The log has the details; try once more.")
+        );
+        assert_eq!(answer.header("connection"), Some("close"));
+        // Whoever comes meanwhile is answered by the program that begins anew, with the sessions of the former one.
+        let mut again = admin.clone();
+        again.address = address.clone();
+        again.get("/api/v1/blocklists").expect(200);
+        drop(bystander);
+        assert!(server.is_running() && server.pid() == process);
+        assert_eq!(server.log().matches("bangui begins anew").count(), round + 1, "{}", server.log());
+        assert!(server.log().contains("told to"), "{}", server.log());
+    }
+    assert_eq!(of_head(&doomed), (500, String::new()), "an answer to HEAD has no body");
+    admin.get("/api/v1/blocklists").expect(200);
+    // Nothing of the former programs is left open, beside what the present one opens itself.
+    let after = sockets();
+    assert!(before.intersection(&after).count() >= 2 && after.len() <= before.len() + 2, "{before:?} {after:?}");
+}
+
+fn of_head(client: &Client) -> (u16, String) {
+    let answer = client.head("/api/v1/blocklists");
+    (answer.status, String::from_utf8_lossy(&answer.body).into_owned())
 }

@@ -27,6 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("geo", &["domain", "files"]),
     ("held", &["domain"]),
     ("machine", &[]),
+    ("renewal", &[]),
     (
         "jobs",
         &[
@@ -43,6 +44,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "held",
             "machine",
             "pattern",
+            "renewal",
             "server",
             "zones",
         ],
@@ -90,7 +92,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "store",
         ],
     ),
-    ("log_sink", &[]),
+    ("log_sink", &["renewal"]),
     ("routes", &["api", "app", "domain"]),
     ("dispatch", &["app", "domain", "routes", "server", "store"]),
     (
@@ -104,6 +106,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "geo",
             "jobs",
             "machine",
+            "renewal",
             "server",
             "services",
             "store",
