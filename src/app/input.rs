@@ -248,6 +248,39 @@ impl Fields {
         seconds.map(|seconds| seconds as i64)
     }
 
+    /// Takes a field by another name of it; not where both are there.
+    pub fn rename(&mut self, from: &str, to: &str) {
+        if !self.map.contains_key(to)
+            && let Some(value) = self.map.remove(from)
+        {
+            self.map.insert(to.to_owned(), value);
+        }
+    }
+
+    /// Moves a field into an object, which is made where it is not there.
+    pub fn move_into(&mut self, from: &str, object: &str, part: &str) {
+        if !self.map.contains_key(from) {
+            return;
+        }
+        let mut inner = self.map.remove(object).unwrap_or_else(|| Map::new().into());
+        if let Some(map) = inner.as_object_mut().filter(|map| !map.contains_key(part))
+            && let Some(value) = self.map.remove(from)
+        {
+            map.insert(part.to_owned(), value);
+        }
+        self.map.insert(object.to_owned(), inner);
+    }
+
+    /// Takes out a field that is `null`; false where it is not.
+    pub fn takes_null(&mut self, name: &str) -> bool {
+        takes_null(&mut self.map, name)
+    }
+
+    /// Takes a part that is `null` out of an object; false where it is not.
+    pub fn takes_null_in(&mut self, object: &str, part: &str) -> bool {
+        self.map.get_mut(object).and_then(Value::as_object_mut).is_some_and(|inner| takes_null(inner, part))
+    }
+
     /// Takes out what is as it is shown: that is no change.
     pub fn drop_unchanged(&mut self, is_shown: impl Fn(&str, &Value) -> bool) {
         self.map.retain(|name, value| !is_shown(name, value));
@@ -292,6 +325,14 @@ impl Fields {
         }
         if self.errors.is_empty() { Ok(()) } else { Err(ApiError::wrong_shape(self.errors)) }
     }
+}
+
+fn takes_null(map: &mut Map<String, Value>, name: &str) -> bool {
+    let is_null = map.get(name).is_some_and(Value::is_null);
+    if is_null {
+        map.remove(name);
+    }
+    is_null
 }
 
 /// The outermost value of a body. A name that comes twice is an error: two readers could take different ones.

@@ -45,7 +45,7 @@ impl Effective<'_> {
     /// All of them.
     pub fn values(&self) -> JailValues {
         let text = self.text("action").unwrap_or_default();
-        let whole = |text: String| text.trim().parse().ok();
+        let whole = |text: String| -> Option<u32> { text.trim().parse().ok() };
         JailValues {
             enabled: Some(self.view.enabled),
             filter: self.text("filter"),
@@ -64,7 +64,33 @@ impl Effective<'_> {
             ignore_ips: Some(self.ignored()),
             ignore_self: None,
             bantime_escalation: Some(self.growth()),
+            port: self.given("port"),
+            protocol: self.given("protocol"),
+            banaction: self.given("banaction"),
+            chain: self.given("chain"),
+            journalmatch: self.given("journalmatch").or_else(|| self.journal_match()),
+            maxlines: self.commands(&["maxlines"]).pop().and_then(whole),
+            logtimezone: self.given("logtimezone"),
+            ignorecommand: self.given("ignorecommand"),
+            reset: Vec::new(),
         }
+    }
+
+    /// An option that says something.
+    fn given(&self, key: &str) -> Option<String> {
+        self.text(key).filter(|text| !text.is_empty())
+    }
+
+    /// What the filter has read of the journal, where the jail reads it.
+    fn journal_match(&self) -> Option<String> {
+        let is_match =
+            |command: &&Vec<conf::Value>| command.get(2).and_then(conf::Value::as_str) == Some("addjournalmatch");
+        let line = |command: &Vec<conf::Value>| {
+            let words: Vec<_> = command.iter().skip(3).map(conf::Value::to_text).collect();
+            words.join(" ")
+        };
+        let lines: Vec<String> = self.view.commands.iter().filter(is_match).map(line).collect();
+        (!lines.is_empty()).then(|| lines.join("\n"))
     }
 
     /// The entries of the ignore list, as written.
@@ -78,13 +104,13 @@ impl Effective<'_> {
         let truth = |key: &str| option(key).is_some_and(|text| text.eq_ignore_ascii_case("true"));
         let is_named = self.view.options.iter().any(|option| option.key.starts_with("bantime."));
         is_named.then(|| Growth {
-            increment: truth("increment"),
+            increment: Some(truth("increment")),
             factor: option("factor").and_then(|text| text.trim().parse().ok()),
             formula: option("formula"),
             multipliers: option("multipliers"),
             max_time: length("maxtime"),
             rnd_time: length("rndtime"),
-            overall_jails: truth("overalljails"),
+            overall_jails: Some(truth("overalljails")),
         })
     }
 }

@@ -51,8 +51,8 @@ pub fn set_again(daemon: &mut Daemon, jail: &JailName, again: &RunTime) -> Resul
     Ok(warnings)
 }
 
-/// Sets what can be set without a reload: all of it, or the jail has what it had before. What cannot be set so (whether it is enabled, its
-/// filter, actions and backend) waits for the commit.
+/// Sets what can be set without a reload: all of it, or the jail has what it had before. What cannot be set so waits for the commit: whether
+/// it is enabled, its filter, its actions and what these are given, its backend, and what the expressions are compiled with.
 pub fn set(daemon: &mut Daemon, jail: &JailName, values: &JailValues) -> Result<(), NotSet> {
     let parts = parts(values);
     if parts.is_empty() {
@@ -124,6 +124,7 @@ fn parts<'v>(values: &'v JailValues) -> Vec<(&'static str, Part<'v>)> {
     let mut one = |field, setting: Option<Setting<'v>>| {
         all.extend(setting.map(|setting| (field, Part::One(setting))));
     };
+    one("ignorecommand", values.ignorecommand.as_deref().map(Setting::IgnoreCommand));
     one("max_retry", values.max_retry.map(Setting::MaxRetry));
     one("find_time", values.find_time.as_deref().and_then(seconds).map(Setting::FindTime));
     one("ban_time", values.ban_time.as_deref().and_then(seconds).map(Setting::BanTime));
@@ -199,9 +200,11 @@ fn put_back_one(daemon: &mut Daemon, jail: &JailName, setting: &Setting<'_>, old
         }
         Setting::LogEncoding(_) => daemon.set(jail, &Setting::LogEncoding(&old.log_encoding)),
         Setting::Prefregex(_) => daemon.set(jail, &Setting::Prefregex(&old.prefregex)),
-        Setting::Increment(_) => daemon.set(jail, &Setting::Increment(growth.increment)),
+        Setting::IgnoreCommand(_) => daemon.set(jail, &Setting::IgnoreCommand(&old.ignore_command)),
+        Setting::Increment(_) => daemon.set(jail, &Setting::Increment(growth.increment == Some(true))),
         Setting::IncrementOverallJails(_) => {
-            or_away(daemon, "overalljails", growth.overall_jails.then_some(Setting::IncrementOverallJails(true)))
+            let was = (growth.overall_jails == Some(true)).then_some(Setting::IncrementOverallJails(true));
+            or_away(daemon, "overalljails", was)
         }
         Setting::IncrementFactor(_) => or_away(daemon, "factor", growth.factor.map(Setting::IncrementFactor)),
         Setting::IncrementFormula(_) => {
@@ -275,7 +278,7 @@ fn growth_settings(growth: &Growth) -> Vec<Setting<'_>> {
     all.extend(growth.multipliers.as_deref().map(Setting::IncrementMultipliers));
     all.extend(growth.max_time.map(|seconds| Setting::IncrementMaxTime(seconds.round() as i64)));
     all.extend(growth.rnd_time.map(|seconds| Setting::IncrementRndTime(seconds.round() as i64)));
-    all.push(Setting::IncrementOverallJails(growth.overall_jails));
-    all.push(Setting::Increment(growth.increment));
+    all.extend(growth.overall_jails.map(Setting::IncrementOverallJails));
+    all.extend(growth.increment.map(Setting::Increment));
     all
 }

@@ -1,7 +1,7 @@
 //! The edits of a jail's own file that make values permanent.
 
 use crate::conf::{Document, Error, NewValue};
-use crate::domain::jail_values::{Growth, JailValues};
+use crate::domain::jail_values::{Growth, JailValues, OPTIONS};
 
 /// The file of a jail with these values in it. Everything else in it stays, byte for byte. Expressions of a jail replace its filter's.
 pub fn edited(jail: &str, file: &Document, values: &JailValues) -> Result<Document, Error> {
@@ -21,11 +21,29 @@ pub fn edited(jail: &str, file: &Document, values: &JailValues) -> Result<Docume
     edit.text("prefregex", values.prefregex.clone())?;
     edit.text("ignoreip", values.ignore_ips.as_ref().map(|list| list.join(" ")))?;
     edit.text("ignoreself", values.ignore_self.map(|on| on.to_string()))?;
-    if let Some(pattern) = &values.date_pattern {
-        edit.or_remove("datepattern", pattern.clone())?;
+    edit.text("port", values.port.clone())?;
+    edit.text("protocol", values.protocol.clone())?;
+    edit.text("banaction", values.banaction.clone())?;
+    edit.text("chain", values.chain.clone())?;
+    edit.text("journalmatch", values.journalmatch.clone())?;
+    edit.text("maxlines", values.maxlines.map(|lines| lines.to_string()))?;
+    edit.text("logtimezone", values.logtimezone.clone())?;
+    edit.text("ignorecommand", values.ignorecommand.clone())?;
+    match &values.date_pattern {
+        Some(None) => edit.remove("datepattern")?,
+        pattern => edit.text("datepattern", pattern.clone().flatten())?,
     }
-    if let Some(growth) = &values.bantime_escalation {
-        edit.growth(growth.as_ref())?;
+    match &values.bantime_escalation {
+        Some(Some(growth)) => edit.growth(growth)?,
+        Some(None) => edit.no_growth()?,
+        None => {}
+    }
+    // What is reset has a value, too: the one that the other files give.
+    for field in &values.reset {
+        match OPTIONS.iter().find(|(own, _)| own == field) {
+            Some((_, key)) => edit.remove(key)?,
+            None => edit.no_growth()?,
+        }
     }
     Ok(edit.file)
 }
@@ -43,24 +61,24 @@ impl Edit<'_> {
         Ok(())
     }
 
-    fn or_remove(&mut self, key: &str, value: Option<String>) -> Result<(), Error> {
-        match value {
-            Some(_) => self.text(key, value),
-            None => {
-                self.file = self.file.remove(self.section, key)?;
-                Ok(())
-            }
-        }
+    fn remove(&mut self, key: &str) -> Result<(), Error> {
+        self.file = self.file.remove(self.section, key)?;
+        Ok(())
     }
 
-    fn growth(&mut self, growth: Option<&Growth>) -> Result<(), Error> {
-        self.or_remove("bantime.increment", growth.map(|growth| growth.increment.to_string()))?;
-        self.or_remove("bantime.factor", growth.and_then(|growth| growth.factor).map(|factor| factor.to_string()))?;
-        self.or_remove("bantime.formula", growth.and_then(|growth| growth.formula.clone()))?;
-        self.or_remove("bantime.multipliers", growth.and_then(|growth| growth.multipliers.clone()))?;
+    fn growth(&mut self, growth: &Growth) -> Result<(), Error> {
         let seconds = |number: f64| (number.round() as i64).to_string();
-        self.or_remove("bantime.maxtime", growth.and_then(|growth| growth.max_time).map(seconds))?;
-        self.or_remove("bantime.rndtime", growth.and_then(|growth| growth.rnd_time).map(seconds))?;
-        self.or_remove("bantime.overalljails", growth.map(|growth| growth.overall_jails.to_string()))
+        self.text("bantime.increment", growth.increment.map(|on| on.to_string()))?;
+        self.text("bantime.factor", growth.factor.map(|factor| factor.to_string()))?;
+        self.text("bantime.formula", growth.formula.clone())?;
+        self.text("bantime.multipliers", growth.multipliers.clone())?;
+        self.text("bantime.maxtime", growth.max_time.map(seconds))?;
+        self.text("bantime.rndtime", growth.rnd_time.map(seconds))?;
+        self.text("bantime.overalljails", growth.overall_jails.map(|on| on.to_string()))
+    }
+
+    fn no_growth(&mut self) -> Result<(), Error> {
+        let keys = OPTIONS.iter().filter(|(_, key)| key.starts_with("bantime."));
+        keys.into_iter().try_for_each(|(_, key)| self.remove(key))
     }
 }

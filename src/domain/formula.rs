@@ -20,8 +20,10 @@ const LONGEST: usize = 512;
 const DEEPEST: usize = 32;
 /// The farthest shift: Python makes a number of so many bits.
 const FARTHEST_SHIFT: f64 = 10_000.0;
-/// Counts of former bans it is tried with.
-const COUNTS: [f64; 6] = [0.0, 1.0, 2.0, 10.0, 100.0, 1000.0];
+/// Counts of former bans for which it must give a number.
+const COUNTS: u32 = 100;
+/// A count that nobody reaches, for which it must not grow without bounds.
+const FAR: f64 = 1000.0;
 
 /// Says what is wrong with a formula, in a sentence.
 pub fn check(text: &str) -> Result<(), String> {
@@ -31,14 +33,19 @@ pub fn check(text: &str) -> Result<(), String> {
     if text.chars().any(char::is_control) {
         return Err("The formula is one line without control characters.".to_owned());
     }
-    for count in COUNTS {
-        let mut parser = Parser { rest: text, count, depth: 0 };
-        parser.condition()?;
-        if !parser.rest.trim_start().is_empty() {
-            return Err(parser.unexpected());
+    for count in 0..=COUNTS {
+        let time = evaluate(text, f64::from(count))?;
+        if !time.is_finite() {
+            return Err(format!("The formula gives no number for somebody banned {count} times."));
         }
     }
-    Ok(())
+    evaluate(text, FAR).map(drop)
+}
+
+fn evaluate(text: &str, count: f64) -> Result<f64, String> {
+    let mut parser = Parser { rest: text, count, depth: 0 };
+    let value = parser.condition()?;
+    if parser.rest.trim_start().is_empty() { Ok(value) } else { Err(parser.unexpected()) }
 }
 
 struct Parser<'t> {
@@ -289,6 +296,16 @@ mod tests {
             "1<<(1<<40)",
             "1<<(1<<ban.Count)",
             "ban.Time\n",
+            "'a'*10**10",
+            "[0]*10000000000",
+            "ban.Time / ban.Count",
+            "ban.Time * math.log(ban.Count)",
+            "math.pow(9, math.pow(9, 99))",
+            "math.exp(ban.Time * 9)",
+            "(lambda: 1)()",
+            "ban.Time if open('/etc/passwd') else 1",
+            "1 if 1 else 9**9**9",
+            "int('9'*10**9)",
         ] {
             assert!(check(wrong).is_err(), "{wrong}");
         }

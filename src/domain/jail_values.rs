@@ -55,17 +55,85 @@ pub struct JailValues {
     /// Whether the machine's own addresses are ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ignore_self: Option<bool>,
-    /// How ban times grow.
+    /// How ban times grow: the values of it that are there.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub bantime_escalation: Option<Option<Growth>>,
+    /// The ports that its actions close: numbers, ranges and names of services.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+    /// The protocol that its actions close.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    /// The action that its usual actions ban with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub banaction: Option<String>,
+    /// The chain of the packet filter that its actions write into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chain: Option<String>,
+    /// What is read of the systemd journal; several matches stand on a line each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub journalmatch: Option<String>,
+    /// Lines that an expression may span.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maxlines: Option<u32>,
+    /// The time zone of a log that names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logtimezone: Option<String>,
+    /// The command that decides whether an address is ignored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignorecommand: Option<String>,
+    /// The fields of which the jail's own file is to say nothing any more. Their values here are what the other files give.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reset: Vec<String>,
 }
 
-/// How the ban time of those who come back grows.
+/// Fields of a jail and the options that they are in a file. The parts of what grows are fields of their own.
+pub const OPTIONS: [(&str, &str); 31] = [
+    ("enabled", "enabled"),
+    ("filter", "filter"),
+    ("actions", "action"),
+    ("backend", "backend"),
+    ("ban_time", "bantime"),
+    ("find_time", "findtime"),
+    ("max_retry", "maxretry"),
+    ("fail_regex", "failregex"),
+    ("ignore_regex", "ignoreregex"),
+    ("log_paths", "logpath"),
+    ("date_pattern", "datepattern"),
+    ("log_encoding", "logencoding"),
+    ("use_dns", "usedns"),
+    ("prefregex", "prefregex"),
+    ("ignore_ips", "ignoreip"),
+    ("ignore_self", "ignoreself"),
+    ("bantime_escalation.increment", "bantime.increment"),
+    ("bantime_escalation.factor", "bantime.factor"),
+    ("bantime_escalation.formula", "bantime.formula"),
+    ("bantime_escalation.multipliers", "bantime.multipliers"),
+    ("bantime_escalation.max_time", "bantime.maxtime"),
+    ("bantime_escalation.rnd_time", "bantime.rndtime"),
+    ("bantime_escalation.overall_jails", "bantime.overalljails"),
+    ("port", "port"),
+    ("protocol", "protocol"),
+    ("banaction", "banaction"),
+    ("chain", "chain"),
+    ("journalmatch", "journalmatch"),
+    ("maxlines", "maxlines"),
+    ("logtimezone", "logtimezone"),
+    ("ignorecommand", "ignorecommand"),
+];
+
+/// Whether a field names a command that root runs, or becomes part of one.
+pub fn is_command(field: &str) -> bool {
+    let whole = ["actions", "banaction", "port", "protocol", "chain", "ignorecommand", "bantime_escalation.formula"];
+    whole.contains(&field) || field.starts_with("actions.")
+}
+
+/// How the ban time of those who come back grows. In a change, `None` is what is not to be changed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Growth {
     /// Whether it grows at all.
-    pub increment: bool,
+    pub increment: Option<bool>,
     /// What the formula multiplies with.
     pub factor: Option<f64>,
     /// An expression of the daemon's.
@@ -77,7 +145,55 @@ pub struct Growth {
     /// Seconds of random addition at most.
     pub rnd_time: Option<f64>,
     /// Whether bans of other jails count.
-    pub overall_jails: bool,
+    pub overall_jails: Option<bool>,
+}
+
+impl Growth {
+    /// These values, with the newer ones over them.
+    fn merged(self, newer: Growth) -> Growth {
+        Growth {
+            increment: newer.increment.or(self.increment),
+            factor: newer.factor.or(self.factor),
+            formula: newer.formula.or(self.formula),
+            multipliers: newer.multipliers.or(self.multipliers),
+            max_time: newer.max_time.or(self.max_time),
+            rnd_time: newer.rnd_time.or(self.rnd_time),
+            overall_jails: newer.overall_jails.or(self.overall_jails),
+        }
+    }
+
+    /// Takes one value of another.
+    fn copy(&mut self, part: &str, from: &Growth) {
+        match part {
+            "increment" => self.increment = from.increment,
+            "factor" => self.factor = from.factor,
+            "formula" => self.formula.clone_from(&from.formula),
+            "multipliers" => self.multipliers.clone_from(&from.multipliers),
+            "max_time" => self.max_time = from.max_time,
+            "rnd_time" => self.rnd_time = from.rnd_time,
+            "overall_jails" => self.overall_jails = from.overall_jails,
+            _ => {}
+        }
+    }
+
+    /// Whether nothing of it is there.
+    pub fn is_empty(&self) -> bool {
+        *self == Growth::default()
+    }
+
+    /// The parts that are there, by name.
+    fn parts(&self) -> Vec<&'static str> {
+        let all = [
+            ("bantime_escalation.increment", self.increment.is_some()),
+            ("bantime_escalation.factor", self.factor.is_some()),
+            ("bantime_escalation.formula", self.formula.is_some()),
+            ("bantime_escalation.multipliers", self.multipliers.is_some()),
+            ("bantime_escalation.max_time", self.max_time.is_some()),
+            ("bantime_escalation.rnd_time", self.rnd_time.is_some()),
+            ("bantime_escalation.overall_jails", self.overall_jails.is_some()),
+        ];
+        all.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect()
+    }
 }
 
 /// A `null` that is there is a value.
@@ -86,10 +202,69 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> R
 }
 
 impl JailValues {
-    /// The names of the values that are there, in the order of their declaration.
+    /// The names of the values that are there, and of those that are reset, in the order of the alphabet.
     pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.fields();
+        for name in &mut names {
+            name.truncate(name.find('.').unwrap_or(name.len()));
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The fields that are there or are reset; the parts of what grows are fields of their own.
+    pub fn fields(&self) -> Vec<String> {
         let object = serde_json::to_value(self).unwrap_or_default();
-        object.as_object().map(|map| map.keys().cloned().collect()).unwrap_or_default()
+        let keys = object.as_object().into_iter().flat_map(serde_json::Map::keys);
+        let mut fields: Vec<String> =
+            keys.filter(|key| !["reset", "bantime_escalation"].contains(&key.as_str())).cloned().collect();
+        match &self.bantime_escalation {
+            Some(Some(growth)) => fields.extend(growth.parts().into_iter().map(str::to_owned)),
+            Some(None) => fields.push("bantime_escalation".to_owned()),
+            None => {}
+        }
+        fields.extend(self.reset.iter().filter(|field| !fields.contains(field)).cloned().collect::<Vec<_>>());
+        fields
+    }
+
+    /// Takes one value of others, or its absence.
+    pub fn copy(&mut self, field: &str, from: &JailValues) {
+        match field {
+            "enabled" => self.enabled = from.enabled,
+            "filter" => self.filter.clone_from(&from.filter),
+            "actions" => self.actions.clone_from(&from.actions),
+            "backend" => self.backend.clone_from(&from.backend),
+            "ban_time" => self.ban_time.clone_from(&from.ban_time),
+            "find_time" => self.find_time.clone_from(&from.find_time),
+            "max_retry" => self.max_retry = from.max_retry,
+            "fail_regex" => self.fail_regex.clone_from(&from.fail_regex),
+            "ignore_regex" => self.ignore_regex.clone_from(&from.ignore_regex),
+            "log_paths" => self.log_paths.clone_from(&from.log_paths),
+            "date_pattern" => self.date_pattern.clone_from(&from.date_pattern),
+            "log_encoding" => self.log_encoding.clone_from(&from.log_encoding),
+            "use_dns" => self.use_dns.clone_from(&from.use_dns),
+            "prefregex" => self.prefregex.clone_from(&from.prefregex),
+            "ignore_ips" => self.ignore_ips.clone_from(&from.ignore_ips),
+            "ignore_self" => self.ignore_self = from.ignore_self,
+            "port" => self.port.clone_from(&from.port),
+            "protocol" => self.protocol.clone_from(&from.protocol),
+            "banaction" => self.banaction.clone_from(&from.banaction),
+            "chain" => self.chain.clone_from(&from.chain),
+            "journalmatch" => self.journalmatch.clone_from(&from.journalmatch),
+            "maxlines" => self.maxlines = from.maxlines,
+            "logtimezone" => self.logtimezone.clone_from(&from.logtimezone),
+            "ignorecommand" => self.ignorecommand.clone_from(&from.ignorecommand),
+            other => self.copy_growth(other, from),
+        }
+    }
+
+    fn copy_growth(&mut self, field: &str, from: &JailValues) {
+        let Some(part) = field.strip_prefix("bantime_escalation.") else { return };
+        let of = |values: &JailValues| values.bantime_escalation.clone().flatten().unwrap_or_default();
+        let mut growth = of(self);
+        growth.copy(part, &of(from));
+        self.bantime_escalation = if growth.is_empty() { None } else { Some(Some(growth)) };
     }
 
     /// Whether there is none.
@@ -99,7 +274,18 @@ impl JailValues {
 
     /// These values, with the newer ones over them.
     pub fn merged(&self, newer: &JailValues) -> JailValues {
-        let (old, new) = (self.clone(), newer.clone());
+        let (mut old, new) = (self.clone(), newer.clone());
+        for field in &new.reset {
+            old.copy(field, &JailValues::default());
+        }
+        let named = new.fields();
+        old.reset.retain(|field| !named.contains(field));
+        old.reset.extend(new.reset.iter().cloned());
+        old.reset.sort();
+        let growth = match (old.bantime_escalation, new.bantime_escalation) {
+            (Some(Some(old)), Some(Some(new))) => Some(Some(old.merged(new))),
+            (old, new) => new.or(old),
+        };
         JailValues {
             enabled: new.enabled.or(old.enabled),
             filter: new.filter.or(old.filter),
@@ -117,7 +303,16 @@ impl JailValues {
             prefregex: new.prefregex.or(old.prefregex),
             ignore_ips: new.ignore_ips.or(old.ignore_ips),
             ignore_self: new.ignore_self.or(old.ignore_self),
-            bantime_escalation: new.bantime_escalation.or(old.bantime_escalation),
+            bantime_escalation: growth,
+            port: new.port.or(old.port),
+            protocol: new.protocol.or(old.protocol),
+            banaction: new.banaction.or(old.banaction),
+            chain: new.chain.or(old.chain),
+            journalmatch: new.journalmatch.or(old.journalmatch),
+            maxlines: new.maxlines.or(old.maxlines),
+            logtimezone: new.logtimezone.or(old.logtimezone),
+            ignorecommand: new.ignorecommand.or(old.ignorecommand),
+            reset: old.reset,
         }
     }
 }
@@ -135,5 +330,38 @@ mod tests {
         let all = values.merged(&newer);
         assert_eq!((all.date_pattern, all.max_retry), (Some(None), Some(5)));
         assert!(JailValues::default().is_empty());
+    }
+
+    #[test]
+    fn what_is_reset_is_set_again_by_a_newer_value_and_the_parts_of_what_grows_are_on_their_own() {
+        let read = |text| -> JailValues { serde_json::from_str(text).unwrap() };
+        let old = read(r#"{"port":"22","bantime_escalation":{"factor":2,"increment":true}}"#);
+        let reset =
+            old.merged(&read(r#"{"reset":["port","bantime_escalation.factor"],"bantime_escalation":{"rnd_time":5}}"#));
+        assert_eq!((&reset.port, reset.names()), (&None, vec!["bantime_escalation".to_owned(), "port".to_owned()]));
+        let growth = reset.bantime_escalation.clone().flatten().unwrap();
+        assert_eq!((growth.factor, growth.increment, growth.rnd_time), (None, Some(true), Some(5.0)));
+        let again = reset.merged(&read(r#"{"port":"80"}"#));
+        assert_eq!((again.port.as_deref(), again.reset), (Some("80"), vec!["bantime_escalation.factor".to_owned()]));
+    }
+
+    #[test]
+    fn every_option_is_a_field_that_can_be_copied() {
+        let all: JailValues = serde_json::from_str(
+            r#"{"enabled":true,"filter":"x","actions":[],"backend":"x","ban_time":"1","find_time":"1","max_retry":1,"fail_regex":[],
+            "ignore_regex":[],"log_paths":[],"date_pattern":"x","log_encoding":"x","use_dns":"x","prefregex":"x","ignore_ips":[],
+            "ignore_self":true,"port":"1","protocol":"x","banaction":"x","chain":"x","journalmatch":"x","maxlines":1,"logtimezone":"x",
+            "ignorecommand":"x","bantime_escalation":{"increment":true,"factor":1,"formula":"x","multipliers":"1","max_time":1,
+            "rnd_time":1,"overall_jails":true}}"#,
+        )
+        .unwrap();
+        let mut copied = JailValues::default();
+        OPTIONS.iter().for_each(|(field, _)| copied.copy(field, &all));
+        assert_eq!(copied, all);
+        let mut fields = all.fields();
+        fields.sort();
+        let mut known: Vec<&str> = OPTIONS.iter().map(|(field, _)| *field).collect();
+        known.sort_unstable();
+        assert_eq!(fields, known);
     }
 }

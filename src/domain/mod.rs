@@ -14,6 +14,7 @@ pub mod jail_values;
 pub mod json;
 pub mod names;
 pub mod own_ban;
+pub mod packet;
 pub mod page;
 pub mod permission;
 pub mod quota;

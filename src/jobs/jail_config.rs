@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::failure::Failure;
 use crate::apply::effective::Effective;
 use crate::conf::{self, JailView, StreamOptions, Tree, Version, time};
-use crate::domain::jail_values::JailValues;
+use crate::domain::jail_values::{Growth, JailValues};
 use crate::domain::json;
 use crate::domain::time::rfc3339;
 
@@ -89,12 +89,19 @@ impl JailConfigs {
     /// A jail as the API shows it.
     pub fn describe(&self, tree: &Tree, view: &JailView) -> Value {
         let pending = self.pending(&view.name);
-        let values = Effective { view }.values().merged(&pending);
+        let mut values = Effective { view }.values();
+        pending.reset.iter().for_each(|field| values.copy(field, &JailValues::default()));
+        let values = values.merged(&pending);
         let seconds = |text: &Option<String>, default: f64| {
             let text = text.as_deref().and_then(|text| time::seconds(text).ok());
             text.map_or(default, time::Seconds::as_f64)
         };
         let source = source(tree, view);
+        let growth = values.bantime_escalation.flatten().map(|growth| Growth {
+            increment: growth.increment.or(Some(false)),
+            overall_jails: growth.overall_jails.or(Some(false)),
+            ..growth
+        });
         json!({
             "name": &*view.name,
             "active": self.running.iter().any(|name| *name == *view.name),
@@ -113,7 +120,15 @@ impl JailConfigs {
             "prefregex": values.prefregex.unwrap_or_default(),
             "actions": values.actions.unwrap_or_default(),
             "ignore_ips": values.ignore_ips.unwrap_or_default(),
-            "bantime_escalation": values.bantime_escalation.flatten(),
+            "bantime_escalation": growth,
+            "port": values.port,
+            "protocol": values.protocol,
+            "banaction": values.banaction,
+            "chain": values.chain,
+            "journalmatch": values.journalmatch,
+            "maxlines": values.maxlines,
+            "logtimezone": values.logtimezone,
+            "ignorecommand": values.ignorecommand,
             "source_file": source,
             "has_local_override": is_overridden(view),
             "pending_changes": pending.names(),

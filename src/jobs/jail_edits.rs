@@ -23,9 +23,9 @@ use crate::apply::effective::Effective;
 use crate::apply::run_time::{self, is_same_entry};
 use crate::apply::values::edited;
 use crate::apply::{Applied, Apply, Check, FileChange, Preview, RunTime, Scope, Told};
-use crate::conf::{self, JailView, LocalFile, Tree, time};
+use crate::conf::{self, Document, JailView, LocalFile, Tree, time};
 use crate::domain::as_read::AsRead;
-use crate::domain::jail_values::JailValues;
+use crate::domain::jail_values::{JailValues, OPTIONS};
 use crate::domain::json as text;
 use crate::fail2ban::Error;
 
@@ -157,7 +157,10 @@ impl EditJail {
         let present = Effective { view: &view }.values().merged(&pending);
         let rules = Rules { limits: &self.limits, tree: &tree, present: &present };
         let shown = configs.describe(&tree, &view);
-        let news = changed(&values, &shown);
+        let file = LocalFile::jail(&self.jail)?;
+        let own = parsed(self.read(&file)?.as_deref(), &file)?;
+        let mut news = changed(&values, &shown);
+        news.reset.retain(|field| is_own(&own, &self.jail, field) || pending.fields().contains(field));
         let wrong = read.wrong(&shown, |_| false);
         if !wrong.is_empty() {
             return Err(Failure::WrongFields(wrong));
@@ -166,12 +169,18 @@ impl EditJail {
             // What was read has come back.
             return Ok(Edited { jail: shown, pending: self.pending, ..Edited::default() });
         }
-        let news = rules.checked(news)?;
+        let mut news = rules.checked(news)?;
         let costs = expressions::judge_jail(&news, &present, &tree, force)?;
         // The whole is tried on the file now, so that a commit cannot fail for what could be known.
         let all = pending.merged(&news);
-        let file = LocalFile::jail(&self.jail)?;
-        edited(&self.jail, &parsed(self.read(&file)?.as_deref(), &file)?, &all)?;
+        let after = edited(&self.jail, &own, &all)?;
+        if !all.reset.is_empty() {
+            let overlay = [(file.path(&tree.base()), Some(after.text.into_bytes()))].into_iter().collect();
+            let without = self.view(&Tree::load_with(&self.apply.place.config_dir, overlay)?)?;
+            let values = Effective { view: &without }.values();
+            news.reset.clone().iter().for_each(|field| news.copy(field, &values));
+        }
+        let all = pending.merged(&news);
         if self.apply.dry_run {
             let after = text::text(&all).map_err(unwritable)?;
             let after = self.configs(running.jails.clone(), Some(after)).describe(&tree, &view);
@@ -268,6 +277,8 @@ impl EditJail {
             return Err(Failure::Conflict(format!("The jail {} already exists.", self.jail)));
         }
         values.enabled = Some(values.enabled.unwrap_or(false));
+        // A jail that is new has nothing to be reset.
+        values.reset.clear();
         let none = JailValues::default();
         let values = Rules { limits: &self.limits, tree: &tree, present: &none }.checked(values)?;
         let costs = expressions::judge_jail(&values, &none, &tree, force)?;
@@ -388,6 +399,11 @@ fn unwritable(error: serde_json::Error) -> Failure {
     Failure::CommandFailed(error.to_string())
 }
 
+/// Whether a jail's own file says something of a field.
+fn is_own(file: &Document, jail: &str, field: &str) -> bool {
+    OPTIONS.iter().any(|(own, key)| *own == field && file.setting(jail, key).is_some())
+}
+
 /// Those of the values that are not what the API shows of the jail: what was read can be sent back, and changes nothing.
 fn changed(values: &JailValues, shown: &Value) -> JailValues {
     let seconds = |value: &Value| time::seconds(value.as_str()?).ok().map(time::Seconds::as_f64);
@@ -398,6 +414,18 @@ fn changed(values: &JailValues, shown: &Value) -> JailValues {
     };
     let all = serde_json::to_value(values).unwrap_or_default();
     let all = all.as_object().cloned().unwrap_or_default();
-    let news: Map<String, Value> = all.into_iter().filter(|(name, value)| !is_shown(name, value)).collect();
-    text::from_tree(Value::Object(news)).unwrap_or_default()
+    let mut news: Map<String, Value> = all.into_iter().filter(|(name, value)| !is_shown(name, value)).collect();
+    if let Some(growth) = news.get_mut("bantime_escalation").and_then(Value::as_object_mut) {
+        growth.retain(|part, value| !value.is_null() && *value != shown["bantime_escalation"][part]);
+        if growth.is_empty() {
+            news.remove("bantime_escalation");
+        }
+    }
+    let mut news: JailValues = text::from_tree(Value::Object(news)).unwrap_or_default();
+    let is_null = |field: &String| match field.split_once('.') {
+        Some((object, part)) => shown[object][part].is_null(),
+        None => shown[field].is_null(),
+    };
+    news.reset.retain(|field| !is_null(field));
+    news
 }

@@ -8,14 +8,15 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
-use super::log_paths;
+use super::{journal, log_paths};
 use crate::conf::{Invocation, Tree, invocation, time};
 use crate::domain::address::IpOrNet;
+use crate::domain::as_read::FieldError;
 use crate::domain::encodings::is_encoding;
-use crate::domain::formula;
-use crate::domain::jail_values::{Growth, JailValues};
+use crate::domain::jail_values::{Growth, JailValues, is_command};
 use crate::domain::names::ConfName;
-use crate::pattern::date::{Clock, DateDetector};
+use crate::domain::{formula, packet};
+use crate::pattern::date::{Clock, DateDetector, offset_minutes};
 use crate::pattern::{FailRegex, UseDns};
 
 /// The longest expression, in bytes.
@@ -28,6 +29,11 @@ const MOST_ENTRIES: usize = 1000;
 const BACKENDS: [&str; 5] = ["auto", "polling", "pyinotify", "gamin", "systemd"];
 /// What the daemon may do with host names.
 const USE_DNS: [&str; 4] = ["yes", "warn", "no", "raw"];
+/// The most lines that an expression may span: each is kept in memory, and looked at again with the next.
+const MOST_LINES: u32 = 1000;
+/// The highest factor of a ban time.
+const HIGHEST_FACTOR: f64 = 1e6;
+
 /// What the owner allows.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Limits {
@@ -54,7 +60,9 @@ fn bad(field: &str, detail: impl Into<String>) -> Failure {
 impl Rules<'_> {
     /// The values as they are written and sent: log files resolved, addresses in canonical form.
     pub fn checked(&self, mut values: JailValues) -> Result<JailValues, Failure> {
+        self.commands(&values)?;
         self.names(&values)?;
+        self.given(&mut values)?;
         self.times(&mut values)?;
         self.choices(&values)?;
         if let Some(list) = &values.log_paths {
@@ -70,6 +78,68 @@ impl Rules<'_> {
         Ok(values)
     }
 
+    /// Fields that become commands are only taken where these may be changed.
+    fn commands(&self, values: &JailValues) -> Result<(), Failure> {
+        if self.limits.allow_action_edit {
+            return Ok(());
+        }
+        let named: Vec<String> = values.fields().into_iter().filter(|field| is_command(field)).collect();
+        match named.is_empty() {
+            true => Ok(()),
+            false => {
+                let detail =
+                    format!("{} become commands that fail2ban runs, and cannot be changed here.", named.join(", "));
+                Err(action_edit_disabled(&detail))
+            }
+        }
+    }
+
+    /// What actions are given, and what is said of the log: 422 with every field that is wrong.
+    fn given(&self, values: &mut JailValues) -> Result<(), Failure> {
+        let mut wrong = Vec::new();
+        let mut note = |field: &str, problem: Result<(), String>| {
+            let problem = problem.err().map(|detail| FieldError {
+                source_field: field.to_owned(),
+                rule: "format".into(),
+                detail,
+            });
+            wrong.extend(problem);
+        };
+        if let Some(text) = &values.port {
+            let ports = packet::ports(text);
+            note("port", ports.as_ref().map(drop).map_err(Clone::clone));
+            values.port = ports.ok().map(|ports| packet::written(&ports));
+        }
+        note("protocol", values.protocol.as_deref().map_or(Ok(()), packet::check_protocol));
+        note("chain", values.chain.as_deref().map_or(Ok(()), packet::check_chain));
+        note("banaction", values.banaction.as_deref().map_or(Ok(()), |text| self.ban_action(text)));
+        note("journalmatch", values.journalmatch.as_deref().map_or(Ok(()), journal::check_match));
+        note("ignorecommand", values.ignorecommand.as_deref().map_or(Ok(()), command));
+        let zone = values.logtimezone.as_deref().is_none_or(|zone| !zone.is_empty() && offset_minutes(zone).is_some());
+        let zones = "logtimezone is an offset from UTC such as UTC+0200, or an abbreviation such as CET.";
+        note("logtimezone", if zone { Ok(()) } else { Err(zones.to_owned()) });
+        let lines = values.maxlines.is_none_or(|lines| (1..=MOST_LINES).contains(&lines));
+        note("maxlines", if lines { Ok(()) } else { Err(format!("maxlines is a number from 1 to {MOST_LINES}.")) });
+        if let Some(Some(growth)) = &values.bantime_escalation {
+            let factor = growth.factor.is_none_or(|factor| (0.0..=HIGHEST_FACTOR).contains(&factor));
+            let problem = if factor { Ok(()) } else { Err("factor is a number from 0 to 1000000.".to_owned()) };
+            note("bantime_escalation.factor", problem);
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(Failure::WrongFields(wrong)) }
+    }
+
+    /// An action that exists, with parameters or without.
+    fn ban_action(&self, text: &str) -> Result<(), String> {
+        let called = call("banaction", text).map_err(|failure| match failure {
+            Failure::BadValue { detail, .. } => detail,
+            _ => "It must be the name of an action.".to_owned(),
+        })?;
+        match self.tree.actions().contains(&called.name) || self.tree.has_python_action(&called.name) {
+            true => Ok(()),
+            false => Err(format!("There is no action '{}'.", called.name)),
+        }
+    }
+
     fn names(&self, values: &JailValues) -> Result<(), Failure> {
         if let Some(text) = &values.filter {
             let called = call("filter", text)?;
@@ -80,9 +150,6 @@ impl Rules<'_> {
         let present = self.present.actions.as_deref().unwrap_or_default();
         for text in values.actions.iter().flatten().filter(|text| !present.contains(text)) {
             let called = call("actions", text)?;
-            if !called.parameters.is_empty() && !self.limits.allow_action_edit {
-                return Err(action_edit_disabled("Parameters of actions cannot be changed here."));
-            }
             if !self.tree.actions().contains(&called.name) && !self.tree.has_python_action(&called.name) {
                 return Err(bad("actions", format!("There is no action '{}'.", called.name)));
             }
@@ -109,7 +176,24 @@ impl Rules<'_> {
         if let Some(text) = values.backend.as_deref().filter(|text| self.present.backend.as_deref() != Some(text))
             && !BACKENDS.contains(&text)
         {
-            return Err(bad("backend", format!("backend must be one of {}.", BACKENDS.join(", "))));
+            let those = BACKENDS.join(", ");
+            match invocation(text) {
+                Ok(called) if called.name == "systemd" && text.starts_with("systemd[") && text.ends_with(']') => {
+                    journal::check_backend(&called, text, &self.limits.log_dirs).map_err(|detail| {
+                        Failure::WrongFields(vec![FieldError {
+                            source_field: "backend".into(),
+                            rule: "format".into(),
+                            detail,
+                        }])
+                    })?;
+                }
+                _ => {
+                    return Err(bad(
+                        "backend",
+                        format!("backend must be one of {those}, or systemd[option=value, ...]."),
+                    ));
+                }
+            }
         }
         if values.use_dns.as_deref().is_some_and(|text| !USE_DNS.contains(&text)) {
             return Err(bad("use_dns", format!("use_dns must be one of {}.", USE_DNS.join(", "))));
@@ -163,9 +247,9 @@ impl Rules<'_> {
 
     fn growth(&self, growth: &Growth) -> Result<(), Failure> {
         let field = "bantime_escalation";
-        let numbers = [growth.factor, growth.max_time, growth.rnd_time];
+        let numbers = [growth.max_time, growth.rnd_time];
         if numbers.into_iter().flatten().any(|number| !(0.0..=1e10).contains(&number)) {
-            return Err(bad(field, "factor, max_time and rnd_time must be numbers from 0 to 10000000000."));
+            return Err(bad(field, "max_time and rnd_time must be numbers of seconds from 0 to 10000000000."));
         }
         let is_list = |text: &str| {
             let numbers = |part: &str| !part.is_empty() && part.len() < 10 && part.bytes().all(|b| b.is_ascii_digit());
@@ -176,9 +260,6 @@ impl Rules<'_> {
         }
         let present = self.present.bantime_escalation.as_ref().and_then(|growth| growth.as_ref()?.formula.as_deref());
         match growth.formula.as_deref().filter(|formula| Some(*formula) != present) {
-            Some(_) if !self.limits.allow_action_edit => {
-                Err(action_edit_disabled("The formula is code that fail2ban runs, so it cannot be changed here."))
-            }
             Some(formula) => formula::check(formula).map_err(|problem| bad(field, problem)),
             None => Ok(()),
         }
@@ -242,6 +323,15 @@ impl Rules<'_> {
             judge("date_pattern", text, dates.err().map(|error| error.to_string()));
         }
         if wrong.is_empty() { Ok(()) } else { Err(Failure::Expressions(wrong)) }
+    }
+}
+
+/// What is wrong with a command that is one line of a file.
+fn command(text: &str) -> Result<(), String> {
+    let is_line = text.len() <= LONGEST_CALL && text.trim() == text && !text.chars().any(char::is_control);
+    match is_line && !text.is_empty() {
+        true => Ok(()),
+        false => Err(format!("It must be a single line of at most {LONGEST_CALL} bytes without blanks at its ends.")),
     }
 }
 

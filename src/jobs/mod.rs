@@ -18,6 +18,7 @@ pub mod import;
 pub mod jail_config;
 pub mod jail_edits;
 pub mod jail_rules;
+mod journal;
 pub mod log_paths;
 pub mod logs;
 pub mod own_bans;

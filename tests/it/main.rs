@@ -41,6 +41,7 @@ mod history;
 mod http;
 mod in_force;
 mod jail_config;
+mod jail_fields;
 mod jails;
 mod latency;
 mod lifted;

@@ -82,6 +82,8 @@ pub enum Setting<'a> {
     LogTimezone(&'a str),
     /// The expression every line is cut with first.
     Prefregex(&'a str),
+    /// The command that decides whether an address is ignored; empty for none.
+    IgnoreCommand(&'a str),
     /// Whether ban times grow.
     Increment(bool),
     /// Seconds a grown ban lasts at most.
@@ -187,7 +189,8 @@ impl Daemon {
             max_matches: if modern { self.get(jail, "maxmatches")?.as_i64() } else { None },
             max_lines: self.get(jail, "maxlines")?.as_i64(),
             ignore_self: self.ignore_self(jail)?,
-            ignore_command: self.get(jail, "ignorecommand")?.shown(),
+            // A jail that never had one says False.
+            ignore_command: self.get(jail, "ignorecommand")?.as_str().unwrap_or_default().to_owned(),
         })
     }
 
@@ -209,17 +212,17 @@ impl Daemon {
             if value.is_none() { None } else { Some(value.shown()) }
         };
         Ok(Growth {
-            increment: option("increment")?.as_bool().unwrap_or(false),
+            increment: Some(option("increment")?.as_bool().unwrap_or(false)),
             factor: number(option("factor")?),
             formula: text(option("formula")?),
             multipliers: text(option("multipliers")?),
             max_time: number(option("maxtime")?),
             rnd_time: number(option("rndtime")?),
             // The daemon asks only whether it is true in Python's sense, and any text but the empty one is.
-            overall_jails: match option("overalljails")? {
+            overall_jails: Some(match option("overalljails")? {
                 Value::Str(text) => !text.is_empty(),
                 value => value.as_bool().unwrap_or(false),
-            },
+            }),
         })
     }
 
@@ -290,6 +293,7 @@ impl Daemon {
             Setting::LogEncoding(text) => ("logencoding", (*text).to_owned()),
             Setting::LogTimezone(text) => ("logtimezone", (*text).to_owned()),
             Setting::Prefregex(text) => ("prefregex", (*text).to_owned()),
+            Setting::IgnoreCommand(text) => ("ignorecommand", (*text).to_owned()),
             Setting::Increment(on) => ("bantime.increment", truth(*on)),
             Setting::IncrementMaxTime(seconds) => ("bantime.maxtime", seconds.to_string()),
             Setting::IncrementRndTime(seconds) => ("bantime.rndtime", seconds.to_string()),

@@ -45,11 +45,11 @@ fn a_real_daemon_is_understood() {
     assert_eq!((settings.date_pattern, settings.use_dns.as_str()), (None, "no"));
     assert_eq!((settings.ignore_self, settings.max_lines, settings.prefregex.as_str()), (Some(false), Some(1), ""));
     let escalation = settings.escalation.unwrap();
-    assert!(escalation.increment && !escalation.overall_jails);
+    assert_eq!((escalation.increment, escalation.overall_jails), (Some(true), Some(false)));
     assert_eq!((escalation.factor, escalation.max_time), (Some(2.0), Some(604_800.0)));
     let settings = daemon.jail_settings(&name("two")).unwrap();
     assert_eq!(settings.date_pattern.as_deref(), Some("^%Y-%m-%d %H:%M:%S"));
-    assert!(!settings.escalation.unwrap().increment);
+    assert_eq!(settings.escalation.unwrap().increment, Some(false));
 
     let unknown = Err(Error::UnknownJail("three".to_owned()));
     assert_eq!(daemon.jail_settings(&name("three")).map(drop), unknown);
@@ -133,10 +133,10 @@ fn a_real_daemon_takes_settings() {
     assert_eq!((settings.max_matches, settings.max_lines, settings.use_dns.as_str()), (Some(4), Some(2), "warn"));
     assert_eq!(settings.prefregex, "^(?P<content>.+)$");
     let escalation = settings.escalation.unwrap();
-    assert_eq!((escalation.factor, escalation.rnd_time, escalation.overall_jails), (Some(1.5), Some(60.0), true));
+    assert_eq!((escalation.factor, escalation.rnd_time, escalation.overall_jails), (Some(1.5), Some(60.0), Some(true)));
     assert_eq!(escalation.multipliers.as_deref(), Some("1 2 4"));
     daemon.set(&one, &Setting::IncrementOverallJails(false)).unwrap();
-    assert!(!daemon.jail_settings(&one).unwrap().escalation.unwrap().overall_jails);
+    assert_eq!(daemon.jail_settings(&one).unwrap().escalation.unwrap().overall_jails, Some(false));
 
     assert_eq!(daemon.add_regex(&one, RegexList::Fail, "^second <HOST>$").unwrap().len(), 2);
     let bad = daemon.add_regex(&one, RegexList::Fail, "^no address$");

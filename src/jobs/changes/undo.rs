@@ -8,6 +8,7 @@ use crate::apply::diffs::{FileDiff, diffs};
 use crate::apply::effect::{Effect, compare};
 use crate::apply::{Applied, Apply, FileChange, Scope};
 use crate::conf::{Document, Folder, NewValue, Overlay, StreamOptions, Tree};
+use crate::domain::jail_values::is_command;
 use crate::domain::json as text;
 use crate::fail2ban;
 use crate::files::Kind;
@@ -119,12 +120,8 @@ impl Undo {
         if self.allow_action_edit {
             return Ok(());
         }
-        let is_command = |effect: &&Effect| {
-            let field = effect.field.as_str();
-            field.starts_with("actions.") || field == "bantime_escalation.formula"
-        };
         let of_action = changes.iter().find(|change| change.folder == "action.d").map(FileChange::path);
-        let named = effect.iter().find(is_command).map(|effect| effect.field.clone());
+        let named = effect.iter().find(|effect| is_command(&effect.field)).map(|effect| effect.field.clone());
         match of_action.or(named) {
             None => Ok(()),
             Some(what) => Err(Failure::Forbidden(format!(
