@@ -1,4 +1,6 @@
-//! Packs what the program carries and seldom needs: its specification and the time zones. `src/packed.rs` unpacks them.
+//! Packs what the program carries: its specification, the time zones, and the page as `ui/dist` has it. `src/packed.rs` unpacks them.
+//!
+//! It never builds the page: that is `make ui`, whose result is part of the project, so that nobody needs Node for this.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -13,11 +15,47 @@ const SINCE: i64 = 946_684_800;
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=openapi.json");
+    println!("cargo::rerun-if-changed=ui/dist");
     println!("cargo::rerun-if-changed=build.rs");
     let out = std::env::var_os("OUT_DIR").expect("cargo names the directory of what is built");
     let out = Path::new(&out);
     pack(&out.join("openapi.json.gz"), &fs::read("openapi.json")?)?;
-    pack(&out.join("zones.gz"), &zones())
+    pack(&out.join("zones.gz"), &zones())?;
+    page(Path::new("ui/dist"), out)
+}
+
+/// Packs each file of the page, and writes a list of them as a Rust expression: name, content type, tag, and the packed bytes.
+fn page(dist: &Path, out: &Path) -> io::Result<()> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dist)? {
+        names.push(entry?.file_name().into_string().expect("names of the page's files are ASCII"));
+    }
+    names.sort_unstable();
+    let mut list = String::from("&[\n");
+    for name in names.iter().filter(|name| *name != "manifest") {
+        let kind = match name.rsplit_once('.').map(|(_, ending)| ending) {
+            Some("html") => "text/html; charset=utf-8",
+            Some("js") => "text/javascript; charset=utf-8",
+            Some("css") => "text/css; charset=utf-8",
+            Some("svg") => "image/svg+xml",
+            Some("json") => "application/json",
+            _ => panic!("ui/dist/{name}: no content type is known for it"),
+        };
+        let bytes = fs::read(dist.join(name))?;
+        pack(&out.join(format!("page-{name}.gz")), &bytes)?;
+        let tag = fnv(&bytes);
+        list.push_str(&format!(
+            "PageFile {{ name: {name:?}, kind: {kind:?}, tag: \"W/\\\"{tag:016x}\\\"\", \
+             packed: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/page-{name}.gz\")) }},\n"
+        ));
+    }
+    list.push(']');
+    fs::write(out.join("page.rs"), list)
+}
+
+/// FNV-1a: tells one state of a file from another, and protects from nothing.
+fn fnv(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn pack(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -14,7 +14,8 @@ use crate::server::listen::Address;
 
 pub use self::values::parse_timezone;
 use self::values::{
-    boolean, list, number, parse_base_path, parse_blocklist_mode, parse_listen, parse_origin, parse_web, path,
+    boolean, list, number, parse_base_path, parse_blocklist_mode, parse_frame_ancestors, parse_listen, parse_origin,
+    parse_web, path,
 };
 
 /// Every setting of the program.
@@ -42,6 +43,10 @@ pub struct Config {
     pub allowed_log_dirs: Vec<PathBuf>,
     /// What comes before `/api`, without a final slash; empty for none.
     pub base_path: String,
+    /// Whether the page is served beside the API.
+    pub ui: bool,
+    /// Whose pages may show ours inside: the words of `frame-ancestors` in the page's policy.
+    pub frame_ancestors: String,
     /// How much is logged.
     pub log_level: log::LevelFilter,
     /// How long a session lasts, in minutes, where it was given.
@@ -232,6 +237,15 @@ pub const SETTINGS: &[Setting] = &[
         "origins whose pages may call this API, such as https://panel.example (none)",
         |config, text| list(text, parse_origin).map(|found| config.cors_origins = found),
     ),
+    unlisted("BANGUI_UI", "0|1", "0 serves the API alone, without the page (1)", |config, text| {
+        boolean(text).map(|found| config.ui = found)
+    }),
+    unlisted(
+        "BANGUI_FRAME_ANCESTORS",
+        "ORIGINS",
+        "origins whose pages may show this one inside, or self (none)",
+        |config, text| parse_frame_ancestors(text).map(|found| config.frame_ancestors = found),
+    ),
     Setting {
         option: None,
         variable: "BANGUI_FAIL2BAN_START_COMMAND",
@@ -388,6 +402,8 @@ impl Config {
             allowed_hosts: Vec::new(),
             allowed_log_dirs: vec!["/var/log".into(), "/config/log".into()],
             base_path: String::new(),
+            ui: true,
+            frame_ancestors: "'none'".into(),
             log_level: log::LevelFilter::Info,
             session_minutes: None,
             cookie_secure: None,

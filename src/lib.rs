@@ -22,6 +22,7 @@ mod log_sink;
 pub mod machine;
 pub mod main_loop;
 pub mod packed;
+pub mod page;
 pub mod pattern;
 pub mod program;
 pub mod remote;

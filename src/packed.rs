@@ -5,9 +5,24 @@ use std::sync::OnceLock;
 
 use flate2::read::GzDecoder;
 
+/// A file of the page.
+#[derive(Debug)]
+pub struct PageFile {
+    /// Its name. All but `index.html` have a hash of what they hold in it.
+    pub name: &'static str,
+    /// Its content type.
+    pub kind: &'static str,
+    /// Its entity tag, a weak one: it is served packed and as it is.
+    pub tag: &'static str,
+    /// What it holds, in gzip form.
+    pub packed: &'static [u8],
+}
+
 /// The API's specification, `openapi.json` at the top of the project, in gzip form.
 pub const OPENAPI: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.json.gz"));
 static OPENAPI_PLAIN: OnceLock<Vec<u8>> = OnceLock::new();
+/// The files of the page.
+pub static PAGE: &[PageFile] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
 const ZONES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/zones.gz"));
 
 /// The specification as it is: unpacked once, when the first client asks for it so, and shared by all after that.
@@ -15,7 +30,8 @@ pub fn openapi() -> &'static [u8] {
     OPENAPI_PLAIN.get_or_init(|| unpack(OPENAPI))
 }
 
-fn unpack(packed: &[u8]) -> Vec<u8> {
+/// What gzip bytes of our own hold.
+pub fn unpack(packed: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     GzDecoder::new(packed).read_to_end(&mut bytes).expect("the build has packed it, and reading a slice cannot fail");
     bytes

@@ -65,22 +65,12 @@ fn features(ctx: &Ctx) -> Vec<&'static str> {
 
 /// `GET /api/v1/openapi.json`: packed, as it is carried, for a client that takes it so.
 pub fn openapi(_ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
-    let accepted = request.head.header("accept-encoding").unwrap_or_default();
-    let response = if accepts_gzip(accepted) {
+    let response = if request.head.accepts_gzip() {
         Response::json_bytes(200, packed::OPENAPI).with("content-encoding", "gzip")
     } else {
         Response::json_bytes(200, packed::openapi())
     };
     Ok(response.with("vary", "accept-encoding"))
-}
-
-/// Whether gzip is in the list, and not with the weight 0.
-fn accepts_gzip(list: &str) -> bool {
-    list.split(',').any(|coding| {
-        let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
-        let weight = weight.trim().strip_prefix("q=").and_then(|number| number.parse::<f32>().ok());
-        name.trim().eq_ignore_ascii_case("gzip") && weight.is_some_and(|weight| weight > 0.0)
-    })
 }
 
 /// `GET /api/v1/config/security-headers`

@@ -11,6 +11,7 @@ use crate::domain::actor::{Actor, OWNER};
 use crate::domain::client::Client;
 use crate::domain::permission::{Role, Scope};
 use crate::domain::quota::Quota;
+use crate::page::Page;
 use crate::server::request::Head;
 use crate::server::response::Response;
 use crate::store::Session;
@@ -127,6 +128,8 @@ pub const BODY_WITHOUT_SESSION: usize = 16 * 1024;
 pub struct Admitted {
     /// The route; `None` for a CORS preflight, which is answered without one.
     pub route: Option<&'static Route>,
+    /// What of the page it asks for; then there is no route.
+    pub page: Option<Page>,
     /// What the log calls a path that leads nowhere; `-` where none was read.
     pub unknown_path: String,
     /// The segments of the path that the route's parameters stand for, decoded.

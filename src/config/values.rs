@@ -72,6 +72,19 @@ pub(super) fn parse_origin(text: &str) -> Result<String, String> {
     }
 }
 
+/// Origins, `self`, or `none`, as the words of a policy's `frame-ancestors`.
+pub(super) fn parse_frame_ancestors(text: &str) -> Result<String, String> {
+    let word = |item: &str| match item.trim_matches('\'') {
+        "self" => Ok("'self'".to_owned()),
+        _ if item.contains([';', '\'', '"']) => Err("expected scheme://host[:port], self or none".into()),
+        _ => parse_origin(item),
+    };
+    if matches!(text.trim().trim_matches('\''), "" | "none") {
+        return Ok("'none'".into());
+    }
+    list(text, word).map(|words| words.join(" "))
+}
+
 pub(super) fn parse_base_path(text: &str) -> Result<String, String> {
     let trimmed = text.trim_end_matches('/');
     let segments_fine = trimmed.split('/').skip(1).all(|segment| {

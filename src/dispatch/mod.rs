@@ -19,6 +19,7 @@ use crate::app::{Admitted, Ctx, Handler, Outcome, Request};
 use crate::domain::actor::Actor;
 use crate::domain::quota::Quota;
 use crate::domain::time;
+use crate::page;
 use crate::routes::{self, Found};
 use crate::server::request::{Framing, Head, Peer};
 use crate::server::response::Response;
@@ -35,12 +36,20 @@ pub fn admit(ctx: &mut Ctx, head: &Head, peer: Peer) -> (Admitted, Result<usize,
 /// The chain, in its order; who the client is, is known already. What a later step needs, an earlier one has found out, and what costs
 /// more comes behind what costs less.
 fn judge(ctx: &mut Ctx, head: &Head, admitted: &mut Admitted) -> Result<usize, ApiError> {
+    // Rules of access have their place here: before anything is looked up. The page is the same for everybody and says nothing of this
+    // machine; under whatever name it was reached, it can say what the API makes of that name.
+    let own_path = client::own_path(&ctx.config.base_path, head.path());
+    if ctx.config.ui {
+        admitted.page = page::find(&head.method, &ctx.config.base_path, head.path(), own_path);
+        if admitted.page.is_some() {
+            return Ok(0);
+        }
+    }
     check_host(ctx, head)?;
-    // Rules of access have their place here: before anything is looked up.
     if head.method == Method::Options && admitted.cors_origin.is_some() {
         return Ok(0);
     }
-    let found = routes::find(&head.method, client::own_path(&ctx.config.base_path, head.path()));
+    let found = routes::find(&head.method, own_path);
     let by_cookie = recognise(ctx, head, admitted)?;
     // Clients that are banned from this server for a while have theirs here: none with an identity is.
     if !matches!(&found, Found::Route(route, _) if route.access == Access::Unlimited) {
@@ -129,6 +138,7 @@ pub fn stranger(ctx: &mut Ctx, peer: Peer) -> Admitted {
     let client = client::unparsed(ctx, peer);
     Admitted {
         route: None,
+        page: None,
         unknown_path: "-".to_owned(),
         parameters: Vec::new(),
         client,
@@ -313,6 +323,10 @@ fn count_change(ctx: &mut Ctx, limit: Limit, admitted: &mut Admitted) -> Result<
 
 /// Runs the handler.
 pub fn handle(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
+    if let Some(page) = request.admitted.page {
+        let config = &ctx.config;
+        return Ok(Outcome::Answer(page.answer(&request.head, &config.base_path, &config.frame_ancestors)));
+    }
     let Some(route) = request.admitted.route else { return Ok(Outcome::Answer(preflight())) };
     ctx.dry_run = route.takes_dry_run() && request.query().get("dry_run").is_ok_and(|wanted| wanted == Some(true));
     panic_if_told(request);
@@ -392,7 +406,7 @@ pub fn finish(method: &Method, admitted: &Admitted, result: Result<Response, Api
         response.headers.push(("access-control-allow-credentials", "true".to_owned()));
         response.headers.push(("vary", "origin".to_owned()));
     }
-    let is_probe = admitted.route.is_some_and(|route| route.access == Access::Unlimited);
+    let is_probe = admitted.page.is_some() || admitted.route.is_some_and(|route| route.access == Access::Unlimited);
     let level = if is_probe { log::Level::Debug } else { log::Level::Info };
     if log::log_enabled!(level) {
         let pattern = admitted.route.map_or(admitted.unknown_path.as_str(), |route| route.path);

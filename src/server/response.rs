@@ -13,6 +13,8 @@ pub struct Response {
     pub status: StatusCode,
     /// Headers beside those every answer has. Names are ours, values may come from outside.
     pub headers: Vec<(&'static str, String)>,
+    /// Whole header lines in place of those that every answer has and of the type of JSON: what a file of the page is sent with.
+    pub own_lines: Option<&'static str>,
     /// The body; empty with 204 and 304.
     pub body: Cow<'static, [u8]>,
 }
@@ -39,12 +41,17 @@ impl Response {
 
     /// An answer whose JSON is already there.
     pub fn json_bytes(status: u16, body: impl Into<Cow<'static, [u8]>>) -> Self {
-        Self { status: StatusCode(status), headers: Vec::new(), body: body.into() }
+        Self { status: StatusCode(status), headers: Vec::new(), own_lines: None, body: body.into() }
+    }
+
+    /// A file of the page, or what is said instead of sending it. `lines` are all its headers but those that the connection adds.
+    pub fn page(status: u16, lines: &'static str, body: &'static [u8]) -> Self {
+        Self { status: StatusCode(status), headers: Vec::new(), own_lines: Some(lines), body: Cow::Borrowed(body) }
     }
 
     /// 204.
     pub fn no_content() -> Self {
-        Self { status: StatusCode(204), headers: Vec::new(), body: Cow::Borrowed(&[]) }
+        Self { status: StatusCode(204), headers: Vec::new(), own_lines: None, body: Cow::Borrowed(&[]) }
     }
 
     /// The same with one header more.
@@ -76,7 +83,7 @@ impl Response {
         out.extend_from_slice(b"\r\ndate: ");
         out.extend_from_slice(date.as_bytes());
         out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(fixed);
+        out.extend_from_slice(self.own_lines.map_or(fixed, str::as_bytes));
         for (name, value) in &self.headers {
             // Dropping the header is the only safe reading of a value that would end its own line.
             if value.bytes().all(|byte| byte >= b' ' && byte != 0x7f) {
@@ -87,7 +94,9 @@ impl Response {
             }
         }
         if self.may_have_body() {
-            out.extend_from_slice(b"content-type: application/json\r\n");
+            if self.own_lines.is_none() {
+                out.extend_from_slice(b"content-type: application/json\r\n");
+            }
             match length {
                 Length::Known(bytes) => {
                     out.extend_from_slice(b"content-length: ");

@@ -67,4 +67,5 @@ mod conf_parity;
 mod fuzz_conf;
 #[path = "../fuzz/conf_against_fail2ban.rs"]
 mod fuzz_conf_against_fail2ban;
+mod page;
 mod pattern;

@@ -20,6 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("firewall", &["domain", "program"]),
     ("server", &["domain"]),
     ("packed", &[]),
+    ("page", &["packed", "server"]),
     ("zones", &["files", "packed"]),
     ("config", &["domain", "firewall", "server", "zones"]),
     ("fetch", &["domain", "files"]),
@@ -64,6 +65,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "geo",
             "held",
             "jobs",
+            "page",
             "server",
             "store",
         ],
@@ -94,7 +96,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("log_sink", &["renewal"]),
     ("routes", &["api", "app", "domain"]),
-    ("dispatch", &["app", "domain", "routes", "server", "store"]),
+    ("dispatch", &["app", "domain", "page", "routes", "server", "store"]),
     (
         "main_loop",
         &[

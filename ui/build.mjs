@@ -1,0 +1,65 @@
+// Builds ui/dist of ui/src: the same input gives the same bytes. `ui/dist/manifest` says what it was made of, so that a test of the
+// program, which has no Node, finds a page that is older than its source.
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import * as esbuild from 'esbuild';
+
+const root = fileURLToPath(new URL('.', import.meta.url));
+const dist = join(root, 'dist');
+const at = (...parts) => join(root, ...parts);
+
+rmSync(dist, { recursive: true, force: true });
+mkdirSync(dist);
+await esbuild.build({
+  absWorkingDir: root,
+  entryPoints: ['src/main.tsx', 'src/style.css'],
+  outdir: 'dist',
+  bundle: true,
+  minify: true,
+  charset: 'utf8',
+  format: 'esm',
+  splitting: true,
+  target: 'es2018',
+  supported: { 'dynamic-import': true },
+  jsx: 'automatic',
+  jsxImportSource: 'preact',
+  legalComments: 'none',
+  loader: { '.svg': 'file' },
+  entryNames: '[name]-[hash]',
+  chunkNames: '[name]-[hash]',
+  assetNames: '[name]-[hash]',
+  define: { 'process.env.NODE_ENV': '"production"' },
+});
+
+const icon = readFileSync(at('src/icon.svg'));
+writeFileSync(join(dist, `icon-${createHash('sha256').update(icon).digest('hex').slice(0, 8)}.svg`), icon);
+const made = readdirSync(dist).sort();
+const named = (start, end) => made.find((name) => name.startsWith(start) && name.endsWith(end));
+const html = readFileSync(at('src/index.html'), 'utf8')
+  .replace('STYLE', named('style-', '.css')).replace('ICON', named('icon-', '.svg')).replace('MAIN', named('main-', '.js'))
+  .replace(/\n\s*/g, '');
+writeFileSync(join(dist, 'index.html'), html);
+
+// The names and bytes of every source, in the order of their names. tests/it/page.rs computes the same.
+function sources(directory) {
+  return readdirSync(at(directory), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${directory}/${entry.name}`;
+    return entry.isDirectory() ? sources(path) : [path];
+  });
+}
+const all = ['build.mjs', 'package-lock.json', 'types.mjs', ...sources('src').filter((path) => path !== 'src/api.ts')];
+const hash = createHash('sha256');
+for (const path of all.sort()) hash.update(`${path}\0`).update(readFileSync(at(path))).update('\0');
+writeFileSync(join(dist, 'manifest'), `${hash.digest('hex')}\n`);
+
+let sum = 0;
+for (const name of readdirSync(dist).sort()) {
+  if (name === 'manifest') continue;
+  const size = gzipSync(readFileSync(join(dist, name)), { level: 9 }).length;
+  sum += size;
+  console.log(`${(size / 1000).toFixed(1).padStart(6)} kB  ${name}`);
+}
+console.log(`${(sum / 1000).toFixed(1).padStart(6)} kB  everything`);

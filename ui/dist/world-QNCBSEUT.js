@@ -1,0 +1,1 @@
+var r={height:480,shapes:{},dots:{}};export{r as world};

@@ -1,0 +1,45 @@
+// The browser of the suite, and what is noticed in every page it opens: errors, requests to elsewhere, shifts of the layout.
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { chromium } from 'playwright-core';
+
+const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+export const WIDE = { width: 1280, height: 800 };
+export const PHONE = { width: 360, height: 740 };
+
+export function launch() {
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] });
+}
+
+/** A page of its own, in light or dark, wide or as on a phone. What it must never do is collected in `problems`. */
+export async function open(browser, url, { size = WIDE, dark = false, locale = 'en', storage } = {}) {
+  const context = await browser.newContext({ viewport: size, colorScheme: dark ? 'dark' : 'light', locale, storageState: storage, hasTouch: size === PHONE, reducedMotion: 'reduce' });
+  const page = await context.newPage();
+  page.problems = [];
+  const origin = new URL(url).origin;
+  page.on('console', (message) => {
+    // A status that is no success is logged by the browser itself; the page says it in its own way.
+    if (message.type() === 'error' && !/Failed to load resource: the server responded/.test(message.text())) page.problems.push(`console: ${message.text()}`);
+  });
+  page.on('pageerror', (error) => page.problems.push(`error: ${error.message}`));
+  page.on('request', (request) => { if (!request.url().startsWith(origin) && !/^(blob|data):/.test(request.url())) page.problems.push(`request to ${request.url()}`); });
+  page.on('dialog', (dialog) => { page.problems.push(`dialog: ${dialog.message()}`); void dialog.dismiss(); });
+  return page;
+}
+
+/** What axe finds against WCAG 2.2 AA. It comes by the debugger, which the page's policy does not hold back. */
+export async function axe(page) {
+  const session = await page.context().newCDPSession(page);
+  await session.send('Runtime.evaluate', { expression: axeSource });
+  const { result } = await session.send('Runtime.evaluate', {
+    expression: "axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }).then((found) => JSON.stringify(found.violations.map((one) => one.id + ': ' + one.nodes.map((node) => node.target.join(' ') + ' ' + (node.any[0]?.message ?? node.failureSummary)).slice(0, 4).join(' | '))))",
+    awaitPromise: true, returnByValue: true,
+  });
+  await session.detach();
+  return JSON.parse(result.value);
+}
+
+/** Whether something is wider than the screen. */
+export function overflow(page) {
+  return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+}

@@ -1,0 +1,154 @@
+// A world to look at: a private fail2ban with its own files, and the program in front of it. Everything is on this machine.
+import { spawn, execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync, appendFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+export const PASSWORD = 'Correct1!horse';
+
+/** Names and lines as a hostile world would send them. */
+export const HOSTILE = [
+  '<img src=x onerror=document.title=1>', '"><script>document.title=1</script>', "javascript:alert(1)//'", '\u202eesrever', 'a'.repeat(300),
+];
+
+const pause = (ms) => new Promise((go) => setTimeout(go, ms));
+
+/** Asks until the answer is a good one. */
+export async function until(what, ask, seconds = 30) {
+  const end = Date.now() + seconds * 1000;
+  let last;
+  while (Date.now() < end) {
+    try {
+      const answer = await ask();
+      if (answer) return answer;
+    } catch (error) {
+      last = error;
+    }
+    await pause(50);
+  }
+  throw new Error(`${what} did not happen within ${seconds} s${last ? `: ${last.message}` : ''}`);
+}
+
+function freePort() {
+  return new Promise((go) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => go(port));
+    });
+  });
+}
+
+export class World {
+  dir = mkdtempSync(join(tmpdir(), 'bui-'));
+  at = (name) => join(this.dir, name);
+
+  async start() {
+    this.configure();
+    this.startDaemon();
+    await until('fail2ban', () => this.client('ping'));
+    this.port = await freePort();
+    this.url = `http://127.0.0.1:${this.port}/`;
+    await this.startServer();
+    return this;
+  }
+
+  configure() {
+    for (const name of ['action.d', 'jail.d', 'fail2ban.d']) mkdirSync(this.at(name));
+    cpSync('/etc/fail2ban/filter.d', this.at('filter.d'), { recursive: true });
+    writeFileSync(this.at('fail2ban.conf'), `[Definition]
+loglevel = INFO
+logtarget = ${this.at('f.log')}
+syslogsocket = auto
+socket = ${this.at('f.sock')}
+pidfile = ${this.at('f.pid')}
+dbfile = ${this.at('f.sqlite3')}
+dbpurgeage = 7d
+dbmaxmatches = 10
+allowipv6 = auto
+[Thread]
+stacksize = 0
+`);
+    writeFileSync(this.at('jail.conf'), `[DEFAULT]
+ignoreip = 127.0.0.1/8 ::1 192.0.2.0/24
+ignoreself = true
+usedns = no
+banaction_allports = nothing
+backend = polling
+findtime = 1d
+action = nothing
+[sshd]
+enabled = true
+filter = sshd
+logpath = ${this.at('auth.log')}
+maxretry = 3
+bantime = 1d
+[sshd-stubborn]
+enabled = true
+filter = sshd
+logpath = ${this.at('auth.log')}
+maxretry = 9
+bantime = 4w
+[nginx-http-auth]
+enabled = false
+filter = nginx-http-auth
+logpath = ${this.at('nginx.log')}
+`);
+    writeFileSync(this.at('action.d/nothing.conf'), '[Definition]\nactionban = true\nactionunban = true\n');
+    writeFileSync(this.at('nginx.log'), '');
+    writeFileSync(this.at('start'), `#!/bin/sh\nexec fail2ban-server -xb -c '${this.dir}' -s '${this.at('f.sock')}' -p '${this.at('f.pid')}' start\n`, { mode: 0o700 });
+    writeFileSync(this.at('auth.log'), execFileSync('python3', [join(root, 'tests/demo/lines.py')]));
+    for (const user of HOSTILE) this.fail('198.18.0.66', user);
+  }
+
+  /** A failed login, as sshd would log it. */
+  fail(address, user) {
+    const now = new Date();
+    const month = now.toLocaleString('en', { month: 'short' });
+    const time = now.toTimeString().slice(0, 8);
+    appendFileSync(this.at('auth.log'), `${month} ${String(now.getDate()).padStart(2)} ${time} host sshd[9]: Failed password for invalid user ${user} from ${address} port 22 ssh2\n`);
+  }
+
+  startDaemon() {
+    execFileSync(this.at('start'), { stdio: 'ignore' });
+  }
+
+  client(...words) {
+    return execFileSync('fail2ban-client', ['-s', this.at('f.sock'), ...words], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  }
+
+  async startServer() {
+    const program = process.env.BANGUI_TEST_PROGRAM ?? join(root, process.env.CARGO_TARGET_DIR ?? 'target', 'debug/bangui');
+    this.server = spawn(program, ['serve', '--listen', `127.0.0.1:${this.port}`, '--database', this.at('b.db'), '--fail2ban-socket', this.at('f.sock'),
+      '--fail2ban-config', this.dir, '--allowed-log-dirs', this.dir], {
+      env: { ...process.env, BANGUI_FAIL2BAN_START_COMMAND: this.at('start'), BANGUI_ARCHIVE_SECONDS: '1', BANGUI_RATE_LIMIT_SESSION: '0', BANGUI_RATE_LIMIT_ANONYMOUS: '0', BANGUI_RATE_LIMIT_BAN: '0' },
+      stdio: ['ignore', 'ignore', process.env.BANGUI_SHOW_LOG ? 'inherit' : 'ignore'],
+    });
+    await until('the server', async () => (await fetch(`${this.url}api/v1/health`)).status < 600);
+  }
+
+  /** A request beside the browser, to prepare something or to look whether it happened. */
+  async api(method, path, body) {
+    if (!this.token && path !== 'setup' && path !== 'auth/login') {
+      const answer = await this.api('POST', 'auth/login', { password: PASSWORD, return_token: true });
+      this.token = answer.token;
+    }
+    const answer = await fetch(`${this.url}api/v1/${path}`, {
+      method,
+      headers: { ...(body ? { 'content-type': 'application/json' } : {}), ...(this.token ? { authorization: `Bearer ${this.token}` } : {}) },
+      body: body && JSON.stringify(body),
+    });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
+    return text ? JSON.parse(text) : undefined;
+  }
+
+  async stop() {
+    this.server?.kill();
+    try { this.client('stop'); } catch { /* It was stopped by the test. */ }
+    await pause(100);
+    rmSync(this.dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+  }
+}
