@@ -18,8 +18,8 @@ export function WorldMap({ counts, chosen, choose }: { counts: Record<string, nu
     ...(counts[code] ? { onClick: () => choose(code === chosen ? undefined : code) } : {}),
   });
   return (
-    <svg class="world" viewBox={`0 0 1000 ${world?.height ?? 480}`} role="img" aria-label={t('map.label', { n: sum })}>
-      {world && Object.entries(world.shapes).map(([code, path]) => <path key={code} d={path} {...props(code)}><title>{label(code)}</title></path>)}
+    <svg class="world" viewBox={`0 0 1000 ${world?.height ?? 432}`} role="img" aria-label={t('map.label', { n: sum })}>
+      {world && Object.entries(world.shapes).map(([code, path]) => <path key={code} d={path} {...props(code)}>{code.length === 2 && <title>{label(code)}</title>}</path>)}
       {world && Object.entries(world.dots).filter(([code]) => counts[code] || code === chosen).map(([code, [x, y]]) => <circle key={code} cx={x} cy={y} r="5" {...props(code)}><title>{label(code)}</title></circle>)}
     </svg>
   );

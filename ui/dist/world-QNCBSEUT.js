@@ -1,1 +1,0 @@
-var r={height:480,shapes:{},dots:{}};export{r as world};
