@@ -97,6 +97,7 @@ filter = nginx-http-auth
 logpath = ${this.at('nginx.log')}
 `);
     writeFileSync(this.at('action.d/nothing.conf'), '[Definition]\nactionban = true\nactionunban = true\n');
+    writeFileSync(this.at('filter.d/lab.conf'), '[Definition]\nfailregex = ^ lab: failure from <HOST>(?: as .*)?$\n');
     writeFileSync(this.at('nginx.log'), '');
     writeFileSync(this.at('start'), `#!/bin/sh\nexec fail2ban-server -xb -c '${this.dir}' -s '${this.at('f.sock')}' -p '${this.at('f.pid')}' start\n`, { mode: 0o700 });
     writeFileSync(this.at('auth.log'), execFileSync('python3', [join(root, 'tests/demo/lines.py')]));

@@ -1,0 +1,453 @@
+// The page in a browser, in front of the real program and a real fail2ban: every screen in every dress, and what people do on them.
+//
+// usage: node test/suite.mjs [WORD]: only what has WORD in its name. Pictures go to test/shots.
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { axe, launch, open, overflow, PHONE, WIDE } from './browser.mjs';
+import { HOSTILE, PASSWORD, until, World } from './world.mjs';
+import { serve } from '../dev.mjs';
+
+const SCREENS = {
+  overview: '#/overview', bans: '#/bans', jails: '#/jails', jail: '#/jails/sshd', edit: '#/jails/sshd/edit', address: '#/address/198.18.0.66',
+  unknown: '#/address/203.0.113.200', history: '#/history', never: '#/never-ban', lists: '#/blocklists', filters: '#/filters', filter: '#/filters/lab',
+  log: '#/log', activity: '#/activity', settings: '#/settings', more: '#/more',
+};
+const DRESSES = [['wide-light', WIDE, false], ['wide-dark', WIDE, true], ['phone-light', PHONE, false], ['phone-dark', PHONE, true]];
+const shots = new URL('shots/', import.meta.url).pathname;
+mkdirSync(shots, { recursive: true });
+
+const only = process.argv[2] ?? '';
+const results = [];
+/** Flows and the clicks and keys they took. */
+const effort = [];
+let world;
+let browser;
+let url;
+let storage;
+
+async function check(name, work) {
+  if (!name.includes(only)) return;
+  const start = Date.now();
+  try {
+    await work();
+    results.push(true);
+    console.log(`ok    ${name}, ${((Date.now() - start) / 1000).toFixed(1)} s`);
+  } catch (error) {
+    results.push(false);
+    console.log(`FAIL  ${name}\n${error.stack}`);
+  }
+}
+
+/** A page that is logged in, on a screen. */
+async function at(hash, options = {}) {
+  const page = await open(browser, url, { storage, ...options });
+  await page.goto(url + hash);
+  await settled(page);
+  return page;
+}
+
+/** Nothing is being loaded any more. */
+async function settled(page) {
+  await page.waitForSelector('h1');
+  await page.waitForLoadState('networkidle');
+  await page.waitForFunction(() => !document.querySelector('.waiting'));
+}
+
+async function close(page) {
+  const { problems } = page;
+  await page.context().close();
+  assert.deepEqual(problems, []);
+}
+
+/** Counts what a person does. */
+function counted(page, name) {
+  const one = { name, clicks: 0, keys: 0 };
+  effort.push(one);
+  return {
+    async click(where) { one.clicks += 1; await page.click(where); },
+    async press(key) { one.keys += 1; await page.keyboard.press(key); },
+    async type(where, text) { one.clicks += 1; one.keys += text.length; await page.fill(where, text); },
+    /** Pasted or filled in by the browser: one key. */
+    async paste(where, text) { one.clicks += 1; one.keys += 1; await page.fill(where, text); },
+  };
+}
+
+const button = (text) => `button:text-is("${text}")`;
+const banned = () => world.client('banned');
+
+async function setUp() {
+  await check('setup: from a password to the overview', async () => {
+    const page = await open(browser, url);
+    await page.goto(url);
+    await page.waitForSelector('h1');
+    assert.deepEqual(await axe(page), []);
+    await page.screenshot({ path: `${shots}setup.png` });
+    const me = counted(page, 'setup to overview');
+    await me.paste('input[name=password]', PASSWORD);
+    await me.paste('input[name=password2]', 'Another1!one');
+    await me.press('Enter');
+    await page.waitForSelector('text=not the same');
+    await me.paste('input[name=password2]', PASSWORD);
+    await me.press('Enter');
+    await page.waitForSelector('text=Is fail2ban running?');
+    await page.waitForSelector('text=/Yes, \\d.*2 jails/');
+    assert.deepEqual(await axe(page), []);
+    await me.click(button('Next'));
+    await page.waitForSelector('text=Never lock me out');
+    await me.click(button('Finish'));
+    await page.waitForSelector('h1:text-is("Overview")');
+    storage = await page.context().storageState();
+    await close(page);
+  });
+  if (!storage) {
+    await world.api('POST', 'setup', { master_password: PASSWORD }).catch(() => undefined);
+    const page = await open(browser, url);
+    await page.goto(url);
+    await page.fill('input[type=password]', PASSWORD);
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('.frame');
+    storage = await page.context().storageState();
+    await page.context().close();
+  }
+}
+
+async function everyScreen() {
+  for (const [dress, size, dark] of DRESSES) {
+    await check(`screens, ${dress}`, async () => {
+      const page = await at('#/overview', { size, dark });
+      for (const [name, hash] of Object.entries(SCREENS)) {
+        if (name === 'more' && size === WIDE) continue;
+        await page.evaluate((to) => { location.hash = to; }, hash);
+        await settled(page);
+        await page.screenshot({ path: `${shots}${name}-${dress}.png` });
+        assert.deepEqual(await axe(page), [], name);
+        assert.ok(await overflow(page) <= 0, `${name} is wider than the screen`);
+        const focus = await page.evaluate(() => document.activeElement?.tagName);
+        if (name !== 'overview') assert.equal(focus, 'H1', `${name}: the focus is on the heading`);
+      }
+      await close(page);
+    });
+  }
+  await check('screens at 320 px, and in German', async () => {
+    const page = await at('#/overview', { size: { width: 320, height: 640 }, locale: 'de-DE' });
+    for (const [name, hash] of Object.entries(SCREENS)) {
+      await page.evaluate((to) => { location.hash = to; }, hash);
+      await settled(page);
+      assert.ok(await overflow(page) <= 0, `${name} is wider than 320 px`);
+    }
+    assert.equal(await page.getAttribute('html', 'lang'), 'de');
+    await page.evaluate(() => { location.hash = '#/bans'; });
+    await page.waitForSelector('h1:text-is("Sperren")');
+    await close(page);
+  });
+}
+
+async function flows() {
+  await check('login: filled by a password manager, a wrong one told, and back where one was', async () => {
+    const page = await open(browser, url);
+    await page.goto(`${url}#/jails/sshd`);
+    const me = counted(page, 'log in');
+    await page.fill('input[type=password]', 'Wrong1!word');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('text=That is not the password.');
+    assert.deepEqual(await axe(page), []);
+    assert.equal(await page.getAttribute('input[type=password]', 'autocomplete'), 'current-password');
+    await me.paste('input[type=password]', PASSWORD);
+    await me.press('Enter');
+    await page.waitForSelector('h1:text-is("sshd")');
+    await close(page);
+  });
+
+  await check('an address: is it banned, until when; let out, undone, let out for good', async () => {
+    const page = await at('#/log');
+    const me = counted(page, 'is 198.18.0.66 banned, why, until when');
+    await me.press('/');
+    await page.keyboard.insertText('198.18.0.66');
+    await me.press('Enter');
+    await page.waitForSelector('text=/198.18.0.66 is banned in sshd/');
+    assert.match(await page.textContent('.timeline'), /onerror/);
+    const out = counted(page, 'let it out, and back by Undo');
+    await out.click(button('Let it out'));
+    await page.waitForSelector('.toast');
+    await until('the release', () => !banned().includes('198.18.0.66'));
+    await out.click('.toast button:has-text("Undo")');
+    await until('the undo', () => banned().includes('198.18.0.66'));
+    await page.waitForSelector('text=/is banned in sshd/');
+    const never = counted(page, 'let it out, and never again');
+    await never.click(button('Let it out, and never again'));
+    await until('the release', () => !banned().includes('198.18.0.66'));
+    assert.match(world.client('get', 'sshd', 'ignoreip'), /198\.18\.0\.66/);
+    await page.waitForSelector('text=/Not banned now|never banned|Never banned/');
+    await page.evaluate(() => { location.hash = '#/never-ban'; });
+    await page.waitForSelector('td:has-text("198.18.0.66")');
+    await close(page);
+  });
+
+  await check('a ban by hand: the guard first, then banned, and back by Undo', async () => {
+    const page = await at('#/bans');
+    const me = counted(page, 'ban one address');
+    await me.click('button.primary:has-text("Ban")');
+    await page.waitForSelector('dialog');
+    assert.deepEqual(await axe(page), []);
+    await page.screenshot({ path: `${shots}ban-dialog.png` });
+    await page.fill('textarea', '127.0.0.1');
+    await page.click('dialog button.danger');
+    await page.waitForSelector(button('Do not ban'));
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Do not ban');
+    assert.deepEqual(await axe(page), []);
+    await page.screenshot({ path: `${shots}guard.png` });
+    await page.keyboard.press('Enter');
+    await me.paste('textarea', '203.0.113.9');
+    await me.press('Tab');
+    await me.click('dialog button.danger');
+    await page.waitForSelector('.toast');
+    assert.match(banned(), /203\.0\.113\.9/);
+    await page.click('.toast button:has-text("Undo")');
+    await until('the undo', () => !banned().includes('203.0.113.9'));
+    await close(page);
+  });
+
+  await check('a pasted list of 200, for three days, with a note', async () => {
+    const page = await at('#/bans');
+    const me = counted(page, 'ban a pasted list of 200 for three days with a note');
+    const list = Array.from({ length: 200 }, (_, index) => `198.51.${100 + Math.floor(index / 100)}.${index % 100 + 1} # seen at night`).join('\n');
+    await me.click('button.primary:has-text("Ban")');
+    await me.paste('textarea', list);
+    await page.waitForSelector('text=200 addresses');
+    await page.selectOption('dialog select', '259200');
+    await me.type('dialog input:not([type=checkbox])', HOSTILE[0]);
+    await me.click('dialog button.danger');
+    await page.waitForSelector('dialog', { state: 'detached', timeout: 90_000 });
+    const { items, total } = await world.api('GET', 'bans/active?q=198.51.1&page_size=5');
+    assert.equal(items[0].note, HOSTILE[0]);
+    assert.ok(total >= 200 || items.length === 5);
+    const days = (Date.parse(items[0].expires_at) - Date.now()) / 86_400_000;
+    assert.ok(days > 2.9 && days <= 3, String(days));
+    await page.goto(`${url}#/bans?q=198.51.1`);
+    await page.waitForSelector(`text=${HOSTILE[0]}`);
+    assert.deepEqual(await axe(page), []);
+    await page.click('thead input[type=checkbox]');
+    await page.click(button('Let them out'));
+    await page.waitForSelector('text=50 bans were lifted', { timeout: 60_000 });
+    await close(page);
+  });
+
+  await check('a rule from 1 day to 2 hours: reviewed, applied, read back, undone', async () => {
+    const page = await at('#/jails/sshd');
+    const me = counted(page, 'a ban time changed, applied and undone');
+    const before = world.client('get', 'sshd', 'bantime').trim();
+    await me.click('a:text-is("Edit")');
+    await page.waitForSelector('text=The rule');
+    await me.type('.field:has-text("Ban for") input', '2h');
+    await me.click(button('Review the change'));
+    await page.waitForSelector('dialog ins:text-is("2h")');
+    await page.waitForSelector('dialog .plus');
+    assert.equal(world.client('get', 'sshd', 'bantime').trim(), before);
+    assert.deepEqual(await axe(page), []);
+    await page.screenshot({ path: `${shots}review.png` });
+    await me.click(button('Apply'));
+    await page.waitForSelector('text=Done, and read back from fail2ban.');
+    assert.equal(world.client('get', 'sshd', 'bantime').trim(), '7200');
+    assert.deepEqual(await axe(page), []);
+    await me.click('dialog button:text-is("Undo")');
+    await page.waitForSelector('text=Everything is as before');
+    assert.equal(world.client('get', 'sshd', 'bantime').trim(), before);
+    await me.click('dialog button.primary');
+    await page.evaluate(() => { location.hash = '#/activity'; });
+    await page.waitForSelector('td:has-text("Undo of change")');
+    await page.click('tbody tr:last-child .linklike');
+    await page.waitForSelector('dialog .diff');
+    assert.deepEqual(await axe(page), []);
+    await page.screenshot({ path: `${shots}change.png` });
+    await close(page);
+  });
+
+  await check('a filter is tried on a line that does not match, and then does', async () => {
+    const page = await at('#/filters/lab');
+    const me = counted(page, 'a filter tried on a line');
+    await me.paste('.field:has-text("Log lines") textarea', `2026-11-22 10:00:00 nothing of ${HOSTILE[1]}`);
+    await me.click(button('Try it'));
+    await page.waitForSelector('.state:text-is("missed")');
+    await me.paste('.field:has-text("Log lines") textarea', `${new Date().toISOString().slice(0, 19).replace('T', ' ')} lab: failure from 203.0.113.77 as ${HOSTILE[0]}`);
+    await me.click(button('Try it'));
+    await page.waitForSelector('.state:text-is("matched")');
+    await page.waitForSelector('mark:text-is("203.0.113.77")');
+    assert.deepEqual(await axe(page), []);
+    await page.screenshot({ path: `${shots}filter-tried.png` });
+    await close(page);
+  });
+
+  await check('a jail is switched on, its log named', async () => {
+    const page = await at('#/jails/nginx-http-auth/edit');
+    const me = counted(page, 'nginx-http-auth enabled');
+    await me.click('label:has-text("Watch with this jail") input');
+    await me.click(button('Review the change'));
+    await page.waitForSelector('dialog .diff');
+    await me.click(button('Apply'));
+    await page.waitForSelector('text=Done, and read back from fail2ban.', { timeout: 60_000 });
+    await me.click('dialog button.primary');
+    assert.match(world.client('status'), /nginx-http-auth/);
+    await close(page);
+  });
+
+  await check('a jail is paused, and goes on by Undo; stopping it asks first', async () => {
+    const page = await at('#/jails/sshd-stubborn');
+    await page.click(button('Pause'));
+    await page.waitForSelector('.state:text-is("paused")');
+    await page.click('.toast button:has-text("Undo")');
+    await page.waitForSelector('.state:text-is("watching")');
+    await page.click(button('Stop'));
+    await page.waitForSelector('dialog');
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Cancel');
+    await page.keyboard.press('Escape');
+    await page.waitForSelector('dialog', { state: 'detached' });
+    assert.match(world.client('status'), /sshd-stubborn/);
+    await close(page);
+  });
+
+  await check('by keyboard alone: screens, rows, opened and back', async () => {
+    const page = await at('#/overview');
+    await page.keyboard.press('g');
+    await page.keyboard.press('b');
+    await page.waitForSelector('h1:text-is("Bans")');
+    await page.waitForSelector('tbody tr');
+    await page.keyboard.press('j');
+    await page.keyboard.press('j');
+    const second = await page.textContent('tbody tr:nth-child(2) .address');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector(`h1:text-is("${second}")`);
+    await page.goBack();
+    await page.waitForSelector('h1:text-is("Bans")');
+    await page.keyboard.press('?');
+    await page.waitForSelector('dialog:has-text("Keys")');
+    assert.deepEqual(await axe(page), []);
+    await page.keyboard.press('Escape');
+    await page.waitForSelector('dialog', { state: 'detached' });
+    await close(page);
+  });
+
+  await check('the session ends under a half-filled form, and nothing is lost', async () => {
+    const page = await open(browser, url);
+    await page.goto(`${url}#/bans`);
+    await page.fill('input[type=password]', PASSWORD);
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('button.primary:has-text("Ban")');
+    await page.click('button.primary:has-text("Ban")');
+    await page.fill('textarea', '203.0.113.44');
+    await page.fill('dialog input:not([type=checkbox])', 'half a note');
+    await page.context().clearCookies();
+    await page.click('dialog button.danger');
+    await page.waitForSelector('text=Please log in again');
+    assert.deepEqual(await axe(page), []);
+    await page.fill('input[type=password]', PASSWORD);
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('.toast:has-text("1 address is banned")');
+    assert.match(banned(), /203\.0\.113\.44/);
+    const { items } = await world.api('GET', 'bans/active?q=203.0.113.44');
+    assert.equal(items[0].note, 'half a note');
+    await close(page);
+  });
+
+  await check('hostile texts are shown as they are, on every screen that shows them', async () => {
+    const page = await at('#/address/198.18.0.66');
+    const shown = await page.textContent('.timeline');
+    assert.ok(shown.includes(HOSTILE[0]));
+    for (const hash of ['#/log', `#/bans?q=${encodeURIComponent(HOSTILE[1])}`, `#/history?jail=${encodeURIComponent(HOSTILE[0])}`, `#/address/${encodeURIComponent(HOSTILE[0])}`,
+      `#/jails/${encodeURIComponent(HOSTILE[1])}`, '#/%E0%A4%A', '#/filters/../../x', `#/history?country=${encodeURIComponent('<b>')}`]) {
+      await page.goto(url + hash);
+      await settled(page);
+      assert.equal(await page.evaluate(() => document.querySelectorAll('img, script:not([src])').length), 0, hash);
+      assert.notEqual(await page.title(), '1');
+      assert.ok(await overflow(page) <= 0, hash);
+    }
+    await close(page);
+  });
+
+  await check('inside another page: without navigation', async () => {
+    const page = await open(browser, url, { storage });
+    await page.goto(`${url}?embed=1#/overview`);
+    await settled(page);
+    assert.equal(await page.locator('nav.side').count(), 0);
+    await close(page);
+  });
+
+  await check('fail2ban is stopped under an open page: said, with its reason, and started again from there', async () => {
+    const page = await at('#/overview');
+    world.client('stop');
+    await page.reload();
+    await page.waitForSelector('text=Not protected: fail2ban is not running.', { timeout: 40_000 });
+    assert.deepEqual(await axe(page), []);
+    await page.screenshot({ path: `${shots}stopped.png` });
+    const me = counted(page, 'fail2ban started again');
+    await me.click(button('Start fail2ban'));
+    await page.waitForSelector('text=/jails are watching/', { timeout: 60_000 });
+    assert.match(world.client('ping'), /pong/);
+    await close(page);
+  });
+
+  await check('everything by touch on a phone: ban, find, let out', async () => {
+    const page = await at('#/overview', { size: PHONE });
+    await page.tap('nav.bottom a:has-text("Bans")');
+    await page.tap('button.primary:has-text("Ban")');
+    await page.fill('textarea', '203.0.113.50');
+    await page.tap('dialog button.danger');
+    await page.waitForSelector('.toast');
+    await page.fill('header input', '203.0.113.50');
+    await page.keyboard.press('Enter');
+    await page.tap(button('Let it out'));
+    await until('the release', () => !banned().includes('203.0.113.50'));
+    const small = await page.evaluate(() => [...document.querySelectorAll('main button, nav.bottom a')].filter((one) => one.getBoundingClientRect().height < 44).map((one) => one.textContent));
+    assert.deepEqual(small, []);
+    await close(page);
+  });
+
+  await check('the first visit on the wire, and the second', async () => {
+    const context = await browser.newContext({ viewport: PHONE });
+    const page = await context.newPage();
+    const session = await context.newCDPSession(page);
+    await session.send('Network.enable');
+    let bytes = 0;
+    let count = 0;
+    const names = new Map();
+    session.on('Network.responseReceived', ({ requestId, response }) => names.set(requestId, response.url));
+    session.on('Network.loadingFinished', ({ requestId, encodedDataLength }) => { if (names.has(requestId)) { bytes += encodedDataLength; count += 1; } });
+    await page.goto(url);
+    await page.waitForSelector('input[type=password]');
+    await page.waitForLoadState('networkidle');
+    console.log(`      login: ${bytes} bytes on the wire in ${count} requests`);
+    assert.ok(bytes <= 48_000 && count <= 6, `${bytes} bytes, ${count} requests`);
+    const shift = await page.evaluate(() => new Promise((go) => {
+      let sum = 0;
+      new PerformanceObserver((list) => { for (const one of list.getEntries()) sum += one.value; }).observe({ type: 'layout-shift', buffered: true });
+      setTimeout(() => go(sum), 300);
+    }));
+    assert.ok(shift <= 0.05, `layout shift ${shift}`);
+    await context.close();
+  });
+}
+
+world = await new World().start();
+browser = await launch();
+let dev;
+url = world.url;
+if (process.env.UI_FROM_DISK) {
+  dev = await serve(world.url);
+  url = `http://127.0.0.1:${dev.address().port}/`;
+}
+const start = Date.now();
+try {
+  await until('bans', () => /\d/.test(banned()));
+  await setUp();
+  await everyScreen();
+  await flows();
+} finally {
+  await browser.close();
+  dev?.close();
+  await world.stop();
+}
+if (!only) {
+  console.log('\nWhat it takes            clicks  keys');
+  for (const { name, clicks, keys } of effort) console.log(`${name.padEnd(52)} ${String(clicks).padStart(3)}  ${String(keys).padStart(4)}`);
+}
+console.log(`\n${results.filter(Boolean).length} of ${results.length} passed, ${((Date.now() - start) / 1000).toFixed(0)} s`);
+process.exitCode = results.every(Boolean) && results.length > 0 ? 0 : 1;
