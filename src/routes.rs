@@ -157,6 +157,8 @@ pub static ROUTES: &[Route] = &[
     ]),
     post("/api/v1/bans", Later(api::bans::ban)).bans().counted(Limit::Ban),
     post("/api/v1/bans/check", Now(api::bans::check)).bans().asks_daemon(),
+    post("/api/v1/bans/bulk", Either(api::bulk::ban)).bans().asks_daemon().counted(Limit::Ban).large(),
+    post("/api/v1/bans/bulk/remove", Either(api::bulk::remove)).bans().counted(Limit::Ban).large(),
     delete("/api/v1/bans/all", Later(api::bans::unban_all)).bans(),
     delete("/api/v1/bans", Later(api::bans::unban)).bans().counted(Limit::Ban).takes(&["ip", "jail", "unban_all"]),
     // jails

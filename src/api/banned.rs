@@ -346,7 +346,7 @@ fn push_ban(ctx: &Ctx, row: &Row, jail: &str, text: &str, is_first: bool, body: 
     }
     let own = ctx.own_bans.get(jail, &ip);
     let ban = ActiveBan {
-        note: own.map(|own| own.note.as_str()).filter(|note| !note.is_empty()),
+        note: own.map(|own| &*own.note).filter(|note| !note.is_empty()),
         actor: own.map(|own| ShownActor { kind: own.actor.kind(), name: own.actor.name() }),
         own_end: own.is_some_and(|own| own.until.is_some()),
         jail,

@@ -1,13 +1,12 @@
 //! Bans: made and removed; listed in `banned.rs`.
 
-use std::net::IpAddr;
-
 use serde_json::{Value, json};
 
 use crate::app::code::Code;
+use crate::app::guard::Guard;
+use crate::app::input::Fields;
 use crate::app::{ApiError, Ctx, Job, Request};
 use crate::domain::address::IpOrNet;
-use crate::domain::client::Client;
 use crate::domain::json;
 use crate::domain::names::{JailName, Running};
 use crate::domain::own_ban::{LONGEST_NOTE, NEVER, OwnBan};
@@ -15,7 +14,6 @@ use crate::domain::time::{self, rfc3339};
 use crate::fail2ban;
 use crate::jobs::own_bans::{self, Made};
 use crate::jobs::{Task, bans};
-use crate::machine;
 use crate::server::response::Response;
 
 /// The longest text that can be the name of something banned, in bytes.
@@ -38,7 +36,7 @@ struct Wanted {
 pub fn ban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let Wanted { target, jails, force, duration, note } = wanted(request, true)?;
     if !force {
-        protect(ctx, request.admitted.client, &target)?;
+        Guard::new(ctx, request.admitted.client).check(&target)?;
     }
     let (at, ip) = (time::now(), target.to_string());
     let until = duration.map(|seconds| if seconds < 0 { NEVER } else { at + seconds });
@@ -47,7 +45,7 @@ pub fn ban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
         ip: ip.clone(),
         at,
         until,
-        note: note.clone(),
+        note: note.as_str().into(),
         actor: request.admitted.actor(),
     };
     let noted: Vec<OwnBan> = jails.iter().map(own).collect();
@@ -88,9 +86,7 @@ fn wanted(request: &Request, needs_jail: bool) -> Result<Wanted, ApiError> {
     names.extend(jail);
     fields.check(names.len() <= MOST_JAILS, "jails", "length", "jails: at most 100 jails can be named.");
     let force = fields.optional("force").unwrap_or(false);
-    let note: String = fields.optional::<Option<String>>("note").flatten().unwrap_or_default();
-    let is_plain = note.chars().count() <= LONGEST_NOTE && !note.chars().any(char::is_control);
-    fields.check(is_plain, "note", "format", "note: at most 500 characters in one line are expected.");
+    let note = note_field(&mut fields);
     let duration = fields.duration("duration");
     fields.finish()?;
     let target: IpOrNet = ip.unwrap_or_default().parse()?;
@@ -101,7 +97,15 @@ fn wanted(request: &Request, needs_jail: bool) -> Result<Wanted, ApiError> {
             jails.push(jail);
         }
     }
-    Ok(Wanted { target: target.bannable()?, jails, force, duration, note: note.trim().to_owned() })
+    Ok(Wanted { target: target.bannable()?, jails, force, duration, note })
+}
+
+/// Why something is done, in the words of whoever does it; empty where nobody says.
+pub(super) fn note_field(fields: &mut Fields) -> String {
+    let note: String = fields.optional::<Option<String>>("note").flatten().unwrap_or_default();
+    let is_plain = note.chars().count() <= LONGEST_NOTE && !note.chars().any(char::is_control);
+    fields.check(is_plain, "note", "format", "note: at most 500 characters in one line are expected.");
+    note.trim().to_owned()
 }
 
 /// The answer to a ban, by what became of it in each jail. Where it failed in all, it has failed.
@@ -151,7 +155,7 @@ fn banned_answer(ip: &str, until: Option<i64>, made: Vec<Made>) -> Result<Respon
 /// `POST /api/v1/bans/check`: what the guard says of a ban that is not made.
 pub fn check(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let Wanted { target, jails, .. } = wanted(request, false)?;
-    let refused = protect(ctx, request.admitted.client, &target).err();
+    let refused = Guard::new(ctx, request.admitted.client).check(&target).err();
     let jails = if jails.is_empty() { ctx.daemon.jail_names()? } else { jails };
     let mut results = Vec::new();
     for jail in &jails {
@@ -180,31 +184,7 @@ pub fn check(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     Ok(Response::json(200, &body))
 }
 
-/// 409 for an address whose ban would shut out the caller, this machine, its gateway or a proxy in front.
-fn protect(ctx: &Ctx, caller: Client, target: &IpOrNet) -> Result<(), ApiError> {
-    if let Some((reason, what)) = target.too_much() {
-        let detail = format!("{target} is {what}; use force to ban it all the same.");
-        return Err(ApiError::new(Code::Conflict, detail).with("ip", target.to_string()).with("reason", reason));
-    }
-    let hit = |address: &IpAddr| target.contains_address(*address);
-    let (reason, whose) = if caller.address().is_some_and(|address| hit(&address)) {
-        (if target.is_network() { "contains_you" } else { "yourself" }, "your own address")
-    } else if target.contains_address(IpAddr::from([127, 0, 0, 1])) || machine::own_addresses().iter().any(hit) {
-        ("this_machine", "an address of this machine")
-    } else if machine::gateways().iter().any(hit) {
-        ("gateway", "the gateway of this machine")
-    } else if ctx.config.trusted_proxies.iter().any(|proxy| proxy.overlaps(target)) {
-        ("proxy", "a trusted proxy")
-    } else {
-        return Ok(());
-    };
-    let verb = if target.is_network() { "contains" } else { "is" };
-    Err(ApiError::new(Code::Conflict, format!("{target} {verb} {whose}; use force to ban it all the same."))
-        .with("ip", target.to_string())
-        .with("reason", reason))
-}
-
-const NO_ADDRESS: &str = "ip must be an IP address, a network, or exactly what fail2ban lists as banned.";
+pub(super) const NO_ADDRESS: &str = "ip must be an IP address, a network, or exactly what fail2ban lists as banned.";
 
 /// `DELETE /api/v1/bans`
 pub fn unban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
@@ -270,7 +250,7 @@ fn unban_input(request: &Request) -> Result<(Option<String>, Option<String>, boo
 
 /// What to send for a text that is listed as banned: the canonical form of an address, anything else as it is, since
 /// whatever somebody had the daemon ban must be removable.
-fn listed(text: &str) -> Result<String, ApiError> {
+pub(super) fn listed(text: &str) -> Result<String, ApiError> {
     if let Ok(address) = text.parse::<IpOrNet>() {
         return Ok(address.to_string());
     }

@@ -5,6 +5,7 @@ pub mod auth;
 pub mod banned;
 pub mod bans;
 pub mod blocklists;
+pub mod bulk;
 pub mod changes;
 pub mod config;
 pub mod dashboard;

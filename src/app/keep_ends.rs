@@ -6,6 +6,7 @@ use super::error::ApiError;
 use super::state::{Ctx, Job};
 use crate::domain::json;
 use crate::domain::own_ban::OwnBan;
+use crate::domain::time;
 use crate::jobs::Task;
 use crate::jobs::own_bans::{Found, KeepEnds, Kept};
 use crate::server::response::Response;
@@ -19,15 +20,24 @@ const LOOKED_FOR: u32 = 20;
 impl Ctx {
     /// Notes bans before they are made. Gives what was noted of the same addresses before.
     pub fn note_own_bans(&mut self, bans: Vec<OwnBan>) -> Result<Vec<OwnBan>, store::Error> {
-        self.store.add_own_bans(&bans)?;
+        let gone = self.store.add_own_bans(&bans)?;
         let before = bans.iter().filter_map(|ban| self.own_bans.get(&ban.jail, &ban.ip).cloned()).collect();
         bans.into_iter().for_each(|ban| self.own_bans.put(ban));
+        gone.iter().for_each(|(jail, ip)| drop(self.own_bans.take(jail, ip)));
         Ok(before)
     }
 
     /// Forgets bans of a jail or of all, of one address or of all. Gives what was noted of them.
     pub fn forget_own_bans(&mut self, jail: Option<&str>, ip: Option<&str>) -> Result<Vec<OwnBan>, store::Error> {
         let gone = self.own_bans.matching(jail, ip);
+        let names: Vec<(String, String)> = gone.iter().map(|ban| (ban.jail.clone(), ban.ip.clone())).collect();
+        self.forget_named(&names)?;
+        Ok(gone)
+    }
+
+    /// The same for these addresses.
+    pub fn forget_own_bans_of(&mut self, jail: Option<&str>, ips: &[String]) -> Result<Vec<OwnBan>, store::Error> {
+        let gone: Vec<OwnBan> = ips.iter().flat_map(|ip| self.own_bans.of_address(jail, ip)).cloned().collect();
         let names: Vec<(String, String)> = gone.iter().map(|ban| (ban.jail.clone(), ban.ip.clone())).collect();
         self.forget_named(&names)?;
         Ok(gone)
@@ -51,7 +61,12 @@ impl Ctx {
 
     /// Has a child compare them with what the daemon has, if that is due, and make again what is missing or ends too early.
     pub fn keep_ends_when_due(&mut self, daemon_is_free: bool, now: Instant) {
-        if !daemon_is_free || !self.snapshot.online || self.own_bans.due().is_none_or(|due| due > now) {
+        // What is noted of bans that are being made is none that was lost.
+        if !daemon_is_free
+            || self.bulk_is_under_way
+            || !self.snapshot.online
+            || self.own_bans.due().is_none_or(|due| due > now)
+        {
             return;
         }
         let bans = self.own_bans.matching(None, None);
@@ -66,13 +81,14 @@ impl Ctx {
         });
         // Where it comes to no end, it is tried again.
         self.own_bans.due = Some(now + AGAIN);
-        self.background.push(Job::new(task, |ctx, found| {
-            ctx.note_found(json::from_tree(found).map_err(ApiError::internal)?)?;
+        let asked_at = time::now();
+        self.background.push(Job::new(task, move |ctx, found| {
+            ctx.note_found(json::from_tree(found).map_err(ApiError::internal)?, asked_at)?;
             Ok(Response::no_content())
         }));
     }
 
-    fn note_found(&mut self, found: Found) -> Result<(), store::Error> {
+    fn note_found(&mut self, found: Found, asked_at: i64) -> Result<(), store::Error> {
         let own = &mut self.own_bans;
         own.looked_for = if found.absent.is_empty() { 0 } else { own.looked_for + 1 };
         if found.absent.is_empty() || own.looked_for > LOOKED_FOR {
@@ -82,6 +98,10 @@ impl Ctx {
             log::info!("{ip} is banned again in {jail}, to the end that was set here");
             self.banned.held.distrust_jail(jail);
         }
-        self.forget_named(&found.gone)
+        let own = &self.own_bans;
+        // One that was noted since is another ban of that address.
+        let is_same = |(jail, ip): &&(String, String)| own.get(jail, ip).is_none_or(|ban| ban.at < asked_at);
+        let gone: Vec<_> = found.gone.iter().filter(is_same).cloned().collect();
+        self.forget_named(&gone)
     }
 }

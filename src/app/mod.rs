@@ -6,6 +6,7 @@ pub mod code;
 pub mod daemon;
 pub mod dry_run;
 pub mod error;
+pub mod guard;
 pub mod imports;
 pub mod input;
 pub mod jail_fields;

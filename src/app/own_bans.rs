@@ -46,6 +46,12 @@ impl OwnBans {
         self.by_jail.get(jail)?.get(ip)
     }
 
+    /// Those of one address, in a jail or in all.
+    pub fn of_address(&self, jail: Option<&str>, ip: &str) -> impl Iterator<Item = &OwnBan> {
+        let of_jails = self.by_jail.iter().filter(move |(name, _)| jail.is_none_or(|jail| jail == *name));
+        of_jails.filter_map(move |(_, bans)| bans.get(ip))
+    }
+
     /// Those of a jail, or of all; of one address, or of all.
     pub(super) fn matching(&self, jail: Option<&str>, ip: Option<&str>) -> Vec<OwnBan> {
         let of_jails = self.by_jail.iter().filter(|(name, _)| jail.is_none_or(|jail| jail == *name));
@@ -56,6 +62,11 @@ impl OwnBans {
     /// The daemon or a jail was started: what it gives back may be too little.
     pub fn doubt(&mut self, now: Instant) {
         (self.due, self.is_restart, self.looked_for) = (Some(now), true, 0);
+    }
+
+    /// Some were noted that may never have been made.
+    pub fn look_again(&mut self, now: Instant) {
+        self.due = self.due.or(Some(now));
     }
 
     /// When they are to be compared; `None` where there is none, or no reason.

@@ -134,6 +134,8 @@ pub struct Ctx {
     pub banned: Banned,
     /// What of it was banned here.
     pub own_bans: OwnBans,
+    /// Many bans are being made or lifted: what is noted of them is not compared with what the daemon has.
+    pub bulk_is_under_way: bool,
     /// The daemon may have started again: what held at run time only is to be set again.
     pub restarted: bool,
     /// What could not be set again, a sentence each.
@@ -227,6 +229,8 @@ pub enum Step {
     Part(Vec<u8>),
     /// The answer, or the last part of its JSON.
     Done(Response),
+    /// A child does the rest.
+    Job(Box<Job>),
 }
 
 /// Work on our own database that may be too long for one turn of the loop: a few milliseconds each time it is called, until it is done.
@@ -326,6 +330,7 @@ impl Ctx {
             snapshot: Snapshot::default(),
             banned: Banned::default(),
             own_bans,
+            bulk_is_under_way: false,
             restarted: false,
             not_in_force: Vec::new(),
             daemons_met: 0,

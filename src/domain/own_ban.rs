@@ -1,6 +1,6 @@
 //! A ban that was made here: what fail2ban does not know of it.
 
-use serde::{Deserialize, Serialize};
+use std::rc::Rc;
 
 use super::actor::Actor;
 
@@ -10,7 +10,7 @@ pub const NEVER: i64 = i64::MAX;
 pub const LONGEST_NOTE: usize = 500;
 
 /// A ban that was made here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnBan {
     /// The jail.
     pub jail: String,
@@ -20,8 +20,8 @@ pub struct OwnBan {
     pub at: i64,
     /// When it is to end, in Unix seconds, `NEVER` for never; `None` where it lasts as long as the jail's bans do.
     pub until: Option<i64>,
-    /// Why; empty where nobody said.
-    pub note: String,
+    /// Why; empty where nobody said. Many that were made together share it.
+    pub note: Rc<str>,
     /// Who made it.
     pub actor: Actor,
 }

@@ -84,6 +84,24 @@ impl Children {
         self.running().any(|running| matches!(running.lane, Lane::Daemon | Lane::Restart))
     }
 
+    /// Whether many bans are being made or lifted, or are to be.
+    pub fn any_bulk(&self) -> bool {
+        self.running().any(|running| running.lane == Lane::Bulk)
+            || self.waiting.iter().any(|waiting| waiting.task.lane() == Lane::Bulk)
+    }
+
+    /// Asks a task that ends when it is asked to. True where it never began, and is no more.
+    pub fn ask_to_end(&mut self, id: TaskId) -> bool {
+        if let Some(at) = self.waiting.iter().position(|waiting| waiting.id == id) {
+            return self.waiting.remove(at).is_some();
+        }
+        if let Some(running) = self.place_of(id).and_then(|index| self.places[index].1.as_ref()) {
+            // SAFETY: it is our own child, not yet waited for, so the number is its own.
+            unsafe { libc::kill(running.child.id() as libc::pid_t, libc::SIGTERM) };
+        }
+        false
+    }
+
     /// Whether any child is at work or waits for a place.
     pub fn any(&self) -> bool {
         self.running().next().is_some() || !self.waiting.is_empty() || !self.ended.is_empty() || !self.failed.is_empty()
@@ -99,7 +117,7 @@ impl Children {
         match lane {
             // A file system that hangs holds its readers even when they are killed: more of them would not help.
             Lane::Theirs => same == 0 && self.ended.len() < MAX_HELD,
-            Lane::Password | Lane::Import | Lane::Geo | Lane::Restart => same == 0,
+            Lane::Password | Lane::Bulk | Lane::Import | Lane::Geo | Lane::Restart => same == 0,
             Lane::Daemon => !self.daemon_is_taken() && shared < MAX_SHARED,
             Lane::General => shared < MAX_SHARED,
         }
@@ -128,14 +146,19 @@ impl Children {
     fn start(&mut self, waiting: Waiting, registry: &Registry) -> io::Result<()> {
         let mut command = Command::new(renewal::own_program());
         command.arg("job").stdin(Stdio::piped()).stdout(Stdio::piped());
-        let parent = std::process::id();
-        // SAFETY: between fork and exec only async-signal-safe calls are made: prctl, getppid and _exit.
+        let (parent, ends_when_asked) = (std::process::id(), waiting.task.ends_when_asked());
+        // SAFETY: between fork and exec only async-signal-safe calls are made: prctl, getppid, sigprocmask on a set of its own, and _exit.
         unsafe {
             command.pre_exec(move || {
                 libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
                 // The parent may have died before the line above: then nobody would end us.
                 if libc::getppid() as u32 != parent {
                     libc::_exit(1);
+                }
+                if ends_when_asked {
+                    let mut held: libc::sigset_t = std::mem::zeroed();
+                    libc::sigaddset(&raw mut held, libc::SIGTERM);
+                    libc::sigprocmask(libc::SIG_BLOCK, &raw const held, std::ptr::null_mut());
                 }
                 Ok(())
             });

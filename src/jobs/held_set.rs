@@ -211,6 +211,21 @@ impl SetPlace {
         Ok(any)
     }
 
+    /// Drops these no longer; returns those of them that it held.
+    pub fn lift_all(&self, wanted: &AddressSet) -> Result<AddressSet, SetError> {
+        if self.way.is_none() {
+            return Ok(AddressSet::default());
+        }
+        let _lock = self.lock()?;
+        let mut held = self.held();
+        held.take_expired(time::now());
+        let lifted: AddressSet = held.entries().iter().map(|entry| entry.net).filter(|net| wanted.has(net)).collect();
+        if held.take(&lifted) > 0 {
+            self.put(&held)?;
+        }
+        Ok(lifted)
+    }
+
     /// Drops one entry no longer, or with `None` nothing at all; returns how many there were. The next import that finds the list changed, or
     /// its bans about to end, puts them back.
     pub fn lift(&self, entry: Option<&IpOrNet>) -> Result<usize, SetError> {

@@ -4,6 +4,7 @@
 
 pub mod apply;
 pub mod bans;
+pub mod bulk;
 pub mod changes;
 pub mod children;
 pub mod definitions;
@@ -23,6 +24,7 @@ pub mod log_paths;
 pub mod logs;
 pub mod own_bans;
 mod own_file;
+mod pace;
 pub mod password;
 pub mod patterns;
 pub mod places;

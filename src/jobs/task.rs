@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::failure::Failure;
 use super::frames::FrameWriter;
 use super::{
-    apply, bans, changes, definitions, edits, geo_update, history, import, jail_config, jail_edits, logs, own_bans,
-    password, patterns, places, preview, read_held, server_edits, service, their_database, why,
+    apply, bans, bulk, changes, definitions, edits, geo_update, history, import, jail_config, jail_edits, logs,
+    own_bans, password, patterns, places, preview, read_held, server_edits, service, their_database, why,
 };
 use crate::domain::json;
 
@@ -27,6 +27,8 @@ pub enum Lane {
     Theirs,
     /// Hashing a password: one at a time.
     Password,
+    /// Many bans made or lifted: one at a time, and the daemon is free for others between its commands.
+    Bulk,
     /// A blocklist import: one at a time.
     Import,
     /// Fetching a country database, however slow its server is: one at a time.
@@ -42,6 +44,8 @@ pub enum Task {
     VerifyPassword(password::Verify),
     /// Ban an address.
     Ban(own_bans::Ban),
+    /// Ban or lift many addresses.
+    Bulk(bulk::Bulk),
     /// See to it that bans last as long as was said.
     KeepEnds(own_bans::KeepEnds),
     /// Remove bans.
@@ -113,6 +117,7 @@ impl Task {
             Task::ShowChange(_) | Task::LookAtFiles(_) => Lane::General,
             Task::ReadTheirs(_) => Lane::Theirs,
             Task::Import(_) => Lane::Import,
+            Task::Bulk(_) => Lane::Bulk,
             Task::Preview(_) | Task::AskPlaces(_) | Task::Tend(_) => Lane::General,
             Task::UpdateGeo(_) => Lane::Geo,
             Task::Restart(_) => Lane::Restart,
@@ -140,6 +145,8 @@ impl Task {
             Task::StopJail(_) => Duration::from_secs(180),
             // Its end, and two starts, each with a limit of its own.
             Task::Restart(_) => Duration::from_secs(400),
+            // 10 000 bans at three a second, and one before it: then something is wrong.
+            Task::Bulk(_) => Duration::from_secs(2 * 3600),
             // A hundred slow servers, and 50 000 bans at 60 a second: then something is wrong.
             Task::Import(_) => Duration::from_secs(4 * 3600),
             // Many calls of other programs, or lifts by fail2ban, each with a limit of its own.
@@ -161,6 +168,11 @@ impl Task {
                 | Task::EditServer(_)
                 | Task::Undo(_)
         )
+    }
+
+    /// Whether it ends between two of its steps when it is asked to, by SIGTERM, and tells what it has done.
+    pub fn ends_when_asked(&self) -> bool {
+        matches!(self, Task::Bulk(_))
     }
 
     /// Whether it only reads what is banned.
@@ -189,6 +201,7 @@ impl Task {
             Task::HashPassword(task) => Ok(Value::String(task.run()?)),
             Task::VerifyPassword(task) => Ok(Value::Bool(task.run()?)),
             Task::Ban(task) => task.run(),
+            Task::Bulk(task) => task.run(out),
             Task::KeepEnds(task) => task.run(),
             Task::Unban(task) => task.run(),
             Task::ReadHeld(task) => task.run(out),

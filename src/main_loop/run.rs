@@ -264,7 +264,7 @@ impl MainLoop {
             Ok(Outcome::Answer(response)) => {
                 self.connections.respond(slot, dispatch::finish(&request.head.method, &request.admitted, Ok(response)));
             }
-            Ok(Outcome::Job(job)) => self.submit(slot, request, *job),
+            Ok(Outcome::Job(job)) => self.submit(slot, request.head.method, request.admitted, *job),
             Ok(Outcome::Steps(steps)) => self.begin_steps(slot, request, steps),
             Ok(Outcome::Again) => self.park_again(slot, request),
             Err(error) => {
@@ -274,10 +274,12 @@ impl MainLoop {
         self.watch.follow(&mut self.ctx, self.poll.registry());
     }
 
-    fn submit(&mut self, slot: Slot, request: Request, job: Job) {
+    pub(super) fn submit(&mut self, slot: Slot, method: Method, admitted: Admitted, job: Job) {
         let lane = job.task.lane();
         let unsettles = job.task.unsettles_bans();
-        let resting = lane == Lane::Daemon && !job.task.does_without_daemon() && self.ctx.daemon.client().is_resting();
+        let resting = matches!(lane, Lane::Daemon | Lane::Bulk)
+            && !job.task.does_without_daemon()
+            && self.ctx.daemon.client().is_resting();
         let applies = job.task.applies();
         let submitted = if applies && (self.recovery.is_some() || self.pending.values().any(|other| other.applies)) {
             Err(ApiError::new(
@@ -296,7 +298,6 @@ impl MainLoop {
                     Then::Finish(finish) => Some(finish),
                     Then::Stream => None,
                 };
-                let (method, admitted) = (request.head.method, request.admitted);
                 let (streaming, abandoned) = (false, false);
                 let pending = Pending {
                     slot,
@@ -321,7 +322,7 @@ impl MainLoop {
                 if lane == Lane::Import {
                     imports::not_started(&mut self.ctx);
                 }
-                self.connections.respond(slot, dispatch::finish(&request.head.method, &request.admitted, Err(error)));
+                self.connections.respond(slot, dispatch::finish(&method, &admitted, Err(error)));
             }
         }
     }
@@ -393,7 +394,7 @@ impl MainLoop {
         if pending.applies && matches!(outcome, Err(Failure::Crashed | Failure::TimedOut)) {
             self.recover();
         }
-        if pending.lane == Lane::Daemon {
+        if matches!(pending.lane, Lane::Daemon | Lane::Bulk) {
             self.after_daemon_task(outcome.as_ref().err());
         }
         if pending.lane == Lane::Restart {
@@ -437,7 +438,8 @@ impl MainLoop {
     /// The client of a request went away.
     fn abandon(&mut self, slot: Slot) {
         self.parked.retain(|parked| parked.slot != slot);
-        self.stepping.retain(|stepping| stepping.slot != slot);
+        // A change that is begun is done to its end.
+        self.stepping.retain(|stepping| stepping.slot != slot || stepping.changes());
         let tasks: Vec<TaskId> =
             self.pending.iter().filter(|(_, pending)| pending.slot == slot).map(|(id, _)| *id).collect();
         for id in tasks {
@@ -458,6 +460,7 @@ impl MainLoop {
             self.children.expire(now);
         }
         let is_free = !self.children.daemon_is_taken() && !imports::keeps_daemon_busy(&self.ctx);
+        self.ctx.bulk_is_under_way = self.children.any_bulk() || self.stepping.iter().any(Stepping::changes);
         let by_itself = if self.is_for_one { Timers::look } else { Timers::run };
         by_itself(&mut self.timers, &mut self.ctx, is_free, now);
         self.submit_background();

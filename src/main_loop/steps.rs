@@ -49,6 +49,7 @@ impl MainLoop {
             Ok(Step::More) if Instant::now() < one.until => return self.stepping.push_back(one),
             Ok(Step::More) => Err(ApiError::busy("It took too long and was given up; narrow the search.")),
             Ok(Step::Part(bytes)) => return self.send_part(one, &bytes),
+            Ok(Step::Job(job)) => return self.submit(one.slot, one.method, one.admitted, *job),
             Ok(Step::Done(response)) => Ok(response),
             Err(error) => Err(error),
         };

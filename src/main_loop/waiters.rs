@@ -57,3 +57,10 @@ pub struct Stepping {
     pub streaming: bool,
     pub until: Instant,
 }
+
+impl Stepping {
+    /// Whether it changes something.
+    pub fn changes(&self) -> bool {
+        self.admitted.route.is_some_and(|route| route.changes)
+    }
+}

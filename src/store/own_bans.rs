@@ -1,5 +1,8 @@
 //! Bans that were made here: when each is to end, why, and who made it. They outlive restarts of everything.
 
+use std::collections::HashSet;
+use std::rc::Rc;
+
 use super::error::Error;
 use super::open::Store;
 use crate::domain::actor::Actor;
@@ -9,8 +12,9 @@ use crate::domain::own_ban::OwnBan;
 const MOST: i64 = 20_000;
 
 impl Store {
-    /// Writes them down before they are made, each in the place of an earlier one of its address.
-    pub fn add_own_bans(&mut self, bans: &[OwnBan]) -> Result<(), Error> {
+    /// Writes them down before they are made, each in the place of an earlier one of its address. Gives jail and address of those that had to
+    /// go for it.
+    pub fn add_own_bans(&mut self, bans: &[OwnBan]) -> Result<Vec<(String, String)>, Error> {
         let transaction = self.connection.transaction()?;
         for ban in bans {
             transaction
@@ -18,16 +22,21 @@ impl Store {
                     "INSERT OR REPLACE INTO own_bans (jail, ip, at, until, note, actor_kind, actor)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 )?
-                .execute((&ban.jail, &ban.ip, ban.at, ban.until, &ban.note, ban.actor.kind(), ban.actor.name()))?;
+                .execute((&ban.jail, &ban.ip, ban.at, ban.until, &*ban.note, ban.actor.kind(), ban.actor.name()))?;
         }
-        transaction
-            .prepare_cached(
-                "DELETE FROM own_bans WHERE (jail, ip) IN (
-                     SELECT jail, ip FROM own_bans ORDER BY at DESC, jail, ip LIMIT -1 OFFSET ?1)",
-            )?
-            .execute([MOST])?;
+        let count: i64 =
+            transaction.prepare_cached("SELECT count(*) FROM own_bans")?.query_row([], |row| row.get(0))?;
+        let mut gone = Vec::new();
+        if count > MOST {
+            let mut statement = transaction.prepare_cached(
+                "DELETE FROM own_bans WHERE (jail, ip) IN (SELECT jail, ip FROM own_bans ORDER BY at, jail, ip LIMIT ?1)
+                 RETURNING jail, ip",
+            )?;
+            let rows = statement.query_map([count - MOST], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            gone = rows.collect::<Result<_, _>>()?;
+        }
         transaction.commit()?;
-        Ok(())
+        Ok(gone)
     }
 
     /// Takes some away.
@@ -45,17 +54,14 @@ impl Store {
         let mut statement = self.connection.prepare_cached(
             "SELECT jail, ip, at, until, note, actor_kind, actor FROM own_bans ORDER BY jail, ip LIMIT ?1",
         )?;
+        let mut notes: HashSet<Rc<str>> = HashSet::new();
         let rows = statement.query_map([MOST], |row| {
+            let note: Rc<str> = row.get::<_, String>(4)?.into();
+            let note = notes.get(&note).cloned().unwrap_or(note);
+            notes.insert(Rc::clone(&note));
             let kind: String = row.get(5)?;
             let actor = Actor::of(&kind, row.get(6)?);
-            Ok(OwnBan {
-                jail: row.get(0)?,
-                ip: row.get(1)?,
-                at: row.get(2)?,
-                until: row.get(3)?,
-                note: row.get(4)?,
-                actor,
-            })
+            Ok(OwnBan { jail: row.get(0)?, ip: row.get(1)?, at: row.get(2)?, until: row.get(3)?, note, actor })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -94,11 +100,13 @@ mod tests {
             ip: n.to_string(),
             at: n,
             until: None,
-            note: String::new(),
+            note: "".into(),
             actor: Actor::System,
         };
         store.add_own_bans(&(0..MOST + 5).map(ban).collect::<Vec<_>>()).unwrap();
         let kept = store.own_bans().unwrap();
         assert_eq!((kept.len() as i64, kept.iter().map(|ban| ban.at).min()), (MOST, Some(5)));
+        let gone = store.add_own_bans(&[ban(MOST + 5)]).unwrap();
+        assert_eq!(gone, [("lab".to_owned(), "5".to_owned())]);
     }
 }

@@ -40,6 +40,13 @@ fn every_documented_status_of_bans() {
     admin.post(check, one.clone()).expect(200);
     admin.post(check, json!({"jail": "nojail", "ip": "203.0.113.1"})).expect_error(404, "jail_not_found");
     admin.post(check, json!({"jail": "lab", "ip": "1.2.3.4;id"})).expect_error(400, "invalid_input");
+    for path in ["/api/v1/bans/bulk", "/api/v1/bans/bulk/remove"] {
+        let many = |ip: &str, jail: &str| json!({"ips": [ip], "jail": jail});
+        admin.post(path, many("203.0.113.1", "lab")).expect(200);
+        admin.post(path, many("203.0.113.1", "--all")).expect_error(400, "invalid_input");
+        admin.post(path, many("203.0.113.1", "nojail")).expect_error(404, "jail_not_found");
+        admin.post(path, json!({"ips": "203.0.113.1", "jail": "lab"})).expect_error(422, "invalid_input");
+    }
     let server = server.with_env("BANGUI_RATE_LIMIT_BAN", "2");
     let admin = server.client().with_identity(admin.identity.clone());
     let mut last = admin.post(BANS, one.clone());
@@ -48,6 +55,9 @@ fn every_documented_status_of_bans() {
     }
     last.expect_error(429, "rate_limit_exceeded");
     admin.delete_with(BANS, one.clone()).expect_error(429, "rate_limit_exceeded");
+    for path in ["/api/v1/bans/bulk", "/api/v1/bans/bulk/remove"] {
+        admin.post(path, json!({"ips": ["203.0.113.1"], "jail": "lab"})).expect_error(429, "rate_limit_exceeded");
+    }
     refusals_of_the_daemon_are_409();
     provoke_general_refusals(BANS);
     demand_documented(BANS);
@@ -61,6 +71,11 @@ fn refusals_of_the_daemon_are_409() {
     let body = json!({"jail": "lab", "ip": "203.0.113.1"});
     admin.post(BANS, body.clone()).expect_error(409, "fail2ban_command_failed");
     admin.delete_with(BANS, body).expect_error(409, "fail2ban_command_failed");
+    let many = json!({"jail": "lab", "ips": ["203.0.113.1"]});
+    admin.post("/api/v1/bans/bulk", many.clone()).expect_error(409, "fail2ban_command_failed");
+    use crate::harness::pickle::{success, texts};
+    daemon.reply(&["get", "lab", "banip"], success(texts(&["203.0.113.1"])));
+    admin.post("/api/v1/bans/bulk/remove", many).expect_error(409, "fail2ban_command_failed");
 }
 
 #[test]

@@ -61,6 +61,15 @@ fn largest(route: &Route, directory: &str) -> (String, Option<Value>) {
         (_, path) if path.ends_with("/auth/login") => Some(json!({"password": "w".repeat(256)})),
         (_, path) if path.ends_with("/setup") => Some(json!({"master_password": "Correct1!horse"})),
         (_, "/api/v1/bans" | "/api/v1/bans/check") => Some(address),
+        (_, path) if path.starts_with("/api/v1/bans/bulk") => {
+            let ips: Vec<String> = (0..10_000).map(|n| format!("2001:db8:aaaa:bbbb:cccc:dddd:eeee:{n:x}")).collect();
+            let mut body = json!({"ips": ips, "jail": "lab"});
+            if !path.ends_with("/remove") {
+                body["duration"] = json!(60);
+                body["note"] = json!("ü".repeat(500));
+            }
+            Some(body)
+        }
         (_, path) if path.ends_with("/idle") || path.ends_with("/ignoreself") => Some(json!(false)),
         (_, path) if path.ends_with("/ignoreip") => Some(json!({"ip": "198.51.100.0/24"})),
         ("POST", "/api/v1/blocklists") => Some(json!({"name": "list", "url": "https://9.9.9.9/list.txt"})),
@@ -153,6 +162,8 @@ fn no_request_keeps_others_waiting() {
     let mut words = vec!["set", "sshd", "banip"];
     words.extend(addresses.iter().map(String::as_str));
     daemon.client(&words);
+    // 10 000 bans would take minutes with an action, and be nobody's wait: they are noted, found to be ignored, and forgotten.
+    daemon.client(&["set", "lab", "addignoreip", "2001:db8:aaaa::/48"]);
     let mut slow = Vec::new();
     let mut refused = Vec::new();
     // What stops something comes last: the others need it.

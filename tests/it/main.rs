@@ -16,6 +16,7 @@ mod bans;
 mod behind_nginx;
 mod blocklist_set;
 mod blocklists;
+mod bulk;
 mod changes;
 mod claims;
 

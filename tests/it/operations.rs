@@ -27,6 +27,7 @@ const fn op(name: &'static str, target: &'static str, body: &'static str, status
 
 const IP: &str = r#"{"ip":"203.0.113.7"}"#;
 const BAN: &str = r#"{"ip":"203.0.113.7","jail":"lab"}"#;
+const MANY: &str = r#"{"ips":["203.0.113.7"],"jail":"lab"}"#;
 const LIST: &str = r#"{"name":"list","url":"https://example.org/list.txt"}"#;
 const REGEX: &str = r#"{"log_line":"x 203.0.113.7","fail_regex":"^x <HOST>$"}"#;
 const PREVIEW: &str = r#"{"log_path":"/var/log/none.log","fail_regex":"^x <HOST>$"}"#;
@@ -60,6 +61,8 @@ pub const PROTECTED: &[Operation] = &[
     op("PUT /api/v1/config/map-color-thresholds", "/api/v1/config/map-color-thresholds", MAP, &[200, 400, 401, 429]),
     op("GET /api/v1/bans/active", "/api/v1/bans/active", "", &[200, 401, 502]),
     op("POST /api/v1/bans", "/api/v1/bans", BAN, &[201, 400, 401, 404, 409, 429, 502]),
+    op("POST /api/v1/bans/bulk", "/api/v1/bans/bulk", MANY, &[200, 400, 401, 404, 409, 422, 429, 502]),
+    op("POST /api/v1/bans/bulk/remove", "/api/v1/bans/bulk/remove", MANY, &[200, 400, 401, 404, 409, 422, 429, 502]),
     op("POST /api/v1/bans/check", "/api/v1/bans/check", BAN, &[200, 400, 401, 404, 502]),
     op("DELETE /api/v1/bans", "/api/v1/bans", BAN, &[200, 400, 401, 404, 409, 429, 502]),
     op("DELETE /api/v1/bans/all", "/api/v1/bans/all", "", &[200, 401, 502]),

@@ -31,23 +31,30 @@ impl Daemon {
     pub fn ban_for(&mut self, jail: &JailName, bans: &[Timed], is_paused: bool) -> Result<(), Error> {
         let name = self.named(Place::Set, jail)?.to_owned();
         let own = self.own_times(jail)?;
-        let set = |word: &str, value: Value| {
-            Value::List(vec![Value::from("set"), Value::from(name.as_str()), Value::from(word), value])
+        let all = |word: &str, values: Vec<Value>| {
+            let words = [Value::from("set"), Value::from(name.as_str()), Value::from(word)];
+            Value::List(words.into_iter().chain(values).collect())
         };
+        let set = |word: &str, value: Value| all(word, vec![value]);
+        // An older daemon takes one address in a command.
+        let takes_many = self.version()?.is_modern();
         let mut commands = vec![set("idle", "on".into())];
         if own.grows {
             commands.push(set("bantime.increment", "false".into()));
         }
-        for ban in bans {
-            let ip = || Value::from(ban.ip.as_str());
-            if ban.is_lifted {
-                commands.push(set("unbanip", ip()));
+        for some in bans.chunk_by(|a, b| takes_many && a.seconds == b.seconds) {
+            let ips = |of: &dyn Fn(&Timed) -> bool| -> Vec<Value> {
+                some.iter().filter(|ban| of(ban)).map(|ban| Value::from(ban.ip.as_str())).collect()
+            };
+            let (lifted, seconds) = (ips(&|ban| ban.is_lifted), some[0].seconds);
+            if !lifted.is_empty() {
+                commands.push(all("unbanip", lifted));
             }
             // A ban without a time of its own is measured by the jail's, and nothing is longer than for ever: so it is given a time first.
-            let times = if ban.seconds < 0 { vec![3600, 3600, -1] } else { vec![ban.seconds; 2] };
+            let times = if seconds < 0 { vec![3600, 3600, -1] } else { vec![seconds; 2] };
             for seconds in times {
                 commands.push(set("bantime", Value::from(seconds.to_string().as_str())));
-                commands.push(set("banip", ip()));
+                commands.push(all("banip", ips(&|_| true)));
             }
         }
         let mut end = vec![set("bantime", own.ban_time)];

@@ -11,18 +11,14 @@ use crate::domain::names::JailName;
 use crate::fail2ban::{Daemon, Error};
 use crate::jobs::bans::answering;
 use crate::jobs::failure::Failure;
+use crate::jobs::pace::{HOLD, Pace};
 
 /// The jail's name, which the contract knows.
 pub const JAIL: &str = "blocklist-import";
 /// How long a chunk may take before it is a failure: each ban runs the commands of an action.
 const CHANGES: Duration = Duration::from_secs(60);
-/// How long one command should keep the daemon from others. Measured: a ban takes 10 ms with an action that does nothing, because the daemon
-/// looks every 5 ms whether the action has ended, and 16 ms with nftables.
-const HOLD: Duration = Duration::from_millis(25);
 /// How long another change of the configuration is waited for: nobody is kept from anything meanwhile.
 const TURN: Duration = Duration::from_secs(300);
-/// Addresses in one command at most: without any action a ban takes 0.1 ms.
-const MOST: usize = 50;
 /// Bans that are lifted before the time is looked at: 2 s with nftables.
 const LOOKS_UP: usize = 100;
 /// Actions that take networks. The sets of nftables and ipset actions hold addresses only.
@@ -135,34 +131,6 @@ fn connect(socket: &Path) -> Result<(Daemon, JailName, bool), Error> {
     Ok((daemon, name, runs))
 }
 
-/// How many addresses a command takes: as many as fit into `HOLD` when each takes as long as the slowest of late. It is forgotten slowly, and
-/// the number grows by one at a time, because a single long command is what others notice.
-#[derive(Debug)]
-struct Pace {
-    slowest: Duration,
-    last: usize,
-}
-
-impl Default for Pace {
-    /// As if a ban had just been made with nftables: what the action of this jail takes is not known yet.
-    fn default() -> Pace {
-        Pace { slowest: Duration::from_millis(16), last: 0 }
-    }
-}
-
-impl Pace {
-    fn chunk(&self) -> usize {
-        let fitting = HOLD.as_micros() / self.slowest.as_micros().max(1);
-        usize::try_from(fitting).unwrap_or(MOST).min(MOST).min(self.last + 1).max(1)
-    }
-
-    fn note(&mut self, count: usize, took: Duration) {
-        let each = took / u32::try_from(count.max(1)).unwrap_or(u32::MAX);
-        self.slowest = each.max(self.slowest * 19 / 20);
-        self.last = count;
-    }
-}
-
 /// Writes the jail's file where it is not as it should be, and has the daemon load it; what cannot be loaded is taken back.
 fn make(apply: &Apply, ban_seconds: u32, runs: bool) -> Result<Option<Applied>, Failure> {
     let file = LocalFile::jail(JAIL)?;
@@ -198,38 +166,4 @@ fn file_of(ban_seconds: u32) -> String {
          backend = polling\nmaxretry = 1\nbantime = {ban_seconds}\nbantime.increment = false\n\
          action = %(banaction_allports)s[name=%(__name__)s]\n"
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Bans so many addresses of which each takes what `each` says; the longest command, and how many there were.
-    fn run(count: usize, each: impl Fn(usize) -> u64) -> (Duration, usize) {
-        let (mut pace, mut done, mut commands, mut longest) = (Pace::default(), 0, 0, Duration::ZERO);
-        while done < count {
-            let chunk = pace.chunk().min(count - done);
-            let took = Duration::from_micros((done..done + chunk).map(&each).sum());
-            pace.note(chunk, took);
-            (done, commands, longest) = (done + chunk, commands + 1, longest.max(took));
-        }
-        (longest, commands)
-    }
-
-    #[test]
-    fn a_command_is_as_long_as_others_can_wait() {
-        assert_eq!(run(1000, |_| 16_000), (Duration::from_millis(16), 1000));
-        let (longest, commands) = run(1000, |_| 10_000);
-        assert!(longest <= HOLD && commands <= 510, "{longest:?} {commands}");
-        let (longest, commands) = run(10_000, |_| 100);
-        assert!(longest <= HOLD && commands < 300, "{longest:?} {commands}");
-        assert_eq!(run(10, |_| 400_000), (Duration::from_millis(400), 10));
-    }
-
-    #[test]
-    fn quick_bans_between_slow_ones_make_no_command_long() {
-        // As after a pause of the machine, or where some are banned already.
-        let (longest, _) = run(10_000, |number| if number % 100 < 20 { 1000 } else { 10_000 });
-        assert!(longest <= 2 * HOLD, "{longest:?}");
-    }
 }
