@@ -176,7 +176,7 @@ impl Work {
         let jail = self.jail.as_deref().filter(|_| self.is_ban);
         let name = |ip: &String| Some((jail?.to_owned(), ip.clone()));
         let names: Vec<(String, String)> = undone.iter().filter_map(name).collect();
-        ctx.restore_own_bans(&names, before);
+        ctx.restore_many_own_bans(names, before);
     }
 
     fn job(self, ctx: &Ctx, sent: Vec<String>, what: What, before: Vec<OwnBan>) -> Job {
@@ -199,7 +199,7 @@ impl Work {
         })
         // What it has done before it failed is not known: what is noted is compared with what the daemon has.
         .undone_by(|ctx| {
-            ctx.restore_own_bans(&[], kept);
+            ctx.restore_many_own_bans(Vec::new(), kept);
             ctx.own_bans.look_again(Instant::now());
         })
         .detached()

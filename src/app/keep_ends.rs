@@ -14,6 +14,8 @@ use crate::store;
 
 /// When it is tried again, where it did not come to an end.
 const AGAIN: Duration = Duration::from_secs(2);
+/// How many are taken back in one turn of the loop.
+const SOME: usize = 250;
 /// How often a jail that does not run is looked for.
 const LOOKED_FOR: u32 = 20;
 
@@ -57,6 +59,21 @@ impl Ctx {
         if let Err(error) = done {
             log::warn!("what is noted of a ban that was not made cannot be taken back: {error}");
         }
+    }
+
+    /// The same for many: a few in each turn of the loop.
+    pub fn restore_many_own_bans(&mut self, names: Vec<(String, String)>, before: Vec<OwnBan>) {
+        self.own_bans.undone.0.extend(names);
+        self.own_bans.undone.1.extend(before);
+    }
+
+    /// Takes back a few of what is to be.
+    pub fn restore_some_own_bans(&mut self) {
+        let (names, before) = &mut self.own_bans.undone;
+        let some: Vec<_> = names.split_off(names.len().saturating_sub(SOME));
+        // What was there before is noted again once all is forgotten that came in its place.
+        let before = if names.is_empty() { before.split_off(before.len().saturating_sub(SOME)) } else { Vec::new() };
+        self.restore_own_bans(&some, before);
     }
 
     /// Has a child compare them with what the daemon has, if that is due, and make again what is missing or ends too early.

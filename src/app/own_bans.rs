@@ -16,6 +16,8 @@ pub struct OwnBans {
     pub(super) is_restart: bool,
     /// How often jails that do not run were looked for.
     pub(super) looked_for: u32,
+    /// What is noted of bans that were not made, and what was noted of the same addresses before: taken back a few at a time.
+    pub(super) undone: (Vec<(String, String)>, Vec<OwnBan>),
     /// What the jails that have some have counted.
     counted: HashMap<String, (u64, u64)>,
 }
@@ -62,6 +64,11 @@ impl OwnBans {
     /// The daemon or a jail was started: what it gives back may be too little.
     pub fn doubt(&mut self, now: Instant) {
         (self.due, self.is_restart, self.looked_for) = (Some(now), true, 0);
+    }
+
+    /// Whether there is something to take back.
+    pub fn any_undone(&self) -> bool {
+        !self.undone.0.is_empty() || !self.undone.1.is_empty()
     }
 
     /// Some were noted that may never have been made.

@@ -182,7 +182,11 @@ impl MainLoop {
 
     /// How long nothing can happen by itself.
     fn timeout(&mut self, now: Instant) -> Duration {
-        if self.connections.has_ready() || self.connections.wants_accept() || self.next_step().is_some() {
+        if self.connections.has_ready()
+            || self.connections.wants_accept()
+            || self.next_step().is_some()
+            || self.ctx.own_bans.any_undone()
+        {
             return Duration::ZERO;
         }
         let timers = if self.is_for_one { Timers::next_look } else { Timers::next };
@@ -460,7 +464,11 @@ impl MainLoop {
             self.children.expire(now);
         }
         let is_free = !self.children.daemon_is_taken() && !imports::keeps_daemon_busy(&self.ctx);
-        self.ctx.bulk_is_under_way = self.children.any_bulk() || self.stepping.iter().any(Stepping::changes);
+        if self.ctx.own_bans.any_undone() {
+            self.ctx.restore_some_own_bans();
+        }
+        self.ctx.bulk_is_under_way =
+            self.ctx.own_bans.any_undone() || self.children.any_bulk() || self.stepping.iter().any(Stepping::changes);
         let by_itself = if self.is_for_one { Timers::look } else { Timers::run };
         by_itself(&mut self.timers, &mut self.ctx, is_free, now);
         self.submit_background();
