@@ -1,6 +1,6 @@
 // The page's frame: what lies around every screen, and which screen that is.
 import { render, type ComponentType } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useErrorBoundary, useRef, useState } from 'preact/hooks';
 import { Asking } from './dialog';
 import { Icon, type IconName } from './icons';
 import { KeyHelp } from './keyhelp';
@@ -120,7 +120,7 @@ function Frame() {
           <AddressBox box={box} />
         </header>
         <Lines />
-        <main id="main" ref={main} key={at.split('/').slice(0, 3).join('/')}><Screen /></main>
+        <main id="main" ref={main} key={at.split('/').slice(0, 3).join('/')}><Guarded screen={Screen} /></main>
       </div>
       {!embedded && <BottomBar path={path[0] ?? 'overview'} />}
       {help && <KeyHelp places={PLACES} close={() => setHelp(false)} />}
@@ -128,6 +128,13 @@ function Frame() {
       <Toast />
     </div>
   );
+}
+
+/** A defect of one screen leaves the others in reach. */
+function Guarded({ screen: Screen }: { screen: ComponentType }) {
+  const [error, reset] = useErrorBoundary();
+  if (error) return <><h1 tabIndex={-1}>{t('failure.broken')}</h1><FailureBox failure={new Failure(500, '', String(error))} retry={reset} /></>;
+  return <Screen />;
 }
 
 function Navigation({ path }: { path: string }) {

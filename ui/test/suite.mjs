@@ -1,6 +1,6 @@
 // The page in a browser, in front of the real program and a real fail2ban: every screen in every dress, and what people do on them.
 //
-// usage: node test/suite.mjs [WORD]: only what has WORD in its name. Pictures go to test/shots.
+// usage: node test/suite.mjs [PATTERN]: only what has it in its name. Pictures go to test/shots.
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { axe, launch, open, overflow, PHONE, WIDE } from './browser.mjs';
@@ -26,7 +26,7 @@ let url;
 let storage;
 
 async function check(name, work) {
-  if (!name.includes(only)) return;
+  if (!new RegExp(only).test(name)) return;
   const start = Date.now();
   try {
     await work();
@@ -241,7 +241,7 @@ async function flows() {
     await me.type('.field:has-text("Ban for") input', '2h');
     await me.click(button('Review the change'));
     await page.waitForSelector('dialog ins:text-is("2h")');
-    await page.waitForSelector('dialog .plus');
+    await page.waitForSelector('dialog:has-text("zz-bangui-sshd.local")');
     assert.equal(world.client('get', 'sshd', 'bantime').trim(), before);
     assert.deepEqual(await axe(page), []);
     await page.screenshot({ path: `${shots}review.png` });
@@ -282,7 +282,7 @@ async function flows() {
     const me = counted(page, 'nginx-http-auth enabled');
     await me.click('label:has-text("Watch with this jail") input');
     await me.click(button('Review the change'));
-    await page.waitForSelector('dialog .diff');
+    await page.waitForSelector('dialog ins:text-is("yes")');
     await me.click(button('Apply'));
     await page.waitForSelector('text=Done, and read back from fail2ban.', { timeout: 60_000 });
     await me.click('dialog button.primary');
@@ -345,6 +345,20 @@ async function flows() {
     assert.match(banned(), /203\.0\.113\.44/);
     const { items } = await world.api('GET', 'bans/active?q=203.0.113.44');
     assert.equal(items[0].note, 'half a note');
+    await close(page);
+  });
+
+  await check("last night's bans by country, one country opened, and saved as CSV", async () => {
+    const page = await at('#/history');
+    await page.waitForSelector('.world path.c5, .world path.c4');
+    const me = counted(page, 'one country of the last day opened, and saved');
+    await me.click('.shares a >> nth=0');
+    await page.waitForSelector('.filters button');
+    await page.waitForSelector('tbody tr');
+    assert.deepEqual(await axe(page), []);
+    await page.goBack();
+    const [file] = await Promise.all([page.waitForEvent('download'), me.click('button:has-text("Save as CSV")')]);
+    assert.equal(file.suggestedFilename(), 'history.csv');
     await close(page);
   });
 

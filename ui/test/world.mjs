@@ -14,6 +14,39 @@ export const HOSTILE = [
   '<img src=x onerror=document.title=1>', '"><script>document.title=1</script>', "javascript:alert(1)//'", '\u202eesrever', 'a'.repeat(300),
 ];
 
+/** A country database (MMDB) in which the first byte of an address says the country. */
+function countryFile() {
+  const COUNTRIES = ['US', 'CN', 'BR', 'DE', 'RU', 'IN', 'VN', 'NL', 'FR', 'ID', 'KR', 'SG', 'GB', 'IR'];
+  const NAMES = { CN: 'Example Telecom', US: 'Example Cloud <b>Inc</b>', BR: 'Rede Exemplo', DE: 'Beispiel Netz GmbH' };
+  const text = (value) => Buffer.concat([Buffer.from([0x40 | Buffer.byteLength(value)]), Buffer.from(value)]);
+  const map = (fields) => Buffer.concat([Buffer.from([0xe0 | fields.length]), ...fields.flatMap(([name, value]) => [text(name), value])]);
+  const data = [];
+  let length = 0;
+  const offsets = COUNTRIES.map((code) => {
+    const entry = map([['country_code', text(code)], ['asn', text('AS64500')], ['as_name', text((NAMES[code] ?? 'Example Network').slice(0, 28))]]);
+    data.push(entry);
+    length += entry.length;
+    return length - entry.length;
+  });
+  const NODES = 255;
+  const tree = Buffer.alloc(NODES * 6);
+  for (let node = 0; node < NODES; node += 1) {
+    for (const side of [0, 1]) {
+      const child = 2 * node + 1 + side;
+      const byte = child - NODES;
+      // A few take most, as everywhere.
+      const which = Math.floor((((byte * 7919) % 100) / 100) ** 2 * COUNTRIES.length);
+      tree.writeUIntBE(child < NODES ? child : byte % 11 === 0 ? NODES : NODES + 16 + offsets[which], node * 6 + side * 3, 3);
+    }
+  }
+  const small = (value) => Buffer.from([0xa1, value]);
+  const long = (value) => Buffer.from([0xc4, value >>> 24, (value >> 16) & 255, (value >> 8) & 255, value & 255]);
+  const epoch = Buffer.concat([Buffer.from([4, 2]), long(Math.floor(Date.now() / 1000)).subarray(1)]);
+  const metadata = map([['node_count', long(NODES)], ['record_size', small(24)], ['ip_version', small(4)], ['database_type', text('Example')],
+    ['languages', Buffer.from([0, 4])], ['binary_format_major_version', small(2)], ['binary_format_minor_version', small(0)], ['build_epoch', epoch], ['description', Buffer.from([0xe0])]]);
+  return Buffer.concat([tree, Buffer.alloc(16), ...data, Buffer.from([0xab, 0xcd, 0xef]), Buffer.from('MaxMind.com'), metadata]);
+}
+
 const pause = (ms) => new Promise((go) => setTimeout(go, ms));
 
 /** Asks until the answer is a good one. */
@@ -99,6 +132,7 @@ logpath = ${this.at('nginx.log')}
     writeFileSync(this.at('action.d/nothing.conf'), '[Definition]\nactionban = true\nactionunban = true\n');
     writeFileSync(this.at('filter.d/lab.conf'), '[Definition]\nfailregex = ^ lab: failure from <HOST>(?: as .*)?$\n');
     writeFileSync(this.at('nginx.log'), '');
+    writeFileSync(this.at('country.mmdb'), countryFile());
     writeFileSync(this.at('start'), `#!/bin/sh\nexec fail2ban-server -xb -c '${this.dir}' -s '${this.at('f.sock')}' -p '${this.at('f.pid')}' start\n`, { mode: 0o700 });
     writeFileSync(this.at('auth.log'), execFileSync('python3', [join(root, 'tests/demo/lines.py')]));
     for (const user of HOSTILE) this.fail('198.18.0.66', user);
@@ -123,7 +157,7 @@ logpath = ${this.at('nginx.log')}
   async startServer() {
     const program = process.env.BANGUI_TEST_PROGRAM ?? join(root, process.env.CARGO_TARGET_DIR ?? 'target', 'debug/bangui');
     this.server = spawn(program, ['serve', '--listen', `127.0.0.1:${this.port}`, '--database', this.at('b.db'), '--fail2ban-socket', this.at('f.sock'),
-      '--fail2ban-config', this.dir, '--allowed-log-dirs', this.dir], {
+      '--fail2ban-config', this.dir, '--allowed-log-dirs', this.dir, '--geoip-database', this.at('country.mmdb')], {
       env: { ...process.env, BANGUI_FAIL2BAN_START_COMMAND: this.at('start'), BANGUI_ARCHIVE_SECONDS: '1', BANGUI_RATE_LIMIT_SESSION: '0', BANGUI_RATE_LIMIT_ANONYMOUS: '0', BANGUI_RATE_LIMIT_BAN: '0' },
       stdio: ['ignore', 'ignore', process.env.BANGUI_SHOW_LOG ? 'inherit' : 'ignore'],
     });

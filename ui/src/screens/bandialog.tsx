@@ -70,7 +70,7 @@ export function BanDialog({ close, done, ip = '' }: { close: () => void; done: (
   if (warned.length > 0) {
     const others = all.filter((one) => !warned.some((w) => w.ip === one));
     return (
-      <Dialog title={t('ban.guard')} close={close}>
+      <Dialog key="guard" title={t('ban.guard')} close={close}>
         <ul class="plainlist">
           {warned.map(({ ip: one, check: said }) => (
             <li key={one}><strong class="address">{one}</strong>: {said.reason && GUARD[said.reason] ? t(GUARD[said.reason]!, { ip: one, entry: said.jails.find((j) => j.entry)?.entry ?? '' }) : said.detail}</li>

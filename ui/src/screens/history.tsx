@@ -1,6 +1,6 @@
 // What happened last night?
 import { useEffect, useState } from 'preact/hooks';
-import type { Range } from '../api';
+import type { DashboardBanItem, HistoryBanItem, Range } from '../api';
 import { Shares, Trend } from '../chart';
 import { Address, country, Jail, Time } from '../format';
 import { Icon } from '../icons';
@@ -30,14 +30,10 @@ export function History() {
       <div class="bar"><h1 tabIndex={-1}>{t('history.title')}</h1><Ranges value={range} set={(chosen) => filter({ range: chosen })} /></div>
       <p class="sentence">{total === undefined ? ' ' : t('history.sentence', { n: total })}{query.jail && ` ${t('history.inJail', { name: query.jail })}`}{query.country && ` ${t('history.from', { name: country(query.country) })}`}</p>
       <Chips />
-      <div class="cards">
-        <section class="card wide">
+      <div class="cards map">
+        <section class="card">
           <h2>{t('history.map')}</h2>
           <Show of={countries}>{(data) => <WorldMap counts={data.countries} chosen={query.country} choose={(code) => filter({ country: code })} />}</Show>
-        </section>
-        <section class="card">
-          <h2>{t('overview.trend')}</h2>
-          <Show of={trend}>{(data) => <Trend buckets={data.buckets} label={t('overview.trend')} />}</Show>
         </section>
         <section class="card">
           <h2>{t('overview.countries')}</h2>
@@ -45,6 +41,10 @@ export function History() {
             {(data) => <Shares label={t('overview.countries')} empty={t('overview.noCountries')}
               items={Object.entries(data.countries).sort((a, b) => b[1] - a[1]).slice(0, 8).map(([code, count]) => ({ name: country(code), count, href: link(['history'], { ...query, page: undefined, country: code }) }))} />}
           </Show>
+        </section>
+        <section class="card wide">
+          <h2>{t('overview.trend')}</h2>
+          <Show of={trend}>{(data) => <Trend buckets={data.buckets} label={t('overview.trend')} />}</Show>
         </section>
       </div>
       <h2>{t('history.bans')}</h2>
@@ -71,8 +71,8 @@ export function History() {
               { title: t('col.when'), cell: (row) => <Time at={row.banned_at} />, phone: 'side', right: true },
             ]} />}
         </Show>}
-      {list.data && list.data.items.length > 0 && (
-        <p><button type="button" class="plain" onClick={() => attempt(() => save(wanted))}><Icon name="download" />{t('action.csv')}</button></p>
+      {(total ?? 0) > 0 && (
+        <p><button type="button" class="plain" onClick={() => attempt(async () => (query.country ? saveRows(ofCountry.data?.bans ?? []) : save(wanted)))}><Icon name="download" />{t('action.csv')}</button></p>
       )}
     </>
   );
@@ -80,15 +80,20 @@ export function History() {
 
 /** The list as a file, page by page. */
 async function save(wanted: { range: Range; jail?: string; ip?: string }): Promise<void> {
-  const rows: Array<Array<string | number | null>> = [];
+  const rows: HistoryBanItem[] = [];
   let cursor: string | undefined;
   do {
     const part = await call('GET /history', { query: { range: wanted.range, jail: wanted.jail, ip: wanted.ip, page_size: 100, cursor } });
-    for (const one of part.items) rows.push([one.ip, one.jail, one.banned_at, one.country_code, one.org, one.failures, one.ban_count]);
+    rows.push(...part.items);
     cursor = part.pagination.next_cursor ?? undefined;
   } while (cursor && rows.length < MOST);
-  saveCsv('history', ['address', 'jail', 'banned_at', 'country', 'network', 'failures', 'times'], rows);
+  saveRows(rows);
   if (cursor) say(t('history.cut', { n: MOST }));
+}
+
+function saveRows(rows: Array<Omit<DashboardBanItem, 'service'> & { failures?: number }>): void {
+  saveCsv('history', ['address', 'jail', 'banned_at', 'country', 'network', 'failures', 'times'],
+    rows.map((one) => [one.ip, one.jail, one.banned_at, one.country_code, one.org, one.failures, one.ban_count]));
 }
 
 function Chips() {

@@ -130,7 +130,7 @@ function Editor({ jail, reload }: { jail: JailConfig; reload: () => Promise<void
         </div>
       </Form>
       {review && (
-        <Review close={() => setReview(false)} done={reload}
+        <Review file={`jail.d/zz-bangui-${jail.name}.local`} close={() => setReview(false)} done={reload}
           preview={async () => {
             const answer = await call('PUT /config/jails/{name}', { path, query: { dry_run: true }, body: update });
             if (!('effect' in answer)) throw new Failure(0, '', '');

@@ -49,13 +49,15 @@ function Diff({ file }: { file: FileDiff }) {
 }
 
 interface Props {
+  /** The file that is written, where the preview names none: values of a running jail hold before they are written. */
+  file?: string;
   preview: () => Promise<ChangePreview>;
   apply: () => Promise<unknown>;
   close: () => void;
   done: () => Promise<void>;
 }
 
-export function Review({ preview, apply, close, done }: Props) {
+export function Review({ file, preview, apply, close, done }: Props) {
   const [seen, setSeen] = useState<ChangePreview>();
   const [refused, setRefused] = useState<Failure>();
   const [change, setChange] = useState<ConfigChangeDetail>();
@@ -71,7 +73,7 @@ export function Review({ preview, apply, close, done }: Props) {
   };
   if (undone) {
     return (
-      <Dialog title={t('review.undoneTitle')} close={end}>
+      <Dialog key="undone" title={t('review.undoneTitle')} close={end}>
         <Verdict level="ok"><p>{t('review.undone')}</p></Verdict>
         <div class="buttons"><button type="button" class="primary" autoFocus onClick={end}>{t('action.close')}</button></div>
       </Dialog>
@@ -79,7 +81,7 @@ export function Review({ preview, apply, close, done }: Props) {
   }
   if (change) {
     return (
-      <Dialog title={t('review.doneTitle')} close={end} wide>
+      <Dialog key="done" title={t('review.doneTitle')} close={end} wide>
         <Verdict level="ok"><p>{t('review.done')}</p></Verdict>
         <Effects effect={change.effect} />
         {change.report.length > 0 && <details><summary>{t('review.report')}</summary><ol>{change.report.map((step, index) => <li key={index}>{step.sentence}</li>)}</ol></details>}
@@ -101,7 +103,7 @@ export function Review({ preview, apply, close, done }: Props) {
       {!seen && !refused && <Waiting />}
       {seen && (
         <>
-          <p>{t('review.files', { n: seen.files.length })} {seen.commands.restarted.length > 0
+          <p>{seen.files.length === 0 && file ? t('review.written', { file }) : t('review.files', { n: seen.files.length })} {seen.commands.restarted.length > 0
             ? t('review.restarts', { list: seen.commands.restarted.join(', ') }) : t('review.noRestart')}</p>
           <Effects effect={seen.effect} />
           {seen.checks.filter((check) => check.level !== 'ok').map((check) => <Verdict key={check.sentence} level={check.level}><p>{check.sentence}</p></Verdict>)}
