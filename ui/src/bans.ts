@@ -5,7 +5,14 @@ import { call } from './request';
 type Held = Pick<ActiveBan, 'ip' | 'jail'> & Partial<ActiveBan>;
 
 export async function releaseMany(bans: Held[]): Promise<void> {
-  for (const { ip, jail } of bans) await call('DELETE /bans', { body: { ip, jail } });
+  if (bans.length === 1) {
+    const { ip, jail } = bans[0]!;
+    await call('DELETE /bans', { body: { ip, jail } });
+    return;
+  }
+  for (const jail of new Set(bans.map((ban) => ban.jail))) {
+    await call('POST /bans/bulk/remove', { body: { jail, ips: bans.filter((ban) => ban.jail === jail).map((ban) => ban.ip) } });
+  }
 }
 
 /** Takes a release back: the same jail, to the same end. */

@@ -10,8 +10,6 @@ import { call, Failure, useGet } from '../request';
 import { say } from '../status';
 import { releaseMany } from '../bans';
 
-interface Warned { ip: string; check: BanCheckResponse }
-
 /** Addresses as people paste them: by lines, commas or spaces, with what follows a `#` left out. */
 export function addressesOf(text: string): string[] {
   const plain = text.split('\n').map((line) => line.replace(/[#;].*/, '')).join(' ');
@@ -30,56 +28,66 @@ export function BanDialog({ close, done, ip = '' }: { close: () => void; done: (
   const [length, setLength] = useState('');
   const [custom, setCustom] = useState('');
   const [note, setNote] = useState('');
-  const [warned, setWarned] = useState<Warned[]>([]);
-  const [progress, setProgress] = useState(0);
+  const [warned, setWarned] = useState<BanCheckResponse>();
+  const [skipped, setSkipped] = useState<{ left: Array<[string, string]>; banned: Array<{ ip: string; jail: string }> }>();
   const { busy, failure, send } = useSend();
   const running = jails.data?.items.filter((jail) => jail.running).map((jail) => jail.name) ?? [];
   useEffect(() => { if (running.length > 0 && chosen.length === 0) setChosen([running[0]!]); }, [running.length]);
   const all = addressesOf(text);
   const seconds = length === 'other' ? parseDuration(custom) : length === '' ? undefined : Number(length);
 
-  const ban = async (list: string[], force: boolean) => {
-    const failed: string[] = [];
-    const banned: Array<{ ip: string; jail: string }> = [];
-    for (const [index, one] of list.entries()) {
-      setProgress(index + 1);
-      try {
-        const answer = await call('POST /bans', { body: { ip: one, jails: chosen, force, duration: seconds, note: note || undefined } });
-        for (const result of answer.results) if (result.banned) banned.push({ ip: one, jail: result.jail });
-      } catch (error) {
-        if (!(error instanceof Failure) || list.length === 1) throw error;
-        failed.push(`${one}: ${error.detail}`);
-      }
-    }
-    setProgress(0);
+  const end = async (banned: Array<{ ip: string; jail: string }>, count: number) => {
     await done();
-    if (failed.length > 0) throw new Failure(409, 'some', t('ban.some', { n: failed.length, of: list.length, list: failed.slice(0, 5).join(' ') }));
-    say(t('ban.done', { n: list.length }), banned.length > 0 ? async () => { await releaseMany(banned); await done(); } : undefined);
+    say(t('ban.done', { n: count }), banned.length > 0 ? async () => { await releaseMany(banned); await done(); } : undefined);
     close();
   };
-  const check = async () => {
-    const found: Warned[] = [];
-    for (const one of all.slice(0, 50)) {
-      const answer = await call('POST /bans/check', { body: { ip: one, jails: chosen } });
-      if (!answer.allowed) found.push({ ip: one, check: answer });
+  const banOne = async (force: boolean) => {
+    const { results } = await call('POST /bans', { body: { ip: all[0]!, jails: chosen, force, duration: seconds, note: note || undefined } });
+    await end(results.filter((one) => one.banned).map(({ jail }) => ({ ip: all[0]!, jail })), 1);
+  };
+  /** Each address has a result of its own; what the guard keeps from being banned is told behind it. */
+  const banMany = async () => {
+    const banned: Array<{ ip: string; jail: string }> = [];
+    const left = new Map<string, string>();
+    for (const jail of chosen) {
+      const answer = await call('POST /bans/bulk', { body: { ips: all, jail, duration: seconds, note: note || undefined } });
+      for (const one of answer.results) {
+        if (one.result === 'banned') banned.push({ ip: one.ip, jail });
+        else if (one.result !== 'was_banned') left.set(one.ip, one.detail ?? one.reason ?? one.result);
+      }
+      if (answer.stopped) throw new Failure(409, answer.stopped.code, answer.stopped.detail);
     }
-    if (found.length > 0) setWarned(found);
-    else await ban(all, false);
+    if (left.size === 0) return end(banned, all.length);
+    await done();
+    return setSkipped({ left: [...left], banned });
+  };
+  const check = async () => {
+    if (all.length > 1) return banMany();
+    const answer = await call('POST /bans/check', { body: { ip: all[0]!, jails: chosen } });
+    if (answer.allowed) return banOne(false);
+    return setWarned(answer);
   };
 
-  if (warned.length > 0) {
-    const others = all.filter((one) => !warned.some((w) => w.ip === one));
+  if (skipped) {
+    return (
+      <Dialog key="skipped" title={t('ban.result')} close={close}>
+        <p>{t('ban.some', { n: all.length - skipped.left.length, of: all.length })}</p>
+        <ul class="plainlist">{skipped.left.slice(0, 20).map(([one, why]) => <li key={one}><strong class="address">{one}</strong>: {why}</li>)}</ul>
+        <div class="buttons">
+          {skipped.banned.length > 0 && <button type="button" onClick={() => send(async () => { await releaseMany(skipped.banned); await done(); close(); })}>{t('action.undo')}</button>}
+          <button type="button" class="primary" autoFocus onClick={close}>{t('action.close')}</button>
+        </div>
+      </Dialog>
+    );
+  }
+  if (warned) {
+    const { ip: one, reason, jails: of, detail } = warned;
     return (
       <Dialog key="guard" title={t('ban.guard')} close={close}>
-        <ul class="plainlist">
-          {warned.map(({ ip: one, check: said }) => (
-            <li key={one}><strong class="address">{one}</strong>: {said.reason && GUARD[said.reason] ? t(GUARD[said.reason]!, { ip: one, entry: said.jails.find((j) => j.entry)?.entry ?? '' }) : said.detail}</li>
-          ))}
-        </ul>
-        <Form failure={failure} send={() => send(() => ban(all, true))}>
+        <p><strong class="address">{one}</strong>: {reason && GUARD[reason] ? t(GUARD[reason]!, { ip: one, entry: of.find((jail) => jail.entry)?.entry ?? '' }) : detail}</p>
+        <Form failure={failure} send={() => send(() => banOne(true))}>
           <div class="buttons">
-            <button type="button" autoFocus onClick={() => setWarned([])}>{t('ban.not')}</button>
-            {others.length > 0 && <button type="button" disabled={busy} onClick={() => send(() => ban(others, false))}>{t('ban.others', { n: others.length })}</button>}
+            <button type="button" autoFocus onClick={() => setWarned(undefined)}>{t('ban.not')}</button>
             <button class="danger" disabled={busy}>{t('ban.anyway')}</button>
           </div>
         </Form>
@@ -106,7 +114,7 @@ export function BanDialog({ close, done, ip = '' }: { close: () => void; done: (
         <Choice label={t('ban.length')} value={length} set={setLength} options={lengths} error={failure?.of('duration')} />
         {length === 'other' && <Span label={t('ban.howLong')} value={custom} set={setCustom} error={failure?.of('duration')} />}
         <Text label={t('col.note')} value={note} set={setNote} maxLength={200} error={failure?.of('note')} hint={t('ban.noteHint')} />
-        {busy && all.length > 1 && progress > 0 && <progress max={all.length} value={progress} aria-label={t('ban.progress', { n: progress, of: all.length })} />}
+        {busy && all.length > 1 && <progress aria-label={t('ban.progress', { n: all.length })} />}
         <div class="buttons">
           <button type="button" onClick={close}>{t('action.cancel')}</button>
           <button class="danger" disabled={busy || all.length === 0 || chosen.length === 0 || (length === 'other' && !seconds)}>
