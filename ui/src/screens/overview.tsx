@@ -22,7 +22,7 @@ export function Overview() {
       <Show of={service}>
         {(now) => now.online ? <Sentence service={now} jails={jails.data?.items} /> : <DaemonProblem service={now} reload={service.reload} />}
       </Show>
-      <Numbers jails={jails.data?.items} banned={service.data?.total_bans} failing={service.data?.total_failures} />
+      <Numbers {...(service.data?.online ? { jails: jails.data?.items, banned: service.data.total_bans, failing: service.data.total_failures } : {})} />
       <div class="bar"><h2>{t('overview.happened')}</h2><Ranges value={range} set={(chosen) => filter({ range: chosen })} /></div>
       <Happened range={range} />
       <Latest range={range} />
