@@ -161,6 +161,11 @@ pub static ROUTES: &[Route] = &[
     post("/api/v1/bans/bulk/remove", Either(api::bulk::remove)).bans().counted(Limit::Ban).large(),
     delete("/api/v1/bans/all", Later(api::bans::unban_all)).bans(),
     delete("/api/v1/bans", Later(api::bans::unban)).bans().counted(Limit::Ban).takes(&["ip", "jail", "unban_all"]),
+    // never-ban
+    get("/api/v1/never-ban", Later(api::never_ban::list)).takes(&["page", "page_size", "q"]),
+    post("/api/v1/never-ban", Later(api::never_ban::create)).bans().counted(Limit::Ban),
+    put("/api/v1/never-ban/{id}", Later(api::never_ban::change)).bans().counted(Limit::Ban),
+    delete("/api/v1/never-ban/{id}", Later(api::never_ban::remove)).bans().counted(Limit::Ban),
     // jails
     get("/api/v1/jails", Either(api::jails::list)).asks_daemon(),
     post("/api/v1/jails/reload-all", Later(api::jails::reload_all)).jails(),

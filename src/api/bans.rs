@@ -36,7 +36,7 @@ struct Wanted {
 pub fn ban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let Wanted { target, jails, force, duration, note } = wanted(request, true)?;
     if !force {
-        Guard::new(ctx, request.admitted.client).check(&target)?;
+        Guard::new(ctx, request.admitted.client, &names_of(&jails)).check(&target)?;
     }
     let (at, ip) = (time::now(), target.to_string());
     let until = duration.map(|seconds| if seconds < 0 { NEVER } else { at + seconds });
@@ -155,7 +155,7 @@ fn banned_answer(ip: &str, until: Option<i64>, made: Vec<Made>) -> Result<Respon
 /// `POST /api/v1/bans/check`: what the guard says of a ban that is not made.
 pub fn check(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let Wanted { target, jails, .. } = wanted(request, false)?;
-    let refused = Guard::new(ctx, request.admitted.client).check(&target).err();
+    let refused = Guard::new(ctx, request.admitted.client, &names_of(&jails)).check(&target).err();
     let jails = if jails.is_empty() { ctx.daemon.jail_names()? } else { jails };
     let mut results = Vec::new();
     for jail in &jails {
@@ -182,6 +182,10 @@ pub fn check(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
         "jails": results,
     });
     Ok(Response::json(200, &body))
+}
+
+fn names_of(jails: &[JailName]) -> Vec<&str> {
+    jails.iter().map(JailName::as_str).collect()
 }
 
 pub(super) const NO_ADDRESS: &str = "ip must be an IP address, a network, or exactly what fail2ban lists as banned.";

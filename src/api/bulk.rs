@@ -56,7 +56,7 @@ pub fn ban(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let note: Rc<str> = note_field(&mut fields).into();
     fields.finish()?;
     let Running(jail) = jail.unwrap_or_default().parse()?;
-    let guard = Guard::new(ctx, request.admitted.client);
+    let guard = Guard::new(ctx, request.admitted.client, &[jail.as_str()]);
     let judge = |(at, text): (usize, &String)| match text.parse().and_then(IpOrNet::bannable) {
         Err(error) => Item::invalid(at, text, &ApiError::from(error).detail),
         Ok(net) => match guard.refuses(&net) {

@@ -12,6 +12,7 @@ use crate::apply::Scope;
 use crate::domain::address::IpOrNet;
 use crate::domain::json;
 use crate::domain::names::{JailName, Running};
+use crate::domain::never_ban::Who;
 use crate::fail2ban::Error;
 use crate::fail2ban::commands::jail::JailSettings;
 use crate::fail2ban::commands::{Counters, JailCounters};
@@ -282,6 +283,12 @@ pub fn remove_ignore(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> 
     };
     let listed = ctx.daemon.ignore_list(&name)?;
     let entry = entry_of(&listed, &ip)?;
+    let kept = entry.as_ref().and_then(|entry| entry.parse::<Who>().ok()).map(|who| who.to_string());
+    if let Some(own) = kept.and_then(|entry| ctx.never_ban.named(&entry)).filter(|own| own.holds_in(name.as_str())) {
+        let detail =
+            format!("{} is on the never-ban list; DELETE /api/v1/never-ban/{} takes it off.", own.entry, own.id);
+        return Err(ApiError::new(Code::Conflict, detail).with("id", own.id).with("ip", ip));
+    }
     match entry {
         Some(entry) => {
             ctx.daemon.remove_ignore(&name, &entry)?;

@@ -1,5 +1,7 @@
 //! The API about itself: what a page has to know before it shows anything, the specification, and the header that changes need.
 
+use std::net::IpAddr;
+
 use serde_json::{Value, json};
 
 use crate::app::session::CSRF_HEADER;
@@ -10,6 +12,7 @@ use crate::domain::permission::{Role, Scope};
 use crate::domain::time;
 use crate::packed;
 use crate::server::response::Response;
+use crate::services::never_ban;
 
 /// `GET /api/v1/meta`: to anybody what a login page needs, to whoever has a session also what may be done, and whether the own address is
 /// banned: who is locked out of everything else learns it here.
@@ -33,6 +36,7 @@ pub fn about(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
             Some(address) => banned_in(ctx, IpOrNet::from(address.to_canonical())),
             None => Value::Null,
         };
+        body["client"]["is_never_banned"] = json!(address.map(|address| is_never_banned(ctx, address.to_canonical())));
         let scopes = Scope::ALL.map(Scope::as_str);
         body["version"] = json!(env!("CARGO_PKG_VERSION"));
         body["user"] = json!({ "name": OWNER, "role": Role::Admin.as_str(), "scopes": scopes });
@@ -51,6 +55,11 @@ fn banned_in(ctx: &mut Ctx, address: IpOrNet) -> Value {
         return Value::Null;
     }
     ctx.jails_banning(&address).map_or(Value::Null, |jails| json!(jails))
+}
+
+/// Whether no jail bans this address, by the never-ban list; null where nobody knows the address.
+fn is_never_banned(ctx: &Ctx, address: IpAddr) -> bool {
+    never_ban::keeps(ctx, &IpOrNet::from(address), &[]).is_some()
 }
 
 /// What is there because of this machine's settings and files, beside what always is.

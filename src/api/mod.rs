@@ -19,6 +19,7 @@ pub mod jails;
 pub mod logs;
 pub mod map;
 pub mod meta;
+pub mod never_ban;
 pub mod regex;
 pub mod server;
 pub mod setup;

@@ -50,6 +50,7 @@ codes! {
     ActionNotFound = "action_not_found", [404];
     ConfigFileNotFound = "config_file_not_found", [404];
     ChangeNotFound = "change_not_found", [404];
+    NeverBanNotFound = "never_ban_not_found", [404];
     BlocklistSourceNotFound = "blocklist_source_not_found", [404];
     MethodNotAllowed = "method_not_allowed", [405];
     Conflict = "conflict", [409];

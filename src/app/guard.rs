@@ -1,6 +1,7 @@
 //! The guard of bans: whom a ban would shut out that hardly anybody means to shut out. What jails ignore is not its matter: the daemon is
 //! asked for that.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::code::Code;
@@ -17,12 +18,19 @@ pub struct Guard {
     own: Vec<IpAddr>,
     gateways: Vec<IpAddr>,
     proxies: Vec<IpOrNet>,
+    /// Who is never banned, with the entry that says so.
+    never: BTreeMap<IpOrNet, String>,
+    /// Those of them that are networks.
+    networks: Vec<IpOrNet>,
 }
 
 impl Guard {
-    /// Looks once who is who.
-    pub fn new(ctx: &Ctx, caller: Client) -> Guard {
+    /// Looks once who is who. Of the never-ban list, what holds in all jails counts, and what holds in one of `jails`.
+    pub fn new(ctx: &Ctx, caller: Client, jails: &[&str]) -> Guard {
+        let never: BTreeMap<IpOrNet, String> = ctx.never_ban.kept_in(jails).into_iter().collect();
         Guard {
+            networks: never.keys().filter(|net| net.is_network()).copied().collect(),
+            never,
             caller: caller.address(),
             own: machine::own_addresses(),
             gateways: machine::gateways(),
@@ -46,17 +54,31 @@ impl Guard {
         } else if self.proxies.iter().any(|proxy| proxy.overlaps(target)) {
             ("proxy", "a trusted proxy")
         } else {
-            return None;
+            let entry = self.never_banned(target)?;
+            return Some(("never_ban", format!("{target} is on the never-ban list ({entry})")));
         };
         let verb = if target.is_network() { "contains" } else { "is" };
         Some((reason, format!("{target} {verb} {whose}")))
     }
 
+    /// The entry of the never-ban list that has an address in common with this.
+    fn never_banned(&self, target: &IpOrNet) -> Option<&String> {
+        if target.is_network() {
+            return self.never.iter().find(|(net, _)| net.overlaps(target)).map(|(_, entry)| entry);
+        }
+        let covering = || self.networks.iter().find(|net| net.contains(target));
+        self.never.get(target).or_else(|| self.never.get(covering()?))
+    }
+
     /// 409 for what it refuses.
     pub fn check(&self, target: &IpOrNet) -> Result<(), ApiError> {
         let Some((reason, what)) = self.refuses(target) else { return Ok(()) };
-        Err(ApiError::new(Code::Conflict, format!("{what}; use force to ban it all the same."))
+        let error = ApiError::new(Code::Conflict, format!("{what}; use force to ban it all the same."))
             .with("ip", target.to_string())
-            .with("reason", reason))
+            .with("reason", reason);
+        Err(match self.never_banned(target).filter(|_| reason == "never_ban") {
+            Some(entry) => error.with("entry", entry.clone()),
+            None => error,
+        })
     }
 }

@@ -12,6 +12,7 @@ pub mod input;
 pub mod jail_fields;
 pub mod keep_ends;
 pub mod limits;
+pub mod never_ban;
 pub mod own_bans;
 pub mod paths;
 pub mod request;

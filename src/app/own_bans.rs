@@ -43,6 +43,11 @@ impl OwnBans {
         taken
     }
 
+    /// Jail and address of each.
+    pub fn names(&self) -> Vec<(String, String)> {
+        self.matching(None, None).into_iter().map(|ban| (ban.jail, ban.ip)).collect()
+    }
+
     /// The one of this jail and address.
     pub fn get(&self, jail: &str, ip: &str) -> Option<&OwnBan> {
         self.by_jail.get(jail)?.get(ip)

@@ -12,6 +12,7 @@ use crate::blocklist::held::HeldFile;
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET, DEFAULT_SESSION_MINUTES};
 use crate::domain::actor::Actor;
 use crate::domain::history::Place;
+use crate::domain::jail_values::JailValues;
 use crate::domain::json;
 use crate::domain::time;
 use crate::fail2ban::database::Page;
@@ -29,6 +30,7 @@ use super::banned::Banned;
 use super::error::ApiError;
 use super::imports::{Running, Tending};
 use super::limits::Limits;
+use super::never_ban::NeverBans;
 use super::own_bans::OwnBans;
 
 /// How long a quick command may hold the loop.
@@ -136,6 +138,8 @@ pub struct Ctx {
     pub own_bans: OwnBans,
     /// Many bans are being made or lifted: what is noted of them is not compared with what the daemon has.
     pub bulk_is_under_way: bool,
+    /// What is never banned.
+    pub never_ban: NeverBans,
     /// The daemon may have started again: what held at run time only is to be set again.
     pub restarted: bool,
     /// What could not be set again, a sentence each.
@@ -303,6 +307,7 @@ impl Ctx {
     pub fn new(config: Config, store: Store) -> Result<Self, store::Error> {
         let stored = store.stored()?;
         let own_bans = OwnBans::new(store.own_bans()?, Instant::now());
+        let never_ban = NeverBans::new(store.never_ban()?, Instant::now());
         let socket = socket_of(&config, &stored);
         let geo = Geo::new(config.geoip_database.clone(), config.database.parent().map(Path::to_owned));
         Ok(Self {
@@ -331,6 +336,7 @@ impl Ctx {
             banned: Banned::default(),
             own_bans,
             bulk_is_under_way: false,
+            never_ban,
             restarted: false,
             not_in_force: Vec::new(),
             daemons_met: 0,
@@ -397,7 +403,11 @@ impl Ctx {
         let mut all: Vec<RunTime> = Vec::new();
         for (jail, changes) in self.store.all_pending()? {
             // What this program wrote it can read; a value it no longer knows is passed over.
-            let values = json::read(&changes).unwrap_or_default();
+            let mut values: JailValues = json::read(&changes).unwrap_or_default();
+            if let Some(list) = &mut values.ignore_ips {
+                // The daemon is given a whole list.
+                list.extend(self.never_ban.told().into_iter().filter(|own| own.holds_in(&jail)).map(|own| own.entry));
+            }
             all.push(RunTime { jail, idle: None, values });
         }
         for (jail, idle) in self.store.all_idle()? {

@@ -13,6 +13,7 @@ pub mod effective;
 mod error;
 mod hearing;
 mod journal;
+pub mod never_ban;
 pub mod outlook;
 pub mod plan;
 mod preview;

@@ -8,6 +8,7 @@ use super::effect::Effect;
 use crate::conf::LocalFile;
 use crate::domain::actor::Actor;
 use crate::domain::jail_values::JailValues;
+use crate::domain::never_ban::Told;
 use crate::fail2ban::keep::Restarted;
 use crate::fail2ban::reload::Installation;
 
@@ -82,6 +83,9 @@ pub struct Apply {
     /// Only what it would do is wanted: nothing is written, and the daemon is told nothing.
     #[serde(default)]
     pub dry_run: bool,
+    /// What is never banned: its file is written with the change. `None` leaves that as it is.
+    #[serde(default)]
+    pub never_ban: Option<Vec<Told>>,
 }
 
 /// What an apply has done.

@@ -20,7 +20,7 @@ impl Apply {
         let (mut daemon, unloaded) = self.daemon()?;
         let options = self.options(daemon.as_mut())?;
         self.fallback(daemon.is_some(), &options)?;
-        let change = self.with_hearing(&options)?;
+        let change = self.with_hearing(&options)?.with_never_ban();
         change.files_before()?;
         change.check(&options)?;
         let before = Tree::load(&self.place.config_dir);

@@ -22,7 +22,7 @@ impl Apply {
         let (mut daemon, unloaded) = self.daemon()?;
         let options = self.options(daemon.as_mut())?;
         let fallback = self.fallback(daemon.is_some(), &options)?;
-        let change = self.with_hearing(&options)?;
+        let change = self.with_hearing(&options)?.with_never_ban();
         let files = change.files_before()?;
         change.check(&options)?;
         let effect = change.effect(&options)?;

@@ -344,6 +344,17 @@ impl LocalFile {
         LocalFile { folder: "fail2ban.d", name: "zz-bangui.local".to_owned() }
     }
 
+    /// The file for what is never banned: `jail.d/zzz-bangui-never-ban.local`, the last one of all.
+    pub fn never_ban() -> LocalFile {
+        LocalFile { folder: "jail.d", name: "zzz-bangui-never-ban.local".to_owned() }
+    }
+
+    /// The file that gives `[DEFAULT]` an ignore list where nothing else does: `jail.d/00-bangui-never-ban.conf`, the first one of those that
+    /// come after `jail.conf`.
+    pub fn never_ban_first() -> LocalFile {
+        LocalFile { folder: "jail.d", name: "00-bangui-never-ban.conf".to_owned() }
+    }
+
     fn new(folder: &'static str, name: &str, file: String) -> Result<LocalFile, Error> {
         if !is_plain_name(name) {
             return Err(Error::refused(format!(

@@ -39,7 +39,7 @@ pub use ordered::Ordered;
 pub use params::{Invocation, invocation, invocation_as, invocations, invocations_as, words, words_of_old};
 pub use stream::{Stream, StreamOptions, log_files};
 pub use testing::lines;
-pub use tree::Tree;
+pub use tree::{RawOption, Tree};
 pub use value::{Command, Value};
 pub use version::Version;
 pub use views::{DefinitionView, JailUse, JailView, OptionView};

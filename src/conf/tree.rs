@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
-use super::config::Config;
+use super::config::{Config, Given, Origin};
 use super::definition::Definition;
 use super::error::Error;
 use super::layers::{Layers, Loader, Overlay, Warning};
@@ -16,6 +16,17 @@ use super::stream::{Stream, StreamOptions, add_defaults, jail_names, server_comm
 use super::value::Command;
 use super::version::Version;
 use super::views::{DefinitionView, JailUse, JailView, definition_view, jail_use, jail_view};
+
+/// An option of a jail as the files have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawOption {
+    /// As it is written.
+    pub written: String,
+    /// What it amounts to.
+    pub amount: Option<String>,
+    /// Where it is written.
+    pub origin: Option<Origin>,
+}
 
 /// A configuration directory.
 #[derive(Debug)]
@@ -112,6 +123,15 @@ impl Tree {
     /// The names of all jails, enabled or not, in the order of the stream.
     pub fn jails(&self) -> Vec<Rc<str>> {
         jail_names(&self.jails.config)
+    }
+
+    /// An option of a jail as it stands in the files, its own or that of `[DEFAULT]`, and what it amounts to; `None` where no file has it, and
+    /// no amount where it refers to what is not there. `DEFAULT` is that section alone.
+    pub fn jail_option(&self, jail: &str, key: &str) -> Option<RawOption> {
+        let config = &self.jails.config;
+        let entry = config.entry(jail, key)?;
+        let amount = config.get(jail, key, &Given::new()).ok().map(|value| value.to_text().into_owned());
+        Some(RawOption { written: entry.value.to_text().into_owned(), amount, origin: entry.origin.clone() })
     }
 
     /// The files that jails are made of, in order; later ones win.

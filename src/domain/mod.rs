@@ -13,6 +13,7 @@ pub mod history;
 pub mod jail_values;
 pub mod json;
 pub mod names;
+pub mod never_ban;
 pub mod own_ban;
 pub mod packet;
 pub mod page;

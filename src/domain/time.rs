@@ -13,6 +13,11 @@ pub fn rfc3339(unix_seconds: i64) -> String {
     jiff::Timestamp::from_second(clamped).expect("the clamped range lies inside jiff's").to_string()
 }
 
+/// The Unix seconds of a time such as `2026-11-22T02:31:27Z`, in whatever zone it is given; `None` where the text is none.
+pub fn parse_rfc3339(text: &str) -> Option<i64> {
+    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+}
+
 /// Like [`rfc3339`], with the fraction of a second where there is one: `2026-11-22T02:31:27.25Z`, to microseconds.
 pub fn rfc3339_fraction(unix_seconds: f64) -> String {
     let whole = unix_seconds.floor();
@@ -23,7 +28,7 @@ pub fn rfc3339_fraction(unix_seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{rfc3339, rfc3339_fraction};
+    use super::{parse_rfc3339, rfc3339, rfc3339_fraction};
 
     #[test]
     fn fractions_are_kept_where_they_are() {
@@ -31,6 +36,15 @@ mod tests {
         assert_eq!(rfc3339_fraction(1_795_314_687.25), "2026-11-22T02:31:27.25Z");
         assert_eq!(rfc3339_fraction(-0.5), "1969-12-31T23:59:59.5Z");
         assert!(rfc3339_fraction(1e300).starts_with("9999-"));
+    }
+
+    #[test]
+    fn a_time_is_read_with_its_zone_and_not_without() {
+        assert_eq!(parse_rfc3339("2026-11-22T02:31:27Z"), Some(1_795_314_687));
+        assert_eq!(parse_rfc3339("2026-11-22T03:31:27+01:00"), Some(1_795_314_687));
+        for text in ["", "2026-11-22", "2026-11-22T02:31:27", "tomorrow"] {
+            assert_eq!(parse_rfc3339(text), None, "{text}");
+        }
     }
 
     #[test]

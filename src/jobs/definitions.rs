@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 use super::expressions::Expressions;
 use super::patterns::Answer;
 use super::refusal::Refusal;
-use crate::conf::{self, DefinitionView, Document, Invocation, JailUse, OptionView, Tree, Version};
+use crate::apply::never_ban::tree_without;
+use crate::conf::{self, DefinitionView, Document, Invocation, JailUse, OptionView, Overlay, Tree, Version};
 use crate::fail2ban::reload::Installation;
 use crate::files;
 use crate::pattern::date::Clock;
@@ -121,7 +122,7 @@ impl Show {
 
 /// The configuration, as its release reads it.
 pub fn tree_of(place: &Installation) -> Result<Tree, conf::Error> {
-    Ok(Tree::load(&place.config_dir)?.read_as(Version::known(place.release().as_deref())))
+    Ok(tree_without(&place.config_dir, &Overlay::new())?.read_as(Version::known(place.release().as_deref())))
 }
 
 /// Whether a filter or action is at work: an enabled jail uses it, and the daemon is there.

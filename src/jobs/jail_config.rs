@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::failure::Failure;
 use crate::apply::effective::Effective;
-use crate::conf::{self, JailView, StreamOptions, Tree, Version, time};
+use crate::apply::never_ban::tree_without;
+use crate::conf::{self, JailView, Overlay, StreamOptions, Tree, Version, time};
 use crate::domain::jail_values::{Growth, JailValues};
 use crate::domain::json;
 use crate::domain::time::rfc3339;
@@ -50,7 +51,11 @@ pub enum Wanted {
 impl JailConfigs {
     /// The body of the answer.
     pub fn run(self) -> Result<Value, Failure> {
-        let tree = Tree::load(&self.config_dir);
+        let tree = match &self.wanted {
+            Wanted::FilesOf(_) => Tree::load(&self.config_dir),
+            // What is never banned has a list of its own: what is shown here can be sent back.
+            _ => tree_without(&self.config_dir, &Overlay::new()),
+        };
         match &self.wanted {
             Wanted::All => {
                 let all = || -> Result<Vec<Value>, conf::Error> {

@@ -195,7 +195,11 @@ impl EditJail {
                 use_dns: values.use_dns,
                 ..JailValues::default()
             };
-            let set = rules.checked(short).unwrap_or_default().merged(&news);
+            let mut set = rules.checked(short).unwrap_or_default().merged(&news);
+            if let Some(list) = &mut set.ignore_ips {
+                // The jail is given a whole list.
+                list.extend(self.apply.never_banned_in(&self.jail));
+            }
             let mut daemon = answering(&self.apply.place.socket, CHANGES)?;
             run_time::set(&mut daemon, &checked(&self.jail)?, &set)?;
         }

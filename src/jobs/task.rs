@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::failure::Failure;
 use super::frames::FrameWriter;
 use super::{
-    apply, bans, bulk, changes, definitions, edits, geo_update, history, import, jail_config, jail_edits, logs,
-    own_bans, password, patterns, places, preview, read_held, server_edits, service, their_database, why,
+    apply, bans, bulk, changes, definitions, edits, geo_update, history, ignored, import, jail_config, jail_edits, logs,
+    never_ban, own_bans, password, patterns, places, preview, read_held, server_edits, service, their_database, why,
 };
 use crate::domain::json;
 
@@ -48,6 +48,10 @@ pub enum Task {
     Bulk(bulk::Bulk),
     /// See to it that bans last as long as was said.
     KeepEnds(own_bans::KeepEnds),
+    /// Bring what is never banned into force.
+    KeepNeverBan(Box<never_ban::KeepNeverBan>),
+    /// List the ignore entries of the files.
+    ListIgnored(ignored::ListIgnored),
     /// Remove bans.
     Unban(bans::Unban),
     /// Read what jails have banned, for the loop's table.
@@ -114,14 +118,16 @@ impl Task {
             Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Lane::General,
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::AskHistory(_) => Lane::General,
             Task::JailConfigs(_) | Task::ReadBackends(_) | Task::WhyAway(_) => Lane::General,
-            Task::ShowChange(_) | Task::LookAtFiles(_) => Lane::General,
+            Task::ShowChange(_) | Task::LookAtFiles(_) | Task::ListIgnored(_) => Lane::General,
             Task::ReadTheirs(_) => Lane::Theirs,
             Task::Import(_) => Lane::Import,
             Task::Bulk(_) => Lane::Bulk,
             Task::Preview(_) | Task::AskPlaces(_) | Task::Tend(_) => Lane::General,
             Task::UpdateGeo(_) => Lane::Geo,
             Task::Restart(_) => Lane::Restart,
-            Task::Ban(_) | Task::KeepEnds(_) | Task::Unban(_) | Task::ReadHeld(_) => Lane::Daemon,
+            Task::Ban(_) | Task::KeepEnds(_) | Task::Unban(_) | Task::ReadHeld(_) | Task::KeepNeverBan(_) => {
+                Lane::Daemon
+            }
             Task::Apply(_) | Task::Recover(_) | Task::EditJail(_) | Task::EditDefinition(_) => Lane::Daemon,
             Task::SetAgain(_) | Task::StopJail(_) | Task::EditServer(_) | Task::Undo(_) => Lane::Daemon,
         }
@@ -132,11 +138,11 @@ impl Task {
         match self {
             Task::HashPassword(_) | Task::VerifyPassword(_) => Duration::from_secs(30),
             Task::JailConfigs(_) | Task::ReadBackends(_) => Duration::from_secs(30),
-            Task::ShowChange(_) | Task::LookAtFiles(_) => Duration::from_secs(30),
+            Task::ShowChange(_) | Task::LookAtFiles(_) | Task::ListIgnored(_) => Duration::from_secs(30),
             Task::Ban(_) | Task::Unban(_) => Duration::from_secs(70),
             // A load, and another one to undo it.
             Task::Apply(_) | Task::EditDefinition(_) | Task::EditJail(_) | Task::Recover(_) => Duration::from_secs(400),
-            Task::EditServer(_) | Task::Undo(_) => Duration::from_secs(400),
+            Task::EditServer(_) | Task::Undo(_) | Task::KeepNeverBan(_) => Duration::from_secs(400),
             Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Duration::from_secs(20),
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::WhyAway(_) => Duration::from_secs(20),
             Task::ReadHeld(_) | Task::AskHistory(_) => Duration::from_secs(60),
@@ -184,7 +190,11 @@ impl Task {
     /// database, with other ends.
     pub fn unsettles_bans(&self) -> bool {
         let is_of_daemon = matches!(self.lane(), Lane::Daemon | Lane::Restart);
-        is_of_daemon && !matches!(self, Task::Ban(_) | Task::KeepEnds(_) | Task::Unban(_) | Task::ReadHeld(_))
+        let tells = matches!(
+            self,
+            Task::Ban(_) | Task::KeepEnds(_) | Task::Unban(_) | Task::ReadHeld(_) | Task::KeepNeverBan(_)
+        );
+        is_of_daemon && !tells
     }
 
     /// Whether it does its part without a daemon that answers: files are changed all the same.
@@ -192,6 +202,7 @@ impl Task {
         match self {
             Task::Apply(apply) => !apply.changes.is_empty(),
             Task::EditDefinition(_) | Task::EditJail(_) | Task::EditServer(_) | Task::Undo(_) => true,
+            Task::KeepNeverBan(_) => true,
             _ => false,
         }
     }
@@ -203,6 +214,8 @@ impl Task {
             Task::Ban(task) => task.run(),
             Task::Bulk(task) => task.run(out),
             Task::KeepEnds(task) => task.run(),
+            Task::KeepNeverBan(task) => task.run(),
+            Task::ListIgnored(task) => task.run(),
             Task::Unban(task) => task.run(),
             Task::ReadHeld(task) => task.run(out),
             Task::Apply(task) => apply::apply(*task),

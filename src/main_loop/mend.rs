@@ -45,6 +45,7 @@ impl MainLoop {
         self.ctx.restarted = false;
         // It has restored what it had banned, and its files may name more to be ignored.
         self.ctx.tending.hurry();
+        self.ctx.never_ban.hurry();
         match self.ctx.run_time() {
             Ok(run_time) if run_time.is_empty() => self.ctx.not_in_force.clear(),
             Ok(run_time) => {

@@ -9,7 +9,7 @@ use crate::dispatch;
 use crate::domain::actor::Actor;
 use crate::domain::time;
 use crate::server::response::Response;
-use crate::services::{changes, imports};
+use crate::services::{changes, imports, never_ban};
 use crate::store;
 
 /// How often a daemon that answers is looked at.
@@ -78,6 +78,8 @@ impl Timers {
         // While the daemon is away or taken, its return wakes the loop.
         let own_ends = ctx.own_bans.due().filter(|_| ctx.snapshot.online);
         let others = own_ends.map_or(others, |due| others.min(due.max(now + LOOK_AGAIN)));
+        let never_ban = ctx.never_ban.next(now, time::now()).map(|due| due.max(now + LOOK_AGAIN));
+        let others = never_ban.map_or(others, |due| others.min(due));
         self.look_at(ctx, now).min(steps).min(others).saturating_duration_since(now)
     }
 
@@ -129,6 +131,9 @@ impl Timers {
         }
         if let Err(error) = imports::tend_when_due(ctx, now) {
             log::warn!("the set of imported addresses: {}", error.cause.unwrap_or(error.detail));
+        }
+        if let Err(error) = dispatch::guarded(|| never_ban::tend_when_due(ctx, daemon_is_free, now)) {
+            log::warn!("the never-ban list: {}", error.cause.unwrap_or(error.detail));
         }
         self.heed_files(ctx, now);
         if now >= self.storage_at {

@@ -48,6 +48,7 @@ pub fn files_task(ctx: &Ctx) -> Apply {
         run_time: Vec::new(),
         daemon_hangs: ctx.daemon.client().is_resting(),
         dry_run: ctx.dry_run,
+        never_ban: Some(ctx.never_ban.told()),
     }
 }
 
@@ -69,6 +70,7 @@ pub fn remember(ctx: &mut Ctx, applied: &Applied, undoes: Option<i64>) -> Result
     }
     if applied.reloaded {
         ctx.tending.hurry();
+        ctx.never_ban.hurry();
     }
     let number = if applied.changes.is_empty() { 0 } else { changes::note(ctx, applied, undoes)? };
     if let Some(stream) = &applied.stream {

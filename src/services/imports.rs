@@ -96,6 +96,7 @@ fn protected(ctx: &Ctx, client: Option<Client>) -> Result<Vec<IpOrNet>, ApiError
     all.extend(ctx.store.session_clients()?.iter().filter_map(|text| text.parse::<IpOrNet>().ok()));
     all.extend(machine::own_addresses().into_iter().chain(machine::gateways()).map(IpOrNet::from));
     all.extend(&ctx.config.trusted_proxies);
+    all.extend(ctx.never_ban.kept_in(&[]).into_iter().map(|(net, _)| net));
     Ok(all)
 }
 

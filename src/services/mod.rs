@@ -4,4 +4,5 @@ pub mod apply;
 pub mod changes;
 pub mod geo;
 pub mod imports;
+pub mod never_ban;
 pub mod setup;

@@ -15,6 +15,7 @@ mod ended_file;
 mod error;
 mod judge;
 mod logins;
+mod never_ban;
 mod open;
 mod own_bans;
 mod pending;

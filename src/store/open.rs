@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("changes.sql"),
     include_str!("seen_files.sql"),
     include_str!("own_bans.sql"),
+    include_str!("never_ban.sql"),
 ];
 /// The version of `SCHEMA`, kept in `PRAGMA user_version`.
 const VERSION: i64 = 1 + MIGRATIONS.len() as i64;

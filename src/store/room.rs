@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::error::Error;
 use super::open::Store;
 use super::{blocklists, changes, devices, sessions};
+use crate::domain::never_ban::MOST;
 
 /// The room in one list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -29,6 +30,7 @@ impl Store {
                 "SELECT count(*) FROM devices WHERE last_login > ?1",
                 Some(now - devices::DEVICE_SECONDS),
             ),
+            ("never_ban", MOST as i64, "SELECT count(*) FROM never_ban WHERE state <> 2", None),
             ("changes", changes::MOST, "SELECT count(*) FROM changes", None),
         ];
         let mut rooms = BTreeMap::new();

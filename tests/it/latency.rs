@@ -72,6 +72,8 @@ fn largest(route: &Route, directory: &str) -> (String, Option<Value>) {
         }
         (_, path) if path.ends_with("/idle") || path.ends_with("/ignoreself") => Some(json!(false)),
         (_, path) if path.ends_with("/ignoreip") => Some(json!({"ip": "198.51.100.0/24"})),
+        ("POST", "/api/v1/never-ban") => Some(json!({"entry": "198.51.100.0/24", "note": "n".repeat(500)})),
+        ("PUT", "/api/v1/never-ban/{id}") => Some(json!({"note": "n".repeat(500)})),
         ("POST", "/api/v1/blocklists") => Some(json!({"name": "list", "url": "https://9.9.9.9/list.txt"})),
         ("PUT", "/api/v1/blocklists/{source_id}") => Some(json!({"enabled": false})),
         ("PUT", "/api/v1/blocklists/schedule") => Some(json!({"frequency": "daily"})),

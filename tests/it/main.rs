@@ -50,6 +50,7 @@ mod logs;
 mod r#loop;
 mod meta;
 mod names;
+mod never_ban;
 mod noticed;
 mod proxies;
 mod put_back;

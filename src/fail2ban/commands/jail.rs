@@ -251,6 +251,12 @@ impl Daemon {
         list.texts().ok_or_else(|| unexpected("ignoreip"))
     }
 
+    /// Adds entries to the ignore list.
+    pub fn add_ignored(&mut self, jail: &JailName, entries: &[&str]) -> Result<(), Error> {
+        let words: Vec<&str> = std::iter::once("addignoreip").chain(entries.iter().copied()).collect();
+        self.tell(jail, &words).map(drop)
+    }
+
     /// Removes an entry from the ignore list and returns the list; `None` when it was not on it. The text must be the one that is listed.
     pub fn remove_ignore(&mut self, jail: &JailName, entry: &str) -> Result<Option<Vec<String>>, Error> {
         match self.tell(jail, &["delignoreip", entry]) {

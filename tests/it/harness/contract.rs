@@ -15,7 +15,7 @@ use super::http::Answer;
 const CODES: &[(u16, &[&str])] = &[
     (400, &["invalid_input", "config_validation_failed", "config_not_a_file"]),
     (401, &["authentication_required"]),
-    (403, &["csrf_header_required", "read_only", "action_edit_disabled", "setup_local_only"]),
+    (403, &["csrf_header_required", "read_only", "action_edit_disabled", "setup_local_only", "limit_reached"]),
     (
         404,
         &[
@@ -25,6 +25,7 @@ const CODES: &[(u16, &[&str])] = &[
             "action_not_found",
             "config_file_not_found",
             "change_not_found",
+            "never_ban_not_found",
             "blocklist_source_not_found",
         ],
     ),
