@@ -9,6 +9,7 @@ pub mod geo_update;
 mod help;
 mod invocation;
 pub mod job;
+mod never_ban;
 mod past;
 pub mod remove_set;
 pub mod serve;
@@ -120,6 +121,22 @@ pub const COMMANDS: &[Command] = &[
             TOKEN,
         ],
         run: past::log,
+    },
+    Command {
+        name: "never-ban",
+        arguments: "[list | add ENTRY | remove ID-OR-ENTRY... | clear]",
+        help: "who is never banned: an address, a network, a host name",
+        options: &[
+            choice("note", "TEXT", "with add: why, for whoever asks later"),
+            choice("for", "TIME", "with add: as long as this, such as 3d (for ever)"),
+            choice("until", "TIME", "with add: until then, such as 2030-12-31T18:00:00Z (for ever)"),
+            choice("jail", "NAME", "with add: in this jail only, or several with commas between them (in all)"),
+            choice("force", "", "with add: also a network that would let in everybody"),
+            JSON,
+            SERVER,
+            TOKEN,
+        ],
+        run: never_ban::run,
     },
     Command {
         name: "changes",

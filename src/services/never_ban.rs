@@ -118,14 +118,6 @@ pub fn remove(ctx: &mut Ctx, id: i64, then: Then) -> Result<Job, ApiError> {
     job(ctx, entry, then)
 }
 
-/// Takes all of them off the list.
-pub fn clear(ctx: &mut Ctx, then: Then) -> Result<Option<Job>, ApiError> {
-    let ids: Vec<i64> = ctx.never_ban.entries().map(|entry| entry.id).collect();
-    let Some(last) = ids.last().and_then(|id| ctx.never_ban.get(*id)).cloned() else { return Ok(None) };
-    set_state(ctx, &ids, State::Going)?;
-    job(ctx, last, then).map(Some)
-}
-
 /// The entry of this number.
 pub fn one(ctx: &Ctx, id: i64) -> Result<NeverBan, ApiError> {
     ctx.never_ban.get(id).cloned().ok_or_else(|| unknown(&id.to_string()))

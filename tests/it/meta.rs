@@ -61,7 +61,8 @@ fn whoever_is_banned_learns_where() {
     admin.post("/api/v1/bans", json!({"ip": "198.51.100.7", "jail": "lab"})).expect(201);
     admin.get("/api/v1/jails").expect(200);
     let banned = from(&server, &admin, "198.51.100.7");
-    assert_eq!(banned, json!({"address": "198.51.100.7", "is_proxy": false, "banned": ["lab"]}));
+    let expected = json!({"address": "198.51.100.7", "is_proxy": false, "banned": ["lab"], "is_never_banned": false});
+    assert_eq!(banned, expected);
     assert_eq!(from(&server, &admin, "::ffff:198.51.100.7")["banned"], json!(["lab"]), "by the way of IPv6, too");
     assert_eq!(from(&server, &admin, "198.51.100.8")["banned"], json!([]));
     let proxy = server.client().with_identity(admin.identity.clone()).get(META).expect(200).json();
