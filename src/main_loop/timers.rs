@@ -132,7 +132,7 @@ impl Timers {
         if let Err(error) = imports::tend_when_due(ctx, now) {
             log::warn!("the set of imported addresses: {}", error.cause.unwrap_or(error.detail));
         }
-        if let Err(error) = dispatch::guarded(|| never_ban::tend_when_due(ctx, daemon_is_free, now)) {
+        if let Err(error) = never_ban::tend_when_due(ctx, daemon_is_free, now) {
             log::warn!("the never-ban list: {}", error.cause.unwrap_or(error.detail));
         }
         self.heed_files(ctx, now);

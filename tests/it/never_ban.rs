@@ -58,7 +58,9 @@ fn an_entry_is_in_force_at_once_and_after_restarts_of_everything_and_goes_again(
     fs::write(daemon.path("jail.d/by-hand.local"), by_hand.replace("%(known/bantime)s", "10.8.8.8")).unwrap();
     let kept = fs::read(daemon.path("jail.local")).unwrap();
     daemon.start_again();
-    let (mut server, admin) = Server::ready(&daemon);
+    let logs = daemon.path("");
+    let launch = Launch::for_real(&daemon).args(&["--allowed-log-dirs", logs.to_str().unwrap()]);
+    let (mut server, admin) = launch.start().into_ready();
     for jail in ["lab", "sshd", "slow"] {
         daemon.client(&["set", jail, "banip", IP]);
     }
@@ -125,8 +127,9 @@ fn an_entry_is_in_force_at_once_and_after_restarts_of_everything_and_goes_again(
     daemon.client(&["reload"]);
     expect_ignored(&daemon, "slow", &["10.8.8.8"]);
     let changes = admin.get("/api/v1/config/changes").expect(200).json();
-    let paths = changes["items"][0]["paths"].as_array().unwrap();
-    assert!(paths.iter().any(|path| path == FILE), "{changes}");
+    let mut newest = changes["items"].as_array().unwrap().iter();
+    let of_list = newest.find(|item| item["paths"].as_array().unwrap().iter().any(|path| path == FILE)).unwrap();
+    assert_eq!(of_list["actor"], json!({"kind": "user", "name": "admin"}), "{changes}");
 }
 
 #[test]
@@ -370,11 +373,14 @@ fn without_a_daemon_the_next_one_starts_with_it_and_a_broken_configuration_is_to
 
 #[test]
 fn every_documented_status() {
-    let daemon = RealDaemon::start();
+    let mut daemon = RealDaemon::configured();
+    fs::write(daemon.path("jail.local"), "[lab]\nignoreip = 10.9.9.9\n").unwrap();
+    daemon.start_again();
     let (server, admin) = Server::ready(&daemon);
     let one = admin.post(LIST, json!({"entry": "127.0.0.1"})).expect(201).json();
     assert_eq!(admin.get("/api/v1/meta").expect(200).json()["client"]["is_never_banned"], true);
-    assert_eq!(admin.get(LIST).expect(200).json()["pagination"]["total"], 1);
+    assert_eq!(admin.get(LIST).expect(200).json()["pagination"]["total"], 2);
+    admin.delete(&format!("{LIST}/10.9.9.9")).expect_error(409, "conflict");
     let path = format!("{LIST}/{}", one["id"]);
     admin.put(&path, json!({"note": "this machine", "until": null})).expect(200);
     admin.put(&path, json!({})).expect(422);
@@ -389,6 +395,9 @@ fn every_documented_status() {
         admin.delete(&format!("{LIST}/{id}")).expect_error(404, "never_ban_not_found");
         admin.put(&format!("{LIST}/{id}"), json!({"note": "x"})).expect_error(404, "never_ban_not_found");
     }
+    admin.post(LIST, json!({"entry": "127.0.0.1"})).expect_error(409, "conflict");
+    admin.put(&path, json!({"entry": "::/0"})).expect_error(409, "conflict");
+    admin.post(LIST, json!({"note": "x"})).expect_error(422, "invalid_input");
     admin.delete(&path).expect(204);
     let limited = server.with_env("BANGUI_RATE_LIMIT_BAN", "1");
     let admin = limited.client().with_identity(Identity::Bearer(admin.token().to_string()));
