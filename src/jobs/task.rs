@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use super::failure::Failure;
 use super::frames::FrameWriter;
 use super::{
-    apply, bans, bulk, changes, definitions, edits, geo_update, history, ignored, import, jail_config, jail_edits, logs,
-    never_ban, own_bans, password, patterns, places, preview, read_held, server_edits, service, their_database, why,
+    apply, bans, bulk, changes, definitions, edits, geo_update, history, ignored, import, jail_config, jail_edits,
+    logs, never_ban, own_bans, password, patterns, places, preview, read_held, server_edits, service, their_database,
+    why,
 };
 use crate::domain::json;
 
