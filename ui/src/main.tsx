@@ -6,6 +6,7 @@ import { Icon, type IconName } from './icons';
 import { KeyHelp } from './keyhelp';
 import { keysOn, onKey } from './keys';
 import { language, speak, spoken, t, parts, type Message } from './messages';
+import { addNeverBan } from './never';
 import { call, Failure, locked } from './request';
 import { go, link, route } from './router';
 import { embedded, look, may, meta } from './session';
@@ -197,16 +198,19 @@ function AddressBox({ box }: { box: { current: HTMLInputElement | null } }) {
 function Lines() {
   const now = meta.use()!;
   const { address, banned } = now.client;
+  const letOut = (never: boolean) => attempt(async () => {
+    if (never) await addNeverBan({ entry: address! });
+    await call('DELETE /bans', { body: { ip: address! } });
+    await look();
+    say(t(never ? 'line.outNever' : 'line.out'));
+  });
   return (
     <>
       {address && banned && banned.length > 0 && (
         <div class="line bad" role="alert">
           <span>{parts('line.banned', { ip: <strong>{address}</strong>, jails: banned.join(', ') })}</span>
-          {may('bans') && <button type="button" onClick={() => attempt(async () => {
-            await call('DELETE /bans', { body: { ip: address, unban_all: true } });
-            await look();
-            say(t('line.out'));
-          })}>{t('line.letOut')}</button>}
+          {may('bans') && <button type="button" onClick={() => letOut(false)}>{t('line.letOut')}</button>}
+          {may('jails') && <button type="button" onClick={() => letOut(true)}>{t('line.never')}</button>}
         </div>
       )}
       {now.read_only && <div class="line">{t('line.readOnly')}</div>}

@@ -415,6 +415,42 @@ async function flows() {
     await close(page);
   });
 
+  await check('whoever is banned is told so, and lets himself out', async () => {
+    const page = await at('#/jails');
+    await world.api('POST', 'bans', { ip: '127.0.0.1', jail: 'sshd-stubborn', force: true });
+    await page.reload();
+    await page.waitForSelector('text=/fail2ban holds 127.0.0.1, your address/');
+    assert.deepEqual(await axe(page), []);
+    const me = counted(page, 'let myself out');
+    await me.click(button('Let me out'));
+    await page.waitForSelector('.toast:has-text("You are out")');
+    assert.ok(!banned().includes('127.0.0.1'));
+    await close(page);
+  });
+
+  await check('the memory of the page does not grow with the pages turned', async () => {
+    const page = await at('#/bans');
+    const session = await page.context().newCDPSession(page);
+    const used = async () => {
+      await session.send('HeapProfiler.collectGarbage');
+      return (await session.send('Runtime.getHeapUsage')).usedSize;
+    };
+    const turn = async (key, range) => {
+      await page.keyboard.press(key);
+      await page.waitForSelector(`text=/^${range} to/`);
+    };
+    const turns = async (count) => {
+      for (let turned = 0; turned < count; turned += 1) { await turn('n', 51); await turn('p', 1); }
+    };
+    await turns(3);
+    const before = await used();
+    await turns(20);
+    const after = await used();
+    console.log(`      memory: ${(before / 1e6).toFixed(1)} MB, after 40 more pages ${(after / 1e6).toFixed(1)} MB`);
+    assert.ok(after < 8e6 && after - before < 0.7e6, `${before} ${after}`);
+    await close(page);
+  });
+
   await check('the first visit on the wire, and the second', async () => {
     const context = await browser.newContext({ viewport: PHONE });
     const page = await context.newPage();
@@ -437,6 +473,20 @@ async function flows() {
     }));
     assert.ok(shift <= 0.05, `layout shift ${shift}`);
     await context.close();
+  });
+
+  // The last one: this client may not try again for a while.
+  await check('too many wrong passwords: how long to wait is told', async () => {
+    const page = await open(browser, url);
+    await page.goto(url);
+    for (let tried = 0; tried < 15 && await page.locator('[role=timer]').count() === 0; tried += 1) {
+      await page.fill('input[type=password]', `Wrong1!word${tried}`);
+      await Promise.all([page.waitForResponse(/auth\/login/), page.keyboard.press('Enter')]);
+      await page.waitForSelector('button.primary:not(:has-text("Looking"))');
+    }
+    await page.waitForSelector('[role=timer]:has-text("Try again in")');
+    assert.deepEqual(await axe(page), []);
+    await close(page);
   });
 }
 
@@ -464,7 +514,7 @@ if (process.env.UI_PICTURES && results.every(Boolean)) {
   const PICTURES = ['overview-wide-light', 'bans-wide-light', 'address-wide-light', 'jail-wide-dark', 'review', 'history-wide-dark', 'filter-tried', 'overview-phone-dark'];
   const to = new URL('../../docs/screens/', import.meta.url).pathname;
   mkdirSync(to, { recursive: true });
-  for (const name of PICTURES) copyFileSync(`${shots}${name}.png`, `${to}${name.replace('-wide', '').replace('-light', '')}.png`);
+  for (const name of PICTURES) copyFileSync(`${shots}${name}.png`, `${to}${name.replace("-wide", "").replace("-light", "")}.png`);
 }
 if (!only) {
   console.log('\nWhat it takes            clicks  keys');
