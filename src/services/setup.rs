@@ -37,12 +37,13 @@ pub fn already_complete() -> ApiError {
 }
 
 /// What a master password must be, in words.
-pub const PASSWORD_RULE: &str = "At least 8 characters (256 at most) with an upper-case letter, a digit and one of !@#$%^&*(), or the SHA-256 hex of such a password.";
+pub const PASSWORD_RULE: &str = "At least 14 characters (256 at most), or 8 with an upper-case letter, a digit and one of !@#$%^&*(); or the SHA-256 hex of such a password.";
 
-/// Whether a master password is allowed.
+/// Whether a master password is allowed: a long one whatever it consists of. One that looks like a hash in capitals is a mistake of a client.
 pub fn is_good_password(password: &str) -> bool {
     let length = password.chars().count();
     password::is_sha256_hex(password)
+        || ((14..=256).contains(&length) && !password::is_sha256_hex(&password.to_ascii_lowercase()))
         || ((8..=256).contains(&length)
             && password.chars().any(char::is_uppercase)
             && password.chars().any(|character| character.is_ascii_digit())
@@ -55,10 +56,10 @@ mod tests {
 
     #[test]
     fn the_password_rule() {
-        for good in ["Correct1!", "ÄÖÜäöü1!", &"a1".repeat(32)] {
+        for good in ["Correct1!", "ÄÖÜäöü1!", "correct horse battery", &"a1".repeat(32)] {
             assert!(is_good_password(good), "{good}");
         }
-        for bad in ["", "Short1!", "nouppercase1!", "NoDigits!!", "NoSpecial11", &"A1".repeat(32)] {
+        for bad in ["", "Short1!", "nouppercase1!", "NoDigits!!", "NoSpecial11", "thirteen long", &"A1".repeat(32)] {
             assert!(!is_good_password(bad), "{bad}");
         }
         assert!(!is_good_password(&format!("A1!{}", "x".repeat(254))));

@@ -383,7 +383,7 @@ export const messages: Messages = {
   'setup.note': 'Von der Einrichtung',
   'setup.own': '{ip} nie sperren',
   'setup.password': 'Ein Passwort wählen',
-  'setup.passwordHint': 'Mindestens 8 Zeichen, mit Großbuchstabe, Ziffer und einem von !@#$%^&*().',
+  'setup.passwordHint': 'Ein Satz ab 14 Zeichen; oder 8 mit Großbuchstabe, Ziffer und einem von !@#$%^&*().',
   'setup.passwordText': 'Es öffnet hier alles.',
   'setup.proxy': 'Wir sehen Ihren Proxy, nicht Sie; setzen Sie zuerst trusted_proxies.',
   'setup.repeat': 'Noch einmal dasselbe',

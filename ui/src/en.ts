@@ -381,7 +381,7 @@ export const en = {
   'setup.note': 'From setup',
   'setup.own': 'Never ban {ip}',
   'setup.password': 'Choose a password',
-  'setup.passwordHint': 'At least 8 characters, with a capital letter, a digit and one of !@#$%^&*().',
+  'setup.passwordHint': 'A sentence of 14 characters or more; or 8 with a capital letter, a digit and one of !@#$%^&*().',
   'setup.passwordText': 'It opens everything here.',
   'setup.proxy': 'We see your proxy, not you; set trusted_proxies first.',
   'setup.repeat': 'The same again',
