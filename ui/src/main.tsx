@@ -210,7 +210,7 @@ function Lines() {
         <div class="line bad" role="alert">
           <span>{parts('line.banned', { ip: <strong>{address}</strong>, jails: banned.join(', ') })}</span>
           {may('bans') && <button type="button" onClick={() => letOut(false)}>{t('line.letOut')}</button>}
-          {may('jails') && <button type="button" onClick={() => letOut(true)}>{t('line.never')}</button>}
+          {may('bans') && <button type="button" onClick={() => letOut(true)}>{t('line.never')}</button>}
         </div>
       )}
       {now.read_only && <div class="line">{t('line.readOnly')}</div>}

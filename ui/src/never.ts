@@ -1,9 +1,9 @@
-// Who is never banned: the one place that writes it.
+// Who is never banned: written in one place, in force in every jail at once.
+import type { NeverBan } from './api';
 import { call } from './request';
 
-export interface NeverBanBody { entry: string; note?: string }
+export interface NeverBanBody { entry: string; note?: string; duration?: number; jails?: string[]; until?: string | null }
 
-export async function addNeverBan({ entry }: NeverBanBody): Promise<void> {
-  const { items } = await call('GET /jails');
-  for (const jail of items.filter((one) => one.running)) await call('POST /jails/{name}/ignoreip', { path: { name: jail.name }, body: { ip: entry } });
+export function addNeverBan(body: NeverBanBody): Promise<NeverBan> {
+  return call('POST /never-ban', { body });
 }

@@ -46,7 +46,7 @@ export function AddressScreen() {
       {may('bans') && own && (
         <div class="buttons">
           {own.length > 0 && <button type="button" class="primary" onClick={() => letOut(false)}>{t('address.letOut')}</button>}
-          {own.length > 0 && may('jails') && <button type="button" onClick={() => letOut(true)}>{t('address.letOutNever')}</button>}
+          {own.length > 0 && <button type="button" onClick={() => letOut(true)}>{t('address.letOutNever')}</button>}
           <button type="button" onClick={() => setBanning(true)}>{t('ban.open')}</button>
         </div>
       )}

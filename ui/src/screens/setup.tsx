@@ -23,7 +23,7 @@ export function Setup() {
     <main class="alone">
       <p class="muted small">{t('setup.step', { n: step, of: STEPS })}</p>
       {step === 1 && <Password next={() => setStep(2)} />}
-      {step === 2 && <Daemon next={() => (may('jails') ? setStep(3) : end())} />}
+      {step === 2 && <Daemon next={() => (may('bans') ? setStep(3) : end())} />}
       {step === 3 && <NeverOut end={end} />}
     </main>
   );
