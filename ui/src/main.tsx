@@ -55,10 +55,15 @@ const PLACES: Place[] = [
 ];
 export const places = PLACES;
 
+/** One component for good: another one each time would be built anew, and lose the focus. */
+function MoreScreen() {
+  return <More places={PLACES} />;
+}
+
 function screenOf([first, second, third]: string[]): ComponentType {
   if (first === 'address' && second) return AddressScreen;
   if (first === 'jails' && second) return third === 'edit' ? JailEdit : JailScreen;
-  if (first === 'more') return () => <More places={PLACES} />;
+  if (first === 'more') return MoreScreen;
   return PLACES.find((place) => place.path === first)?.screen ?? Overview;
 }
 
