@@ -129,8 +129,11 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/setup/timezone", Now(api::setup::timezone)).open(Access::Public),
     // dashboard
     get("/api/v1/dashboard/status", Now(api::dashboard::status)),
+    get("/api/v1/dashboard/summary", Either(api::dashboard::summary)).takes(&["range", "from", "to", "origin"]),
     get("/api/v1/dashboard/bans", Either(api::dashboard::bans)).takes(&[
         "range",
+        "from",
+        "to",
         "origin",
         "source",
         "page",
@@ -139,12 +142,16 @@ pub static ROUTES: &[Route] = &[
     ]),
     get("/api/v1/dashboard/bans/by-country", Either(api::dashboard::by_country)).takes(&[
         "range",
+        "from",
+        "to",
         "origin",
         "source",
         "country_code",
     ]),
-    get("/api/v1/dashboard/bans/trend", Either(api::dashboard::trend)).takes(&["range", "origin", "source"]),
-    get("/api/v1/dashboard/bans/by-jail", Either(api::dashboard::by_jail)).takes(&["range", "origin", "source"]),
+    get("/api/v1/dashboard/bans/trend", Either(api::dashboard::trend))
+        .takes(&["range", "from", "to", "origin", "source"]),
+    get("/api/v1/dashboard/bans/by-jail", Either(api::dashboard::by_jail))
+        .takes(&["range", "from", "to", "origin", "source"]),
     // bans
     get("/api/v1/bans/active", Either(api::banned::active)).takes(&[
         "jail",
@@ -201,8 +208,13 @@ pub static ROUTES: &[Route] = &[
     // history
     get("/api/v1/history", Either(api::history::list)).takes(&[
         "range",
+        "from",
+        "to",
         "jail",
         "ip",
+        "country",
+        "q",
+        "user",
         "origin",
         "source",
         "page",
@@ -211,12 +223,26 @@ pub static ROUTES: &[Route] = &[
     ]),
     get("/api/v1/history/archive", Either(api::history::archive)).takes(&[
         "range",
+        "from",
+        "to",
         "jail",
         "ip",
+        "country",
+        "q",
+        "user",
         "origin",
         "page",
         "page_size",
         "cursor",
+    ]),
+    get("/api/v1/history/repeaters", Either(api::repeaters::list)).takes(&[
+        "by",
+        "range",
+        "from",
+        "to",
+        "origin",
+        "page",
+        "page_size",
     ]),
     get("/api/v1/history/{ip}", Either(api::history::of_ip)),
     // geo

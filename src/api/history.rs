@@ -13,10 +13,10 @@ use crate::app::input::{Parameter, Query};
 use crate::app::{ApiError, Ctx, Job, Outcome, Request, Step};
 use crate::domain::address::IpOrNet;
 pub use crate::domain::history::Answer;
-use crate::domain::history::{Cursor, Filter, Origin, PastBan, Question, Range, Slice, Source};
+use crate::domain::history::{Cursor, Filter, Origin, PastBan, Question, Range, Slice, Source, Window};
 use crate::domain::json;
 use crate::domain::page::{Page, Position, Rows};
-use crate::domain::time::{now, rfc3339};
+use crate::domain::time::{Moment, now, rfc3339};
 use crate::fail2ban::database::{Ban, DatabaseError};
 use crate::geo::GeoDetail;
 use crate::jobs::their_database::{ReadTheirs, Theirs, Wanted};
@@ -24,6 +24,8 @@ use crate::jobs::{Task, history};
 use crate::server::response::Response;
 use crate::store::archive::{Asked, Summary};
 
+/// Behind all times that are believed, in Unix seconds.
+const FOREVER: i64 = 1 << 40;
 /// The longest text that is searched for, in bytes.
 const LONGEST_SEARCH: usize = 256;
 /// Events on the timeline of an address; its totals count all.
@@ -96,14 +98,38 @@ fn text(query: Query<'_>, name: &str) -> Result<Option<String>, ApiError> {
 }
 
 fn filter(query: Query<'_>) -> Result<Filter, ApiError> {
-    let range: Option<Range> = optional(query, "range")?;
     Ok(Filter {
-        window: range.map(|range| range.window(now())),
+        window: window(query)?,
         jail: text(query, "jail")?,
         // Addresses are stored in lower case.
         ip_prefix: text(query, "ip")?.map(|ip| ip.to_ascii_lowercase()),
         origin: optional(query, "origin")?,
+        country: optional(query, "country")?,
+        search: text(query, "q")?.map(|search| search.to_lowercase()),
+        user: text(query, "user")?,
     })
+}
+
+/// The time that `range`, or `from` and `to`, name; `None` where none of them is given. What `from` or `to` leaves open goes to the
+/// beginning of time, or to its end.
+pub fn window(query: Query<'_>) -> Result<Option<Window>, ApiError> {
+    let range: Option<Range> = optional(query, "range")?;
+    let [from, to] = ["from", "to"].map(|name| optional::<Moment>(query, name));
+    let (from, to) = (from?, to?);
+    if range.is_some() && (from.is_some() || to.is_some()) {
+        let detail = "Give either range, or from and to: both together name two different times.";
+        return Err(ApiError::invalid_field("range", detail));
+    }
+    if let (Some(Moment(from)), Some(Moment(to))) = (from, to)
+        && from >= to
+    {
+        return Err(ApiError::invalid_field("from", "from must be earlier than to."));
+    }
+    if from.is_none() && to.is_none() {
+        return Ok(range.map(|range| range.window(now())));
+    }
+    let start = from.map_or(0, |from| from.0.max(0));
+    Ok(Some(Window::between(start, to.map_or(FOREVER, |to| to.0).max(start))))
 }
 
 /// Makes the answer of what was found.
@@ -118,7 +144,7 @@ pub fn ask(
     reply: Reply,
 ) -> Result<Outcome, ApiError> {
     if source == Source::Archive {
-        let mut asked = Asked::new(filter, question);
+        let mut asked = Asked::new(filter, question, now());
         return Ok(Outcome::Steps(Box::new(move |ctx| {
             let answer = ctx.store.answer_some(&mut asked)?;
             Ok(answer.map_or(Step::More, |answer| Step::Done(reply(ctx, answer))))

@@ -21,5 +21,6 @@ pub mod map;
 pub mod meta;
 pub mod never_ban;
 pub mod regex;
+pub mod repeaters;
 pub mod server;
 pub mod setup;

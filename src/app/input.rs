@@ -14,9 +14,10 @@ use super::error::{ApiError, FieldError};
 use super::wording;
 use crate::conf;
 use crate::domain::as_read::AsRead;
-use crate::domain::history::{Country, Cursor, Origin, Range, Source};
+use crate::domain::history::{By, Country, Cursor, Origin, Range, Source};
 use crate::domain::json;
 use crate::domain::page::{Page, Position};
+use crate::domain::time::Moment;
 use crate::held::pick::Sort;
 
 /// Decodes `%xx`; `None` when that is not possible or the result is no text. A `+` stays a `+`: it is no blank in a path.
@@ -80,6 +81,11 @@ impl Parameter for Source {
     const ALLOWED: &'static [&'static str] = &["fail2ban", "archive"];
 }
 
+impl Parameter for By {
+    const EXPECTED: &'static str = "address, network or operator";
+    const ALLOWED: &'static [&'static str] = &["address", "network", "operator"];
+}
+
 impl Parameter for Sort {
     const EXPECTED: &'static str = "a field to sort by, with a minus before it where the largest is to come first,";
     const ALLOWED: &'static [&'static str] = Sort::FIELDS;
@@ -87,6 +93,10 @@ impl Parameter for Sort {
 
 impl Parameter for Country {
     const EXPECTED: &'static str = "a country code of two capital letters, such as DE,";
+}
+
+impl Parameter for Moment {
+    const EXPECTED: &'static str = "a time with its offset, such as 2026-11-22T02:31:27Z,";
 }
 
 impl Parameter for Position<Cursor> {

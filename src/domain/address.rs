@@ -82,6 +82,11 @@ impl IpOrNet {
         if self.address.is_ipv4() { V4_BITS } else { V6_BITS }
     }
 
+    /// The network of `prefix` bits that it lies in; itself where it is as large already.
+    pub fn within(&self, prefix: u8) -> IpOrNet {
+        if self.prefix() <= prefix { *self } else { IpOrNet::new(self.address(), prefix).unwrap_or(*self) }
+    }
+
     /// Whether all of `other` lies in here.
     pub fn contains(&self, other: &IpOrNet) -> bool {
         self.address.is_ipv4() == other.address.is_ipv4()

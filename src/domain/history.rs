@@ -95,16 +95,6 @@ impl Range {
         }
     }
 
-    /// The contract's word for the length of a bucket.
-    pub fn bucket_name(self) -> &'static str {
-        match self {
-            Range::Day => "1h",
-            Range::Week => "6h",
-            Range::Month => "1d",
-            Range::Year => "7d",
-        }
-    }
-
     fn buckets(self) -> i64 {
         match self {
             Range::Day => 24,
@@ -129,9 +119,36 @@ pub fn bucket_start(time: i64, seconds: i64) -> i64 {
 }
 
 impl Window {
-    /// The starts of all buckets, oldest first.
+    /// From one moment to another one, exclusive; its buckets are as long as leaves some sixty of them at most, but for years.
+    pub fn between(start: i64, end: i64) -> Window {
+        let bucket = match end.saturating_sub(start) {
+            ..=172_800 => HOUR,
+            ..=1_209_600 => 6 * HOUR,
+            ..=7_948_800 => DAY,
+            _ => WEEK,
+        };
+        Window { start, end, bucket }
+    }
+
+    /// As long a window that ends where this one begins.
+    pub fn before(self) -> Window {
+        Window { start: self.start - (self.end - self.start), end: self.start, bucket: self.bucket }
+    }
+
+    /// The contract's word for the length of a bucket.
+    pub fn bucket_name(self) -> &'static str {
+        match self.bucket {
+            HOUR => "1h",
+            DAY => "1d",
+            WEEK => "7d",
+            _ => "6h",
+        }
+    }
+
+    /// The starts of all buckets, oldest first; the first one may begin before the window does.
     pub fn starts(self) -> impl Iterator<Item = i64> {
-        (self.start..self.end).step_by(self.bucket.max(1) as usize)
+        let bucket = self.bucket.max(1);
+        (bucket_start(self.start, bucket)..self.end).step_by(bucket as usize)
     }
 
     /// Whether a time lies in it.
@@ -164,6 +181,30 @@ impl FromStr for Origin {
         match text {
             "blocklist" => Ok(Origin::Blocklist),
             "selfblock" => Ok(Origin::Selfblock),
+            _ => Err(Unknown),
+        }
+    }
+}
+
+/// What is counted as one that comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// An address, or a network that was banned as one.
+    Address,
+    /// A network: 256 addresses of IPv4, a `/64` of IPv6.
+    Network,
+    /// Whoever runs the network.
+    Operator,
+}
+
+impl FromStr for By {
+    type Err = Unknown;
+
+    fn from_str(text: &str) -> Result<By, Unknown> {
+        match text {
+            "address" => Ok(By::Address),
+            "network" => Ok(By::Network),
+            "operator" => Ok(By::Operator),
             _ => Err(Unknown),
         }
     }
@@ -299,6 +340,12 @@ pub struct Filter {
     pub ip_prefix: Option<String>,
     /// Only this origin.
     pub origin: Option<Origin>,
+    /// Only from this country.
+    pub country: Option<Country>,
+    /// Only bans with this text, in lower case, in their address, their jail or their log lines.
+    pub search: Option<String>,
+    /// Only bans whose log lines name this user.
+    pub user: Option<String>,
 }
 
 impl Filter {
@@ -309,6 +356,39 @@ impl Filter {
             && self.ip_prefix.as_deref().is_none_or(|prefix| ip.starts_with(prefix))
             && self.origin.is_none_or(|origin| origin == Origin::of(jail))
     }
+
+    /// Whether the log lines of a ban have to be known to tell if it is wanted.
+    pub fn asks_lines(&self) -> bool {
+        self.search.is_some() || self.user.is_some()
+    }
+
+    /// Whether a ban is wanted for what is written of it; `lines` are its log lines, one a line.
+    pub fn takes_text(&self, jail: &str, ip: &str, lines: &str) -> bool {
+        let has = |text: &str, search: &str| text.len() >= search.len() && text.to_lowercase().contains(search);
+        self.search.as_deref().is_none_or(|search| has(ip, search) || has(jail, search) || has(lines, search))
+            && self.user.as_deref().is_none_or(|user| names_user(lines, user))
+    }
+}
+
+/// Words behind which a log line has the name of a user.
+const BEFORE_USER: [&str; 10] =
+    ["user", "for", "login", "account", "acct", "username", "ruser", "name", "sasl_username", "authcid"];
+
+/// Whether log lines name a user that was tried: as a word behind one that says so, as in `Failed password for invalid user bob` or
+/// `user=<bob>`. Another host or service of the same name is no user.
+pub fn names_user(lines: &str, user: &str) -> bool {
+    let is_between = |letter: char| letter.is_whitespace() || "=:<>()[]{}\"',;".contains(letter);
+    let is_said_before = |before: &str| {
+        let before = before.trim_end_matches(is_between);
+        let word = before.rsplit(is_between).next().unwrap_or_default();
+        BEFORE_USER.iter().any(|known| word.eq_ignore_ascii_case(known))
+    };
+    !user.is_empty()
+        && lines.match_indices(user).any(|(at, _)| {
+            let (before, after) = (&lines[..at], &lines[at + user.len()..]);
+            let line = before.rsplit('\n').next().unwrap_or_default();
+            line.ends_with(is_between) && !after.starts_with(|next: char| !is_between(next)) && is_said_before(line)
+        })
 }
 
 /// Which part of a list is wanted.
@@ -452,6 +532,38 @@ mod tests {
         let country: Country = "DE".parse().unwrap();
         assert_eq!(Country::of_number(country.number()), Some(country));
         assert_eq!(Country::of_number(0), None);
+    }
+
+    #[test]
+    fn a_window_between_two_moments_has_whole_buckets_around_it() {
+        for (length, name, most) in
+            [(1, "1h", 2), (2 * DAY, "1h", 49), (14 * DAY, "6h", 57), (92 * DAY, "1d", 93), (366 * DAY, "7d", 54)]
+        {
+            let window = Window::between(NOW, NOW + length);
+            assert_eq!(window.bucket_name(), name);
+            let starts: Vec<i64> = window.starts().collect();
+            assert!(starts.len() <= most && starts[0] <= NOW && *starts.last().unwrap() < window.end, "{length}");
+            assert!(starts.iter().all(|start| bucket_start(*start, window.bucket) == *start));
+            assert_eq!((window.before().end, window.before().start), (NOW, NOW - length));
+        }
+    }
+
+    #[test]
+    fn a_user_is_a_word_that_a_line_calls_one() {
+        for line in [
+            "sshd[1]: Invalid user bob from 203.0.113.9 port 22",
+            "sshd[1]: Failed password for invalid user bob from 203.0.113.9",
+            "sshd[1]: Failed password for bob from 203.0.113.9",
+            "dovecot: login: user=<bob>, rip=203.0.113.9",
+            "pam_unix(sshd:auth): authentication failure; ruser=bob rhost=203.0.113.9",
+            "first line\nlogin \"bob\" failed",
+        ] {
+            assert!(names_user(line, "bob"), "{line}");
+        }
+        for line in ["bob sshd[1]: failed", "for bobby", "user abob", "user\nbob", "from bob", "", "Invalid user Bob"] {
+            assert!(!names_user(line, "bob"), "{line}");
+        }
+        assert!(!names_user("user x", ""));
     }
 
     #[test]

@@ -1,6 +1,23 @@
 //! Times as the API writes them: RFC 3339 in UTC. Arithmetic stays in integer Unix seconds.
 
+use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A moment that a client names, in Unix seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment(pub i64);
+
+/// A text is no time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoTime;
+
+impl FromStr for Moment {
+    type Err = NoTime;
+
+    fn from_str(text: &str) -> Result<Moment, NoTime> {
+        parse_rfc3339(text).map(Moment).ok_or(NoTime)
+    }
+}
 
 /// Seconds since 1970-01-01T00:00:00Z by the system clock; 0 while the clock is set before that.
 pub fn now() -> i64 {
@@ -13,9 +30,16 @@ pub fn rfc3339(unix_seconds: i64) -> String {
     jiff::Timestamp::from_second(clamped).expect("the clamped range lies inside jiff's").to_string()
 }
 
-/// The Unix seconds of a time such as `2026-11-22T02:31:27Z`, in whatever zone it is given; `None` where the text is none.
+/// The Unix seconds of an RFC 3339 time with its offset; `None` for any other text. A plus that a query has made a blank counts as one.
 pub fn parse_rfc3339(text: &str) -> Option<i64> {
-    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+    let read = |text: &str| text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second);
+    if !text.get(10..11).is_some_and(|letter| "Tt ".contains(letter)) || text.contains('[') {
+        return None;
+    }
+    read(text).or_else(|| {
+        let (time, offset) = text.rsplit_once(' ')?;
+        read(&format!("{time}+{offset}"))
+    })
 }
 
 /// Like [`rfc3339`], with the fraction of a second where there is one: `2026-11-22T02:31:27.25Z`, to microseconds.
@@ -29,6 +53,26 @@ pub fn rfc3339_fraction(unix_seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::{parse_rfc3339, rfc3339, rfc3339_fraction};
+
+    #[test]
+    fn times_are_read_with_their_offset_or_not_at_all() {
+        for text in
+            ["1970-01-02T00:00:00Z", "1970-01-02T02:00:00+02:00", "1970-01-02T02:00:00 02:00", "1970-01-02t00:00:00.5z"]
+        {
+            assert_eq!(parse_rfc3339(text), Some(86_400), "{text}");
+        }
+        for text in [
+            "",
+            "1970-01-02",
+            "1970-01-02T00:00:00",
+            "1970-01-32T00:00:00Z",
+            "yesterday",
+            "0",
+            "1970-01-02T00:00:00Z[UTC]",
+        ] {
+            assert_eq!(parse_rfc3339(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn fractions_are_kept_where_they_are() {

@@ -66,8 +66,13 @@ impl Ask {
         let mut seen = Seen::default();
         let mut after = Some(0);
         while let Some(start) = after {
-            let page = database.brief_page(start, PAGE)?;
-            let wanted = |ban: &&Ban| self.filter.takes(&ban.jail, &ban.ip, ban.times.banned_at);
+            let asks_lines = self.filter.asks_lines();
+            let page = if asks_lines { database.history_page(start, PAGE) } else { database.brief_page(start, PAGE) }?;
+            let wanted = |ban: &&Ban| {
+                self.filter.takes(&ban.jail, &ban.ip, ban.times.banned_at)
+                    && (!asks_lines || self.takes_text(&ban.jail, &ban.ip, &ban.data.matches))
+                    && self.takes_country(&ban.ip, &geo)
+            };
             for ban in page.bans.iter().filter(wanted) {
                 let position = Cursor { time: ban.times.banned_at, id: ban.rowid };
                 self.note(&ban.jail, &ban.ip, position, &geo, &mut seen);
@@ -96,13 +101,25 @@ impl Ask {
     fn note_held(&self, held: &HeldFile, geo: &Geo, seen: &mut Seen) -> Result<(), Failure> {
         let visit = &mut |index: usize, entry: Entry| {
             let (ip, banned_at) = (entry.net.to_string(), i64::from(entry.since));
-            if self.filter.takes(BLOCKLIST_JAIL, &ip, banned_at) {
+            let is_wanted = self.filter.takes(BLOCKLIST_JAIL, &ip, banned_at)
+                && self.takes_text(BLOCKLIST_JAIL, &ip, &[])
+                && self.takes_country(&ip, geo);
+            if is_wanted {
                 let position = Cursor { time: banned_at, id: HELD + index as i64 };
                 self.note(BLOCKLIST_JAIL, &ip, position, geo, seen);
             }
             true
         };
         held.each(0, visit).map_err(|error| Failure::Files(Trouble::other(error)))
+    }
+
+    /// Whether a ban is wanted for what is written of it, as far as the archive keeps its lines.
+    fn takes_text(&self, jail: &str, ip: &str, lines: &[String]) -> bool {
+        self.filter.takes_text(jail, ip, &short_lines(lines).join("\n"))
+    }
+
+    fn takes_country(&self, ip: &str, geo: &Geo) -> bool {
+        self.filter.country.is_none() || geo.look_up_text(ip).country == self.filter.country
     }
 
     fn note(&self, jail: &str, ip: &str, position: Cursor, geo: &Geo, seen: &mut Seen) {

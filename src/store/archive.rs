@@ -4,6 +4,7 @@
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
+pub use super::archive_counts::{Counting, Of};
 use super::archive_counts::{Counts, remove_stale};
 pub use super::archive_read::{Asked, Summary};
 use super::error::Error;
@@ -241,4 +242,4 @@ fn set(transaction: &Transaction<'_>, key: &str, value: &str) -> rusqlite::Resul
 
 #[cfg(test)]
 #[path = "archive_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -10,13 +10,15 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::error::Error;
 use super::open::Store;
-use crate::domain::history::{Country, Origin, Window, bucket_start};
+use crate::domain::history::{Country, Cursor, Origin, Window, bucket_start};
 
 const DAY: i64 = 86_400;
 const WEEK: i64 = 7 * DAY;
 /// Stretches of time that are counted, in seconds, and how long their counts are kept: longer than a chart shows them, so
 /// that a clock set back by days still finds them. 0 is as long as the rows.
 const SPANS: [(i64, i64); 4] = [(3600, 8 * DAY), (6 * 3600, 16 * DAY), (DAY, 0), (WEEK, 0)];
+/// Entries of an index that one step passes over: half a millisecond on a PC, ten on a router.
+pub(super) const STEP: u64 = 2000;
 /// The number of the jail that blocklists are imported into. It is there from the start, so that queries can name it.
 pub(super) const BLOCKLIST: i64 = 0;
 /// Bits of a count; above them stands what is counted.
@@ -123,74 +125,197 @@ pub(super) fn remove_stale(transaction: &Transaction<'_>, now: i64) -> rusqlite:
     Ok(gone)
 }
 
-/// The columns of packed numbers.
-#[derive(Clone, Copy)]
-enum Column {
+/// What is counted of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// The bans of each jail.
     Jails,
+    /// The bans from each country.
     Countries,
+    /// The bans of each bucket.
+    Buckets,
+}
+
+/// Rows of a stretch of time that no count holds: one origin's, in the order of their time.
+#[derive(Debug)]
+struct Uncounted {
+    start: i64,
+    end: i64,
+    origin: Origin,
+}
+
+/// A count that is being made: whole stretches from what is added up already, the ragged ends of a window row by row.
+#[derive(Debug)]
+pub struct Counting {
+    window: Window,
+    origin: Option<Origin>,
+    of: Of,
+    /// By jail, by country, or by the start of a bucket.
+    numbers: Numbers,
+    /// What is still to be looked at; `None` before the first step.
+    left: Option<Vec<Uncounted>>,
+    /// The last row looked at of the one that comes first.
+    at: Option<Cursor>,
+}
+
+impl Counting {
+    /// Nothing has been counted yet.
+    pub fn new(of: Of, window: Window, origin: Option<Origin>) -> Counting {
+        Counting { window, origin, of, numbers: Numbers::new(), left: None, at: None }
+    }
+
+    /// All bans there are, from each country.
+    pub(super) fn of_all_times(origin: Option<Origin>) -> Counting {
+        let (start, end) = (bucket_start(0, WEEK), bucket_start(1 << 40, WEEK));
+        Counting::new(Of::Countries, Window { start, end, bucket: WEEK }, origin)
+    }
+
+    /// What is counted.
+    pub(super) fn of(&self) -> Of {
+        self.of
+    }
+
+    /// Bans by country, and all of them, those without a country included.
+    pub fn countries(&self) -> (Vec<(Country, u64)>, u64) {
+        let mut counts: BTreeMap<i64, u64> = BTreeMap::new();
+        for (key, count) in self.numbers.iter().filter(|(key, _)| is_of(self.origin, *key & 1 == 1)) {
+            *counts.entry((key >> 1) as i64).or_default() += count.unsigned_abs();
+        }
+        let total = counts.values().sum();
+        let known = counts.into_iter().filter_map(|(number, count)| Some((Country::of_number(number)?, count)));
+        (known.collect(), total)
+    }
+
+    /// Bans by bucket; buckets without one are left out.
+    pub fn buckets(&self) -> Vec<(i64, u64)> {
+        self.numbers.iter().map(|(start, count)| (*start as i64, count.unsigned_abs())).collect()
+    }
+
+    /// Takes the counts of a stretch that begins at `start`.
+    fn take(&mut self, start: i64, packed: &[u8]) {
+        if self.of != Of::Buckets {
+            return unpack(packed, &mut self.numbers);
+        }
+        let mut numbers = Numbers::new();
+        unpack(packed, &mut numbers);
+        let wanted = numbers.iter().filter(|(id, _)| is_of(self.origin, **id == BLOCKLIST as u64));
+        let count: i64 = wanted.map(|(_, count)| count).sum();
+        if count > 0 {
+            *self.numbers.entry(bucket_start(start, self.window.bucket) as u64).or_default() += count;
+        }
+    }
+
+    /// Takes one row.
+    fn take_row(&mut self, at: i64, jail: i64, country: i64) {
+        let key = match self.of {
+            Of::Jails => jail.unsigned_abs(),
+            Of::Countries => country_key(country, jail == BLOCKLIST),
+            Of::Buckets => bucket_start(at, self.window.bucket) as u64,
+        };
+        *self.numbers.entry(key).or_default() += 1;
+    }
+}
+
+/// Cuts a stretch of time into the longest ones whose counts are kept: `counted` is given length, start and end of those of one length,
+/// and the rest is returned. `spans` are the lengths to use, longest first, with how long they are kept.
+fn cut(start: i64, end: i64, spans: &[(i64, i64)], now: i64, counted: &mut Vec<(i64, i64, i64)>) -> Vec<(i64, i64)> {
+    if start >= end {
+        return Vec::new();
+    }
+    let Some(((span, kept), shorter)) = spans.split_first() else { return vec![(start, end)] };
+    let begin = if *kept == 0 { start } else { start.max(now - kept) };
+    let (first, last) = (bucket_start(begin + span - 1, *span), bucket_start(end, *span));
+    if first >= last {
+        return cut(start, end, shorter, now, counted);
+    }
+    counted.push((*span, first, last));
+    let mut rest = cut(start, first, shorter, now, counted);
+    rest.extend(cut(last, end, shorter, now, counted));
+    rest
 }
 
 impl Store {
-    /// Reads one column of the counts of a window, stretch by stretch.
-    fn each_count(&self, window: Window, column: Column, visit: &mut dyn FnMut(i64, &[u8])) -> Result<(), Error> {
-        let name = match column {
-            Column::Jails => "jails",
-            Column::Countries => "countries",
+    /// Counts some more, at most a few milliseconds' worth. True at the end.
+    pub fn count_some(&self, counting: &mut Counting, now: i64) -> Result<bool, Error> {
+        let Some(left) = &mut counting.left else {
+            let longest = if counting.of == Of::Buckets { counting.window.bucket } else { WEEK };
+            let mut spans: Vec<(i64, i64)> = SPANS.into_iter().filter(|(span, _)| *span <= longest).collect();
+            spans.reverse();
+            let mut counted = Vec::new();
+            let rest = cut(counting.window.start, counting.window.end, &spans, now, &mut counted);
+            for (span, start, end) in counted {
+                self.each_count(span, start, end, counting)?;
+            }
+            let origins = [Origin::Selfblock, Origin::Blocklist].into_iter();
+            let origins: Vec<Origin> =
+                origins.filter(|one| counting.origin.is_none_or(|origin| origin == *one)).collect();
+            let of_rest = |(start, end)| origins.iter().map(move |origin| Uncounted { start, end, origin: *origin });
+            let left: Vec<Uncounted> = rest.into_iter().flat_map(of_rest).collect();
+            let is_done = left.is_empty();
+            counting.left = Some(left);
+            return Ok(is_done);
         };
-        let sql = format!("SELECT start, {name} FROM archive_counts WHERE span = ?1 AND start >= ?2 AND start < ?3");
+        let Some(stretch) = left.last() else { return Ok(true) };
+        let start = counting.at.unwrap_or(Cursor { time: stretch.start, id: i64::MIN });
+        // Each has an index of its own that holds all but the country.
+        let (jail, end) = (if stretch.origin == Origin::Blocklist { "jail = 0" } else { "jail <> 0" }, stretch.end);
+        let (country, limit) = if counting.of == Of::Countries { ("country", STEP / 4) } else { ("0", STEP) };
+        let sql = format!(
+            "SELECT banned_at, id, jail, {country} FROM archive
+             WHERE {jail} AND (banned_at, id) > (?1, ?2) AND banned_at < ?3 ORDER BY banned_at, id LIMIT {limit}"
+        );
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let mut rows = statement.query([window.bucket, window.start, window.end])?;
+        let mut rows = statement.query([start.time, start.id, end])?;
+        let (mut seen, mut at) = (0, None);
         while let Some(row) = rows.next()? {
-            visit(row.get(0)?, row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?);
+            let time = row.get(0)?;
+            at = Some(Cursor { time, id: row.get(1)? });
+            counting.take_row(time, row.get(2)?, row.get(3)?);
+            seen += 1;
+        }
+        if seen == limit {
+            counting.at = at;
+        } else {
+            counting.at = None;
+            counting.left.as_mut().and_then(Vec::pop);
+        }
+        Ok(counting.left.as_ref().is_none_or(Vec::is_empty))
+    }
+
+    /// Adds the counts of stretches of one length.
+    fn each_count(&self, span: i64, start: i64, end: i64, counting: &mut Counting) -> Result<(), Error> {
+        let column = if counting.of == Of::Countries { "countries" } else { "jails" };
+        let sql = format!("SELECT start, {column} FROM archive_counts WHERE span = ?1 AND start >= ?2 AND start < ?3");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query([span, start, end])?;
+        while let Some(row) = rows.next()? {
+            counting.take(row.get(0)?, row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?);
         }
         Ok(())
     }
 
-    /// One column of the counts of a window, added up.
-    fn counts(&self, window: Window, column: Column) -> Result<Numbers, Error> {
-        let mut numbers = Numbers::new();
-        self.each_count(window, column, &mut |_, packed| unpack(packed, &mut numbers))?;
-        Ok(numbers)
-    }
-
     /// Rows without a country.
     pub fn archive_unresolved(&self) -> Result<u64, Error> {
-        let all = Window { start: i64::MIN, end: i64::MAX, bucket: WEEK };
-        let numbers = self.counts(all, Column::Countries)?;
-        let unknown = [false, true].map(|is_blocklist| numbers.get(&country_key(0, is_blocklist)).copied());
+        let mut all = Counting::of_all_times(None);
+        while !self.count_some(&mut all, 0)? {}
+        let unknown = [false, true].map(|is_blocklist| all.numbers.get(&country_key(0, is_blocklist)).copied());
         Ok(unknown.into_iter().flatten().sum::<i64>().unsigned_abs())
     }
 
-    /// Bans of a range by jail, most first.
-    pub fn archive_by_jail(&self, window: Window, origin: Option<Origin>) -> Result<Vec<(String, u64)>, Error> {
-        let numbers = self.counts(window, Column::Jails)?;
+    /// Bans by jail as they were counted, most first.
+    pub fn counted_jails(&self, counting: &Counting) -> Result<Vec<(String, u64)>, Error> {
         let mut statement = self.connection.prepare_cached("SELECT id, name FROM archive_jails")?;
         let mut rows = statement.query([])?;
         let mut jails = Vec::new();
         while let Some(row) = rows.next()? {
             let (id, name): (i64, String) = (row.get(0)?, row.get(1)?);
-            if let Some(count) = numbers.get(&id.unsigned_abs()).filter(|_| is_of(origin, id == BLOCKLIST)) {
+            let count = counting.numbers.get(&id.unsigned_abs());
+            if let Some(count) = count.filter(|_| is_of(counting.origin, id == BLOCKLIST)) {
                 jails.push((name, count.unsigned_abs()));
             }
         }
         jails.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         Ok(jails)
-    }
-
-    /// Bans of a range by country, and all of them, those without a country included.
-    pub fn archive_by_country(
-        &self,
-        window: Window,
-        origin: Option<Origin>,
-    ) -> Result<(Vec<(Country, u64)>, u64), Error> {
-        let numbers = self.counts(window, Column::Countries)?;
-        let mut counts: BTreeMap<i64, u64> = BTreeMap::new();
-        for (key, count) in numbers.into_iter().filter(|(key, _)| is_of(origin, key & 1 == 1)) {
-            *counts.entry((key >> 1) as i64).or_default() += count.unsigned_abs();
-        }
-        let total = counts.values().sum();
-        let known = counts.into_iter().filter_map(|(number, count)| Some((Country::of_number(number)?, count)));
-        Ok((known.collect(), total))
     }
 
     /// The newest day with bans of a country that has begun by `newest` and has not ended by `oldest`, both Unix seconds.
@@ -218,21 +343,6 @@ impl Store {
             }
         }
         Ok(None)
-    }
-
-    /// Bans of a range by bucket; buckets without one are left out.
-    pub fn archive_trend(&self, window: Window, origin: Option<Origin>) -> Result<Vec<(i64, u64)>, Error> {
-        let mut buckets = Vec::new();
-        self.each_count(window, Column::Jails, &mut |start, packed| {
-            let mut numbers = Numbers::new();
-            unpack(packed, &mut numbers);
-            let wanted = numbers.iter().filter(|(id, _)| is_of(origin, **id == BLOCKLIST as u64));
-            let count: i64 = wanted.map(|(_, count)| count).sum();
-            if count > 0 {
-                buckets.push((start, count.unsigned_abs()));
-            }
-        })?;
-        Ok(buckets)
     }
 }
 

@@ -9,13 +9,13 @@ use std::collections::BinaryHeap;
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row, params, params_from_iter};
 
-use super::archive_counts::BLOCKLIST;
+use super::archive_condition::Condition;
+use super::archive_counts::{BLOCKLIST, Counting, Of, STEP};
+use super::archive_scan::Scan;
 use super::error::Error;
 use super::open::Store;
 use crate::domain::history::{Answer, Country, Cursor, Filter, Listing, Origin, PastBan, Question, Slice, Window};
 
-/// Entries of an index that one step passes over: half a millisecond on a PC, ten on a router.
-const STEP: u64 = 2000;
 /// Positions a search remembers at most, 16 bytes each. A page further down costs another pass.
 const REMEMBERED: usize = 4096;
 /// Bans that are looked at in one step to find those of a country: about a millisecond on a PC.
@@ -42,7 +42,13 @@ impl Summary {
 pub struct Asked {
     filter: Filter,
     question: Question,
+    /// When it was asked, in Unix seconds.
+    now: i64,
+    /// What has to be counted for it, and whether that is done.
+    counting: Option<Counting>,
+    is_counted: bool,
     search: Search,
+    scan: Scan,
 }
 
 /// How far a search for addresses by their beginning has come. It goes through the index of addresses, and keeps the newest bans behind
@@ -78,43 +84,44 @@ impl Search {
 }
 
 impl Asked {
-    /// Nothing has been done yet.
-    pub fn new(filter: Filter, question: Question) -> Self {
+    /// Nothing has been done yet; `now` in Unix seconds.
+    pub fn new(filter: Filter, question: Question, now: i64) -> Self {
         // One more than is wanted: it says whether more follow.
         let question = match question {
             Question::List(slice) => Question::List(Slice { limit: slice.limit + 1, ..slice }),
             Question::ByCountry(slice) => Question::ByCountry(Slice { limit: slice.limit + 1, ..slice }),
             other => other,
         };
-        Self { filter, question, search: Search::default() }
+        let of = match question {
+            Question::ByCountry(_) => Some(Of::Countries),
+            Question::ByJail => Some(Of::Jails),
+            Question::Trend => Some(Of::Buckets),
+            Question::List(_) if is_by_country_alone(&filter) => Some(Of::Countries),
+            Question::List(_) if is_scanned(&filter) || is_search(&filter) => None,
+            Question::List(_) => Some(Of::Jails),
+        };
+        let counting = match (of, filter.window) {
+            (Some(of), Some(window)) => Some(Counting::new(of, window, filter.origin)),
+            (Some(Of::Countries), None) => Some(Counting::of_all_times(filter.origin)),
+            _ => None,
+        };
+        Self { filter, question, now, counting, is_counted: false, search: Search::default(), scan: Scan::default() }
     }
 }
 
-/// A condition of SQL, with its values, for the rows a filter takes.
-#[derive(Default)]
-struct Condition {
-    sql: String,
-    values: Vec<Value>,
+/// Whether the list is to be gone through row by row: no index knows what is asked for.
+fn is_scanned(filter: &Filter) -> bool {
+    filter.asks_lines() || filter.country.is_some()
 }
 
-impl Condition {
-    fn and(&mut self, sql: &str, values: impl IntoIterator<Item = Value>) {
-        self.sql.push_str(if self.sql.is_empty() { " WHERE " } else { " AND " });
-        self.sql.push_str(sql);
-        self.values.extend(values);
-    }
+/// Whether addresses are looked for by their beginning.
+fn is_search(filter: &Filter) -> bool {
+    filter.ip_prefix.as_ref().is_some_and(|prefix| !prefix.is_empty())
+}
 
-    /// The rows of a window, behind a position. One upper bound, for an index is entered at one place: of two, it may be the wrong one.
-    fn between(&mut self, window: Option<Window>, after: Option<Cursor>) {
-        if let Some(window) = window {
-            self.and("banned_at >= ?", [window.start.into()]);
-        }
-        let end = window.map(|window| (window.end, i64::MIN));
-        let before = after.map(|after| (after.time, after.id)).into_iter().chain(end).min();
-        if let Some((time, id)) = before {
-            self.and("(banned_at, id) < (?, ?)", [time.into(), id.into()]);
-        }
-    }
+/// Whether the counts of countries say how many rows are wanted.
+fn is_by_country_alone(filter: &Filter) -> bool {
+    filter.country.is_some() && filter.jail.is_none() && !is_search(filter) && !filter.asks_lines()
 }
 
 /// The first text behind all that begin with `prefix`; `None` where there is none.
@@ -139,28 +146,32 @@ impl Store {
 
     /// Does one step of answering; `None`: there is more to do. Without a window, the counts stay empty.
     pub fn answer_some(&self, asked: &mut Asked) -> Result<Option<Answer>, Error> {
+        if let Some(counting) = asked.counting.as_mut().filter(|_| !asked.is_counted) {
+            asked.is_counted = self.count_some(counting, asked.now)?;
+            if !asked.is_counted {
+                return Ok(None);
+            }
+        }
         let mut answer = Answer::default();
-        let origin = asked.filter.origin;
-        match (asked.question, asked.filter.window) {
-            (Question::List(slice), _) => {
-                let Some(listing) = self.list_some(asked, slice)? else { return Ok(None) };
-                answer.total = listing.total;
-                answer.listing = listing;
-            }
-            (Question::ByCountry(slice), Some(window)) => {
-                let Some(listing) = self.list_some(asked, slice)? else { return Ok(None) };
-                answer.listing = listing;
-                (answer.by_country, answer.total) = self.archive_by_country(window, origin)?;
-            }
-            (Question::ByJail, Some(window)) => {
-                answer.by_jail = self.archive_by_jail(window, origin)?;
+        if let Question::List(slice) | Question::ByCountry(slice) = asked.question {
+            let Some(listing) = self.list_some(asked, slice)? else { return Ok(None) };
+            answer.total = listing.total;
+            answer.listing = listing;
+        }
+        let Some(counting) = asked.counting.as_ref().filter(|_| asked.filter.window.is_some()) else {
+            return Ok(Some(answer));
+        };
+        match asked.question {
+            Question::List(_) => {}
+            Question::ByCountry(_) => (answer.by_country, answer.total) = counting.countries(),
+            Question::ByJail => {
+                answer.by_jail = self.counted_jails(counting)?;
                 answer.total = answer.by_jail.iter().map(|(_, count)| count).sum();
             }
-            (Question::Trend, Some(window)) => {
-                answer.by_bucket = self.archive_trend(window, origin)?;
+            Question::Trend => {
+                answer.by_bucket = counting.buckets();
                 answer.total = answer.by_bucket.iter().map(|(_, count)| count).sum();
             }
-            (_, None) => {}
         }
         Ok(Some(answer))
     }
@@ -168,12 +179,18 @@ impl Store {
     /// A step towards a part of the list of bans, newest first.
     fn list_some(&self, asked: &mut Asked, slice: Slice) -> Result<Option<Listing>, Error> {
         let Some(jail) = self.wanted_jail(&asked.filter)? else { return Ok(Some(Listing::default())) };
-        let is_search = asked.filter.ip_prefix.as_ref().is_some_and(|prefix| !prefix.is_empty());
-        let (positions, total) = if is_search {
+        let (positions, total) = if is_scanned(&asked.filter) {
+            let counting = asked.counting.as_ref().filter(|_| is_by_country_alone(&asked.filter));
+            let total = counting.map(|counting| total_of(&counting.countries().0, asked.filter.country));
+            let Some(found) = self.scan_some(&mut asked.scan, &asked.filter, slice, jail, total)? else {
+                return Ok(None);
+            };
+            found
+        } else if is_search(&asked.filter) {
             let Some(found) = self.search_some(asked, slice, jail)? else { return Ok(None) };
             found
         } else {
-            let total = self.archive_total(&asked.filter)?;
+            let total = self.archive_total(asked)?;
             if slice.after.is_none() && slice.skip >= total {
                 return Ok(Some(Listing { total, ..Listing::default() }));
             }
@@ -232,9 +249,11 @@ impl Store {
     }
 
     /// How many rows a filter takes, a search aside: added up from the counts.
-    fn archive_total(&self, filter: &Filter) -> Result<u64, Error> {
-        let by_jail = match filter.window {
-            Some(window) => self.archive_by_jail(window, filter.origin)?,
+    fn archive_total(&self, asked: &Asked) -> Result<u64, Error> {
+        let filter = &asked.filter;
+        let by_jail = match &asked.counting {
+            Some(counting) if counting.of() == Of::Countries => return Ok(counting.countries().1),
+            Some(counting) => self.counted_jails(counting)?,
             None => self.archive_jails(filter.origin)?,
         };
         let wanted = |name: &str| filter.jail.as_deref().is_none_or(|jail| jail == name);
@@ -380,6 +399,10 @@ impl Store {
         summary.bans += seen as u64;
         Ok((seen == ROWS).then_some(last))
     }
+}
+
+fn total_of(by_country: &[(Country, u64)], wanted: Option<Country>) -> u64 {
+    by_country.iter().filter(|(country, _)| Some(*country) == wanted).map(|(_, count)| count).sum()
 }
 
 /// A query for bans, with the columns in the order `ban` reads them.

@@ -4,8 +4,10 @@
 //! (router flash cannot always map one).
 
 pub mod archive;
+mod archive_condition;
 mod archive_counts;
 mod archive_read;
+mod archive_scan;
 pub mod blocklists;
 pub mod changes;
 mod counters;
@@ -20,6 +22,7 @@ mod open;
 mod own_bans;
 mod pending;
 mod places;
+pub mod repeaters;
 mod room;
 mod sessions;
 pub mod settings;

@@ -26,6 +26,10 @@ fn every_documented_status_of_the_dashboard() {
     assert_eq!(status["total_failures"], 0);
     provoke_general_refusals(STATUS);
     demand_documented(STATUS);
+    admin.get("/api/v1/dashboard/summary?from=yesterday").expect_error(400, "invalid_input");
+    assert_eq!(admin.get("/api/v1/dashboard/summary").expect(200).json()["status"]["total_bans"], 3);
+    provoke_general_refusals("/api/v1/dashboard/summary");
+    demand_documented("/api/v1/dashboard/summary");
 }
 
 #[test]

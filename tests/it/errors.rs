@@ -39,7 +39,7 @@ fn a_parameter_nobody_knows_is_refused_with_those_there_are() {
     let error = admin.get("/api/v1/history?rage=24h").expect_error(400, "invalid_input").json();
     assert_eq!(error["metadata"]["field"], "rage");
     assert_eq!(error["metadata"]["allowed"][0], "range");
-    assert!(detail_of(&error).contains("range, jail, ip"), "{error}");
+    assert!(detail_of(&error).contains("range, from, to, jail, ip"), "{error}");
     let none = admin.get("/api/v1/auth/session?x=1").expect_error(400, "invalid_input").json();
     assert!(detail_of(&none).contains("takes none"), "{none}");
     admin.get("/api/v1/auth/session?").expect(200);

@@ -75,6 +75,8 @@ fn every_documented_status_of_history() {
     wait_until("the ban", LIMIT, || total_of(&admin.get(HISTORY).expect(200).json()) == 1);
     admin.get("/api/v1/history/archive").expect(200);
     admin.get("/api/v1/history/203.0.113.1").expect(200);
+    admin.get("/api/v1/history/repeaters").expect(200);
+    admin.get("/api/v1/history/repeaters?by=x").expect_error(400, "invalid_input");
     admin.get("/api/v1/history/203.0.113.2").expect_error(404, "not_found");
     admin.get("/api/v1/history/1.2.3.4;id").expect_error(400, "invalid_input");
     provoke_general_refusals(HISTORY);

@@ -70,4 +70,5 @@ mod fuzz_conf;
 #[path = "../fuzz/conf_against_fail2ban.rs"]
 mod fuzz_conf_against_fail2ban;
 mod page;
+mod past_ranges;
 mod pattern;

@@ -46,6 +46,8 @@ pub const PROTECTED: &[Operation] = &[
     op("POST /api/v1/auth/session", "/api/v1/auth/session", "", &[200, 401]),
     op("POST /api/v1/auth/logout", "/api/v1/auth/logout", "", &[200, 401]),
     op("GET /api/v1/dashboard/status", "/api/v1/dashboard/status", "", &[200, 401, 502]),
+    // What the archive has is shown without the daemon, too.
+    op("GET /api/v1/dashboard/summary", "/api/v1/dashboard/summary", "", &[200, 400, 401]),
     op("GET /api/v1/dashboard/bans", "/api/v1/dashboard/bans", "", &[200, 401, 502]),
     op("GET /api/v1/dashboard/bans/by-country", "/api/v1/dashboard/bans/by-country", "", &[200, 401, 502]),
     op("GET /api/v1/dashboard/bans/trend", "/api/v1/dashboard/bans/trend", "", &[200, 401, 502]),
@@ -53,6 +55,7 @@ pub const PROTECTED: &[Operation] = &[
     op("GET /api/v1/history", "/api/v1/history", "", &[200, 401, 502]),
     // Served from our own database: there is no 502 to meet.
     op("GET /api/v1/history/archive", "/api/v1/history/archive", "", &[200, 401]),
+    op("GET /api/v1/history/repeaters", "/api/v1/history/repeaters", "", &[200, 400, 401]),
     op("GET /api/v1/history/{ip}", "/api/v1/history/203.0.113.1", "", &[200, 401, 404, 502]),
     op("GET /api/v1/geo/lookup/{ip}", "/api/v1/geo/lookup/5.6.7.8", "", &[200, 400, 401, 502]),
     op("GET /api/v1/geo/stats", "/api/v1/geo/stats", "", &[200, 401]),
