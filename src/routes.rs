@@ -7,6 +7,7 @@ use crate::api;
 use crate::app::request::{
     Access, BODY_WITHOUT_SESSION, Handler, Handler::Either, Handler::Later, Handler::Now, Limit, Route, Verb,
 };
+use crate::app::revision::Sources;
 use crate::domain::permission::{Role, Scope};
 
 /// The longest body of a route, in bytes, unless it says otherwise.
@@ -28,6 +29,7 @@ const fn route(method: Verb, path: &'static str, handler: Handler) -> Route {
         asks_daemon: false,
         limit: None,
         takes: &[],
+        sources: None,
         handler,
     }
 }
@@ -106,6 +108,11 @@ impl Route {
         self
     }
 
+    const fn made_of(mut self, sources: Sources) -> Self {
+        self.sources = Some(sources);
+        self
+    }
+
     const fn counted(mut self, limit: Limit) -> Self {
         self.limit = Some(limit);
         self
@@ -130,38 +137,22 @@ pub static ROUTES: &[Route] = &[
     // dashboard
     get("/api/v1/dashboard/status", Now(api::dashboard::status)),
     get("/api/v1/dashboard/summary", Either(api::dashboard::summary)).takes(&["range", "from", "to", "origin"]),
-    get("/api/v1/dashboard/bans", Either(api::dashboard::bans)).takes(&[
-        "range",
-        "from",
-        "to",
-        "origin",
-        "source",
-        "page",
-        "page_size",
-        "cursor",
-    ]),
-    get("/api/v1/dashboard/bans/by-country", Either(api::dashboard::by_country)).takes(&[
-        "range",
-        "from",
-        "to",
-        "origin",
-        "source",
-        "country_code",
-    ]),
+    get("/api/v1/dashboard/bans", Either(api::dashboard::bans))
+        .takes(&["range", "from", "to", "origin", "source", "page", "page_size", "cursor"])
+        .made_of(Sources::Database),
+    get("/api/v1/dashboard/bans/by-country", Either(api::dashboard::by_country))
+        .takes(&["range", "from", "to", "origin", "source", "country_code"])
+        .made_of(Sources::Database),
     get("/api/v1/dashboard/bans/trend", Either(api::dashboard::trend))
-        .takes(&["range", "from", "to", "origin", "source"]),
+        .takes(&["range", "from", "to", "origin", "source"])
+        .made_of(Sources::Database),
     get("/api/v1/dashboard/bans/by-jail", Either(api::dashboard::by_jail))
-        .takes(&["range", "from", "to", "origin", "source"]),
+        .takes(&["range", "from", "to", "origin", "source"])
+        .made_of(Sources::Database),
     // bans
-    get("/api/v1/bans/active", Either(api::banned::active)).takes(&[
-        "jail",
-        "page",
-        "page_size",
-        "sort",
-        "q",
-        "country",
-        "origin",
-    ]),
+    get("/api/v1/bans/active", Either(api::banned::active))
+        .takes(&["jail", "page", "page_size", "sort", "q", "country", "origin"])
+        .made_of(Sources::Bans),
     post("/api/v1/bans", Later(api::bans::ban)).bans().counted(Limit::Ban),
     post("/api/v1/bans/check", Now(api::bans::check)).bans().asks_daemon(),
     post("/api/v1/bans/bulk", Either(api::bulk::ban)).bans().asks_daemon().counted(Limit::Ban).large(),
@@ -185,14 +176,9 @@ pub static ROUTES: &[Route] = &[
     post("/api/v1/jails/{name}/ignoreip", Later(api::jails::add_ignore)).jails().asks_daemon(),
     delete("/api/v1/jails/{name}/ignoreip", Later(api::jails::remove_ignore)).jails().asks_daemon().takes(&["ip"]),
     post("/api/v1/jails/{name}/ignoreself", Later(api::jails::ignore_self)).jails().asks_daemon(),
-    get("/api/v1/jails/{name}/banned", Either(api::banned::of_jail)).takes(&[
-        "page",
-        "page_size",
-        "search",
-        "q",
-        "sort",
-        "country",
-    ]),
+    get("/api/v1/jails/{name}/banned", Either(api::banned::of_jail))
+        .takes(&["page", "page_size", "search", "q", "sort", "country"])
+        .made_of(Sources::Bans),
     // blocklists
     get("/api/v1/blocklists", Now(api::blocklists::list)),
     post("/api/v1/blocklists", Now(api::blocklists::create)).configures(),
@@ -206,44 +192,29 @@ pub static ROUTES: &[Route] = &[
     delete("/api/v1/blocklists/{source_id}", Later(api::blocklists::remove)).configures(),
     get("/api/v1/blocklists/{source_id}/preview", Later(api::blocklists::preview)).configures(),
     // history
-    get("/api/v1/history", Either(api::history::list)).takes(&[
-        "range",
-        "from",
-        "to",
-        "jail",
-        "ip",
-        "country",
-        "q",
-        "user",
-        "origin",
-        "source",
-        "page",
-        "page_size",
-        "cursor",
-    ]),
-    get("/api/v1/history/archive", Either(api::history::archive)).takes(&[
-        "range",
-        "from",
-        "to",
-        "jail",
-        "ip",
-        "country",
-        "q",
-        "user",
-        "origin",
-        "page",
-        "page_size",
-        "cursor",
-    ]),
-    get("/api/v1/history/repeaters", Either(api::repeaters::list)).takes(&[
-        "by",
-        "range",
-        "from",
-        "to",
-        "origin",
-        "page",
-        "page_size",
-    ]),
+    get("/api/v1/history", Either(api::history::list))
+        .takes(&[
+            "range",
+            "from",
+            "to",
+            "jail",
+            "ip",
+            "country",
+            "q",
+            "user",
+            "origin",
+            "source",
+            "page",
+            "page_size",
+            "cursor",
+        ])
+        .made_of(Sources::Database),
+    get("/api/v1/history/archive", Either(api::history::archive))
+        .takes(&["range", "from", "to", "jail", "ip", "country", "q", "user", "origin", "page", "page_size", "cursor"])
+        .made_of(Sources::Database),
+    get("/api/v1/history/repeaters", Either(api::repeaters::list))
+        .takes(&["by", "range", "from", "to", "origin", "page", "page_size"])
+        .made_of(Sources::Database),
     get("/api/v1/history/{ip}", Either(api::history::of_ip)),
     // geo
     get("/api/v1/geo/lookup/{ip}", Either(api::geo::look_up)).asks_daemon(),

@@ -74,7 +74,7 @@ fn features(ctx: &Ctx) -> Vec<&'static str> {
 
 /// `GET /api/v1/openapi.json`: packed, as it is carried, for a client that takes it so.
 pub fn openapi(_ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
-    let response = if request.head.accepts_gzip() {
+    let response = if request.admitted.accepts.gzip {
         Response::json_bytes(200, packed::OPENAPI).with("content-encoding", "gzip")
     } else {
         Response::json_bytes(200, packed::openapi())

@@ -1,5 +1,6 @@
 //! What handlers share: the state of the program, the request as they see it, its input, errors, limits.
 
+pub mod accepts;
 pub mod banned;
 pub mod bans_look;
 pub mod code;
@@ -7,6 +8,7 @@ pub mod daemon;
 pub mod dry_run;
 pub mod error;
 pub mod guard;
+pub mod gzip;
 pub mod imports;
 pub mod input;
 pub mod jail_fields;
@@ -16,6 +18,7 @@ pub mod never_ban;
 pub mod own_bans;
 pub mod paths;
 pub mod request;
+pub mod revision;
 pub mod session;
 pub mod state;
 pub(crate) mod wording;

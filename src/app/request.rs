@@ -4,8 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Instant;
 
+use super::accepts::Accepts;
 use super::error::ApiError;
 use super::input::{Fields, Query, percent_decode};
+use super::revision::Sources;
 use super::state::{Ctx, Job, Outcome};
 use crate::domain::actor::{Actor, OWNER};
 use crate::domain::client::Client;
@@ -39,6 +41,8 @@ pub struct Route {
     pub limit: Option<Limit>,
     /// The parameters it takes behind the `?`; any other is refused.
     pub takes: &'static [&'static str],
+    /// What its answer is made of, where counters tell each change of it: whoever has it already is told so without making it.
+    pub sources: Option<Sources>,
     /// What answers it.
     pub handler: Handler,
 }
@@ -84,6 +88,22 @@ impl Route {
     /// may be called by anybody who may look.
     pub fn takes_dry_run(&self) -> bool {
         self.changes && self.path.starts_with("/api/v1/config/") && self.role > Role::Viewer
+    }
+}
+
+/// Where answers may carry a secret, or tell of one.
+const SECRET: [&str; 2] = ["/api/v1/auth/", "/api/v1/setup"];
+
+impl Route {
+    /// Whether pages ask for it again and again: its answers have a tag, and a client that has one already is told so.
+    pub fn is_polled(&self) -> bool {
+        let is_read = self.method == Verb::Get && !self.changes && !self.tells_secrets();
+        is_read && (self.access == Access::Session || self.path == "/api/v1/meta")
+    }
+
+    /// Whether its answers may carry a secret: they are neither kept nor packed, for the length of what is packed tells of it.
+    pub fn tells_secrets(&self) -> bool {
+        SECRET.iter().any(|path| self.path.starts_with(path))
     }
 }
 
@@ -148,6 +168,12 @@ pub struct Admitted {
     pub quota: Quota,
     /// The origin to allow in the answer.
     pub cors_origin: Option<String>,
+    /// What the client can take, and what it has.
+    pub accepts: Accepts,
+    /// A number of who asks and for what.
+    pub seed: u64,
+    /// A number of the state that the answer shows, where counters tell it.
+    pub state: Option<u64>,
     /// When the head was there.
     pub started: Instant,
 }

@@ -1,6 +1,7 @@
 //! The state of the program that handlers work with: settings, database, the daemon and what was last seen of it.
 
 use std::collections::BTreeMap;
+use std::hash::RandomState;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,7 @@ use crate::store::{self, Store, settings::Stored};
 
 use super::banned::Banned;
 use super::error::ApiError;
+use super::gzip::Gzip;
 use super::imports::{Running, Tending};
 use super::limits::Limits;
 use super::never_ban::NeverBans;
@@ -192,6 +194,10 @@ pub struct Ctx {
     pub(super) server_files: Option<(Option<ServerFiles>, Instant)>,
     /// The name of this machine, in lower case.
     pub host_name: String,
+    /// Packs answers.
+    pub gzip: Gzip,
+    /// Makes numbers of states, others after each start.
+    pub(super) numbers: RandomState,
     /// Origins of this program's own addresses need no entry here: they are same-origin.
     pub request_ids: RequestIds,
 }
@@ -348,6 +354,8 @@ impl Ctx {
             backends: None,
             server_files: None,
             host_name: host_name(),
+            gzip: Gzip::default(),
+            numbers: RandomState::new(),
             request_ids: RequestIds::new(),
         })
     }

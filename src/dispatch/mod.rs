@@ -2,12 +2,14 @@
 //! on every answer.
 
 pub mod client;
+mod dress;
 
 use std::net::IpAddr;
 use std::time::Instant;
 
 use tiny_http::Method;
 
+use crate::app::accepts::Accepts;
 use crate::app::code::Code;
 use crate::app::dry_run;
 use crate::app::error::ApiError;
@@ -30,6 +32,8 @@ use crate::store::Counter;
 pub fn admit(ctx: &mut Ctx, head: &Head, peer: Peer) -> (Admitted, Result<usize, ApiError>) {
     let mut admitted = introduce(ctx, head, peer);
     let limit = judge(ctx, head, &mut admitted);
+    let who = admitted.session.as_ref().map(|session| session.token_hash);
+    admitted.seed = ctx.number(&(who, admitted.is_console, head.path(), head.query()));
     (admitted, limit)
 }
 
@@ -148,6 +152,9 @@ pub fn stranger(ctx: &mut Ctx, peer: Peer) -> Admitted {
         request_id: ctx.request_ids.make(),
         quota: Quota::NONE,
         cors_origin: None,
+        accepts: Accepts::default(),
+        seed: 0,
+        state: None,
         started: Instant::now(),
     }
 }
@@ -160,6 +167,7 @@ fn introduce(ctx: &mut Ctx, head: &Head, peer: Peer) -> Admitted {
     let mut admitted = stranger(ctx, peer);
     admitted.client = client;
     admitted.is_https = is_https;
+    admitted.accepts = Accepts::of(head);
     admitted.cors_origin = origin.filter(|origin| ctx.config.cors_origins.contains(origin));
     if let Some(id) = given_id {
         admitted.request_id = id;
@@ -322,7 +330,7 @@ fn count_change(ctx: &mut Ctx, limit: Limit, admitted: &mut Admitted) -> Result<
 }
 
 /// Runs the handler.
-pub fn handle(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
+pub fn handle(ctx: &mut Ctx, request: &mut Request) -> Result<Outcome, ApiError> {
     if let Some(page) = request.admitted.page {
         let config = &ctx.config;
         return Ok(Outcome::Answer(page.answer(&request.head, &config.base_path, &config.frame_ancestors)));
@@ -341,7 +349,18 @@ pub fn handle(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     };
     ctx.dry_run = false;
     note_learned(ctx, outcome.as_ref().err());
+    if let Ok(Outcome::Steps(_)) = outcome {
+        return known_already(ctx, route, request).map_or(outcome, Ok);
+    }
     outcome
+}
+
+/// What is told a client that has the answer already, where counters tell that nothing of it has changed: nobody makes it then.
+fn known_already(ctx: &Ctx, route: &Route, request: &mut Request) -> Option<Outcome> {
+    let revision = ctx.revision(route.sources?)?;
+    let state = ctx.number(&(request.admitted.seed, revision));
+    request.admitted.state = Some(state);
+    request.admitted.accepts.has(&dress::tag(state)).then(|| Outcome::Answer(Response::not_modified()))
 }
 
 /// Runs what turns the outcome of a task into an answer, or the next step of an answer, in the name of who wanted it.
@@ -382,7 +401,7 @@ fn preflight() -> Response {
 const EXPOSED: &str = "X-Request-ID, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset";
 
 /// Adds what every answer carries and writes the request's line in the log: method, route, status, code, time, client.
-pub fn finish(method: &Method, admitted: &Admitted, result: Result<Response, ApiError>) -> Response {
+pub fn finish(ctx: &mut Ctx, method: &Method, admitted: &Admitted, result: Result<Response, ApiError>) -> Response {
     let (mut response, code) = match result {
         Ok(response) => (response, ""),
         Err(error) => {
@@ -405,6 +424,12 @@ pub fn finish(method: &Method, admitted: &Admitted, result: Result<Response, Api
         response.headers.push(("access-control-allow-origin", origin.clone()));
         response.headers.push(("access-control-allow-credentials", "true".to_owned()));
         response.headers.push(("vary", "origin".to_owned()));
+    }
+    match (admitted.route, admitted.page) {
+        (Some(route), _) => dress::dress(ctx, admitted, route, &mut response),
+        // What a file of the page says is with it.
+        (None, Some(_)) if matches!(response.status.0, 200 | 304) => {}
+        (None, _) => response.headers.push(("cache-control", "no-store".to_owned())),
     }
     let is_probe = admitted.page.is_some() || admitted.route.is_some_and(|route| route.access == Access::Unlimited);
     let level = if is_probe { log::Level::Debug } else { log::Level::Info };

@@ -27,6 +27,8 @@ const MAX_LEARNED: usize = 1000;
 /// What is known of the asking.
 #[derive(Debug, Default)]
 pub struct Asking {
+    /// Rises when a place was learned.
+    revision: u64,
     waiting: BTreeSet<String>,
     failed: HashMap<String, Instant>,
     learned: HashMap<String, Place>,
@@ -123,7 +125,10 @@ impl Asking {
     /// Notes what was said of an address: nothing, or where it is.
     pub fn note(&mut self, ip: &str, place: Option<Place>, now: Instant) {
         match place {
-            Some(place) => drop(self.learned.insert(ip.to_owned(), place)),
+            Some(place) => {
+                self.revision += 1;
+                self.learned.insert(ip.to_owned(), place);
+            }
             None => {
                 if self.failed.len() >= MAX_FAILED {
                     self.failed.retain(|_, at| now.duration_since(*at) < FAILURES);
@@ -156,6 +161,11 @@ impl Asking {
     /// What was learned of an address and is not stored yet.
     pub fn learned(&self, ip: &str) -> Option<&Place> {
         self.learned.get(ip)
+    }
+
+    /// Rises when a place was learned.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// Some of what was learned, to be stored.

@@ -74,6 +74,8 @@ pub struct Geo {
     told: HashMap<String, Country>,
     hits: Cell<u64>,
     misses: Cell<u64>,
+    /// Rises when the files have changed.
+    revision: u64,
 }
 
 /// What a child needs to know places.
@@ -106,6 +108,7 @@ impl Geo {
         if found == self.seen {
             return false;
         }
+        self.revision += 1;
         let open = |(path, _): &(PathBuf, Identity)| match GeoFile::open(path) {
             Ok(file) => Some(file),
             Err(error) => {
@@ -135,6 +138,11 @@ impl Geo {
     /// The files in use.
     pub fn paths(&self) -> Vec<PathBuf> {
         self.files.iter().map(|file| file.path().to_owned()).collect()
+    }
+
+    /// Rises when the files have changed.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// The first file in use.

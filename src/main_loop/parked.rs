@@ -31,7 +31,7 @@ impl MainLoop {
 
     fn refuse_busy(&mut self, slot: Slot, request: &Request) {
         let busy = ApiError::busy("fail2ban is busy with another request; try again shortly.");
-        let response = dispatch::finish(&request.head.method, &request.admitted, Err(busy));
+        let response = dispatch::finish(&mut self.ctx, &request.head.method, &request.admitted, Err(busy));
         self.connections.respond(slot, response);
     }
 

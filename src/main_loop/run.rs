@@ -36,7 +36,6 @@ const SECURITY_HEADERS: &[(&str, &str)] = &[
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
     ("referrer-policy", "no-referrer"),
-    ("cache-control", "no-store"),
 ];
 
 /// The running program.
@@ -235,7 +234,7 @@ impl MainLoop {
             (admitted, judged) => {
                 let busy = || ApiError::busy("Too many requests are coming in at once.");
                 let error = judged.err().unwrap_or_else(busy);
-                self.connections.refuse(slot, dispatch::finish(&method, &admitted, Err(error)));
+                self.connections.refuse(slot, dispatch::finish(&mut self.ctx, &method, &admitted, Err(error)));
             }
         }
         renewal::answered();
@@ -245,7 +244,7 @@ impl MainLoop {
         let Some(peer) = self.connections.peer(slot) else { return };
         let admitted = dispatch::stranger(&mut self.ctx, peer);
         // Whatever method it was, the answer has a body.
-        let response = dispatch::finish(&Method::Get, &admitted, Err(problem.into()));
+        let response = dispatch::finish(&mut self.ctx, &Method::Get, &admitted, Err(problem.into()));
         self.connections.respond(slot, response);
     }
 
@@ -260,19 +259,25 @@ impl MainLoop {
         self.handle(slot, request);
     }
 
-    pub(super) fn handle(&mut self, slot: Slot, request: Request) {
+    pub(super) fn handle(&mut self, slot: Slot, mut request: Request) {
         self.answering(slot, &request.head.method, &request.admitted.request_id);
-        let outcome = dispatch::handle(&mut self.ctx, &request);
+        let outcome = dispatch::handle(&mut self.ctx, &mut request);
         renewal::answered();
         match outcome {
             Ok(Outcome::Answer(response)) => {
-                self.connections.respond(slot, dispatch::finish(&request.head.method, &request.admitted, Ok(response)));
+                self.connections.respond(
+                    slot,
+                    dispatch::finish(&mut self.ctx, &request.head.method, &request.admitted, Ok(response)),
+                );
             }
             Ok(Outcome::Job(job)) => self.submit(slot, request.head.method, request.admitted, *job),
             Ok(Outcome::Steps(steps)) => self.begin_steps(slot, request, steps),
             Ok(Outcome::Again) => self.park_again(slot, request),
             Err(error) => {
-                self.connections.respond(slot, dispatch::finish(&request.head.method, &request.admitted, Err(error)));
+                self.connections.respond(
+                    slot,
+                    dispatch::finish(&mut self.ctx, &request.head.method, &request.admitted, Err(error)),
+                );
             }
         }
         self.watch.follow(&mut self.ctx, self.poll.registry());
@@ -326,7 +331,7 @@ impl MainLoop {
                 if lane == Lane::Import {
                     imports::not_started(&mut self.ctx);
                 }
-                self.connections.respond(slot, dispatch::finish(&method, &admitted, Err(error)));
+                self.connections.respond(slot, dispatch::finish(&mut self.ctx, &method, &admitted, Err(error)));
             }
         }
     }
@@ -352,6 +357,7 @@ impl MainLoop {
                 if !pending.streaming && !pending.abandoned {
                     pending.streaming = true;
                     let head = dispatch::finish(
+                        &mut self.ctx,
                         &pending.method,
                         &pending.admitted,
                         Ok(Response::json_bytes(200, b"".as_slice())),
@@ -421,7 +427,7 @@ impl MainLoop {
             (Ok(_), None) => Ok(Response::json_bytes(200, b"".as_slice())),
             (Err(failure), _) => Err(failure.into()),
         };
-        let response = dispatch::finish(&pending.method, &pending.admitted, result);
+        let response = dispatch::finish(&mut self.ctx, &pending.method, &pending.admitted, result);
         renewal::answered();
         if !pending.abandoned {
             self.connections.respond(pending.slot, response);

@@ -54,7 +54,9 @@ impl MainLoop {
             Err(error) => Err(error),
         };
         if !one.streaming {
-            return self.connections.respond(one.slot, dispatch::finish(&one.method, &one.admitted, result));
+            return self
+                .connections
+                .respond(one.slot, dispatch::finish(&mut self.ctx, &one.method, &one.admitted, result));
         }
         match &result {
             Ok(response) => self.connections.stream_part(one.slot, &response.body),
@@ -69,7 +71,12 @@ impl MainLoop {
     fn send_part(&mut self, mut one: Stepping, bytes: &[u8]) {
         if !one.streaming {
             one.streaming = true;
-            let head = dispatch::finish(&one.method, &one.admitted, Ok(Response::json_bytes(200, b"".as_slice())));
+            let head = dispatch::finish(
+                &mut self.ctx,
+                &one.method,
+                &one.admitted,
+                Ok(Response::json_bytes(200, b"".as_slice())),
+            );
             if !self.connections.stream_head(one.slot, &head) {
                 // A HEAD request has its answer: nothing more is wanted.
                 return;

@@ -54,6 +54,11 @@ impl Response {
         Self { status: StatusCode(204), headers: Vec::new(), own_lines: None, body: Cow::Borrowed(&[]) }
     }
 
+    /// 304.
+    pub fn not_modified() -> Self {
+        Self { status: StatusCode(304), headers: Vec::new(), body: Cow::Borrowed(&[]) }
+    }
+
     /// The same with one header more.
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));

@@ -15,7 +15,6 @@ pub(crate) fn new<'a>(jail: &'a str, ip: &'a str, banned_at: i64, country: &str)
     NewBan { jail, ip, banned_at, ban_time: Some(600.0), count: 1, failures: 3, matches: &[], country }
 }
 
-/// A count, however many steps it takes.
 fn counted(store: &Store, of: Of, window: Window, origin: Option<Origin>) -> Counting {
     let mut counting = Counting::new(of, window, origin);
     while !store.count_some(&mut counting, NOW).unwrap() {}
@@ -26,7 +25,7 @@ fn by_country(store: &Store, window: Window, origin: Option<Origin>) -> (Vec<(Co
     counted(store, Of::Countries, window, origin).countries()
 }
 
-/// The list, however many steps it takes.
+/// The list, however many steps it takes; the same of a count, and of what it counts.
 pub(crate) fn list(store: &Store, filter: &Filter, slice: Slice) -> Listing {
     let mut asked = Asked::new(filter.clone(), Question::List(slice), NOW);
     loop {
@@ -59,8 +58,7 @@ pub(crate) fn many(number: usize, days: i64) -> Vec<(String, String, i64, &'stat
 
 /// Every count that a chart may ask for is what the rows say, and the four dashboards agree.
 fn assert_true(store: &Store) {
-    let ranges = [Range::Day, Range::Week, Range::Month, Range::Year];
-    // And windows whose ends lie anywhere, within what is counted by the hour and outside.
+    let ranges = [Range::Day, Range::Week, Range::Month, Range::Year]; // and ends anywhere, counted by the hour or not
     let odd =
         [(5000, 1), (10 * 3600 + 7, 77), (9 * DAY + 1, 3600), (40 * DAY + 12_345, DAY - 1), (30 * DAY, 29 * DAY + 5)];
     let odd = odd.map(|(from, to)| Window::between(NOW - from, NOW - to));

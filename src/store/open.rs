@@ -164,6 +164,11 @@ impl Store {
         &self.path
     }
 
+    /// Rises with every row that is written: nobody else has the database.
+    pub fn revision(&self) -> u64 {
+        self.connection.total_changes()
+    }
+
     /// Whether it answers.
     pub fn is_healthy(&self) -> bool {
         self.connection

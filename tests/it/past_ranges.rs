@@ -128,7 +128,7 @@ fn a_time_that_makes_no_sense_is_refused_in_every_list() {
 #[test]
 fn the_history_is_searched_by_country_text_and_user_in_both_sources() {
     let directory = tempfile::tempdir().unwrap();
-    let (_server, admin, ..) = with_bans(directory.path());
+    let (_server, admin, _times, _files) = with_bans(directory.path());
     for source in ["fail2ban", "archive"] {
         for (query, expected) in [
             // Odd addresses are in Germany, by the file of the test.

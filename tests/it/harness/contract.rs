@@ -213,9 +213,16 @@ fn check_words(method: &str, target: &str, answer: &Answer, wrong: &mut Vec<Stri
     if answer.header("x-content-type-options") != Some("nosniff") {
         wrong.push("no X-Content-Type-Options: nosniff".into());
     }
-    let no_store = answer.header("cache-control").is_some_and(|value| value.contains("no-store"));
-    if target.contains("/api/v1") && !no_store {
+    let kept = answer.header("cache-control").unwrap_or_default();
+    let is_polled = answer.status == 304 || answer.header("etag").is_some();
+    if target.contains("/api/v1") && !is_polled && kept != "no-store" && kept != "private, no-cache" {
         wrong.push("no Cache-Control: no-store".into());
+    }
+    if is_polled && kept != "private, no-cache" {
+        wrong.push("an ETag without Cache-Control: private, no-cache".into());
+    }
+    if kept == "private, no-cache" && answer.header("vary") != Some("Cookie, Authorization, Accept-Encoding, Origin") {
+        wrong.push("kept by caches without Vary".into());
     }
     if answer.status == 405 && answer.header("allow").is_none_or(str::is_empty) {
         wrong.push("405 without Allow".into());
