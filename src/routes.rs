@@ -4,6 +4,7 @@
 use tiny_http::Method;
 
 use crate::api;
+use crate::app::csv::Columns;
 use crate::app::request::{
     Access, BODY_WITHOUT_SESSION, Handler, Handler::Either, Handler::Later, Handler::Now, Limit, Route, Verb,
 };
@@ -30,6 +31,7 @@ const fn route(method: Verb, path: &'static str, handler: Handler) -> Route {
         limit: None,
         takes: &[],
         sources: None,
+        csv: None,
         handler,
     }
 }
@@ -108,6 +110,11 @@ impl Route {
         self
     }
 
+    const fn as_csv(mut self, list: &'static str, fields: &'static [&'static str]) -> Self {
+        self.csv = Some(Columns { list, fields });
+        self
+    }
+
     const fn made_of(mut self, sources: Sources) -> Self {
         self.sources = Some(sources);
         self
@@ -118,6 +125,50 @@ impl Route {
         self
     }
 }
+
+/// The columns of lists as CSV.
+const BAN: &[&str] = &[
+    "ip",
+    "jail",
+    "banned_at",
+    "expires_at",
+    "ban_count",
+    "country",
+    "origin",
+    "note",
+    "actor.kind",
+    "actor.name",
+    "own_end",
+];
+const PAST_BAN: &[&str] = &[
+    "ip",
+    "jail",
+    "banned_at",
+    "ban_time",
+    "ban_count",
+    "failures",
+    "country_code",
+    "country_name",
+    "asn",
+    "org",
+    "origin",
+    "matches",
+];
+const REPEATER: &[&str] = &[
+    "name",
+    "bans",
+    "addresses",
+    "first_ban_at",
+    "last_ban_at",
+    "jails",
+    "country_code",
+    "country_name",
+    "asn",
+    "org",
+];
+const CHANGE: &[&str] = &["id", "at", "actor.kind", "actor.name", "by_hand", "jails", "paths", "undoes", "undone_by"];
+const IMPORT: &[&str] =
+    &["id", "source_id", "source_url", "timestamp", "ips_imported", "ips_skipped", "errors", "note"];
 
 /// The table. A literal segment stands before a `{parameter}` in the same place.
 pub static ROUTES: &[Route] = &[
@@ -152,7 +203,8 @@ pub static ROUTES: &[Route] = &[
     // bans
     get("/api/v1/bans/active", Either(api::banned::active))
         .takes(&["jail", "page", "page_size", "sort", "q", "country", "origin"])
-        .made_of(Sources::Bans),
+        .made_of(Sources::Bans)
+        .as_csv("items", BAN),
     post("/api/v1/bans", Later(api::bans::ban)).bans().counted(Limit::Ban),
     post("/api/v1/bans/check", Now(api::bans::check)).bans().asks_daemon(),
     post("/api/v1/bans/bulk", Either(api::bulk::ban)).bans().asks_daemon().counted(Limit::Ban).large(),
@@ -178,7 +230,8 @@ pub static ROUTES: &[Route] = &[
     post("/api/v1/jails/{name}/ignoreself", Later(api::jails::ignore_self)).jails().asks_daemon(),
     get("/api/v1/jails/{name}/banned", Either(api::banned::of_jail))
         .takes(&["page", "page_size", "search", "q", "sort", "country"])
-        .made_of(Sources::Bans),
+        .made_of(Sources::Bans)
+        .as_csv("items", BAN),
     // blocklists
     get("/api/v1/blocklists", Now(api::blocklists::list)),
     post("/api/v1/blocklists", Now(api::blocklists::create)).configures(),
@@ -186,7 +239,9 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/blocklists/import", Now(api::imports::progress)),
     get("/api/v1/blocklists/schedule", Now(api::imports::schedule_info)),
     put("/api/v1/blocklists/schedule", Now(api::imports::change_schedule)).configures(),
-    get("/api/v1/blocklists/log", Now(api::imports::log)).takes(&["source_id", "page", "page_size", "cursor"]),
+    get("/api/v1/blocklists/log", Now(api::imports::log))
+        .takes(&["source_id", "page", "page_size", "cursor"])
+        .as_csv("items", IMPORT),
     get("/api/v1/blocklists/{source_id}", Now(api::blocklists::get)),
     put("/api/v1/blocklists/{source_id}", Now(api::blocklists::change)).configures(),
     delete("/api/v1/blocklists/{source_id}", Later(api::blocklists::remove)).configures(),
@@ -208,13 +263,16 @@ pub static ROUTES: &[Route] = &[
             "page_size",
             "cursor",
         ])
-        .made_of(Sources::Database),
+        .made_of(Sources::Database)
+        .as_csv("items", PAST_BAN),
     get("/api/v1/history/archive", Either(api::history::archive))
         .takes(&["range", "from", "to", "jail", "ip", "country", "q", "user", "origin", "page", "page_size", "cursor"])
-        .made_of(Sources::Database),
+        .made_of(Sources::Database)
+        .as_csv("items", PAST_BAN),
     get("/api/v1/history/repeaters", Either(api::repeaters::list))
         .takes(&["by", "range", "from", "to", "origin", "page", "page_size"])
-        .made_of(Sources::Database),
+        .made_of(Sources::Database)
+        .as_csv("items", REPEATER),
     get("/api/v1/history/{ip}", Either(api::history::of_ip)),
     // geo
     get("/api/v1/geo/lookup/{ip}", Either(api::geo::look_up)).asks_daemon(),
@@ -235,8 +293,12 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/config/fail2ban-log", Later(api::logs::fail2ban_log))
         .reads_config()
         .asks_daemon()
-        .takes(&["lines", "filter"]),
-    get("/api/v1/config/changes", Either(api::changes::list)).reads_config().takes(&["page", "page_size"]),
+        .takes(&["lines", "filter"])
+        .as_csv("lines", &[]),
+    get("/api/v1/config/changes", Either(api::changes::list))
+        .reads_config()
+        .takes(&["page", "page_size"])
+        .as_csv("items", CHANGE),
     get("/api/v1/config/changes/{id}", Later(api::changes::detail)).reads_config(),
     post("/api/v1/config/changes/{id}/undo", Later(api::changes::undo)).configures().counted(Limit::Config),
     // filters and actions

@@ -78,7 +78,7 @@ pub fn active(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
 pub fn of_jail(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let Running(name) = request.parameter()?;
     let query = request.query();
-    let page = Some(query.page()?);
+    let page = if request.wants_all() { None } else { Some(query.page()?) };
     let wanted = Wanted {
         jail: Some(name.to_string()),
         search: search(query.text("search")?.or(query.text("q")?)),

@@ -27,7 +27,8 @@ impl FromStr for ChangeId {
 
 /// `GET /api/v1/config/changes`
 pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
-    let page = request.query().page()?;
+    let whole = Page::new(1, Page::MAX_SIZE).filter(|_| request.wants_all());
+    let page = whole.map_or_else(|| request.query().page(), Ok)?;
     let Some(task) = changes::look(ctx)? else { return page_of(ctx, page).map(Outcome::Answer) };
     let noted = ctx.changes_noted;
     Ok(Outcome::Job(Box::new(Job::new(task, move |ctx, found| {

@@ -91,7 +91,9 @@ pub fn by_country(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError>
         (Some(country), Source::Fail2ban) => {
             let mut ask = history::ask_fail2ban(ctx, filter, Question::ByCountry(slice))?;
             ask.country = Some(country);
-            Ok(Outcome::Job(Box::new(Job::stream(Task::AskHistory(ask)))))
+            ask.packed = request.admitted.accepts.gzip;
+            let packed = ask.packed;
+            Ok(Outcome::Job(Box::new(Job::stream(Task::AskHistory(ask), packed))))
         }
         (None, _) => {
             let reply = |ctx: &Ctx, answer: history::Answer| {

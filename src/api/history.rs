@@ -5,7 +5,6 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::app::code::Code;
@@ -13,12 +12,13 @@ use crate::app::input::{Parameter, Query};
 use crate::app::{ApiError, Ctx, Job, Outcome, Request, Step};
 use crate::domain::address::IpOrNet;
 pub use crate::domain::history::Answer;
-use crate::domain::history::{Cursor, Filter, Origin, PastBan, Question, Range, Slice, Source, Window};
+use crate::domain::history::{Cursor, Filter, PastBan, Question, Range, Slice, Source, Window};
 use crate::domain::json;
 use crate::domain::page::{Page, Position, Rows};
 use crate::domain::time::{Moment, now, rfc3339};
 use crate::fail2ban::database::{Ban, DatabaseError};
 use crate::geo::GeoDetail;
+use crate::jobs::history::push_past;
 use crate::jobs::their_database::{ReadTheirs, Theirs, Wanted};
 use crate::jobs::{Task, history};
 use crate::server::response::Response;
@@ -32,21 +32,6 @@ const LONGEST_SEARCH: usize = 256;
 const TIMELINE: u32 = 500;
 /// How long a child may take to read the few rows of one address.
 const READS: Duration = Duration::from_secs(2);
-
-/// `HistoryBanItem` of the contract.
-#[derive(Debug, Serialize)]
-struct HistoryItem {
-    ip: String,
-    jail: String,
-    banned_at: String,
-    ban_count: i64,
-    failures: i64,
-    matches: Vec<String>,
-    #[serde(flatten)]
-    geo: GeoDetail,
-    ban_time: Option<f64>,
-    origin: Origin,
-}
 
 /// Where a ban came from: the country that was noted, and what is known besides.
 pub fn geo_of(ctx: &Ctx, ban: &PastBan) -> GeoDetail {
@@ -160,7 +145,16 @@ pub fn ask(
 /// A question to fail2ban's database, for a child.
 pub fn ask_fail2ban(ctx: &mut Ctx, filter: Filter, question: Question) -> Result<history::Ask, ApiError> {
     let database = ctx.fail2ban_database()?.ok_or(DatabaseError::NotKept)?;
-    Ok(history::Ask { database, set: ctx.set_place().file(), geo: ctx.geo_source()?, filter, question, country: None })
+    Ok(history::Ask {
+        database,
+        set: ctx.set_place().file(),
+        geo: ctx.geo_source()?,
+        filter,
+        question,
+        country: None,
+        packed: false,
+        whole: false,
+    })
 }
 
 /// Writes bans with commas between them; `push` writes one.
@@ -198,23 +192,44 @@ pub fn archive(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
 fn list_of(ctx: &mut Ctx, request: &Request, source: Source) -> Result<Outcome, ApiError> {
     let part = part(request.query())?;
     let filter = filter(request.query())?;
+    if request.wants_all() && source == Source::Archive {
+        return Ok(Outcome::Steps(Box::new(whole(filter))));
+    }
+    if request.wants_all() {
+        let mut ask = ask_fail2ban(ctx, filter, Question::List(part.slice))?;
+        ask.whole = true;
+        return Ok(Outcome::Job(Box::new(Job::stream(Task::AskHistory(ask), false))));
+    }
     let reply = move |ctx: &Ctx, answer| page_of(ctx, part, answer, push);
     ask(ctx, source, filter, Question::List(part.slice), Box::new(reply))
 }
 
 fn push(ctx: &Ctx, body: &mut Vec<u8>, ban: PastBan) {
-    let item = HistoryItem {
-        geo: geo_of(ctx, &ban),
-        origin: Origin::of(&ban.jail),
-        ip: ban.ip,
-        jail: ban.jail,
-        banned_at: rfc3339(ban.banned_at),
-        ban_count: ban.count.max(1),
-        failures: ban.failures.max(0),
-        matches: ban.matches,
-        ban_time: ban.ban_time,
-    };
-    serde_json::to_writer(body, &item).expect("texts and numbers are JSON, and a Vec takes them");
+    let geo = geo_of(ctx, &ban);
+    push_past(body, ban, geo);
+}
+
+/// All bans of the archive that a filter takes, some at a time.
+fn whole(filter: Filter) -> impl FnMut(&mut Ctx) -> Result<Step, ApiError> {
+    let slice = Slice { after: None, skip: 0, limit: Page::MAX_SIZE };
+    let mut asked = Asked::new(filter, Question::List(slice), now());
+    let mut is_begun = false;
+    move |ctx| {
+        let Some(answer) = ctx.store.answer_some(&mut asked)? else { return Ok(Step::More) };
+        let (bans, next) = (answer.listing.bans, answer.listing.next);
+        let mut body = match (std::mem::replace(&mut is_begun, true), bans.is_empty()) {
+            (false, _) => b"{\"items\":[".to_vec(),
+            (true, false) => b",".to_vec(),
+            (true, true) => Vec::new(),
+        };
+        push_all(ctx, &mut body, bans, push);
+        if let Some(next) = next {
+            asked.go_on_behind(next);
+            return Ok(Step::Part(body));
+        }
+        body.extend_from_slice(b"]}");
+        Ok(Step::Done(Response::json_bytes(200, body)))
+    }
 }
 
 /// `GET /api/v1/history/{ip}`: what the archive has, and what the daemon remembers and the archive has not seen yet. An archive

@@ -16,13 +16,25 @@ pub fn list(_ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let query = request.query();
     let by = history::optional(query, "by")?.unwrap_or(By::Address);
     let page = query.page()?;
-    let origin = history::optional(query, "origin")?;
-    let mut repeats = Repeats::new(by, history::window(query)?, origin, page.offset(), page.size());
+    let (window, origin) = (history::window(query)?, history::optional(query, "origin")?);
+    let size = if request.wants_all() { Page::MAX_SIZE } else { page.size() };
+    let of = move |skip| Repeats::new(by, window, origin, skip, size);
+    let (is_whole, mut skip) = (request.wants_all(), page.offset());
+    let mut repeats = of(skip);
     Ok(Outcome::Steps(Box::new(move |ctx| {
         // Nobody has asked about these addresses: looking them up counts for nothing.
         let operator = |ip: &str| ctx.geo.look_up_text(ip).asn;
-        let found = ctx.store.repeaters_some(&mut repeats, &operator)?;
-        Ok(found.map_or(Step::More, |(found, total)| Step::Done(page_of(ctx, by, page, &found, total))))
+        let Some((found, total)) = ctx.store.repeaters_some(&mut repeats, &operator)? else { return Ok(Step::More) };
+        if !is_whole {
+            return Ok(Step::Done(page_of(ctx, by, page, &found, total)));
+        }
+        let items: Vec<String> = found.iter().map(|(one, jails)| shown(ctx, by, one, jails).to_string()).collect();
+        let begin = if skip == 0 { "{\"items\":[" } else { "," };
+        skip += u64::from(size);
+        repeats = of(skip);
+        let is_end = skip >= total;
+        let part = format!("{begin}{}{}", items.join(","), if is_end { "]}" } else { "" }).into_bytes();
+        Ok(if is_end { Step::Done(Response::json_bytes(200, part)) } else { Step::Part(part) })
     })))
 }
 

@@ -9,6 +9,8 @@ use crate::server::request::Head;
 pub struct Accepts {
     /// It can unpack gzip, and has not said that it would rather not.
     pub gzip: bool,
+    /// It would rather have a list as CSV.
+    pub csv: bool,
     /// `If-None-Match`, where there is one.
     known: Option<String>,
 }
@@ -16,10 +18,11 @@ pub struct Accepts {
 impl Accepts {
     /// Reads it. Only a GET asks for what has changed.
     pub fn of(head: &Head) -> Accepts {
+        let csv = head.header("accept").is_some_and(|list| weight(list, "text/csv") > weight(list, "application/json"));
         let lists = || head.all("accept-encoding").filter_map(|list| std::str::from_utf8(list).ok());
         let reads = matches!(head.method, Method::Get | Method::Head);
         let known = head.header("if-none-match").filter(|_| reads).map(str::to_owned);
-        Accepts { gzip: takes_gzip(&mut lists()), known }
+        Accepts { gzip: takes_gzip(&mut lists()), csv, known }
     }
 
     /// Whether the client has the state of this tag, `W/"…"`.
@@ -28,6 +31,17 @@ impl Accepts {
         let known = self.known.as_deref().unwrap_or_default();
         known.split(',').any(|one| one.trim() == "*" || opaque(one) == opaque(tag))
     }
+}
+
+/// How much a client wants a kind of content, by a list such as `text/csv;q=0.9, */*`; 0 where it is not named.
+fn weight(list: &str, kind: &str) -> f32 {
+    let one = |one: &str| {
+        let (name, parameters) = one.split_once(';').unwrap_or((one, ""));
+        let quality = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("q="));
+        let quality = quality.map_or(Some(1.0), |number| number.trim().parse().ok());
+        quality.filter(|_| name.trim().eq_ignore_ascii_case(kind))
+    };
+    list.split(',').filter_map(one).fold(0.0, f32::max)
 }
 
 /// Whether gzip is among the codings of these lists, not with the weight 0, and not with less than what is not packed at all.
@@ -73,6 +87,21 @@ mod tests {
             assert!(!takes_gzip(&mut [list].into_iter()), "{list}");
         }
         assert!(takes_gzip(&mut ["br", "gzip"].into_iter()), "in two headers");
+    }
+
+    #[test]
+    fn csv_is_for_whoever_names_it_and_not_json_rather() {
+        let wants = |list| weight(list, "text/csv") > weight(list, "application/json");
+        assert!(
+            ["text/csv", "TEXT/CSV; charset=utf-8", "application/json;q=0.5, text/csv", "text/csv;q=0.1, */*"]
+                .into_iter()
+                .all(wants)
+        );
+        assert!(
+            !["", "*/*", "text/*", "application/json", "text/csv;q=0", "text/csv;q=0.5, application/json"]
+                .into_iter()
+                .any(wants)
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod accepts;
 pub mod banned;
 pub mod bans_look;
 pub mod code;
+pub mod csv;
 pub mod daemon;
 pub mod dry_run;
 pub mod error;

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Instant;
 
 use super::accepts::Accepts;
+use super::csv::Columns;
 use super::error::ApiError;
 use super::input::{Fields, Query, percent_decode};
 use super::revision::Sources;
@@ -43,6 +44,8 @@ pub struct Route {
     pub takes: &'static [&'static str],
     /// What its answer is made of, where counters tell each change of it: whoever has it already is told so without making it.
     pub sources: Option<Sources>,
+    /// The list that it gives as CSV, too.
+    pub csv: Option<Columns>,
     /// What answers it.
     pub handler: Handler,
 }
@@ -188,6 +191,11 @@ impl Admitted {
         }
     }
 
+    /// The list that is wanted as CSV; `None` where JSON is.
+    pub fn csv(&self) -> Option<Columns> {
+        self.route.and_then(|route| route.csv).filter(|_| self.accepts.csv)
+    }
+
     /// Whether it is known who asks.
     pub fn has_identity(&self) -> bool {
         self.session.is_some() || self.is_console
@@ -211,6 +219,12 @@ impl Request {
     /// The query.
     pub fn query(&self) -> Query<'_> {
         Query(self.head.query())
+    }
+
+    /// Whether all of a list is wanted: as CSV, and no page of it.
+    pub fn wants_all(&self) -> bool {
+        let asks = |name| self.query().text(name).is_ok_and(|found| found.is_none());
+        self.admitted.csv().is_some() && ["page", "page_size", "cursor"].into_iter().all(asks)
     }
 
     /// The first parameter of the path, as a checked type.

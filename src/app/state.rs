@@ -226,8 +226,8 @@ pub type Undo = Box<dyn FnOnce(&mut Ctx)>;
 pub enum Then {
     /// From its result.
     Finish(Finish),
-    /// What it sends is the JSON of the answer.
-    Stream,
+    /// What it sends is the JSON of the answer; whether packed with gzip.
+    Stream(bool),
 }
 
 /// What a step of long work on our own database led to.
@@ -258,9 +258,9 @@ impl Job {
         Self { task, urgent: false, detached: false, undo: None, then: Then::Finish(Box::new(finish)) }
     }
 
-    /// A task that writes the answer itself.
-    pub fn stream(task: Task) -> Self {
-        Self { task, urgent: false, detached: false, undo: None, then: Then::Stream }
+    /// A task that writes the answer itself, packed with gzip or not.
+    pub fn stream(task: Task, packed: bool) -> Self {
+        Self { task, urgent: false, detached: false, undo: None, then: Then::Stream(packed) }
     }
 
     /// The same; `undo` is called where it fails.

@@ -7,6 +7,7 @@ use memchr::memmem;
 use tiny_http::StatusCode;
 
 use crate::app::Ctx;
+use crate::app::csv::Csv;
 use crate::app::gzip::WORTH;
 use crate::app::request::{Admitted, Route};
 use crate::server::response::Response;
@@ -21,7 +22,15 @@ pub fn tag(number: u64) -> String {
 
 /// Dresses the answer of a route.
 pub fn dress(ctx: &mut Ctx, admitted: &Admitted, route: &Route, response: &mut Response) {
-    let is_kept = route.is_polled() && matches!(response.status.0, 200 | 304);
+    let csv = admitted.csv().filter(|_| response.status.0 == 200);
+    if let Some(columns) = csv {
+        if !response.body.is_empty() {
+            response.body = Cow::Owned(Csv::new(columns).take(&response.body));
+        }
+        response.headers.push(("content-type", "text/csv; charset=utf-8".to_owned()));
+        response.headers.push(("content-disposition", format!("attachment; filename=\"{}.csv\"", name_of(route))));
+    }
+    let is_kept = csv.is_none() && route.is_polled() && matches!(response.status.0, 200 | 304);
     if is_kept {
         label(ctx, admitted, response);
     }
@@ -40,6 +49,12 @@ pub fn dress(ctx: &mut Ctx, admitted: &Admitted, route: &Route, response: &mut R
         response.headers.retain(|(name, _)| *name != "vary");
         response.headers.push(("vary", VARY.to_owned()));
     }
+}
+
+/// The name of a file with the list of a route: `bans-active`.
+fn name_of(route: &Route) -> String {
+    let parts = route.path.trim_start_matches("/api/v1/").split('/').filter(|part| !part.starts_with('{'));
+    parts.collect::<Vec<_>>().join("-")
 }
 
 /// Gives an answer its tag, and takes its body where the client has that state. A body that is streamed has a tag where counters gave it

@@ -6,6 +6,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -45,6 +47,10 @@ pub struct Ask {
     pub question: Question,
     /// Instead of the part of the list: every ban of this country, streamed as the contract's `BansByCountryResponse`.
     pub country: Option<Country>,
+    /// What is streamed is packed with gzip.
+    pub packed: bool,
+    /// Instead of the part of the list: all of it, streamed as the contract's `HistoryBanItem`s in `items`.
+    pub whole: bool,
 }
 
 /// What one pass over the database gathers.
@@ -84,8 +90,21 @@ impl Ask {
             self.note_held(held, &geo, &mut seen)?;
         }
         let past = Past { database, held };
+        if self.whole {
+            return stream(&past, &geo, seen.listed, out, b"{\"items\":[".to_vec(), push_past);
+        }
+        let mut map = Vec::new();
         if self.country.is_some() {
-            return stream(&past, &geo, seen, out);
+            push_map(&mut map, &known(std::mem::take(&mut seen.by_country)), seen.total);
+        }
+        if self.country.is_some() && self.packed {
+            let mut packer = GzEncoder::new(out, Compression::fast());
+            stream(&past, &geo, seen.listed, &mut packer, map, push_ban)?;
+            packer.finish().map_err(|_| Failure::Crashed)?;
+            return Ok(Value::Null);
+        }
+        if self.country.is_some() {
+            return stream(&past, &geo, seen.listed, out, map, push_ban);
         }
         let listing = match self.question {
             Question::List(slice) | Question::ByCountry(slice) => list(&past, slice, seen.listed, &geo)?,
@@ -194,20 +213,28 @@ impl Past {
     }
 }
 
-/// The map, and every ban that was listed, newest first.
-fn stream(past: &Past, geo: &Geo, mut seen: Seen, out: &mut FrameWriter<'_>) -> Result<Value, Failure> {
-    let mut part = Vec::new();
-    push_map(&mut part, &known(seen.by_country), seen.total);
-    newest_first(&mut seen.listed);
+/// Writes one ban.
+type Push = fn(&mut Vec<u8>, PastBan, GeoDetail);
+
+/// What begins an answer, and every ban that was listed, newest first, in the list that this leaves open.
+fn stream(
+    past: &Past,
+    geo: &Geo,
+    mut listed: Vec<Cursor>,
+    out: &mut dyn Write,
+    mut part: Vec<u8>,
+    push: Push,
+) -> Result<Value, Failure> {
+    newest_first(&mut listed);
     let mut is_first = true;
-    for positions in seen.listed.chunks(PART) {
+    for positions in listed.chunks(PART) {
         for mut ban in past.read(positions)? {
             let place = geo.look_up_text(&ban.ip);
             if !std::mem::take(&mut is_first) {
                 part.push(b',');
             }
             ban.country = place.country;
-            push_ban(&mut part, ban, place.into());
+            push(&mut part, ban, place.into());
         }
         write(out, &part)?;
         part.clear();
@@ -217,7 +244,7 @@ fn stream(past: &Past, geo: &Geo, mut seen: Seen, out: &mut FrameWriter<'_>) -> 
     Ok(Value::Null)
 }
 
-fn write(out: &mut FrameWriter<'_>, part: &[u8]) -> Result<(), Failure> {
+fn write(out: &mut dyn Write, part: &[u8]) -> Result<(), Failure> {
     // Nobody listens any more.
     out.write_all(part).map_err(|_| Failure::Crashed)
 }
@@ -275,6 +302,37 @@ pub fn push_ban(out: &mut Vec<u8>, ban: PastBan, geo: GeoDetail) {
         banned_at: rfc3339(ban.banned_at),
         service: ban.matches.into_iter().next(),
         ban_count: ban.count.max(1),
+    };
+    serde_json::to_writer(out, &item).expect("texts and numbers are JSON, and a Vec takes them");
+}
+
+/// `HistoryBanItem` of the contract.
+#[derive(Debug, Serialize)]
+struct HistoryItem {
+    ip: String,
+    jail: String,
+    banned_at: String,
+    ban_count: i64,
+    failures: i64,
+    matches: Vec<String>,
+    #[serde(flatten)]
+    geo: GeoDetail,
+    ban_time: Option<f64>,
+    origin: Origin,
+}
+
+/// Writes the contract's `HistoryBanItem` of a ban.
+pub fn push_past(out: &mut Vec<u8>, ban: PastBan, geo: GeoDetail) {
+    let item = HistoryItem {
+        geo,
+        origin: Origin::of(&ban.jail),
+        ip: ban.ip,
+        jail: ban.jail,
+        banned_at: rfc3339(ban.banned_at),
+        ban_count: ban.count.max(1),
+        failures: ban.failures.max(0),
+        matches: ban.matches,
+        ban_time: ban.ban_time,
     };
     serde_json::to_writer(out, &item).expect("texts and numbers are JSON, and a Vec takes them");
 }

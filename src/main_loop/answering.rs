@@ -9,7 +9,10 @@ use crate::server::token::Slot;
 impl MainLoop {
     /// From now on a panic is not the end: the program begins anew on what it listens on.
     pub(super) fn outlive_panics(&self) {
-        renewal::serve_on(self.connections.listeners(), self.connections.fixed_headers() + "cache-control: no-store\r\n");
+        renewal::serve_on(
+            self.connections.listeners(),
+            self.connections.fixed_headers() + "cache-control: no-store\r\n",
+        );
     }
 
     /// What follows is for this client, who gets a 500 should it panic.

@@ -23,7 +23,7 @@ impl MainLoop {
             let (reads_bans, unsettles) = (job.task.reads_bans(), job.task.unsettles_bans());
             let finish = match job.then {
                 Then::Finish(finish) => Some(finish),
-                Then::Stream => None,
+                Then::Stream(_) => None,
             };
             match self.children.submit(job.task, job.urgent, Instant::now()) {
                 Ok(id) => drop(self.background.insert(id, Background { lane, finish, reads_bans, unsettles })),

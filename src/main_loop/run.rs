@@ -15,6 +15,7 @@ use super::signals::Signals;
 use super::timers::Timers;
 use super::waiters::{Background, Parked, Pending, Stepping, TOO_MANY};
 use crate::app::code::Code;
+use crate::app::csv::Csv;
 use crate::app::{Admitted, ApiError, Ctx, Job, Outcome, Request, Then};
 use crate::dispatch;
 use crate::fail2ban;
@@ -303,16 +304,19 @@ impl MainLoop {
         };
         match submitted {
             Ok(id) => {
-                let then = match job.then {
-                    Then::Finish(finish) => Some(finish),
-                    Then::Stream => None,
+                let (then, packed) = match job.then {
+                    Then::Finish(finish) => (Some(finish), false),
+                    Then::Stream(packed) => (None, packed),
                 };
+                let csv = admitted.csv().map(Csv::new);
                 let (streaming, abandoned) = (false, false);
                 let pending = Pending {
                     slot,
                     method,
                     admitted,
                     then,
+                    csv,
+                    packed,
                     streaming,
                     detached: job.detached,
                     abandoned,
@@ -356,19 +360,19 @@ impl MainLoop {
                 let Some(pending) = self.pending.get_mut(&id) else { return };
                 if !pending.streaming && !pending.abandoned {
                     pending.streaming = true;
-                    let head = dispatch::finish(
-                        &mut self.ctx,
-                        &pending.method,
-                        &pending.admitted,
-                        Ok(Response::json_bytes(200, b"".as_slice())),
-                    );
+                    let mut head = Response::json_bytes(200, b"".as_slice());
+                    if pending.packed {
+                        head = head.with("content-encoding", "gzip");
+                    }
+                    let head = dispatch::finish(&mut self.ctx, &pending.method, &pending.admitted, Ok(head));
                     if !self.connections.stream_head(pending.slot, &head) {
                         // A HEAD request has its answer: nothing more is wanted.
                         self.pending.remove(&id);
                         return self.children.cancel(id);
                     }
                 }
-                self.connections.stream_part(pending.slot, &bytes);
+                let rows = pending.csv.as_mut().map(|csv| csv.take(&bytes));
+                self.connections.stream_part(pending.slot, rows.as_ref().unwrap_or(&bytes));
             }
             Frame::Progress(value) => imports::note_progress(&mut self.ctx, value),
             Frame::Done(value) => self.on_end(id, Ok(value)),

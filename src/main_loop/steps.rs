@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::run::MainLoop;
 use super::waiters::Stepping;
+use crate::app::csv::Csv;
 use crate::app::{ApiError, Request, Step, Steps};
 use crate::dispatch;
 use crate::renewal;
@@ -20,9 +21,10 @@ impl MainLoop {
     /// Does the first step, which often is the last one, too. Only what needs another one needs a place.
     pub(super) fn begin_steps(&mut self, slot: Slot, request: Request, steps: Steps) {
         let (method, admitted) = (request.head.method, request.admitted);
+        let csv = admitted.csv().map(Csv::new);
         let until = Instant::now() + PATIENCE;
         let has_place = self.stepping.len() < MAX_STEPPING;
-        self.step(Stepping { slot, method, admitted, steps, streaming: false, until }, has_place);
+        self.step(Stepping { slot, method, admitted, steps, csv, streaming: false, until }, has_place);
     }
 
     /// The place of the first that can go on: a client that takes nothing of its answer is waited for.
@@ -59,7 +61,7 @@ impl MainLoop {
                 .respond(one.slot, dispatch::finish(&mut self.ctx, &one.method, &one.admitted, result));
         }
         match &result {
-            Ok(response) => self.connections.stream_part(one.slot, &response.body),
+            Ok(response) => self.stream(&mut one, &response.body),
             Err(error) => {
                 let cause = error.cause.as_deref().unwrap_or(&error.detail);
                 log::warn!("{} the answer broke off: {cause}", one.admitted.request_id);
@@ -82,7 +84,14 @@ impl MainLoop {
                 return;
             }
         }
-        self.connections.stream_part(one.slot, bytes);
+        self.stream(&mut one, bytes);
         self.stepping.push_back(one);
+    }
+
+    fn stream(&mut self, one: &mut Stepping, bytes: &[u8]) {
+        match &mut one.csv {
+            Some(csv) => self.connections.stream_part(one.slot, &csv.take(bytes)),
+            None => self.connections.stream_part(one.slot, bytes),
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use tiny_http::Method;
 
+use crate::app::csv::Csv;
 use crate::app::state::Undo;
 use crate::app::{Admitted, Finish, Request, Steps};
 use crate::jobs::Lane;
@@ -18,6 +19,10 @@ pub struct Pending {
     pub method: Method,
     pub admitted: Admitted,
     pub then: Option<Finish>,
+    /// Turns what is streamed into CSV, where that is wanted.
+    pub csv: Option<Csv>,
+    /// What the child streams is packed with gzip.
+    pub packed: bool,
     /// The head of a streamed answer is out.
     pub streaming: bool,
     pub detached: bool,
@@ -53,6 +58,8 @@ pub struct Stepping {
     pub method: Method,
     pub admitted: Admitted,
     pub steps: Steps,
+    /// Turns what is streamed into CSV, where that is wanted.
+    pub csv: Option<Csv>,
     /// The head of a streamed answer is out.
     pub streaming: bool,
     pub until: Instant,

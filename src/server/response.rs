@@ -99,7 +99,7 @@ impl Response {
             }
         }
         if self.may_have_body() {
-            if self.own_lines.is_none() {
+            if self.own_lines.is_none() && !self.headers.iter().any(|(name, _)| *name == "content-type") {
                 out.extend_from_slice(b"content-type: application/json\r\n");
             }
             match length {

@@ -49,6 +49,8 @@ pub struct Asked {
     is_counted: bool,
     search: Search,
     scan: Scan,
+    /// The list is followed to its end: how many there are was said with its first part.
+    is_followed: bool,
 }
 
 /// How far a search for addresses by their beginning has come. It goes through the index of addresses, and keeps the newest bans behind
@@ -105,7 +107,26 @@ impl Asked {
             (Some(Of::Countries), None) => Some(Counting::of_all_times(filter.origin)),
             _ => None,
         };
-        Self { filter, question, now, counting, is_counted: false, search: Search::default(), scan: Scan::default() }
+        Self {
+            filter,
+            question,
+            now,
+            counting,
+            is_counted: false,
+            search: Search::default(),
+            scan: Scan::default(),
+            is_followed: false,
+        }
+    }
+}
+
+impl Asked {
+    /// Asks for the next part of a list that is wanted to its end.
+    pub fn go_on_behind(&mut self, place: Cursor) {
+        if let Question::List(slice) = self.question {
+            self.question = Question::List(Slice { after: Some(place), skip: 0, ..slice });
+        }
+        (self.search, self.scan, self.is_followed) = (Search::default(), Scan::default(), true);
     }
 }
 
@@ -179,14 +200,16 @@ impl Store {
     /// A step towards a part of the list of bans, newest first.
     fn list_some(&self, asked: &mut Asked, slice: Slice) -> Result<Option<Listing>, Error> {
         let Some(jail) = self.wanted_jail(&asked.filter)? else { return Ok(Some(Listing::default())) };
-        let (positions, total) = if is_scanned(&asked.filter) {
+        let is_search = is_search(&asked.filter);
+        let (positions, total) = if is_scanned(&asked.filter) || (is_search && asked.is_followed) {
             let counting = asked.counting.as_ref().filter(|_| is_by_country_alone(&asked.filter));
             let total = counting.map(|counting| total_of(&counting.countries().0, asked.filter.country));
+            let total = total.or(asked.is_followed.then_some(0));
             let Some(found) = self.scan_some(&mut asked.scan, &asked.filter, slice, jail, total)? else {
                 return Ok(None);
             };
             found
-        } else if is_search(&asked.filter) {
+        } else if is_search {
             let Some(found) = self.search_some(asked, slice, jail)? else { return Ok(None) };
             found
         } else {

@@ -72,3 +72,4 @@ mod fuzz_conf_against_fail2ban;
 mod page;
 mod past_ranges;
 mod pattern;
+mod polling;

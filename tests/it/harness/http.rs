@@ -119,7 +119,13 @@ impl Wire {
     /// `method` and `target` are those of the request: HEAD has no body, and the target picks the schema.
     #[track_caller]
     pub fn answer(&mut self, method: &str, target: &str) -> Answer {
-        let answer = self.try_answer(method).unwrap_or_else(|error| panic!("no answer to {method} {target}: {error}"));
+        let mut answer =
+            self.try_answer(method).unwrap_or_else(|error| panic!("no answer to {method} {target}: {error}"));
+        if answer.header("content-encoding") == Some("gzip") && method != "HEAD" {
+            let mut plain = Vec::new();
+            io::copy(&mut flate2::read::GzDecoder::new(answer.body.as_slice()), &mut plain).expect("gzip");
+            answer.body = plain;
+        }
         answer.hold_against_contract(method, target);
         answer
     }
