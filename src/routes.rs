@@ -5,6 +5,7 @@ use tiny_http::Method;
 
 use crate::api;
 use crate::app::csv::Columns;
+use crate::app::listed::PARAMETERS;
 use crate::app::request::{
     Access, BODY_WITHOUT_SESSION, Handler, Handler::Either, Handler::Later, Handler::Now, Limit, Route, Verb,
 };
@@ -217,14 +218,14 @@ pub static ROUTES: &[Route] = &[
     put("/api/v1/never-ban/{id}", Later(api::never_ban::change)).bans().counted(Limit::Ban),
     delete("/api/v1/never-ban/{id}", Later(api::never_ban::remove)).bans().counted(Limit::Ban),
     // jails
-    get("/api/v1/jails", Either(api::jails::list)).asks_daemon(),
+    get("/api/v1/jails", Either(api::jails::list)).asks_daemon().takes(PARAMETERS),
     post("/api/v1/jails/reload-all", Later(api::jails::reload_all)).jails(),
     get("/api/v1/jails/{name}", Either(api::jails::detail)).asks_daemon(),
     post("/api/v1/jails/{name}/start", Later(api::jails::start)).jails(),
     post("/api/v1/jails/{name}/stop", Later(api::jails::stop)).jails(),
     post("/api/v1/jails/{name}/idle", Now(api::jails::idle)).may(Scope::Jails, Role::Operator).asks_daemon(),
     post("/api/v1/jails/{name}/reload", Later(api::jails::reload)).jails(),
-    get("/api/v1/jails/{name}/ignoreip", Now(api::jails::ignore_list)).asks_daemon(),
+    get("/api/v1/jails/{name}/ignoreip", Now(api::jails::ignore_list)).asks_daemon().takes(PARAMETERS),
     post("/api/v1/jails/{name}/ignoreip", Later(api::jails::add_ignore)).jails().asks_daemon(),
     delete("/api/v1/jails/{name}/ignoreip", Later(api::jails::remove_ignore)).jails().asks_daemon().takes(&["ip"]),
     post("/api/v1/jails/{name}/ignoreself", Later(api::jails::ignore_self)).jails().asks_daemon(),
@@ -233,7 +234,7 @@ pub static ROUTES: &[Route] = &[
         .made_of(Sources::Bans)
         .as_csv("items", BAN),
     // blocklists
-    get("/api/v1/blocklists", Now(api::blocklists::list)),
+    get("/api/v1/blocklists", Now(api::blocklists::list)).takes(PARAMETERS),
     post("/api/v1/blocklists", Now(api::blocklists::create)).configures(),
     post("/api/v1/blocklists/import", Later(api::imports::import)).configures().counted(Limit::Import),
     get("/api/v1/blocklists/import", Now(api::imports::progress)),
@@ -302,13 +303,13 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/config/changes/{id}", Later(api::changes::detail)).reads_config(),
     post("/api/v1/config/changes/{id}/undo", Later(api::changes::undo)).configures().counted(Limit::Config),
     // filters and actions
-    get("/api/v1/config/filters", Later(api::filters::list)).reads_config(),
+    get("/api/v1/config/filters", Later(api::filters::list)).reads_config().takes(PARAMETERS),
     post("/api/v1/config/filters", Later(api::filters::create)).configures().large().counted(Limit::Config),
     get("/api/v1/config/filters/{name}", Later(api::filters::detail)).reads_config(),
     put("/api/v1/config/filters/{name}", Later(api::filters::update)).configures().large().counted(Limit::Config),
     delete("/api/v1/config/filters/{name}", Later(api::filters::delete)).configures().counted(Limit::Config),
     post("/api/v1/config/filters/{name}/test", Later(api::filters::test)).reads_config().large(),
-    get("/api/v1/config/actions", Later(api::actions::list)).reads_config(),
+    get("/api/v1/config/actions", Later(api::actions::list)).reads_config().takes(PARAMETERS),
     post("/api/v1/config/actions", Later(api::actions::create))
         .may(Scope::Actions, Role::Admin)
         .large()
@@ -324,7 +325,7 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/config/map-color-thresholds", Now(api::map::thresholds)),
     put("/api/v1/config/map-color-thresholds", Now(api::map::change_thresholds)).configures().counted(Limit::Config),
     // jail_config
-    get("/api/v1/config/jails", Later(api::jail_config::list)).asks_daemon(),
+    get("/api/v1/config/jails", Later(api::jail_config::list)).asks_daemon().takes(PARAMETERS),
     post("/api/v1/config/jails", Later(api::jail_config::create))
         .configures()
         .asks_daemon()
@@ -346,7 +347,10 @@ pub static ROUTES: &[Route] = &[
         .counted(Limit::Config),
     post("/api/v1/config/jails/{name}/rollback", Later(api::jail_config::rollback)).configures().asks_daemon(),
     get("/api/v1/config/jails/{name}/rollback", Later(api::jail_config::rollback)).configures().asks_daemon().changes(),
-    get("/api/v1/config/jails/{name}/files", Later(api::jail_config::files)).reads_config().asks_daemon(),
+    get("/api/v1/config/jails/{name}/files", Later(api::jail_config::files))
+        .reads_config()
+        .asks_daemon()
+        .takes(PARAMETERS),
 ];
 
 /// What a method and a path lead to.

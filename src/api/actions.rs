@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::filters::{edit_job, show};
+use super::filters::{edit_job, show, show_all};
 use super::regex::{MAX_REGEX, is_short};
 use crate::app::code::Code;
 use crate::app::input::Fields;
@@ -13,14 +13,14 @@ use crate::jobs::definitions::{ACTION_FIELDS, ACTION_READ_ONLY, Kind};
 use crate::jobs::edits::{Edit, Sent, Setting};
 
 /// `GET /api/v1/config/actions`
-pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
-    Ok(show(ctx, Kind::Action, None))
+pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    show_all(ctx, Kind::Action, request)
 }
 
 /// `GET /api/v1/config/actions/{name}`
 pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let name: ConfName = request.parameter()?;
-    Ok(show(ctx, Kind::Action, Some(name)))
+    Ok(show(ctx, Kind::Action, name))
 }
 
 /// `POST /api/v1/config/actions`

@@ -9,7 +9,7 @@ use crate::app::{ApiError, Ctx, Outcome, Request, Step};
 use crate::blocklist::held::{Entry, HeldFile};
 use crate::domain::history::{BLOCKLIST_JAIL, Country, Origin};
 use crate::domain::names::{JailName, Running};
-use crate::domain::page::Page;
+use crate::domain::page::{Page, Pagination};
 use crate::domain::time::{self, rfc3339};
 use crate::held::pick::{self, Field, Place, SET, Sort, View, Wanted};
 use crate::held::row::{EndKey, Row};
@@ -324,9 +324,8 @@ impl List {
 
     fn end(&self, ctx: &Ctx, body: &mut Vec<u8>, total: u64, page: Option<Page>) {
         let mut end = serde_json::json!({ "total": total, "as_of": self.as_of(ctx) });
-        if let Some(page) = page {
-            end["pagination"] = serde_json::json!(page.describe(total));
-        }
+        let pagination = page.map_or_else(|| Pagination::whole(total), |page| page.describe(total));
+        end["pagination"] = serde_json::json!(pagination);
         body.extend_from_slice(b"],");
         body.extend_from_slice(&end.to_string().as_bytes()[1..]);
     }

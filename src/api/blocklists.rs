@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde_json::{Value, json};
 
 use crate::app::code::Code;
+use crate::app::listed::Listed;
 use crate::app::{ApiError, Ctx, Job, Request};
 use crate::domain::json;
 use crate::domain::time::{self, rfc3339};
@@ -30,10 +31,13 @@ impl FromStr for SourceId {
 }
 
 /// `GET /api/v1/blocklists`
-pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
+pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+    let listed = Listed::read(request.query(), &["id", "name", "url", "enabled", "created_at", "updated_at"])?;
     let items: Vec<Value> = ctx.store.blocklist_sources()?.iter().map(shown).collect();
     let total = items.len();
-    Ok(Response::json(200, &json!({ "items": items, "total": total })))
+    let mut body = json!({ "items": items, "total": total });
+    listed.shape(&mut body);
+    Ok(Response::json(200, &body))
 }
 
 /// `BlocklistSource` of the contract.

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::regex::{MAX_LINE, MAX_REGEX, is_short, job, line_count, log_file};
 use crate::app::input::Fields;
+use crate::app::listed::Listed;
 use crate::app::{ApiError, Ctx, Job, Request};
 use crate::apply::Scope;
 use crate::domain::names::ConfName;
@@ -21,21 +22,32 @@ const MAX_TEST_LINES: usize = 1000;
 const MAX_OPTIONS: usize = 4096;
 
 /// `GET /api/v1/config/filters`
-pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
-    Ok(show(ctx, Kind::Filter, None))
+pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    show_all(ctx, Kind::Filter, request)
 }
 
 /// `GET /api/v1/config/filters/{name}`
 pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let name: ConfName = request.parameter()?;
-    Ok(show(ctx, Kind::Filter, Some(name)))
+    Ok(show(ctx, Kind::Filter, name))
 }
 
-/// Shows one or all definitions of a kind.
-pub fn show(ctx: &Ctx, kind: Kind, name: Option<ConfName>) -> Job {
+/// Shows one definition of a kind.
+pub fn show(ctx: &Ctx, kind: Kind, name: ConfName) -> Job {
     let place = apply::installation(ctx);
-    let task = Task::ShowDefinitions(Show { place, kind, name: name.map(String::from) });
+    let task = Task::ShowDefinitions(Show { place, kind, name: Some(name.into()) });
     Job::new(task, |ctx, body| Ok(Response::json(200, &with_activity(ctx, body))))
+}
+
+/// Shows all definitions of a kind, as far as the request wants them.
+pub fn show_all(ctx: &Ctx, kind: Kind, request: &Request) -> Result<Job, ApiError> {
+    let listed = Listed::read(request.query(), &["name", "filename", "active"])?;
+    let task = Task::ShowDefinitions(Show { place: apply::installation(ctx), kind, name: None });
+    Ok(Job::new(task, move |ctx, body| {
+        let mut body = with_activity(ctx, body);
+        listed.shape(&mut body);
+        Ok(Response::json(200, &body))
+    }))
 }
 
 /// Adds to one definition, or to each of a list, whether it is at work: an enabled jail uses it and the daemon is there.

@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 
 use crate::app::jail_fields::taken;
+use crate::app::listed::Listed;
 use crate::app::{ApiError, Ctx, Job, Request};
 use crate::domain::json;
 use crate::domain::names::{JailName, Running};
@@ -17,20 +18,25 @@ use crate::server::response::Response;
 use crate::services::{apply, imports};
 
 /// `GET /api/v1/config/jails`
-pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
-    described(ctx, Wanted::All)
+pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let listed = Listed::read(
+        request.query(),
+        &["name", "enabled", "active", "filter", "ban_time", "find_time", "max_retry", "backend"],
+    )?;
+    described(ctx, Wanted::All, Some(listed))
 }
 
 /// `GET /api/v1/config/jails/{name}`
 pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let Running(name) = request.parameter()?;
-    described(ctx, Wanted::One(name.into()))
+    described(ctx, Wanted::One(name.into()), None)
 }
 
 /// `GET /api/v1/config/jails/{name}/files`
 pub fn files(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let Running(name) = request.parameter()?;
-    described(ctx, Wanted::FilesOf(name.into()))
+    let listed = Listed::read(request.query(), &["filename", "path", "kind", "is_local", "size_bytes", "modified_at"])?;
+    described(ctx, Wanted::FilesOf(name.into()), Some(listed))
 }
 
 /// `PUT /api/v1/config/jails/{name}`
@@ -93,7 +99,7 @@ pub fn keep_ignored(ctx: &mut Ctx, name: &JailName, change: Ignored, answer: Res
 }
 
 /// What is needed to describe jails: who runs, and what is pending.
-fn described(ctx: &mut Ctx, wanted: Wanted) -> Result<Job, ApiError> {
+fn described(ctx: &mut Ctx, wanted: Wanted, listed: Option<Listed>) -> Result<Job, ApiError> {
     let running = match ctx.daemon.jail_names() {
         Ok(names) => names.iter().map(|name| name.as_str().to_owned()).collect(),
         // The files are there without it.
@@ -111,7 +117,12 @@ fn described(ctx: &mut Ctx, wanted: Wanted) -> Result<Job, ApiError> {
     let version = ctx.snapshot.version.clone();
     let config_dir = ctx.config.fail2ban_config.clone();
     let task = Task::JailConfigs(JailConfigs { config_dir, version, running, pending, wanted });
-    Ok(Job::new(task, |_, answer| Ok(Response::json(200, &answer))))
+    Ok(Job::new(task, move |_, mut answer| {
+        if let Some(listed) = &listed {
+            listed.shape(&mut answer);
+        }
+        Ok(Response::json(200, &answer))
+    }))
 }
 
 /// A change of a jail; the answer is what it is afterwards.

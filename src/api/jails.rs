@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::bans::command_done;
 use super::jail_config::keep_ignored;
 use crate::app::code::Code;
+use crate::app::listed::Listed;
 use crate::app::{ApiError, Ctx, Job, Outcome, Request};
 use crate::apply::Scope;
 use crate::domain::address::IpOrNet;
@@ -26,7 +27,9 @@ use crate::services::apply;
 const LONGEST_ENTRY: usize = 256;
 
 /// `GET /api/v1/jails`
-pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Outcome, ApiError> {
+pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
+    let fields = ["name", "enabled", "running", "idle", "backend", "find_time", "ban_time", "max_retry"];
+    let listed = Listed::read(request.query(), &fields)?;
     let mut items = Vec::new();
     for JailCounters { jail, backend, counters } in ctx.daemon.all_counters()? {
         let limits = match ctx.daemon.jail_limits(&jail) {
@@ -51,24 +54,30 @@ pub fn list(ctx: &mut Ctx, _request: &Request) -> Result<Outcome, ApiError> {
         }));
     }
     let total = items.len();
-    Ok(with_backends(ctx, json!({ "items": items, "total": total })))
+    Ok(with_backends(ctx, json!({ "items": items, "total": total }), Some(listed)))
 }
 
 /// Adds to jails the backend that the files give them, where the daemon does not tell. A child reads the files.
-fn with_backends(ctx: &Ctx, body: Value) -> Outcome {
+fn with_backends(ctx: &Ctx, body: Value, listed: Option<Listed>) -> Outcome {
+    let reply = move |mut body: Value| {
+        if let Some(listed) = &listed {
+            listed.shape(&mut body);
+        }
+        Response::json(200, &body)
+    };
     let all = body["items"].as_array().map_or(std::slice::from_ref(&body["jail"]), Vec::as_slice);
     if all.iter().all(|jail| !jail["backend"].is_null()) {
-        return Outcome::Answer(Response::json(200, &body));
+        return Outcome::Answer(reply(body));
     }
     if let Some(backends) = ctx.backends() {
-        return Outcome::Answer(Response::json(200, &named_backends(body, backends)));
+        return Outcome::Answer(reply(named_backends(body, backends)));
     }
     let task = Task::ReadBackends(ReadBackends { config_dir: ctx.config.fail2ban_config.clone() });
-    Outcome::Job(Box::new(Job::new(task, |ctx, read| {
+    Outcome::Job(Box::new(Job::new(task, move |ctx, read| {
         let backends: BTreeMap<String, String> = json::from_tree(read).map_err(ApiError::internal)?;
         let body = named_backends(body, &backends);
         ctx.set_backends(backends);
-        Ok(Response::json(200, &body))
+        Ok(reply(body))
     })))
 }
 
@@ -102,7 +111,7 @@ pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let settings = match ctx.daemon.jail_settings(&name) {
         Err(error @ Error::NameTaken(_)) => {
             let jail = taken(&name, seen.backend, &seen.counters, &error, &UNKNOWN);
-            return Ok(with_backends(ctx, json!({ "jail": jail, "ignore_list": null, "ignore_self": null })));
+            return Ok(with_backends(ctx, json!({ "jail": jail, "ignore_list": null, "ignore_self": null }), None));
         }
         other => other?,
     };
@@ -113,7 +122,7 @@ pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
         "ignore_list": ignored,
         "ignore_self": settings.ignore_self,
     });
-    Ok(with_backends(ctx, body))
+    Ok(with_backends(ctx, body, None))
 }
 
 /// What is unknown of a jail that the daemon cannot be asked about.
@@ -247,6 +256,7 @@ fn switch(request: &Request) -> Result<bool, ApiError> {
 /// `GET /api/v1/jails/{name}/ignoreip`
 pub fn ignore_list(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let Running(name) = request.parameter()?;
+    let listed = Listed::read(request.query(), &[])?;
     let items = match ctx.daemon.ignore_list(&name) {
         // Nothing is in conflict with a question.
         Err(error @ Error::NameTaken(_)) => {
@@ -255,7 +265,9 @@ pub fn ignore_list(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiErro
         other => other?,
     };
     let total = items.len();
-    Ok(Response::json(200, &json!({ "items": items, "total": total })))
+    let mut body = json!({ "items": items, "total": total });
+    listed.shape(&mut body);
+    Ok(Response::json(200, &body))
 }
 
 /// `POST /api/v1/jails/{name}/ignoreip`

@@ -16,6 +16,7 @@ pub mod jail_fields;
 pub mod keep_ends;
 pub mod limits;
 pub mod never_ban;
+pub mod listed;
 pub mod own_bans;
 pub mod paths;
 pub mod request;

@@ -66,6 +66,21 @@ impl Page {
     }
 }
 
+impl Pagination {
+    /// The block of a list that is given as a whole: one page, as long as the list.
+    pub fn whole(total: u64) -> Pagination {
+        Pagination {
+            page: 1,
+            page_size: u32::try_from(total.max(1)).unwrap_or(u32::MAX),
+            total,
+            total_pages: total.min(1),
+            has_next_page: false,
+            has_prev_page: false,
+            next_cursor: None,
+        }
+    }
+}
+
 /// Where a client goes on in a list: behind which row, and how many rows came before. On the wire `ROWS.POSITION`, the rows in
 /// hexadecimal, so that the block of an answer can tell the number of its page without counting again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -56,7 +56,7 @@ impl Response {
 
     /// 304.
     pub fn not_modified() -> Self {
-        Self { status: StatusCode(304), headers: Vec::new(), body: Cow::Borrowed(&[]) }
+        Self { status: StatusCode(304), ..Self::no_content() }
     }
 
     /// The same with one header more.

@@ -46,6 +46,7 @@ mod jail_fields;
 mod jails;
 mod latency;
 mod lifted;
+mod lists;
 mod logs;
 mod r#loop;
 mod meta;

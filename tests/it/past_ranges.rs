@@ -137,7 +137,7 @@ fn the_history_is_searched_by_country_text_and_user_in_both_sources() {
             ("country=DE&origin=blocklist", 66),
             ("country=AQ", 0),
             ("q=LAB", 133),
-            ("q=5.6.1.1", 40),
+            ("q=5.6.1.1", 20),
             ("q=invalid%20user%20bob", 40),
             ("q=nothing%20of%20the%20kind", 0),
             ("user=bob", 40),

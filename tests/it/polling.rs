@@ -51,16 +51,17 @@ fn left(answer: &Answer) -> u32 {
 /// A server on a daemon with some bans, once its archive has them and it has found its files.
 fn settled(daemon: &RealDaemon) -> (Server, Client) {
     let (server, admin) = Launch::for_real(daemon).env("BANGUI_ARCHIVE_SECONDS", "1").start().into_ready();
-    for number in 1..60 {
-        daemon.client(&["set", "lab", "banip", &format!("203.0.113.{number}")]);
-    }
+    let addresses: Vec<String> = (1..60).map(|number| format!("203.0.113.{number}")).collect();
+    let mut words = vec!["set", "lab", "banip"];
+    words.extend(addresses.iter().map(String::as_str));
+    daemon.client(&words);
     crate::history::wait_for_archive(&admin, 59);
     (server, admin)
 }
 
 #[test]
 fn what_has_not_changed_is_not_sent_again_and_every_write_shows_at_once() {
-    let daemon = RealDaemon::configured();
+    let daemon = RealDaemon::start();
     let (server, admin) = settled(&daemon);
     let other = server.client().login();
     for target in POLLED {
