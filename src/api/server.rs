@@ -51,6 +51,7 @@ pub fn values_of(ctx: &Ctx, mut fields: Fields) -> Result<ServerValues, ApiError
     let log_level: Option<String> = fields.optional("log_level");
     let log_level = log_level.map(|level| level.to_ascii_uppercase());
     let log_target: Option<String> = fields.optional("log_target");
+    fields.times(&["db_purge_age"]);
     let db_purge_age: Option<u32> = fields.optional("db_purge_age");
     let db_max_matches: Option<u32> = fields.optional("db_max_matches");
     fields.finish()?;

@@ -241,6 +241,24 @@ impl Fields {
         }
     }
 
+    /// Turns times as fail2ban writes them into seconds; `growth.max_time` is a field within one. What is no time is left for whoever takes it.
+    pub fn times(&mut self, paths: &[&str]) {
+        for path in paths {
+            let within = match path.split_once('.') {
+                Some((outer, inner)) => {
+                    self.map.get_mut(outer).and_then(Value::as_object_mut).and_then(|map| map.get_mut(inner))
+                }
+                None => self.map.get_mut(*path),
+            };
+            let Some(value) = within else { continue };
+            let seconds =
+                value.as_str().and_then(|text| conf::time::seconds(text).ok()).map(|seconds| seconds.as_f64());
+            if let Some(seconds) = seconds {
+                *value = if seconds.fract() == 0.0 { Value::from(seconds as i64) } else { Value::from(seconds) };
+            }
+        }
+    }
+
     /// A length of time that may be missing: whole seconds, -1 for ever; sent as a number, or as fail2ban writes it.
     pub fn duration(&mut self, name: &str) -> Option<i64> {
         let text = match self.optional::<Value>(name)? {
@@ -437,6 +455,16 @@ mod tests {
             .map(|e| (e["source_field"].as_str().unwrap(), e["rule"].as_str().unwrap()))
             .collect();
         assert_eq!(rules, [("a", "type"), ("b", "required"), ("d", "unknown")]);
+    }
+
+    #[test]
+    fn times_are_taken_as_fail2ban_writes_them() {
+        let mut fields = Fields::parse(br#"{"a": "1d 1h", "b": {"c": "10m", "d": "x"}, "e": 5, "f": "x"}"#).unwrap();
+        fields.times(&["a", "b.c", "b.d", "e", "f", "g", "e.x"]);
+        assert_eq!(fields.optional::<u32>("a"), Some(90_000));
+        assert_eq!(fields.optional::<Value>("b"), Some(serde_json::json!({"c": 600, "d": "x"})));
+        assert_eq!((fields.optional::<u32>("e"), fields.optional::<u32>("f")), (Some(5), None));
+        assert_eq!(fields.finish().unwrap_err().status, 422);
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub fn taken(fields: &mut Fields) -> JailValues {
             fields.move_into(key, object, part);
         }
     }
+    fields.times(&["bantime_escalation.max_time", "bantime_escalation.rnd_time"]);
     let reset = nulls(fields);
     JailValues {
         enabled: fields.optional("enabled"),

@@ -399,7 +399,7 @@ fn preflight() -> Response {
 }
 
 /// What a page of another origin may read of an answer's headers.
-const EXPOSED: &str = "X-Request-ID, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset";
+const EXPOSED: &str = "ETag, X-Request-ID, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset";
 
 /// Adds what every answer carries and writes the request's line in the log: method, route, status, code, time, client.
 pub fn finish(ctx: &mut Ctx, method: &Method, admitted: &Admitted, result: Result<Response, ApiError>) -> Response {

@@ -50,7 +50,11 @@ fn left(answer: &Answer) -> u32 {
 
 /// A server on a daemon with some bans, once its archive has them and it has found its files.
 fn settled(daemon: &RealDaemon) -> (Server, Client) {
-    let (server, admin) = Launch::for_real(daemon).env("BANGUI_ARCHIVE_SECONDS", "1").start().into_ready();
+    let (server, admin) = Launch::for_real(daemon)
+        .env("BANGUI_ARCHIVE_SECONDS", "1")
+        .env("BANGUI_RATE_LIMIT_SESSION", "5000")
+        .start()
+        .into_ready();
     let addresses: Vec<String> = (1..60).map(|number| format!("203.0.113.{number}")).collect();
     let mut words = vec!["set", "lab", "banip"];
     words.extend(addresses.iter().map(String::as_str));

@@ -19,7 +19,7 @@ fn every_documented_status_of_server() {
     assert_eq!(before["settings"]["log_target"], json!(daemon.path("f.log")));
     assert_eq!(before["settings"]["db_path"], json!(daemon.path("f.sqlite3")));
     assert_eq!(before["settings"]["db_purge_age"], 86400);
-    admin.put(SETTINGS, json!({"log_level": "DEBUG", "db_purge_age": 3600, "db_max_matches": 5})).expect(204);
+    admin.put(SETTINGS, json!({"log_level": "DEBUG", "db_purge_age": "1h", "db_max_matches": 5})).expect(204);
     assert!(daemon.client(&["get", "loglevel"]).contains("DEBUG"));
     assert!(daemon.client(&["get", "dbpurgeage"]).contains("3600"));
     assert!(daemon.client(&["get", "dbmaxmatches"]).contains('5'));

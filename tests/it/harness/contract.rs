@@ -221,8 +221,9 @@ fn check_words(method: &str, target: &str, answer: &Answer, wrong: &mut Vec<Stri
         wrong.push("no X-Content-Type-Options: nosniff".into());
     }
     let kept = answer.header("cache-control").unwrap_or_default();
-    let is_polled = answer.status == 304 || answer.header("etag").is_some();
-    if target.contains("/api/v1") && !is_polled && kept != "no-store" && kept != "private, no-cache" {
+    let is_api = target.contains("/api/v1");
+    let is_polled = is_api && (answer.status == 304 || answer.header("etag").is_some());
+    if is_api && !is_polled && kept != "no-store" && kept != "private, no-cache" {
         wrong.push("no Cache-Control: no-store".into());
     }
     if is_polled && kept != "private, no-cache" {
