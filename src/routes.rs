@@ -111,7 +111,7 @@ impl Route {
         self
     }
 
-    const fn as_csv(mut self, list: &'static str, fields: &'static [&'static str]) -> Self {
+    const fn csv_of(mut self, list: &'static str, fields: &'static [&'static str]) -> Self {
         self.csv = Some(Columns { list, fields });
         self
     }
@@ -205,7 +205,7 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/bans/active", Either(api::banned::active))
         .takes(&["jail", "page", "page_size", "sort", "q", "country", "origin"])
         .made_of(Sources::Bans)
-        .as_csv("items", BAN),
+        .csv_of("items", BAN),
     post("/api/v1/bans", Later(api::bans::ban)).bans().counted(Limit::Ban),
     post("/api/v1/bans/check", Now(api::bans::check)).bans().asks_daemon(),
     post("/api/v1/bans/bulk", Either(api::bulk::ban)).bans().asks_daemon().counted(Limit::Ban).large(),
@@ -232,7 +232,7 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/jails/{name}/banned", Either(api::banned::of_jail))
         .takes(&["page", "page_size", "search", "q", "sort", "country"])
         .made_of(Sources::Bans)
-        .as_csv("items", BAN),
+        .csv_of("items", BAN),
     // blocklists
     get("/api/v1/blocklists", Now(api::blocklists::list)).takes(PARAMETERS),
     post("/api/v1/blocklists", Now(api::blocklists::create)).configures(),
@@ -242,7 +242,7 @@ pub static ROUTES: &[Route] = &[
     put("/api/v1/blocklists/schedule", Now(api::imports::change_schedule)).configures(),
     get("/api/v1/blocklists/log", Now(api::imports::log))
         .takes(&["source_id", "page", "page_size", "cursor"])
-        .as_csv("items", IMPORT),
+        .csv_of("items", IMPORT),
     get("/api/v1/blocklists/{source_id}", Now(api::blocklists::get)),
     put("/api/v1/blocklists/{source_id}", Now(api::blocklists::change)).configures(),
     delete("/api/v1/blocklists/{source_id}", Later(api::blocklists::remove)).configures(),
@@ -265,15 +265,15 @@ pub static ROUTES: &[Route] = &[
             "cursor",
         ])
         .made_of(Sources::Database)
-        .as_csv("items", PAST_BAN),
+        .csv_of("items", PAST_BAN),
     get("/api/v1/history/archive", Either(api::history::archive))
         .takes(&["range", "from", "to", "jail", "ip", "country", "q", "user", "origin", "page", "page_size", "cursor"])
         .made_of(Sources::Database)
-        .as_csv("items", PAST_BAN),
+        .csv_of("items", PAST_BAN),
     get("/api/v1/history/repeaters", Either(api::repeaters::list))
         .takes(&["by", "range", "from", "to", "origin", "page", "page_size"])
         .made_of(Sources::Database)
-        .as_csv("items", REPEATER),
+        .csv_of("items", REPEATER),
     get("/api/v1/history/{ip}", Either(api::history::of_ip)),
     // geo
     get("/api/v1/geo/lookup/{ip}", Either(api::geo::look_up)).asks_daemon(),
@@ -295,11 +295,11 @@ pub static ROUTES: &[Route] = &[
         .reads_config()
         .asks_daemon()
         .takes(&["lines", "filter"])
-        .as_csv("lines", &[]),
+        .csv_of("lines", &[]),
     get("/api/v1/config/changes", Either(api::changes::list))
         .reads_config()
         .takes(&["page", "page_size"])
-        .as_csv("items", CHANGE),
+        .csv_of("items", CHANGE),
     get("/api/v1/config/changes/{id}", Later(api::changes::detail)).reads_config(),
     post("/api/v1/config/changes/{id}/undo", Later(api::changes::undo)).configures().counted(Limit::Config),
     // filters and actions
@@ -488,6 +488,11 @@ mod tests {
             let in_query = parameters.filter(|parameter| parameter["in"] == "query");
             let described: Vec<&str> = in_query.filter_map(|parameter| parameter["name"].as_str()).collect();
             assert_eq!(described, route.takes, "{}", route.path);
+            let answers = &operation["responses"];
+            assert_eq!(answers["304"].is_object(), route.is_polled(), "{}: 304", route.path);
+            assert_eq!(answers["200"]["headers"]["ETag"].is_object(), route.is_polled(), "{}: ETag", route.path);
+            let csv = &answers["200"]["content"]["text/csv"];
+            assert_eq!(csv.is_object(), route.csv.is_some(), "{}: CSV", route.path);
         }
     }
 

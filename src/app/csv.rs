@@ -90,7 +90,7 @@ impl Csv {
         } else if is_plain && byte == b'[' && self.depth == 2 && self.held == self.columns.list.as_bytes() {
             self.held.clear();
             self.at = At::List;
-        } else if is_plain && byte == b'"' || is_plain && byte == b',' {
+        } else if is_plain && matches!(byte, b'"' | b',') {
             self.held.clear();
         }
     }

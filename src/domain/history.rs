@@ -122,9 +122,9 @@ impl Window {
     /// From one moment to another one, exclusive; its buckets are as long as leaves some sixty of them at most, but for years.
     pub fn between(start: i64, end: i64) -> Window {
         let bucket = match end.saturating_sub(start) {
-            ..=172_800 => HOUR,
-            ..=1_209_600 => 6 * HOUR,
-            ..=7_948_800 => DAY,
+            length if length <= 2 * DAY => HOUR,
+            length if length <= 14 * DAY => 6 * HOUR,
+            length if length <= 92 * DAY => DAY,
             _ => WEEK,
         };
         Window { start, end, bucket }

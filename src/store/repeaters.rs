@@ -56,6 +56,9 @@ fn add(jails: &mut Vec<i64>, jail: i64) {
     }
 }
 
+/// A page of repeaters, each with the names of its jails, and how many repeaters there are.
+pub type Found = (Vec<(Repeater, Vec<String>)>, u64);
+
 /// A page of repeaters as it is being put together.
 #[derive(Debug)]
 pub struct Repeats {
@@ -212,7 +215,7 @@ impl Store {
         &self,
         repeats: &mut Repeats,
         operator: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Option<(Vec<(Repeater, Vec<String>)>, u64)>, Error> {
+    ) -> Result<Option<Found>, Error> {
         let limit = if repeats.by == By::Operator { LOOKED_UP } else { STEP };
         let (condition, values) = match repeats.at.take() {
             Some((ip, at, jail)) => {
