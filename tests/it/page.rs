@@ -2,10 +2,8 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
 
 use crate::harness::client::Client;
@@ -58,9 +56,8 @@ fn who_takes_gzip_gets_what_the_build_has_packed() {
     let packed = server.client().with_header("Accept-Encoding", "br, gzip;q=0.5").get("/").expect(200);
     assert_eq!(packed.header("content-encoding"), Some("gzip"));
     assert_eq!((packed.header("vary"), plain.header("vary")), (Some("accept-encoding"), Some("accept-encoding")));
-    let mut unpacked = Vec::new();
-    GzDecoder::new(packed.body.as_slice()).read_to_end(&mut unpacked).unwrap();
-    assert_eq!(unpacked, plain.body);
+    // The client has unpacked it.
+    assert_eq!(packed.body, plain.body);
     let refused = server.client().with_header("Accept-Encoding", "gzip;q=0").get("/").expect(200);
     assert_eq!(refused.header("content-encoding"), None);
 }

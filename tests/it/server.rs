@@ -50,7 +50,7 @@ fn bodies_of_the_wrong_shape_are_422_and_set_nothing() {
         json!({}),
         json!([]),
         json!({"unknown": 1}),
-        json!({"db_purge_age": "1d"}),
+        json!({"db_purge_age": "one day"}),
         json!({"db_max_matches": 1.5}),
         json!({"log_level": 20}),
     ] {
