@@ -310,7 +310,8 @@ mod tests {
             });
             store.archive_bans(&new.collect::<Vec<_>>(), None, 40_000).unwrap();
         }
-        let names: [(By, fn(&str) -> Option<String>); 3] = [
+        type Name = fn(&str) -> Option<String>;
+        let names: [(By, Name); 3] = [
             (By::Address, |ip| Some(ip.to_owned())),
             (By::Network, |ip| network(ip).map(|(name, _)| name)),
             (By::Operator, |ip| ip.split('.').nth(1).map(|second| format!("AS{second}"))),
