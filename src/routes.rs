@@ -224,6 +224,8 @@ pub static ROUTES: &[Route] = &[
     post("/api/v1/jails/{name}/start", Later(api::jails::start)).jails(),
     post("/api/v1/jails/{name}/stop", Later(api::jails::stop)).jails(),
     post("/api/v1/jails/{name}/idle", Now(api::jails::idle)).may(Scope::Jails, Role::Operator).asks_daemon(),
+    post("/api/v1/jails/{name}/pause", Now(api::jails::pause)).may(Scope::Jails, Role::Operator).asks_daemon(),
+    post("/api/v1/jails/{name}/resume", Now(api::jails::resume)).may(Scope::Jails, Role::Operator).asks_daemon(),
     post("/api/v1/jails/{name}/reload", Later(api::jails::reload)).jails(),
     get("/api/v1/jails/{name}/ignoreip", Now(api::jails::ignore_list)).asks_daemon().takes(PARAMETERS),
     post("/api/v1/jails/{name}/ignoreip", Later(api::jails::add_ignore)).jails().asks_daemon(),

@@ -14,6 +14,7 @@ use crate::domain::address::IpOrNet;
 use crate::domain::json;
 use crate::domain::names::{JailName, Running};
 use crate::domain::never_ban::Who;
+use crate::domain::time;
 use crate::fail2ban::Error;
 use crate::fail2ban::commands::jail::JailSettings;
 use crate::fail2ban::commands::{Counters, JailCounters};
@@ -46,6 +47,7 @@ pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
             "enabled": true,
             "running": true,
             "idle": ctx.store.jail_idle(jail.as_str())?,
+            "paused_until": ctx.pauses.end(jail.as_str()),
             "backend": backend,
             "find_time": limits.find_time,
             "ban_time": limits.ban_time,
@@ -117,8 +119,10 @@ pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     };
     let ignored = ctx.daemon.ignore_list(&name)?;
     let idle = ctx.store.jail_idle(name.as_str())?;
+    let mut shown = jail(&name, idle, &seen, &settings);
+    shown["paused_until"] = json!(ctx.pauses.end(name.as_str()));
     let body = json!({
-        "jail": jail(&name, idle, &seen, &settings),
+        "jail": shown,
         "ignore_list": ignored,
         "ignore_self": settings.ignore_self,
     });
@@ -215,7 +219,7 @@ pub fn stop(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let Running(name) = request.parameter()?;
     let task = Task::StopJail(service::StopJail { socket: ctx.fail2ban_socket().to_owned(), jail: name.to_string() });
     Ok(Job::new(task, move |ctx, stopped| {
-        ctx.store.set_jail_idle(Some(name.as_str()), None)?;
+        ctx.note_pause(name.as_str(), None, None)?;
         let message = if stopped == Value::Bool(true) { "was stopped" } else { "was not running" };
         Ok(command_done(200, format!("{name} {message}."), name.as_str()))
     })
@@ -226,10 +230,32 @@ pub fn stop(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 pub fn idle(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let Running(name) = request.parameter()?;
     let on = switch(request)?;
-    ctx.daemon.set_idle(&name, on)?;
-    ctx.store.set_jail_idle(Some(name.as_str()), Some(on))?;
+    ctx.pause(&name, on, None)?;
     let message = if on { "is paused" } else { "watches its logs" };
     Ok(command_done(200, format!("{name} {message}."), name.as_str()))
+}
+
+/// `POST /api/v1/jails/{name}/pause`: it rests, and watches its logs again when the time is over.
+pub fn pause(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+    let Running(name) = request.parameter()?;
+    let mut fields = request.fields()?;
+    let is_there = fields.has_all([&"for".to_owned()]);
+    fields.check(is_there, "for", "required", "The field \"for\" is missing.");
+    let seconds = fields.duration("for");
+    fields.finish()?;
+    let until = seconds.filter(|seconds| *seconds >= 0).map(|seconds| time::now().saturating_add(seconds));
+    ctx.pause(&name, true, until)?;
+    let until = until.map(time::rfc3339);
+    let end = until.as_ref().map_or_else(String::new, |until| format!(" until {until}"));
+    let body = json!({ "message": format!("{name} is paused{end}."), "success": true, "jail": name.as_str(), "paused_until": until });
+    Ok(Response::json(200, &body))
+}
+
+/// `POST /api/v1/jails/{name}/resume`
+pub fn resume(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+    let Running(name) = request.parameter()?;
+    ctx.pause(&name, false, None)?;
+    Ok(command_done(200, format!("{name} watches its logs."), name.as_str()))
 }
 
 /// `POST /api/v1/jails/{name}/ignoreself`

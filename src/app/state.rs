@@ -34,6 +34,7 @@ use super::imports::{Running, Tending};
 use super::limits::Limits;
 use super::never_ban::NeverBans;
 use super::own_bans::OwnBans;
+use super::pauses::Pauses;
 
 /// How long a quick command may hold the loop.
 pub const QUICK: Duration = Duration::from_millis(300);
@@ -142,6 +143,8 @@ pub struct Ctx {
     pub bulk_is_under_way: bool,
     /// What is never banned.
     pub never_ban: NeverBans,
+    /// Jails that rest until a given time.
+    pub pauses: Pauses,
     /// The daemon may have started again: what held at run time only is to be set again.
     pub restarted: bool,
     /// What could not be set again, a sentence each.
@@ -313,6 +316,7 @@ impl Ctx {
     pub fn new(config: Config, store: Store) -> Result<Self, store::Error> {
         let stored = store.stored()?;
         let own_bans = OwnBans::new(store.own_bans()?, Instant::now());
+        let pauses = Pauses::of(&store)?;
         let never_ban = NeverBans::new(store.never_ban()?, Instant::now());
         let socket = socket_of(&config, &stored);
         let geo = Geo::new(config.geoip_database.clone(), config.database.parent().map(Path::to_owned));
@@ -343,6 +347,7 @@ impl Ctx {
             own_bans,
             bulk_is_under_way: false,
             never_ban,
+            pauses,
             restarted: false,
             not_in_force: Vec::new(),
             daemons_met: 0,

@@ -11,6 +11,7 @@ mod invocation;
 pub mod job;
 mod never_ban;
 mod past;
+mod pause;
 pub mod remove_set;
 pub mod serve;
 pub mod set_password;
@@ -137,6 +138,20 @@ pub const COMMANDS: &[Command] = &[
             TOKEN,
         ],
         run: never_ban::run,
+    },
+    Command {
+        name: "pause",
+        arguments: "JAIL",
+        help: "let a jail rest for some time: it bans nobody, and keeps its bans",
+        options: &[choice("for", "TIME", "how long: 10m, 2h, or -1 for no end"), JSON, SERVER, TOKEN],
+        run: pause::pause,
+    },
+    Command {
+        name: "resume",
+        arguments: "JAIL",
+        help: "let a paused jail watch its logs again",
+        options: &[JSON, SERVER, TOKEN],
+        run: pause::resume,
     },
     Command {
         name: "changes",

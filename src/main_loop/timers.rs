@@ -79,6 +79,8 @@ impl Timers {
         let own_ends = ctx.own_bans.due().filter(|_| ctx.snapshot.online);
         let others = own_ends.map_or(others, |due| others.min(due.max(now + LOOK_AGAIN)));
         let never_ban = ctx.never_ban.next(now, time::now()).map(|due| due.max(now + LOOK_AGAIN));
+        let pause = ctx.pauses.next(now, time::now()).filter(|_| ctx.snapshot.online);
+        let others = pause.map_or(others, |due| others.min(due.max(now + LOOK_AGAIN)));
         let others = never_ban.map_or(others, |due| others.min(due));
         self.look_at(ctx, now).min(steps).min(others).saturating_duration_since(now)
     }
@@ -122,6 +124,7 @@ impl Timers {
     /// Does what is due: of the longer steps, one at a time. The daemon is left alone while a child of ours keeps it busy.
     pub fn run(&mut self, ctx: &mut Ctx, daemon_is_free: bool, now: Instant) {
         self.look(ctx, daemon_is_free, now);
+        ctx.end_pauses(daemon_is_free, now);
         ctx.keep_ends_when_due(daemon_is_free, now);
         if now >= self.schedule_at {
             self.schedule_at = now + SCHEDULE;

@@ -39,6 +39,11 @@ fn every_documented_status_of_jails() {
     admin.post_empty("/api/v1/jails/reload-all").expect(200);
     let off = admin.post_empty("/api/v1/jails/off/start").expect(409);
     assert!(!off.json()["detail"].as_str().unwrap().is_empty());
+    admin.post("/api/v1/jails/lab/pause", json!({"for": "2h"})).expect(200);
+    admin.post("/api/v1/jails/lab/pause", json!({"for": "soon"})).expect_error(422, "invalid_input");
+    admin.post_empty("/api/v1/jails/lab/resume").expect(200);
+    admin.post("/api/v1/jails/nojail/pause", json!({"for": "2h"})).expect_error(404, "jail_not_found");
+    admin.post_empty("/api/v1/jails/nojail/resume").expect_error(404, "jail_not_found");
     unknown_jails_are_404(&admin);
     broken_files_are_409_and_cost_no_jail(&daemon, &admin);
     refusals_of_the_daemon_are_409();

@@ -72,6 +72,7 @@ fn largest(route: &Route, directory: &str) -> (String, Option<Value>) {
         }
         (_, path) if path.ends_with("/idle") || path.ends_with("/ignoreself") => Some(json!(false)),
         (_, path) if path.ends_with("/ignoreip") => Some(json!({"ip": "198.51.100.0/24"})),
+        ("POST", path) if path.ends_with("/pause") => Some(json!({"for": "2h"})),
         ("POST", "/api/v1/never-ban") => Some(json!({"entry": "198.51.100.0/24", "note": "n".repeat(500)})),
         ("PUT", "/api/v1/never-ban/{id}") => Some(json!({"note": "n".repeat(500)})),
         ("POST", "/api/v1/blocklists") => Some(json!({"name": "list", "url": "https://9.9.9.9/list.txt"})),

@@ -413,3 +413,53 @@ fn every_documented_status() {
     demand_documented(LIST);
     demand_seen("POST /api/v1/never-ban", &[403, 409, 422]);
 }
+
+/// Whether a jail bans who fails in its log: only one that does not rest reads it.
+fn hears(daemon: &RealDaemon, ip: &str) -> bool {
+    fail(daemon, ip);
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < Duration::from_secs(4) {
+        if daemon.banned("sshd").contains(&ip.to_owned()) {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    false
+}
+
+#[test]
+fn a_pause_holds_over_restarts_and_ends_by_itself() {
+    let mut daemon = RealDaemon::start();
+    let (mut server, admin) = Server::ready(&daemon);
+    let pause =
+        |admin: &Client, time: Value| admin.post("/api/v1/jails/sshd/pause", json!({"for": time})).expect(200).json();
+    let until = |admin: &Client| admin.get("/api/v1/jails/sshd").expect(200).json()["jail"]["paused_until"].clone();
+    let told = pause(&admin, json!("2h"));
+    assert_eq!(told["paused_until"], until(&admin));
+    let listed = admin.get("/api/v1/jails").expect(200).json();
+    assert!(listed["items"].as_array().unwrap().iter().any(|jail| jail["paused_until"] == told["paused_until"]));
+    daemon.stop();
+    daemon.start_again();
+    wait_until("the daemon is seen again", SOON, || server.log().matches("answers").count() > 1);
+    wait_until("it rests again", SOON, || !hears(&daemon, "198.51.100.3"));
+    admin.post_empty("/api/v1/jails/sshd/resume").expect(200);
+    assert_eq!(until(&admin), json!(null));
+    wait_until("a ban after it", SOON, || hears(&daemon, "198.51.100.6"));
+    // By itself, and where it was over while nobody looked.
+    pause(&admin, json!(2));
+    wait_until("its end", SOON, || until(&admin).is_null());
+    wait_until("a ban after its end", SOON, || hears(&daemon, "198.51.100.4"));
+    pause(&admin, json!(2));
+    server.kill();
+    let end = jiff::Timestamp::now() + Duration::from_secs(3);
+    wait_until("the end", SOON, || jiff::Timestamp::now() > end);
+    server.start_again();
+    let admin = server.client().with_identity(admin.identity.clone());
+    wait_until("its end", SOON, || until(&admin).is_null());
+    wait_until("a ban after a missed end", SOON, || hears(&daemon, "198.51.100.5"));
+    for body in [json!({}), json!({"for": 0}), json!({"for": "soon"}), json!({"for": "2h", "x": 1})] {
+        admin.post("/api/v1/jails/sshd/pause", body).expect_error(422, "invalid_input");
+    }
+    admin.post("/api/v1/jails/nojail/pause", json!({"for": 5})).expect_error(404, "jail_not_found");
+    admin.post_empty("/api/v1/jails/nojail/resume").expect_error(404, "jail_not_found");
+}

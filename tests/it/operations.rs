@@ -84,6 +84,8 @@ pub const PROTECTED: &[Operation] = &[
     op("POST /api/v1/jails/{name}/start", "/api/v1/jails/lab/start", "", &[200, 401, 404, 409, 502]),
     op("POST /api/v1/jails/{name}/stop", "/api/v1/jails/lab/stop", "", &[200, 401, 409, 502]),
     op("POST /api/v1/jails/{name}/idle", "/api/v1/jails/lab/idle", "true", &[200, 401, 404, 409, 502]),
+    op("POST /api/v1/jails/{name}/pause", "/api/v1/jails/lab/pause", r#"{"for":"2h"}"#, &[200, 401, 404, 422, 502]),
+    op("POST /api/v1/jails/{name}/resume", "/api/v1/jails/lab/resume", "", &[200, 401, 404, 502]),
     op("POST /api/v1/jails/{name}/reload", "/api/v1/jails/lab/reload", "", &[200, 401, 404, 409, 502]),
     op("GET /api/v1/jails/{name}/ignoreip", "/api/v1/jails/lab/ignoreip", "", &[200, 401, 404, 502]),
     op("POST /api/v1/jails/{name}/ignoreip", "/api/v1/jails/lab/ignoreip", IP, &[201, 400, 401, 404, 409, 502]),
