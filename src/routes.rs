@@ -7,7 +7,7 @@ use crate::api;
 use crate::app::csv::Columns;
 use crate::app::listed::PARAMETERS;
 use crate::app::request::{
-    Access, BODY_WITHOUT_SESSION, Handler, Handler::Either, Handler::Later, Handler::Now, Limit, Route, Verb,
+    Access, BODY_WITHOUT_SESSION, Handler, Handler::Either, Handler::Later, Handler::Now, Limit, Long, Route, Verb,
 };
 use crate::app::revision::Sources;
 use crate::domain::permission::{Role, Scope};
@@ -30,6 +30,7 @@ const fn route(method: Verb, path: &'static str, handler: Handler) -> Route {
         body_limit,
         asks_daemon: false,
         limit: None,
+        long: Long::No,
         takes: &[],
         sources: None,
         csv: None,
@@ -103,6 +104,12 @@ impl Route {
 
     const fn asks_daemon(mut self) -> Self {
         self.asks_daemon = true;
+        self
+    }
+
+    /// Its client need not wait for its end.
+    const fn long(mut self, long: Long) -> Self {
+        self.long = long;
         self
     }
 
@@ -208,8 +215,8 @@ pub static ROUTES: &[Route] = &[
         .csv_of("items", BAN),
     post("/api/v1/bans", Later(api::bans::ban)).bans().counted(Limit::Ban),
     post("/api/v1/bans/check", Now(api::bans::check)).bans().asks_daemon(),
-    post("/api/v1/bans/bulk", Either(api::bulk::ban)).bans().asks_daemon().counted(Limit::Ban).large(),
-    post("/api/v1/bans/bulk/remove", Either(api::bulk::remove)).bans().counted(Limit::Ban).large(),
+    post("/api/v1/bans/bulk", Either(api::bulk::ban)).bans().asks_daemon().counted(Limit::Ban).large().long(Long::Slow),
+    post("/api/v1/bans/bulk/remove", Either(api::bulk::remove)).bans().counted(Limit::Ban).large().long(Long::Slow),
     delete("/api/v1/bans/all", Later(api::bans::unban_all)).bans(),
     delete("/api/v1/bans", Later(api::bans::unban)).bans().counted(Limit::Ban).takes(&["ip", "jail", "unban_all"]),
     // never-ban
@@ -217,9 +224,16 @@ pub static ROUTES: &[Route] = &[
     post("/api/v1/never-ban", Later(api::never_ban::create)).bans().counted(Limit::Ban),
     put("/api/v1/never-ban/{id}", Later(api::never_ban::change)).bans().counted(Limit::Ban),
     delete("/api/v1/never-ban/{id}", Later(api::never_ban::remove)).bans().counted(Limit::Ban),
+    // addresses
+    get("/api/v1/addresses/{ip}", Either(api::addresses::one)).asks_daemon(),
+    // jobs
+    get("/api/v1/jobs/{id}", Now(api::jobs::get)),
+    delete("/api/v1/jobs/{id}", Now(api::jobs::cancel)).bans(),
     // jails
     get("/api/v1/jails", Either(api::jails::list)).asks_daemon().takes(PARAMETERS),
     post("/api/v1/jails/reload-all", Later(api::jails::reload_all)).jails(),
+    get("/api/v1/jails", Either(api::jails::list)).asks_daemon(),
+    post("/api/v1/jails/reload-all", Later(api::jails::reload_all)).jails().long(Long::OnDemand),
     get("/api/v1/jails/{name}", Either(api::jails::detail)).asks_daemon(),
     post("/api/v1/jails/{name}/start", Later(api::jails::start)).jails(),
     post("/api/v1/jails/{name}/stop", Later(api::jails::stop)).jails(),
@@ -238,7 +252,10 @@ pub static ROUTES: &[Route] = &[
     // blocklists
     get("/api/v1/blocklists", Now(api::blocklists::list)).takes(PARAMETERS),
     post("/api/v1/blocklists", Now(api::blocklists::create)).configures(),
-    post("/api/v1/blocklists/import", Later(api::imports::import)).configures().counted(Limit::Import),
+    post("/api/v1/blocklists/import", Later(api::imports::import))
+        .configures()
+        .counted(Limit::Import)
+        .long(Long::OnDemand),
     get("/api/v1/blocklists/import", Now(api::imports::progress)),
     get("/api/v1/blocklists/schedule", Now(api::imports::schedule_info)),
     put("/api/v1/blocklists/schedule", Now(api::imports::change_schedule)).configures(),
@@ -286,8 +303,8 @@ pub static ROUTES: &[Route] = &[
     put("/api/v1/server/settings", Now(api::server::change_settings)).configures().asks_daemon(),
     post("/api/v1/server/flush-logs", Now(api::server::flush_logs)).configures().asks_daemon(),
     // config
-    post("/api/v1/config/reload", Later(api::config::reload)).configures(),
-    post("/api/v1/config/restart", Either(api::config::restart_daemon)).configures(),
+    post("/api/v1/config/reload", Later(api::config::reload)).configures().long(Long::OnDemand),
+    post("/api/v1/config/restart", Either(api::config::restart_daemon)).configures().long(Long::OnDemand),
     get("/api/v1/config/service-status", Either(api::config::service_status)).asks_daemon(),
     get("/api/v1/config/global", Now(api::config::global)).asks_daemon(),
     put("/api/v1/config/global", Either(api::config::change_global)).configures().asks_daemon().counted(Limit::Config),
@@ -303,7 +320,10 @@ pub static ROUTES: &[Route] = &[
         .takes(&["page", "page_size"])
         .csv_of("items", CHANGE),
     get("/api/v1/config/changes/{id}", Later(api::changes::detail)).reads_config(),
-    post("/api/v1/config/changes/{id}/undo", Later(api::changes::undo)).configures().counted(Limit::Config),
+    post("/api/v1/config/changes/{id}/undo", Later(api::changes::undo))
+        .configures()
+        .long(Long::OnDemand)
+        .counted(Limit::Config),
     // filters and actions
     get("/api/v1/config/filters", Later(api::filters::list)).reads_config().takes(PARAMETERS),
     post("/api/v1/config/filters", Later(api::filters::create)).configures().large().counted(Limit::Config),
@@ -345,6 +365,7 @@ pub static ROUTES: &[Route] = &[
         .counted(Limit::Config),
     post("/api/v1/config/jails/{name}/commit", Later(api::jail_config::commit))
         .configures()
+        .long(Long::OnDemand)
         .asks_daemon()
         .counted(Limit::Config),
     post("/api/v1/config/jails/{name}/rollback", Later(api::jail_config::rollback)).configures().asks_daemon(),

@@ -1,6 +1,7 @@
 //! The handlers of the endpoints, one file per router of the contract: each takes its input, loads, decides and replies.
 
 pub mod actions;
+pub mod addresses;
 pub mod auth;
 pub mod banned;
 pub mod bans;
@@ -16,6 +17,7 @@ pub mod history;
 pub mod imports;
 pub mod jail_config;
 pub mod jails;
+pub mod jobs;
 pub mod logs;
 pub mod map;
 pub mod meta;

@@ -52,6 +52,7 @@ codes! {
     ChangeNotFound = "change_not_found", [404];
     NeverBanNotFound = "never_ban_not_found", [404];
     BlocklistSourceNotFound = "blocklist_source_not_found", [404];
+    JobNotFound = "job_not_found", [404];
     MethodNotAllowed = "method_not_allowed", [405];
     Conflict = "conflict", [409];
     SetupAlreadyComplete = "setup_already_complete", [409];

@@ -17,6 +17,7 @@ pub mod jail_fields;
 pub mod keep_ends;
 pub mod limits;
 pub mod listed;
+pub mod long_jobs;
 pub mod never_ban;
 pub mod own_bans;
 pub mod paths;

@@ -40,6 +40,8 @@ pub struct Route {
     pub asks_daemon: bool,
     /// The counter it counts against, beside the general one.
     pub limit: Option<Limit>,
+    /// Whether its client need not wait for its end.
+    pub long: Long,
     /// The parameters it takes behind the `?`; any other is refused.
     pub takes: &'static [&'static str],
     /// What its answer is made of, where counters tell each change of it: whoever has it already is told so without making it.
@@ -73,6 +75,17 @@ pub enum Access {
     Session,
     /// As `Session`, and allowed in read-only mode: what concerns the session itself.
     SessionAlways,
+}
+
+/// Whether the client of a route need not wait for its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Long {
+    /// It is answered at its end.
+    No,
+    /// The same, unless the client prefers not to wait: `Prefer: respond-async`.
+    OnDemand,
+    /// The same, and after five seconds it is not waited for any longer.
+    Slow,
 }
 
 /// Counters of their own.
@@ -165,6 +178,8 @@ pub struct Admitted {
     pub is_console: bool,
     /// Whether the client came by HTTPS, as a trusted proxy says.
     pub is_https: bool,
+    /// The client would rather not wait for long work.
+    pub prefers_async: bool,
     /// Names the request in the log and in the answer.
     pub request_id: String,
     /// Where the client stands with the tightest limit this request counted against.

@@ -32,6 +32,7 @@ use super::error::ApiError;
 use super::gzip::Gzip;
 use super::imports::{Running, Tending};
 use super::limits::Limits;
+use super::long_jobs::LongJobs;
 use super::never_ban::NeverBans;
 use super::own_bans::OwnBans;
 use super::pauses::Pauses;
@@ -139,6 +140,8 @@ pub struct Ctx {
     pub banned: Banned,
     /// What of it was banned here.
     pub own_bans: OwnBans,
+    /// Work whose clients do not wait for its end.
+    pub long_jobs: LongJobs,
     /// Many bans are being made or lifted: what is noted of them is not compared with what the daemon has.
     pub bulk_is_under_way: bool,
     /// What is never banned.
@@ -345,6 +348,7 @@ impl Ctx {
             snapshot: Snapshot::default(),
             banned: Banned::default(),
             own_bans,
+            long_jobs: LongJobs::default(),
             bulk_is_under_way: false,
             never_ban,
             pauses,

@@ -149,6 +149,7 @@ pub fn stranger(ctx: &mut Ctx, peer: Peer) -> Admitted {
         session: None,
         is_console: peer == Peer::Console,
         is_https: false,
+        prefers_async: false,
         request_id: ctx.request_ids.make(),
         quota: Quota::NONE,
         cors_origin: None,
@@ -168,6 +169,9 @@ fn introduce(ctx: &mut Ctx, head: &Head, peer: Peer) -> Admitted {
     admitted.client = client;
     admitted.is_https = is_https;
     admitted.accepts = Accepts::of(head);
+    admitted.prefers_async = head
+        .header("prefer")
+        .is_some_and(|value| value.split([',', ';']).any(|one| one.trim().eq_ignore_ascii_case("respond-async")));
     admitted.cors_origin = origin.filter(|origin| ctx.config.cors_origins.contains(origin));
     if let Some(id) = given_id {
         admitted.request_id = id;

@@ -113,6 +113,16 @@ impl Row {
         if self.prefix == TEXT { None } else { IpOrNet::new(address, self.prefix).ok() }
     }
 
+    /// Whether it may ban all of this: what is certainly something else costs next to nothing.
+    pub fn may_cover(&self, net: &IpOrNet) -> bool {
+        let (bits, is_v4) = match net.address() {
+            IpAddr::V4(v4) => (v4.to_ipv6_mapped().octets(), true),
+            IpAddr::V6(v6) => (v6.octets(), false),
+        };
+        let whole = if is_v4 { 32 } else { 128 };
+        self.is_v4 == is_v4 && self.prefix <= net.prefix() && (self.prefix < whole || self.address == bits)
+    }
+
     fn v4(&self) -> Ipv4Addr {
         let [.., a, b, c, d] = self.address;
         Ipv4Addr::new(a, b, c, d)

@@ -8,6 +8,7 @@ pub mod control;
 mod daemon;
 mod geography;
 mod held;
+mod long_jobs;
 mod mend;
 mod parked;
 mod probe;

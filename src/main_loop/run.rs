@@ -16,8 +16,10 @@ use super::timers::Timers;
 use super::waiters::{Background, Parked, Pending, Stepping, TOO_MANY};
 use crate::app::code::Code;
 use crate::app::csv::Csv;
+use crate::app::request::Long;
 use crate::app::{Admitted, ApiError, Ctx, Job, Outcome, Request, Then};
 use crate::dispatch;
+use crate::domain::time;
 use crate::fail2ban;
 use crate::jobs::children::{Children, Full, TaskId};
 use crate::jobs::frames::Frame;
@@ -281,15 +283,14 @@ impl MainLoop {
                 );
             }
         }
+        self.cancel_jobs();
         self.watch.follow(&mut self.ctx, self.poll.registry());
     }
 
     pub(super) fn submit(&mut self, slot: Slot, method: Method, admitted: Admitted, job: Job) {
         let lane = job.task.lane();
         let unsettles = job.task.unsettles_bans();
-        let resting = matches!(lane, Lane::Daemon | Lane::Bulk)
-            && !job.task.does_without_daemon()
-            && self.ctx.daemon.client().is_resting();
+        let resting = lane == Lane::Daemon && !job.task.does_without_daemon() && self.ctx.daemon.client().is_resting();
         let applies = job.task.applies();
         let submitted = if applies && (self.recovery.is_some() || self.pending.values().any(|other| other.applies)) {
             Err(ApiError::new(
@@ -320,12 +321,18 @@ impl MainLoop {
                     streaming,
                     detached: job.detached,
                     abandoned,
+                    job: None,
                     lane,
                     applies,
                     unsettles,
                     undo: job.undo,
                 };
+                let is_long = pending.admitted.route.is_some_and(|route| route.long != Long::No);
+                let does_not_wait = is_long && pending.admitted.prefers_async;
                 self.pending.insert(id, pending);
+                if does_not_wait {
+                    self.answer_with_job(id);
+                }
                 self.children.start_waiting(self.poll.registry());
             }
             Err(error) => {
@@ -374,7 +381,7 @@ impl MainLoop {
                 let rows = pending.csv.as_mut().map(|csv| csv.take(&bytes));
                 self.connections.stream_part(pending.slot, rows.as_ref().unwrap_or(&bytes));
             }
-            Frame::Progress(value) => imports::note_progress(&mut self.ctx, value),
+            Frame::Progress(value) => self.on_progress(id, value),
             Frame::Done(value) => self.on_end(id, Ok(value)),
             Frame::Failed(failure) => self.on_end(id, Err(failure)),
         }
@@ -422,7 +429,7 @@ impl MainLoop {
             }
             return self.connections.stream_end(pending.slot, outcome.is_ok());
         }
-        if !pending.abandoned {
+        if !pending.abandoned && pending.job.is_none() {
             self.answering(pending.slot, &pending.method, &pending.admitted.request_id);
         }
         let ctx = &mut self.ctx;
@@ -433,7 +440,9 @@ impl MainLoop {
         };
         let response = dispatch::finish(&mut self.ctx, &pending.method, &pending.admitted, result);
         renewal::answered();
-        if !pending.abandoned {
+        if let Some(job) = &pending.job {
+            self.ctx.long_jobs.end(job, response, time::now());
+        } else if !pending.abandoned {
             self.connections.respond(pending.slot, response);
         }
     }
@@ -472,6 +481,7 @@ impl MainLoop {
         if self.timers.tick(now) {
             self.connections.expire();
             self.children.expire(now);
+            self.answer_the_slow(now);
         }
         let is_free = !self.children.daemon_is_taken() && !imports::keeps_daemon_busy(&self.ctx);
         if self.ctx.own_bans.any_undone() {

@@ -25,6 +25,7 @@ impl MainLoop {
             self.connections.stop();
             self.stopping = Some(Instant::now() + DRAIN);
             self.stop_import();
+            self.stop_bulk();
         }
     }
 

@@ -28,6 +28,8 @@ pub struct Pending {
     pub detached: bool,
     /// The client is gone; the outcome still counts.
     pub abandoned: bool,
+    /// The client does not wait: its outcome is kept under this name.
+    pub job: Option<String>,
     pub lane: Lane,
     /// Changes the configuration.
     pub applies: bool,

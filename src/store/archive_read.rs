@@ -406,6 +406,12 @@ impl Store {
         Ok(statement.query_map((ip, limit), ban)?.collect::<Result<_, _>>()?)
     }
 
+    /// When exactly this address was banned first, in Unix seconds.
+    pub fn first_ban_of_ip(&self, ip: &str) -> Result<Option<i64>, Error> {
+        let sql = "SELECT min(banned_at) FROM archive WHERE ip = ?1";
+        Ok(self.connection.prepare_cached(sql)?.query_row([ip], |row| row.get(0))?)
+    }
+
     /// Adds some bans of exactly this address up, behind the time and jail that the last step gave. `None`: these were the last.
     pub fn sum_up_ip(&self, ip: &str, after: (i64, i64), summary: &mut Summary) -> Result<Option<(i64, i64)>, Error> {
         let mut statement = self.connection.prepare_cached(&format!(

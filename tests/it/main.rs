@@ -8,6 +8,7 @@ mod own_ends;
 mod places;
 
 mod actions;
+mod addresses;
 mod apply;
 mod archive;
 mod attacks;
@@ -48,6 +49,7 @@ mod latency;
 mod lifted;
 mod lists;
 mod logs;
+mod long_jobs;
 mod r#loop;
 mod meta;
 mod names;

@@ -1,0 +1,197 @@
+//! All that is known of one address or network: is it out, where, why and until when; what lets it in; and what it did before.
+
+use serde_json::{Value, json};
+
+use crate::app::banned::Readiness;
+use crate::app::{ApiError, Ctx, Outcome, Request, Step};
+use crate::domain::address::IpOrNet;
+use crate::domain::history::{BLOCKLIST_JAIL, Origin, PastBan};
+use crate::domain::time::{self, rfc3339};
+use crate::fail2ban;
+use crate::held::row::{Lasts, Row};
+use crate::server::response::Response;
+use crate::store::archive::Summary;
+
+/// The most earlier bans that are shown.
+const RECENT: u32 = 20;
+/// The most networks that are shown to cover it.
+const COVERS: usize = 20;
+
+/// What is banned now: it, and networks that it lies in.
+#[derive(Default)]
+struct Out {
+    banned: Vec<Value>,
+    covered_by: Vec<Value>,
+    /// What a sentence says of each: the jail, the end in Unix seconds (`None` for never), why.
+    told: Vec<(String, Lasts, Option<i64>, String)>,
+}
+
+/// `GET /api/v1/addresses/{ip}`
+pub fn one(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
+    let net: IpOrNet = request.parameter()?;
+    if let Readiness::Reading = ctx.ready_bans(None, request)? {
+        return Ok(Outcome::Again);
+    }
+    let out = out(ctx, &net);
+    let ignored_by = ignored_by(ctx, &net)?;
+    let lists = imported(ctx, &net);
+    let ip = net.to_string();
+    let (mut summary, mut after) = (Summary::default(), Some(Summary::START));
+    let mut known = Some((out, ignored_by, lists));
+    Ok(Outcome::Steps(Box::new(move |ctx| {
+        if let Some(start) = after {
+            after = ctx.store.sum_up_ip(&ip, start, &mut summary)?;
+        }
+        if after.is_some() {
+            return Ok(Step::More);
+        }
+        let Some((out, ignored_by, lists)) = known.take() else { return Err(ApiError::internal("a step too many")) };
+        let recent = ctx.store.archive_of_ip(&ip, RECENT)?;
+        let first = ctx.store.first_ban_of_ip(&ip)?;
+        let place = ctx.place_of(&ip);
+        let history = json!({
+            "bans": summary.bans,
+            "first": first.map(rfc3339),
+            "last": recent.first().map(|ban| rfc3339(ban.banned_at)),
+            "recent": recent.iter().map(past).collect::<Vec<Value>>(),
+        });
+        let operator = place.asn.as_ref().or(place.org.as_ref()).map(|_| json!({ "asn": place.asn, "org": place.org }));
+        let body = json!({
+            "ip": ip,
+            "sentence": sentence(&ip, &out, &ignored_by, summary.bans, recent.first()),
+            "banned": out.banned,
+            "covered_by": out.covered_by,
+            "failing": [],
+            "ignored_by": ignored_by,
+            "lists": lists,
+            "country": place.country,
+            "operator": operator,
+            "history": history,
+            "firewall": { "state": "unknown", "where": null, "reason": "The packet filter was not looked at." },
+        });
+        Ok(Step::Done(Response::json(200, &body)))
+    })))
+}
+
+fn out(ctx: &Ctx, net: &IpOrNet) -> Out {
+    let mut out = Out::default();
+    for jail in ctx.banned.held.jails() {
+        let touching = jail.rows().iter().filter(|row| row.may_cover(net));
+        for (row, banned) in touching.filter_map(|row| Some((row, row.net()?))) {
+            let told = |row: &Row, note: &str| (jail.name().to_owned(), row.lasts(), row.until(), note.to_owned());
+            if banned == *net {
+                let own = ctx.own_bans.get(jail.name(), &banned.to_string());
+                let note = own.map(|own| &*own.note).filter(|note| !note.is_empty());
+                out.told.push(told(row, note.unwrap_or_default()));
+                out.banned.push(json!({
+                    "jail": jail.name(),
+                    "since": row.since().map(rfc3339),
+                    "until": row.until().map(rfc3339),
+                    "times": row.count(),
+                    "note": note,
+                    "origin": Origin::of(jail.name()),
+                    "actor": own.map(|own| json!({ "kind": own.actor.kind(), "name": own.actor.name() })),
+                }));
+            } else if banned.contains(net) && out.covered_by.len() < COVERS {
+                out.covered_by.push(json!({ "network": banned.to_string(), "jail": jail.name(), "list": null }));
+            }
+        }
+    }
+    let set = ctx.held();
+    if let Some(entry) = set.as_ref().and_then(|set| set.find(net).ok().flatten()) {
+        let (since, until) = (i64::from(entry.since), i64::from(entry.until));
+        if until > time::now() {
+            out.told.push((BLOCKLIST_JAIL.to_owned(), Lasts::Seconds(until - since), Some(until), String::new()));
+            out.banned.push(json!({
+                "jail": BLOCKLIST_JAIL,
+                "since": rfc3339(since),
+                "until": rfc3339(until),
+                "times": 1,
+                "note": null,
+                "origin": Origin::of(BLOCKLIST_JAIL),
+                "actor": null,
+            }));
+        }
+    }
+    out
+}
+
+/// The entries of the jails' ignore lists that keep it from being banned.
+fn ignored_by(ctx: &mut Ctx, net: &IpOrNet) -> Result<Vec<Value>, ApiError> {
+    let mut all = Vec::new();
+    for jail in ctx.daemon.jail_names()? {
+        let entries = match ctx.daemon.ignore_list(&jail) {
+            Err(fail2ban::Error::NameTaken(_) | fail2ban::Error::UnknownJail(_)) => continue,
+            other => other?,
+        };
+        if let Some(entry) = net.ignored_by(&entries) {
+            all.push(json!({ "entry": entry, "jail": jail.as_str(), "note": null, "until": null }));
+        }
+    }
+    Ok(all)
+}
+
+/// Whether what is imported holds it, and by which of its entries: the set does not say which list brought one.
+fn imported(ctx: &Ctx, net: &IpOrNet) -> Vec<Value> {
+    let is_in_set = ctx.held().is_some_and(|set| set.covers(net, time::now()).unwrap_or(false));
+    let jail = ctx.banned.held.jail(BLOCKLIST_JAIL);
+    let is_in_jail = jail.is_some_and(|jail| {
+        jail.rows()
+            .iter()
+            .filter(|row| row.may_cover(net))
+            .any(|row| row.net().is_some_and(|banned| banned.contains(net)))
+    });
+    if is_in_set || is_in_jail { vec![json!({ "name": BLOCKLIST_JAIL })] } else { Vec::new() }
+}
+
+fn past(ban: &PastBan) -> Value {
+    let until =
+        ban.ban_time.filter(|seconds| *seconds >= 0.0).map(|seconds| ban.banned_at.saturating_add(seconds as i64));
+    json!({
+        "jail": ban.jail,
+        "at": rfc3339(ban.banned_at),
+        "until": until.map(rfc3339),
+        "lifted_at": null,
+        "lifted_by": null,
+        "failures": ban.failures.max(0),
+        "user": null,
+        "lines": ban.matches,
+    })
+}
+
+/// All of it in one sentence.
+fn sentence(ip: &str, out: &Out, ignored_by: &[Value], bans: u64, last: Option<&PastBan>) -> String {
+    if let Some((jail, lasts, until, note)) = out.told.first() {
+        let more = match out.told.len() - 1 {
+            0 => String::new(),
+            1 => " and 1 more jail".to_owned(),
+            more => format!(" and {more} more jails"),
+        };
+        let end = match (lasts, until) {
+            (Lasts::Forever, _) => " for good".to_owned(),
+            (_, Some(until)) => format!(" until {}", rfc3339(*until)),
+            _ => String::new(),
+        };
+        let why = if note.is_empty() { String::new() } else { format!(": \"{note}\"") };
+        return format!("{ip} is banned{end} in {jail}{more}{why}.");
+    }
+    if let Some(network) = out.covered_by.first() {
+        let text = |name: &str| network[name].as_str().unwrap_or_default().to_owned();
+        return format!("{ip} is blocked as part of {}, in {}.", text("network"), text("jail"));
+    }
+    if let Some(entry) = ignored_by.first() {
+        let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+        return format!("{ip} is not banned: {} ignores it ({}).", text("jail"), text("entry"));
+    }
+    match last {
+        None => format!("{ip} is not banned, and was never seen here."),
+        Some(last) => {
+            let times = if bans == 1 { "once".to_owned() } else { format!("{bans} times") };
+            format!(
+                "{ip} is not banned now. It was banned {times}, last on {} in {}.",
+                rfc3339(last.banned_at),
+                last.jail
+            )
+        }
+    }
+}
