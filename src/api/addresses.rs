@@ -116,9 +116,13 @@ fn out(ctx: &Ctx, net: &IpOrNet) -> Out {
     out
 }
 
-/// The entries of the jails' ignore lists that keep it from being banned.
+/// The entries of the never-ban list and of the jails' ignore lists that keep it from being banned.
 fn ignored_by(ctx: &mut Ctx, net: &IpOrNet) -> Result<Vec<Value>, ApiError> {
-    let mut all = Vec::new();
+    let own = ctx.never_ban.covering(net).map(|entry| {
+        let note = Some(entry.note.as_str()).filter(|note| !note.is_empty());
+        json!({ "entry": entry.entry, "jail": "never-ban", "note": note, "until": entry.until.map(rfc3339) })
+    });
+    let mut all: Vec<Value> = own.collect();
     for jail in ctx.daemon.jail_names()? {
         let entries = match ctx.daemon.ignore_list(&jail) {
             Err(fail2ban::Error::NameTaken(_) | fail2ban::Error::UnknownJail(_)) => continue,
@@ -181,7 +185,10 @@ fn sentence(ip: &str, out: &Out, ignored_by: &[Value], bans: u64, last: Option<&
     }
     if let Some(entry) = ignored_by.first() {
         let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
-        return format!("{ip} is not banned: {} ignores it ({}).", text("jail"), text("entry"));
+        return match text("jail").as_str() {
+            "never-ban" => format!("{ip} is never banned: it is on the never-ban list ({}).", text("entry")),
+            jail => format!("{ip} is not banned: {jail} ignores it ({}).", text("entry")),
+        };
     }
     match last {
         None => format!("{ip} is not banned, and was never seen here."),
