@@ -25,6 +25,7 @@ const CODES: &[(u16, &[&str])] = &[
             "action_not_found",
             "config_file_not_found",
             "change_not_found",
+            "job_not_found",
             "never_ban_not_found",
             "blocklist_source_not_found",
         ],
