@@ -231,8 +231,6 @@ pub static ROUTES: &[Route] = &[
     delete("/api/v1/jobs/{id}", Now(api::jobs::cancel)).bans(),
     // jails
     get("/api/v1/jails", Either(api::jails::list)).asks_daemon().takes(PARAMETERS),
-    post("/api/v1/jails/reload-all", Later(api::jails::reload_all)).jails(),
-    get("/api/v1/jails", Either(api::jails::list)).asks_daemon(),
     post("/api/v1/jails/reload-all", Later(api::jails::reload_all)).jails().long(Long::OnDemand),
     get("/api/v1/jails/{name}", Either(api::jails::detail)).asks_daemon(),
     post("/api/v1/jails/{name}/start", Later(api::jails::start)).jails(),

@@ -30,6 +30,14 @@ impl MainLoop {
         }
     }
 
+    /// Answers the client of a task that has just begun, where it would rather not wait and need not.
+    pub(super) fn answer_the_hasty(&mut self, id: TaskId) {
+        let admitted = self.pending.get(&id).map(|pending| &pending.admitted);
+        if admitted.is_some_and(|one| one.prefers_async && one.route.is_some_and(|route| route.long != Long::No)) {
+            self.answer_with_job(id);
+        }
+    }
+
     /// Answers the client of a task that goes on. Where too many do already, the client waits for the end as any other.
     pub(super) fn answer_with_job(&mut self, id: TaskId) {
         let Some(pending) = self.pending.get_mut(&id).filter(|pending| !pending.streaming) else { return };

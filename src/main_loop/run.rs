@@ -16,7 +16,6 @@ use super::timers::Timers;
 use super::waiters::{Background, Parked, Pending, Stepping, TOO_MANY};
 use crate::app::code::Code;
 use crate::app::csv::Csv;
-use crate::app::request::Long;
 use crate::app::{Admitted, ApiError, Ctx, Job, Outcome, Request, Then};
 use crate::dispatch;
 use crate::domain::time;
@@ -327,12 +326,8 @@ impl MainLoop {
                     unsettles,
                     undo: job.undo,
                 };
-                let is_long = pending.admitted.route.is_some_and(|route| route.long != Long::No);
-                let does_not_wait = is_long && pending.admitted.prefers_async;
                 self.pending.insert(id, pending);
-                if does_not_wait {
-                    self.answer_with_job(id);
-                }
+                self.answer_the_hasty(id);
                 self.children.start_waiting(self.poll.registry());
             }
             Err(error) => {
