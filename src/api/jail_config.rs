@@ -52,7 +52,18 @@ pub fn update(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 
 /// `POST /api/v1/config/jails/{name}/commit`
 pub fn commit(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    edit_job(ctx, editable(request)?, JailEdit::Commit, 200)
+    let name = editable(request)?;
+    // A body is none of its usual parts.
+    let force = match request.body.is_empty() {
+        true => false,
+        false => {
+            let mut fields = request.fields()?;
+            let force = fields.optional("force").unwrap_or(false);
+            fields.finish()?;
+            force
+        }
+    };
+    edit_job(ctx, name, JailEdit::Commit { force }, 200)
 }
 
 /// `GET /api/v1/config/jails/{name}/rollback`

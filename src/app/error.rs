@@ -306,6 +306,7 @@ impl From<Failure> for ApiError {
                 let detail = sentences.join(" ");
                 ApiError { detail, ..ApiError::wrong_shape(errors) }
             }
+            Failure::Barren { reason, detail } => ApiError::new(Code::Conflict, detail).with("reason", reason),
             Failure::Forbidden(detail) => ApiError::new(Code::ActionEditDisabled, detail),
             Failure::NotSet { field, error, left } => not_set(&field, error, left),
             Failure::NotPutBack { why, left } => not_put_back(ApiError::from(*why), left),
@@ -411,6 +412,10 @@ impl From<Refusal> for ApiError {
                     .with("position", slow.position)
                     .with("attack_line", slow.line)
                     .with("seconds", slow.seconds)
+            }
+            Refusal::Unjudged { field, expression, detail } => {
+                let error = FieldError { source_field: field, rule: "cost".into(), detail: detail.clone() };
+                invalid(&detail).with("errors", json!([error])).with("expression", expression)
             }
             Refusal::Expression { field, detail } => {
                 bad_expressions(vec![FieldError { source_field: field, rule: "regex".into(), detail }])

@@ -34,6 +34,13 @@ pub enum ApplyError {
     },
     /// The daemon did not answer as it should.
     Daemon(fail2ban::Error),
+    /// It leaves a jail that can ban nobody, and nobody has said that this is meant.
+    Barren {
+        /// Why, in a word.
+        reason: &'static str,
+        /// Which, and why.
+        sentence: String,
+    },
     /// Nothing was to be changed: only what the change would do was wanted.
     DryRun(Box<Preview>),
 }
@@ -56,6 +63,9 @@ impl fmt::Display for ApplyError {
             ApplyError::Reload(error) => write!(f, "The files are as before: {error}"),
             ApplyError::HalfUndone { why, undo } => write!(f, "{why}; putting it back failed: {undo}"),
             ApplyError::Daemon(error) => error.fmt(f),
+            ApplyError::Barren { sentence, .. } => {
+                write!(f, "Nothing was changed: {sentence} Send \"force\": true to save it all the same.")
+            }
             ApplyError::DryRun(_) => f.write_str("Nothing was changed: this was a dry run"),
         }
     }

@@ -6,16 +6,19 @@
 //! has left. It takes seconds and runs other programs: it is meant for a child process of ours. It knows
 //! nothing of HTTP and computes no change: texts of files come from whoever asks.
 
+mod barren;
 pub mod check;
 pub mod diffs;
 pub mod effect;
 pub mod effective;
 mod error;
+mod findings;
 mod hearing;
 mod journal;
 pub mod never_ban;
 pub mod outlook;
 pub mod plan;
+mod ports;
 mod preview;
 mod read_back;
 mod run;

@@ -77,6 +77,9 @@ pub struct Apply {
     pub last_good: Option<String>,
     /// What is set again in jails that were reloaded.
     pub run_time: Vec<RunTime>,
+    /// Whether a change that leaves a jail which can ban nobody is refused; else it is only told.
+    #[serde(default)]
+    pub asks: bool,
     /// The daemon was just found not to answer, so that it is not waited for again.
     #[serde(default)]
     pub daemon_hangs: bool,

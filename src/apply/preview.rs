@@ -2,7 +2,6 @@
 //! what it has and told nothing.
 
 use super::diffs::diffs;
-use super::effect::compare;
 use super::error::ApplyError;
 use super::outlook::{Check, Preview, Told};
 use super::plan::{Apply, Scope};
@@ -23,11 +22,11 @@ impl Apply {
         let change = self.with_hearing(&options)?.with_never_ban();
         change.files_before()?;
         change.check(&options)?;
-        let before = Tree::load(&self.place.config_dir);
+        let found = change.findings(&options)?;
         let after = Tree::load_with(&self.place.config_dir, change.overlay())?;
-        let effect = before.map(|before| compare(&before, &after, &options).effect).unwrap_or_default();
         let mut checks =
             vec![Check::ok("The whole configuration was read as if the change were written, and is right.")];
+        checks.extend(found.checks());
         checks.extend(unloaded.map(Check::warn));
         let commands = match daemon.as_mut() {
             Some(daemon) => change.told(daemon, &after, &options, &mut checks)?,
@@ -36,7 +35,7 @@ impl Apply {
                 Told::default()
             }
         };
-        Ok(Preview { files: diffs(&change.changes), effect, commands, checks })
+        Ok(Preview { files: diffs(&change.changes), effect: found.effect, commands, checks })
     }
 
     /// What the daemon would be told of the files as the change makes them.

@@ -3,12 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::effect::{Effect, compare};
 use super::error::ApplyError;
 use super::plan::{Applied, Apply, Done, FileChange, Scope};
 use super::steps::load;
 use super::{journal, turn};
-use crate::conf::{Folder, StreamOptions, Tree};
+use crate::conf::Folder;
 
 impl Apply {
     /// Checks, changes, loads, compares; or leaves everything as it was and says why. Another apply that is under way is waited for at most
@@ -25,24 +24,18 @@ impl Apply {
         let change = self.with_hearing(&options)?.with_never_ban();
         let files = change.files_before()?;
         change.check(&options)?;
-        let effect = change.effect(&options)?;
+        let found = change.findings(&options)?;
+        if let (true, Some(first)) = (self.asks, found.barren.first()) {
+            let sentences: Vec<&str> = found.barren.iter().map(|barren| barren.sentence.as_str()).collect();
+            return Err(ApplyError::Barren { reason: first.reason, sentence: sentences.join(" ") });
+        }
         let mut applied = change.make(&files, daemon, &options, fallback)?;
         applied.warnings.extend(unloaded);
+        applied.warnings.extend(found.sentences());
         applied.changes = change.changes;
-        applied.effect = effect;
+        applied.effect = found.effect;
         applied.report = report(&applied);
         Ok(applied)
-    }
-
-    /// The values that differ with the change.
-    fn effect(&self, options: &StreamOptions) -> Result<Vec<Effect>, ApplyError> {
-        if self.changes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let after = Tree::load_with(&self.place.config_dir, self.overlay())?;
-        // Files that could not be read before the change say nothing.
-        let before = Tree::load(&self.place.config_dir);
-        Ok(before.map(|before| compare(&before, &after, options).effect).unwrap_or_default())
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::bans::{answering, checked};
+use super::expressions;
 use super::failure::Failure;
 use super::service::names_jail;
 use crate::apply::{self, Apply, ApplyError, RunTime, Scope, run_time};
@@ -28,6 +29,7 @@ impl From<ApplyError> for Failure {
             ApplyError::WasInvalid(problem) if problem.jail.is_some() => Failure::WouldLoseJails(text),
             ApplyError::WasInvalid(_) => Failure::CommandFailed(text),
             ApplyError::Changed(_) => Failure::Conflict(text),
+            ApplyError::Barren { reason, .. } => Failure::Barren { reason: reason.to_owned(), detail: text },
             ApplyError::InProgress => Failure::InProgress(text),
             ApplyError::Files(error) => error.into(),
             ApplyError::Journal(why) => Failure::Files(Trouble::other(format!("the journal cannot be written: {why}"))),
@@ -43,6 +45,11 @@ impl From<ApplyError> for Failure {
 /// How long somebody who waits for an answer waits for another change of the configuration.
 pub(super) const TURN: Duration = Duration::from_secs(5);
 
+/// How long the expressions of the files are looked at after a load.
+const LOOKS_AT_COSTS: Duration = Duration::from_secs(1);
+/// How many of them are named.
+const MOST_COSTS: usize = 5;
+
 /// What was applied.
 pub(super) fn apply(task: Apply) -> Result<Value, Failure> {
     if let (Scope::Jails(jails), false) = (&task.scope, task.stops) {
@@ -54,7 +61,15 @@ pub(super) fn apply(task: Apply) -> Result<Value, Failure> {
             }
         }
     }
-    Ok(json!(task.run(TURN)?))
+    let mut applied = task.run(TURN)?;
+    let mut costs = expressions::hanging(&task.place.config_dir, LOOKS_AT_COSTS);
+    if costs.len() > MOST_COSTS {
+        let more = costs.len() - MOST_COSTS;
+        costs.truncate(MOST_COSTS);
+        costs.push(format!("{more} more expressions can stop fail2ban; `bangui check` names them."));
+    }
+    applied.warnings.extend(costs);
+    Ok(json!(applied))
 }
 
 /// Undo the apply whose journal is there.

@@ -102,6 +102,7 @@ impl EditDefinition {
         let plan = self.plan()?;
         let Some(change) = plan.change else { return Ok(json!({ "definition": plan.body })) };
         let jails = self.running(plan.jails)?;
+        self.apply.asks = !self.force;
         self.apply.changes = vec![change];
         self.apply.scope = Scope::Jails(jails);
         let applied = self.apply.run(super::apply::TURN)?;

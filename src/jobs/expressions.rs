@@ -2,14 +2,17 @@
 //!
 //! The judging is `pattern::cost`'s. Here is decided what is refused, what is said, and how long is looked.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::refusal::{Refusal, TooSlow};
-use crate::conf::{Invocation, JailView, Tree, Value};
+use crate::conf::{Invocation, JailView, StreamOptions, Tree, Value};
 use crate::domain::jail_values::JailValues;
 use crate::pattern::cost::{self, Slow};
+use crate::pattern::date::DateDetector;
 use crate::pattern::tags::expand_tags;
-use crate::pattern::{FilterDefinition, UseDns};
+use crate::pattern::{FilterDefinition, Release, UseDns};
 
 /// How long the expressions of one request are looked at, in seconds.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -21,8 +24,19 @@ const SHOWN: usize = 40;
 /// Expressions of one filter or jail.
 pub struct Expressions {
     use_dns: UseDns,
-    /// Field, number from 1, text, whether it looks at several lines.
-    all: Vec<(String, usize, String, bool)>,
+    all: Vec<Expression>,
+}
+
+struct Expression {
+    field: String,
+    /// From 1.
+    number: usize,
+    /// As it is written.
+    text: String,
+    /// It looks at several lines.
+    multi_line: bool,
+    /// What fail2ban searches for, where that is not `text` with its tags replaced: a date pattern comes to one or more of these.
+    searched: Option<String>,
 }
 
 impl Expressions {
@@ -39,6 +53,7 @@ impl Expressions {
             .with("prefregex", &prefregex, false)
             .with("failregex", &definition.failregex, definition.maxlines > 1)
             .with("ignoreregex", &definition.ignoreregex, false)
+            .with_dates("datepattern", definition.datepattern.as_deref().unwrap_or_default(), definition.release)
     }
 
     /// Those that a jail sets in the daemon.
@@ -63,18 +78,43 @@ impl Expressions {
             .with("prefregex", &prefregex, false)
             .with("failregex", &of(["addfailregex", "failregex"]), lines.is_some_and(|lines| lines > 1))
             .with("ignoreregex", &of(["addignoreregex", "ignoreregex"]), false)
+            .with_dates(
+                "datepattern",
+                &of(["datepattern", "datepattern"]).pop().unwrap_or_default(),
+                Release::default(),
+            )
     }
 
     /// And these.
     pub fn with(mut self, field: &str, list: &[String], multi_line: bool) -> Expressions {
-        let own = list.iter().enumerate();
-        self.all.extend(own.map(|(index, text)| (field.to_owned(), index + 1, text.clone(), multi_line)));
+        self.all.extend(list.iter().enumerate().map(|(index, text)| Expression {
+            field: field.to_owned(),
+            number: index + 1,
+            text: text.clone(),
+            multi_line,
+            searched: None,
+        }));
+        self
+    }
+
+    /// And date patterns, one a line.
+    pub fn with_dates(mut self, field: &str, patterns: &str, release: Release) -> Expressions {
+        let lines = patterns.lines().map(str::trim).filter(|line| !line.is_empty());
+        for (index, text) in lines.enumerate() {
+            self.all.extend(DateDetector::expressions(text, release).into_iter().map(|searched| Expression {
+                field: field.to_owned(),
+                number: index + 1,
+                text: text.to_owned(),
+                multi_line: false,
+                searched: Some(searched),
+            }));
+        }
         self
     }
 
     /// Whether this one is among them, byte for byte.
     pub fn holds(&self, text: &str) -> bool {
-        self.all.iter().any(|(_, _, own, _)| own == text)
+        self.all.iter().any(|own| own.text == text)
     }
 
     /// What to warn of. The first that can stop fail2ban is refused instead, unless `may_stay` says otherwise of it.
@@ -91,15 +131,24 @@ impl Expressions {
         may_stay: &dyn Fn(&str) -> bool,
     ) -> Result<Vec<String>, Refusal> {
         let mut told = Vec::new();
-        for (field, number, text, multi_line) in &self.all {
+        for Expression { field, number, text, multi_line, searched } in &self.all {
+            if Instant::now() >= deadline && !may_stay(text) {
+                return Err(unjudged(field, *number, text));
+            }
             if Instant::now() >= deadline {
                 told.push(format!(
                     "{field} {number} and those after it were not checked for their cost, because that would take too long"
                 ));
                 break;
             }
-            let expanded = expand_tags(text, self.use_dns);
+            let expanded = match searched {
+                Some(searched) => searched.clone(),
+                None => expand_tags(text, self.use_dns),
+            };
             let judgement = cost::judge(&expanded, *multi_line);
+            if judgement.unfinished && !may_stay(text) {
+                return Err(unjudged(field, *number, text));
+            }
             if judgement.unfinished {
                 told.push(format!("{field} {number} is too complex to be checked for its cost completely; the parts that were checked are not slow"));
             }
@@ -118,6 +167,23 @@ impl Expressions {
         Ok(told)
     }
 
+    /// Those of them, a sentence each, with which one line can stop fail2ban. `known` are texts that were looked at before, and grows.
+    pub fn hanging(&self, deadline: Instant, known: &mut BTreeSet<String>) -> Vec<String> {
+        let mut told = Vec::new();
+        for Expression { field, number, text, multi_line, searched } in &self.all {
+            if Instant::now() >= deadline {
+                break;
+            }
+            if !known.insert(text.clone()) {
+                continue;
+            }
+            let expanded = searched.clone().unwrap_or_else(|| expand_tags(text, self.use_dns));
+            let slow = cost::judge(&expanded, *multi_line).slow.filter(Slow::is_too_slow);
+            told.extend(slow.map(|slow| format!("{field} {number}: {}", sentence(&slow))));
+        }
+        told
+    }
+
     /// What to warn of, and nothing refused.
     pub fn warnings(&self, line: Option<&str>) -> Vec<String> {
         self.judge(line, &|_| true).unwrap_or_default()
@@ -133,15 +199,38 @@ pub fn judge_jail(values: &JailValues, present: &JailValues, tree: &Tree, force:
     let all = Expressions::new(use_dns.map_or_else(UseDns::default, |text| UseDns::of(text)))
         .with("prefregex", &prefregex, false)
         .with("fail_regex", &list(&values.fail_regex), false)
-        .with("ignore_regex", &list(&values.ignore_regex), false);
+        .with("ignore_regex", &list(&values.ignore_regex), false)
+        .with_dates(
+            "date_pattern",
+            values.date_pattern.as_ref().and_then(|text| text.as_deref()).unwrap_or_default(),
+            Release::default(),
+        );
     let has = |own: &Option<Vec<String>>, text: &str| own.iter().flatten().any(|known| known == text);
     all.judge(None, &|text| {
         force
             || has(&present.fail_regex, text)
             || has(&present.ignore_regex, text)
             || present.prefregex.as_deref() == Some(text)
+            || present
+                .date_pattern
+                .iter()
+                .flatten()
+                .flat_map(|patterns| patterns.lines())
+                .any(|line| line.trim() == text)
             || stands_in_a_filter(tree, text)
     })
+}
+
+/// What the enabled jails of the files have that one line can stop fail2ban with, a sentence each.
+pub fn hanging(config_dir: &Path, patience: Duration) -> Vec<String> {
+    let (deadline, mut known) = (Instant::now() + patience, BTreeSet::new());
+    let views = Tree::load(config_dir).and_then(|tree| tree.all_jails(&StreamOptions::default()));
+    let mut told = Vec::new();
+    for view in views.unwrap_or_default().iter().filter(|view| view.enabled) {
+        let own = Expressions::of_jail(view).hanging(deadline, &mut known);
+        told.extend(own.into_iter().map(|detail| format!("Jail {}: {detail}.", view.name)));
+    }
+    told
 }
 
 /// Whether an expression stands in a filter of the files, byte for byte.
@@ -149,6 +238,18 @@ pub fn stands_in_a_filter(tree: &Tree, text: &str) -> bool {
     let called = |name: &String| Invocation { name: name.clone(), ..Invocation::default() };
     let definition = |name: &String| tree.filter(&called(name), "auto").ok()?.filter_definition().ok();
     tree.filters().iter().filter_map(definition).any(|definition| Expressions::of(&definition).holds(text))
+}
+
+/// One that is too large to be judged is not written: what nobody has looked through may be what stops fail2ban.
+fn unjudged(field: &str, number: usize, text: &str) -> Refusal {
+    Refusal::Unjudged {
+        field: field.to_owned(),
+        expression: text.to_owned(),
+        detail: format!(
+            "{field} {number} is too large to be checked for what it can cost fail2ban. Split it into several, make its repetitions and \
+             alternatives fewer, or send \"force\": true to save it as it is."
+        ),
+    }
 }
 
 fn refusal(field: &str, text: &str, slow: Slow, detail: String) -> Refusal {

@@ -28,6 +28,13 @@ pub enum Failure {
         /// The diffs.
         files: Vec<FileDiff>,
     },
+    /// The change leaves a jail that can ban nobody.
+    Barren {
+        /// Why, in a word.
+        reason: String,
+        /// What to do.
+        detail: String,
+    },
     /// Nothing was to be changed: what the change would do. A child sends it as its result.
     DryRun(Box<Preview>),
     /// Another change of the configuration is being applied.

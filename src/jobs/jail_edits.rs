@@ -70,7 +70,10 @@ pub enum JailEdit {
         force: bool,
     },
     /// Write what is pending.
-    Commit,
+    Commit {
+        /// Whether it is written although the jail can ban nobody then.
+        force: bool,
+    },
     /// Forget what is pending.
     Rollback,
     /// Remove our file.
@@ -140,7 +143,7 @@ impl EditJail {
         let done = match edit {
             JailEdit::Create { values, force } => self.create(values, force),
             JailEdit::Update { values, read, force } => self.update(values, &read, force),
-            JailEdit::Commit => self.commit(),
+            JailEdit::Commit { force } => self.commit(force),
             JailEdit::Rollback => self.rollback(),
             JailEdit::Delete => self.delete(),
             JailEdit::Ignore(change) => self.ignore(&change),
@@ -233,7 +236,7 @@ impl EditJail {
         Preview { files: Vec::new(), effect, commands, checks }
     }
 
-    fn commit(mut self) -> Result<Edited, Failure> {
+    fn commit(mut self, force: bool) -> Result<Edited, Failure> {
         let configs = self.configs(Vec::new(), self.pending.clone());
         self.view(&self.tree()?)?;
         let file = LocalFile::jail(&self.jail)?;
@@ -246,6 +249,7 @@ impl EditJail {
             // Nothing is pending that the files do not say: nothing is to be loaded either.
             return self.described(running, None);
         }
+        self.apply.asks = !force;
         self.apply.changes =
             if is_changed { vec![FileChange::new(&file, before, Some(after.text))] } else { Vec::new() };
         self.applied()
@@ -278,7 +282,12 @@ impl EditJail {
         let file = LocalFile::jail(&self.jail)?;
         let tree = self.tree()?;
         if self.read(&file)?.is_some() || tree.jails().iter().any(|jail| **jail == *self.jail) {
-            return Err(Failure::Conflict(format!("The jail {} already exists.", self.jail)));
+            let name = &self.jail;
+            let detail = format!(
+                "The files have the jail {name} already; set enabled instead: PUT /api/v1/config/jails/{name} with {{\"enabled\": true}}, \
+                 then POST /api/v1/config/jails/{name}/commit."
+            );
+            return Err(Failure::Conflict(detail));
         }
         values.enabled = Some(values.enabled.unwrap_or(false));
         // A jail that is new has nothing to be reset.
@@ -287,6 +296,7 @@ impl EditJail {
         let values = Rules { limits: &self.limits, tree: &tree, present: &none }.checked(values)?;
         let costs = expressions::judge_jail(&values, &none, &tree, force)?;
         let document = edited(&self.jail, &parsed(None, &file)?, &values)?;
+        self.apply.asks = !force;
         self.apply.changes = vec![FileChange::new(&file, None, Some(document.text))];
         Ok(Edited { costs, ..self.applied()? })
     }

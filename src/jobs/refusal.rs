@@ -22,6 +22,15 @@ pub enum Refusal {
     },
     /// An expression can stop fail2ban.
     TooSlow(Box<TooSlow>),
+    /// An expression is too large to be judged for its cost.
+    Unjudged {
+        /// The field of the request, or the option of the filter.
+        field: String,
+        /// The expression as it was sent.
+        expression: String,
+        /// One sentence.
+        detail: String,
+    },
     /// Expressions do not compile: each by its field with its place in it, such as `failregex.2`, and why.
     Expressions(Vec<(String, String)>),
     /// The log file cannot be read.

@@ -46,6 +46,7 @@ pub fn files_task(ctx: &Ctx) -> Apply {
         stops: true,
         last_good: None,
         run_time: Vec::new(),
+        asks: false,
         daemon_hangs: ctx.daemon.client().is_resting(),
         dry_run: ctx.dry_run,
         never_ban: Some(ctx.never_ban.told()),

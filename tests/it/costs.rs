@@ -63,6 +63,66 @@ fn a_jail_takes_no_such_expression_either() {
     admin.put(jail, json!({ "fail_regex": [EVIL, "^lab: bad <HOST>$"] })).expect(200);
 }
 
+/// A date pattern is searched for in every line, too.
+#[test]
+fn a_date_pattern_that_one_line_can_hang_is_refused_like_an_expression_and_usual_ones_are_taken() {
+    let daemon = RealDaemon::start();
+    let (_server, admin) = Server::ready(&daemon);
+    let lab = format!("{FILTERS}/lab");
+    let jail = "/api/v1/config/jails/lab";
+    let evil = r"^(?:a|aa)+b %Y-%m-%d";
+    let error = admin.put(&lab, json!({ "datepattern": evil })).expect_error(422, "config_validation_failed").json();
+    assert_eq!(error["metadata"]["errors"][0]["source_field"], "datepattern", "{error}");
+    let error = admin.put(jail, json!({ "date_pattern": evil })).expect_error(422, "config_validation_failed").json();
+    assert_eq!(error["metadata"]["errors"][0]["source_field"], "date_pattern", "{error}");
+    let forced = admin.put(jail, json!({ "date_pattern": evil, "force": true })).expect(200);
+    assert!(forced.header("x-bangui-warning").unwrap().contains("date_pattern 1"), "{forced}");
+    for usual in [
+        r"^%Y-%m-%d %H:%M:%S",
+        r"{^LN-BEG}%ExY(?P<_sep>[-/.])%m(?P=_sep)%d[T ]%H:%M:%S",
+        "{EPOCH}",
+        "%d/%b/%Y:%H:%M:%S %z",
+    ] {
+        admin.put(jail, json!({ "date_pattern": usual })).expect(200);
+    }
+}
+
+/// What nobody can look through may be what stops fail2ban. Where it stands already, it is loaded as before.
+#[test]
+fn an_expression_too_large_to_be_judged_is_refused_unless_it_stands_in_the_files_or_is_forced() {
+    let parts: Vec<String> = (0..700).map(|number| format!("(?:a{{1,9}}b{number}?[c-x]*|y{number}+)")).collect();
+    let large = format!("^lab: {} <HOST>$", parts.join(""));
+    let mut daemon = RealDaemon::configured();
+    fs::write(daemon.path("filter.d/large.conf"), format!("[Definition]\nfailregex = {large}\n")).unwrap();
+    daemon.start_again();
+    let (_server, admin) = Server::ready(&daemon);
+    let changed = large.replace("^lab", "^new");
+    let error = admin.put(&format!("{FILTERS}/lab"), json!({ "failregex": [changed] }));
+    let error = error.expect_error(422, "config_validation_failed").json();
+    assert_eq!(
+        (&error["metadata"]["errors"][0]["rule"], &error["metadata"]["expression"]),
+        (&json!("cost"), &json!(changed))
+    );
+    assert!(error["detail"].as_str().unwrap().contains("too large to be checked"), "{error}");
+    admin.put(&format!("{FILTERS}/lab"), json!({ "failregex": [changed], "force": true })).expect(200);
+    // A shipped one is as good elsewhere.
+    admin.put("/api/v1/config/jails/lab", json!({ "fail_regex": [large] })).expect(200);
+}
+
+#[test]
+fn a_reload_names_the_expressions_that_can_stop_fail2ban() {
+    let mut daemon = RealDaemon::configured();
+    fs::write(daemon.path("filter.d/lab.conf"), format!("[Definition]\nfailregex = {EVIL}\n")).unwrap();
+    daemon.start_again();
+    let (server, admin) = Server::ready(&daemon);
+    let answer = admin.post_empty("/api/v1/config/reload").expect(204);
+    let warning = answer.header("x-bangui-warning").unwrap();
+    assert!(warning.contains("Jail lab: failregex 1: `(?:a|aa)+`"), "{warning}");
+    // Two jails have the filter, and one sentence is enough.
+    assert_eq!(warning.matches("failregex 1").count(), 1, "{warning}");
+    assert!(server.log().contains("Jail lab: failregex 1: `(?:a|aa)+`"), "{}", server.log());
+}
+
 #[test]
 fn a_test_of_an_expression_says_what_it_can_cost() {
     let daemon = RealDaemon::start();

@@ -14,6 +14,7 @@ mod archive;
 mod attacks;
 mod auth;
 mod bans;
+mod barren;
 mod behind_nginx;
 mod blocklist_set;
 mod blocklists;

@@ -117,6 +117,14 @@ impl DateDetector {
         Ok(detector)
     }
 
+    /// The expressions that a date pattern of one line comes to, their directives replaced: several where it names the default ones,
+    /// none where fail2ban would refuse it.
+    pub fn expressions(pattern: &str, release: Release) -> Vec<String> {
+        let detector = DateDetector::new_as(Some(pattern), None, Clock::utc(), release);
+        let entries = detector.map(|detector| detector.entries).unwrap_or_default();
+        entries.iter().map(|entry| entry.template.expression().to_owned()).collect()
+    }
+
     /// Finds the date in a line and reads it.
     pub fn find(&mut self, line: &str) -> Result<Option<Stamp>, PatternError> {
         let Some((found, index)) = self.choose(line)? else {

@@ -128,6 +128,11 @@ impl Template {
         Template::build("TAI64N".to_string(), None, Kind::Tai64n, bind("@[0-9a-f]{24}", begin, true, release))
     }
 
+    /// The expression that fail2ban searches for, its directives replaced.
+    pub fn expression(&self) -> &str {
+        self.pattern.source()
+    }
+
     /// Searches `line`, which ends where the search shall end, from byte `from`.
     pub fn search(&self, line: &str, from: usize) -> Result<Option<Match>, PatternError> {
         self.pattern.search(line, from)
