@@ -345,6 +345,12 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/config/map-color-thresholds", Now(api::map::thresholds)),
     put("/api/v1/config/map-color-thresholds", Now(api::map::change_thresholds)).configures().counted(Limit::Config),
     // jail_config
+    get("/api/v1/config/default", Later(api::jail_config::default)).reads_config(),
+    put("/api/v1/config/default", Later(api::jail_config::change_default))
+        .configures()
+        .large()
+        .asks_daemon()
+        .counted(Limit::Config),
     get("/api/v1/config/jails", Later(api::jail_config::list)).asks_daemon().takes(PARAMETERS),
     post("/api/v1/config/jails", Later(api::jail_config::create))
         .configures()

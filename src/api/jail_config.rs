@@ -2,11 +2,12 @@
 //!
 //! Nothing is computed here: a child reads the files, and what a client sent is checked there.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::app::jail_fields::taken;
 use crate::app::listed::Listed;
 use crate::app::{ApiError, Ctx, Job, Request};
+use crate::domain::as_read::AsRead;
 use crate::domain::json;
 use crate::domain::names::{JailName, Running};
 use crate::fail2ban;
@@ -87,6 +88,34 @@ pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     edit_job(ctx, name, JailEdit::Create { values, force }, 201)
 }
 
+/// `GET /api/v1/config/default`
+pub fn default(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
+    described(ctx, Wanted::Default)
+}
+
+/// `PUT /api/v1/config/default`
+pub fn change_default(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let mut fields = request.fields()?;
+    // What GET shows may be sent back whole; what the jails say is theirs.
+    let read = fields.read_only(&["overrides"]);
+    let mut fields = fields.within("default").not_empty();
+    let force = fields.optional("force").unwrap_or(false);
+    let values = taken(&mut fields);
+    fields.finish()?;
+    let read = AsRead { read_only: Map::new(), ..read };
+    let task = edit_task(ctx, "DEFAULT", JailEdit::Default { values, read, force })?;
+    let finish = |ctx: &mut Ctx, outcome: Value| {
+        let edited: Edited = json::from_tree(outcome).map_err(ApiError::internal)?;
+        let mut warnings = edited.costs;
+        if let Some(applied) = edited.applied {
+            apply::remember(ctx, &applied, None)?;
+            warnings.extend(applied.warnings);
+        }
+        Ok(Response::json(200, &edited.jail).warning(&warnings.join(" ")))
+    };
+    Ok(Job::new(task, finish).detached())
+}
+
 /// The name of a jail that can be edited here: what one of any other name says can be seen, but its file would be named after it.
 fn editable(request: &Request) -> Result<JailName, ApiError> {
     request.parameter().map_err(|mut error: ApiError| {
@@ -100,7 +129,7 @@ fn editable(request: &Request) -> Result<JailName, ApiError> {
 /// Writes what the daemon was told to ignore into the jail's file, because a reload forgets it. The daemon has it already, so a jail whose
 /// files cannot take it is a line in the log and no failure.
 pub fn keep_ignored(ctx: &mut Ctx, name: &JailName, change: Ignored, answer: Response) -> Result<Job, ApiError> {
-    let task = edit_task(ctx, name, JailEdit::Ignore(change))?;
+    let task = edit_task(ctx, name.as_str(), JailEdit::Ignore(change))?;
     let name = name.clone();
     Ok(Job::new(task, move |ctx, outcome| {
         let (_, warnings) = finished(ctx, &name, outcome)?;
@@ -120,6 +149,7 @@ fn described(ctx: &mut Ctx, wanted: Wanted, listed: Option<Listed>) -> Result<Jo
         Err(error) => return Err(error.into()),
     };
     let pending = match &wanted {
+        Wanted::Default => Default::default(),
         Wanted::All => ctx.store.all_pending()?.into_iter().collect(),
         Wanted::One(jail) | Wanted::FilesOf(jail) => {
             ctx.store.pending(jail)?.map(|text| (jail.clone(), text)).into_iter().collect()
@@ -138,7 +168,7 @@ fn described(ctx: &mut Ctx, wanted: Wanted, listed: Option<Listed>) -> Result<Jo
 
 /// A change of a jail; the answer is what it is afterwards.
 fn edit_job(ctx: &mut Ctx, name: JailName, edit: JailEdit, status: u16) -> Result<Job, ApiError> {
-    let task = edit_task(ctx, &name, edit)?;
+    let task = edit_task(ctx, name.as_str(), edit)?;
     Ok(Job::new(task, move |ctx, outcome| {
         let (jail, warnings) = finished(ctx, &name, outcome)?;
         let response =
@@ -148,7 +178,7 @@ fn edit_job(ctx: &mut Ctx, name: JailName, edit: JailEdit, status: u16) -> Resul
     .detached())
 }
 
-fn edit_task(ctx: &mut Ctx, name: &JailName, edit: JailEdit) -> Result<Task, ApiError> {
+fn edit_task(ctx: &mut Ctx, name: &str, edit: JailEdit) -> Result<Task, ApiError> {
     let limits =
         Limits { log_dirs: ctx.config.allowed_log_dirs.clone(), allow_action_edit: ctx.config.allow_action_edit };
     let apply = match edit {
@@ -161,7 +191,7 @@ fn edit_task(ctx: &mut Ctx, name: &JailName, edit: JailEdit) -> Result<Task, Api
         _ => None,
     };
     let version = ctx.snapshot.version.clone();
-    let pending = ctx.store.pending(name.as_str())?;
+    let pending = ctx.store.pending(name)?;
     let known_jails = ctx.known_jails.clone();
     Ok(Task::EditJail(Box::new(EditJail {
         jail: name.to_string(),

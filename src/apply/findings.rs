@@ -1,6 +1,7 @@
 //! What is found out about the jails that a change touches: which of their values differ, which of them could ban nobody any more, and which
 //! would close another service's port.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::barren::{Barren, barren};
@@ -53,7 +54,11 @@ impl Apply {
         let mut found = Findings { effect: compared.effect, ..Findings::default() };
         let deadline = Instant::now() + PATIENCE;
         let mut others: Option<(Vec<JailView>, Services)> = None;
-        for jail in &compared.affected {
+        // What an action is not given changes no command, and is meant all the same.
+        let named =
+            found.effect.iter().filter(|effect| effect.field == "port").filter_map(|effect| effect.jail.clone());
+        let jails: BTreeSet<String> = compared.affected.iter().cloned().chain(named).collect();
+        for jail in &jails {
             let Ok(new) = after.jail(jail, options) else { continue };
             let old = before.jail(jail, options).ok();
             found.barren.extend(barren(old.as_ref(), &new, &options.version, deadline));

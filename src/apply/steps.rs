@@ -148,7 +148,7 @@ impl Apply {
     }
 
     /// The files as the change makes them.
-    pub(super) fn overlay(&self) -> Overlay {
+    pub fn overlay(&self) -> Overlay {
         let base = without_slash(&self.place.config_dir);
         self.changes
             .iter()

@@ -329,6 +329,11 @@ impl LocalFile {
         LocalFile::new("jail.d", name, format!("zz-bangui-{name}.local"))
     }
 
+    /// The file for our changes to `[DEFAULT]`: no jail can be called so, so that no jail's file is.
+    pub fn defaults() -> LocalFile {
+        LocalFile { folder: "jail.d", name: "zz-bangui-DEFAULT.local".to_owned() }
+    }
+
     /// The file for changes to a filter: `filter.d/<name>.local`.
     pub fn filter(name: &str) -> Result<LocalFile, Error> {
         LocalFile::new("filter.d", name, format!("{name}.local"))

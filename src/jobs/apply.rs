@@ -46,7 +46,7 @@ impl From<ApplyError> for Failure {
 pub(super) const TURN: Duration = Duration::from_secs(5);
 
 /// How long the expressions of the files are looked at after a load.
-const LOOKS_AT_COSTS: Duration = Duration::from_secs(1);
+const LOOKS_AT_COSTS: Duration = Duration::from_secs(2);
 /// How many of them are named.
 const MOST_COSTS: usize = 5;
 

@@ -1,7 +1,7 @@
 //! Changes of configuration files as they are remembered: shown with their diffs, taken back, and those that somebody has made by hand.
 
 mod look;
-mod undo;
+pub(super) mod undo;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::refusal::{Refusal, TooSlow};
@@ -132,9 +133,6 @@ impl Expressions {
     ) -> Result<Vec<String>, Refusal> {
         let mut told = Vec::new();
         for Expression { field, number, text, multi_line, searched } in &self.all {
-            if Instant::now() >= deadline && !may_stay(text) {
-                return Err(unjudged(field, *number, text));
-            }
             if Instant::now() >= deadline {
                 told.push(format!(
                     "{field} {number} and those after it were not checked for their cost, because that would take too long"
@@ -165,23 +163,6 @@ impl Expressions {
             told.push(detail);
         }
         Ok(told)
-    }
-
-    /// Those of them, a sentence each, with which one line can stop fail2ban. `known` are texts that were looked at before, and grows.
-    pub fn hanging(&self, deadline: Instant, known: &mut BTreeSet<String>) -> Vec<String> {
-        let mut told = Vec::new();
-        for Expression { field, number, text, multi_line, searched } in &self.all {
-            if Instant::now() >= deadline {
-                break;
-            }
-            if !known.insert(text.clone()) {
-                continue;
-            }
-            let expanded = searched.clone().unwrap_or_else(|| expand_tags(text, self.use_dns));
-            let slow = cost::judge(&expanded, *multi_line).slow.filter(Slow::is_too_slow);
-            told.extend(slow.map(|slow| format!("{field} {number}: {}", sentence(&slow))));
-        }
-        told
     }
 
     /// What to warn of, and nothing refused.
@@ -221,14 +202,26 @@ pub fn judge_jail(values: &JailValues, present: &JailValues, tree: &Tree, force:
     })
 }
 
-/// What the enabled jails of the files have that one line can stop fail2ban with, a sentence each.
+/// What the enabled jails of the files have that one line can stop fail2ban with, a sentence each. The shortest are looked at first, so that
+/// most are within the time there is.
 pub fn hanging(config_dir: &Path, patience: Duration) -> Vec<String> {
     let (deadline, mut known) = (Instant::now() + patience, BTreeSet::new());
-    let views = Tree::load(config_dir).and_then(|tree| tree.all_jails(&StreamOptions::default()));
+    let views = Tree::load(config_dir).and_then(|tree| tree.all_jails(&StreamOptions::default())).unwrap_or_default();
+    let mut all: Vec<(Rc<str>, UseDns, Expression)> = Vec::new();
+    for view in views.iter().filter(|view| view.enabled) {
+        let Expressions { use_dns, all: own } = Expressions::of_jail(view);
+        let news = own.into_iter().filter(|own| known.insert((own.text.clone(), own.searched.clone())));
+        all.extend(news.map(|own| (view.name.clone(), use_dns, own)));
+    }
+    all.sort_by_key(|(_, _, own)| own.text.len());
     let mut told = Vec::new();
-    for view in views.unwrap_or_default().iter().filter(|view| view.enabled) {
-        let own = Expressions::of_jail(view).hanging(deadline, &mut known);
-        told.extend(own.into_iter().map(|detail| format!("Jail {}: {detail}.", view.name)));
+    for (jail, use_dns, own) in all {
+        if Instant::now() >= deadline {
+            break;
+        }
+        let expanded = own.searched.unwrap_or_else(|| expand_tags(&own.text, use_dns));
+        let slow = cost::judge(&expanded, own.multi_line).slow.filter(Slow::is_too_slow);
+        told.extend(slow.map(|slow| format!("Jail {jail}: {} {}: {}.", own.field, own.number, sentence(&slow))));
     }
     told
 }

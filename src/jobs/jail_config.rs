@@ -46,6 +46,8 @@ pub enum Wanted {
     One(String),
     /// The files that one jail is made of.
     FilesOf(String),
+    /// `[DEFAULT]`, with what the jails say otherwise.
+    Default,
 }
 
 impl JailConfigs {
@@ -71,6 +73,7 @@ impl JailConfigs {
                 let view = tree.jail(jail, &self.options())?;
                 Ok(json!({ "jail": self.describe(&tree, &view) }))
             }
+            Wanted::Default => super::default_edits::describe(&self),
             Wanted::FilesOf(jail) => {
                 let tree = tree?;
                 let view = tree.jail(jail, &self.options())?;

@@ -74,6 +74,15 @@ pub enum JailEdit {
         /// Whether it is written although the jail can ban nobody then.
         force: bool,
     },
+    /// Change `[DEFAULT]`, at once and for good.
+    Default {
+        /// The values.
+        values: JailValues,
+        /// What else was sent of what a GET shows.
+        read: AsRead,
+        /// Whether it is written although expressions can stop fail2ban, or a jail can ban nobody then.
+        force: bool,
+    },
     /// Forget what is pending.
     Rollback,
     /// Remove our file.
@@ -143,6 +152,7 @@ impl EditJail {
         let done = match edit {
             JailEdit::Create { values, force } => self.create(values, force),
             JailEdit::Update { values, read, force } => self.update(values, &read, force),
+            JailEdit::Default { values, read, force } => self.edit_default(values, &read, force),
             JailEdit::Commit { force } => self.commit(force),
             JailEdit::Rollback => self.rollback(),
             JailEdit::Delete => self.delete(),
@@ -352,7 +362,7 @@ impl EditJail {
     }
 
     /// What describes the jail.
-    fn configs(&self, running: Vec<String>, pending: Option<String>) -> JailConfigs {
+    pub(super) fn configs(&self, running: Vec<String>, pending: Option<String>) -> JailConfigs {
         let pending: BTreeMap<String, String> = pending.map(|text| (self.jail.clone(), text)).into_iter().collect();
         JailConfigs {
             config_dir: self.apply.place.config_dir.clone(),
@@ -414,12 +424,12 @@ fn unwritable(error: serde_json::Error) -> Failure {
 }
 
 /// Whether a jail's own file says something of a field.
-fn is_own(file: &Document, jail: &str, field: &str) -> bool {
+pub(super) fn is_own(file: &Document, jail: &str, field: &str) -> bool {
     OPTIONS.iter().any(|(own, key)| *own == field && file.setting(jail, key).is_some())
 }
 
 /// Those of the values that are not what the API shows of the jail: what was read can be sent back, and changes nothing.
-fn changed(values: &JailValues, shown: &Value) -> JailValues {
+pub(super) fn changed(values: &JailValues, shown: &Value) -> JailValues {
     let seconds = |value: &Value| time::seconds(value.as_str()?).ok().map(time::Seconds::as_f64);
     let is_shown = |name: &str, value: &Value| match name {
         "ban_time" | "find_time" => seconds(value).is_some_and(|seconds| shown[name].as_f64() == Some(seconds)),

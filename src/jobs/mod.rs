@@ -7,6 +7,7 @@ pub mod bans;
 pub mod bulk;
 pub mod changes;
 pub mod children;
+mod default_edits;
 pub mod definitions;
 pub mod edits;
 pub mod expressions;

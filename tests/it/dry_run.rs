@@ -71,6 +71,7 @@ fn writes() -> Vec<(&'static str, String, Value)> {
         ("POST /api/v1/config/actions", config("actions"), json!({"name": "made", "actionban": "true"})),
         ("PUT /api/v1/config/actions/{name}", config("actions/noop"), json!({"actionban": "true x"})),
         ("DELETE /api/v1/config/actions/{name}", config("actions/mine"), Value::Null),
+        ("PUT /api/v1/config/default", config("default"), json!({"max_retry": 8})),
         ("POST /api/v1/config/jails", config("jails"), json!({"name": "new"})),
         ("PUT /api/v1/config/jails/{name}", config("jails/lab"), json!({"max_retry": 8, "find_time": 77})),
         ("DELETE /api/v1/config/jails/{name}", config("jails/made"), Value::Null),

@@ -99,6 +99,7 @@ fn largest(route: &Route, directory: &str) -> (String, Option<Value>) {
             Some(made)
         }
         ("PUT", "/api/v1/config/jails/{name}") => Some(values),
+        ("PUT", "/api/v1/config/default") => Some(json!({"max_retry": 8, "ignore_ips": ["198.51.100.0/24"]})),
         _ => None,
     };
     (path, body)

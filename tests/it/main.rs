@@ -30,6 +30,7 @@ mod crash;
 mod crowds;
 mod dashboard;
 mod debian;
+mod defaults;
 mod dry_run;
 mod errors;
 mod faults;

@@ -134,6 +134,8 @@ pub const PROTECTED: &[Operation] = &[
     op("DELETE /api/v1/config/actions/{name}", "/api/v1/config/actions/noop", "", &[204, 400, 401, 404, 409, 429, 500]),
     op("GET /api/v1/config/global", "/api/v1/config/global", "", &[200, 401, 502]),
     op("PUT /api/v1/config/global", "/api/v1/config/global", LEVEL, &[204, 400, 401, 502]),
+    op("GET /api/v1/config/default", "/api/v1/config/default", "", &[200, 401]),
+    op("PUT /api/v1/config/default", "/api/v1/config/default", r#"{"max_retry":4}"#, &[200, 400, 401, 403, 409, 422]),
     op("GET /api/v1/config/jails", "/api/v1/config/jails", "", &[200, 401]),
     op("POST /api/v1/config/jails", "/api/v1/config/jails", r#"{"name":"new"}"#, &[201, 400, 401, 409]),
     op("GET /api/v1/config/jails/{name}", "/api/v1/config/jails/lab", "", &[200, 401, 404]),

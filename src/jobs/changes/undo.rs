@@ -65,7 +65,7 @@ impl Undo {
         self.check_commands(&changes, &done.effect)?;
         self.apply.scope = match done.server {
             true => Scope::All,
-            false => Scope::Jails(self.loaded(&tree, &after, done.affected, &options)?),
+            false => Scope::Jails(loaded(&self.apply, &tree, &after, done.affected, &options)?),
         };
         self.apply.changes = changes;
         let applied = self.apply.run(TURN)?;
@@ -129,31 +129,31 @@ impl Undo {
             ))),
         }
     }
+}
 
-    /// Those of the jails that are to be loaded: one that was stopped by hand stays stopped, unless the change is what enabled it.
-    fn loaded(
-        &self,
-        before: &Tree,
-        after: &Tree,
-        affected: Vec<String>,
-        options: &StreamOptions,
-    ) -> Result<Vec<String>, Failure> {
-        if affected.is_empty() || self.apply.daemon_hangs {
-            return Ok(affected);
-        }
-        let names = answering(&self.apply.place.socket, CHANGES).and_then(|mut daemon| daemon.jail_names());
-        let running = match names {
-            Ok(names) => names,
-            // Without one that answers, nothing is loaded, and the apply says so.
-            Err(fail2ban::Error::Unreachable { .. } | fail2ban::Error::Busy { .. }) => return Ok(affected),
-            Err(error) => return Err(error.into()),
-        };
-        let is_enabled = |tree: &Tree, jail: &str| tree.jail(jail, options).is_ok_and(|view| view.enabled);
-        let is_loaded = |jail: &String| {
-            running.iter().any(|name| name.as_str() == jail) || (is_enabled(after, jail) && !is_enabled(before, jail))
-        };
-        Ok(affected.into_iter().filter(is_loaded).collect())
+/// Those of the jails that are to be loaded: one that was stopped by hand stays stopped, unless the change is what enabled it.
+pub(in crate::jobs) fn loaded(
+    apply: &Apply,
+    before: &Tree,
+    after: &Tree,
+    affected: Vec<String>,
+    options: &StreamOptions,
+) -> Result<Vec<String>, Failure> {
+    if affected.is_empty() || apply.daemon_hangs {
+        return Ok(affected);
     }
+    let names = answering(&apply.place.socket, CHANGES).and_then(|mut daemon| daemon.jail_names());
+    let running = match names {
+        Ok(names) => names,
+        // Without one that answers, nothing is loaded, and the apply says so.
+        Err(fail2ban::Error::Unreachable { .. } | fail2ban::Error::Busy { .. }) => return Ok(affected),
+        Err(error) => return Err(error.into()),
+    };
+    let is_enabled = |tree: &Tree, jail: &str| tree.jail(jail, options).is_ok_and(|view| view.enabled);
+    let is_loaded = |jail: &String| {
+        running.iter().any(|name| name.as_str() == jail) || (is_enabled(after, jail) && !is_enabled(before, jail))
+    };
+    Ok(affected.into_iter().filter(is_loaded).collect())
 }
 
 /// Whether this program writes files of this name there.
