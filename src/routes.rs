@@ -323,13 +323,13 @@ pub static ROUTES: &[Route] = &[
         .long(Long::OnDemand)
         .counted(Limit::Config),
     // filters and actions
-    get("/api/v1/config/filters", Later(api::filters::list)).reads_config().takes(PARAMETERS),
+    get("/api/v1/config/filters", Either(api::filters::list)).reads_config().takes(PARAMETERS),
     post("/api/v1/config/filters", Later(api::filters::create)).configures().large().counted(Limit::Config),
     get("/api/v1/config/filters/{name}", Later(api::filters::detail)).reads_config(),
     put("/api/v1/config/filters/{name}", Later(api::filters::update)).configures().large().counted(Limit::Config),
     delete("/api/v1/config/filters/{name}", Later(api::filters::delete)).configures().counted(Limit::Config),
     post("/api/v1/config/filters/{name}/test", Later(api::filters::test)).reads_config().large(),
-    get("/api/v1/config/actions", Later(api::actions::list)).reads_config().takes(PARAMETERS),
+    get("/api/v1/config/actions", Either(api::actions::list)).reads_config().takes(PARAMETERS),
     post("/api/v1/config/actions", Later(api::actions::create))
         .may(Scope::Actions, Role::Admin)
         .large()
@@ -345,13 +345,13 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/config/map-color-thresholds", Now(api::map::thresholds)),
     put("/api/v1/config/map-color-thresholds", Now(api::map::change_thresholds)).configures().counted(Limit::Config),
     // jail_config
-    get("/api/v1/config/default", Later(api::jail_config::default)).reads_config(),
-    put("/api/v1/config/default", Later(api::jail_config::change_default))
+    get("/api/v1/config/default", Later(api::config_default::show)).reads_config(),
+    put("/api/v1/config/default", Later(api::config_default::change))
         .configures()
         .large()
         .asks_daemon()
         .counted(Limit::Config),
-    get("/api/v1/config/jails", Later(api::jail_config::list)).asks_daemon().takes(PARAMETERS),
+    get("/api/v1/config/jails", Either(api::jail_config::list)).asks_daemon().takes(PARAMETERS),
     post("/api/v1/config/jails", Later(api::jail_config::create))
         .configures()
         .asks_daemon()

@@ -7,14 +7,14 @@ use super::filters::{edit_job, show, show_all};
 use super::regex::{MAX_REGEX, is_short};
 use crate::app::code::Code;
 use crate::app::input::Fields;
-use crate::app::{ApiError, Ctx, Job, Request};
+use crate::app::{ApiError, Ctx, Job, Outcome, Request};
 use crate::domain::names::ConfName;
 use crate::jobs::definitions::{ACTION_FIELDS, ACTION_READ_ONLY, Kind};
 use crate::jobs::edits::{Edit, Sent, Setting};
 
 /// `GET /api/v1/config/actions`
-pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    show_all(ctx, Kind::Action, request)
+pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
+    show_all(ctx, "actions", Kind::Action, request)
 }
 
 /// `GET /api/v1/config/actions/{name}`

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::regex::{MAX_LINE, MAX_REGEX, is_short, job, line_count, log_file};
 use crate::app::input::Fields;
 use crate::app::listed::Listed;
-use crate::app::{ApiError, Ctx, Job, Request};
+use crate::app::{ApiError, Ctx, Job, Outcome, Request};
 use crate::apply::Scope;
 use crate::domain::names::ConfName;
 use crate::jobs::Task;
@@ -14,7 +14,7 @@ use crate::jobs::definitions::{FILTER_FIELDS, FILTER_READ_ONLY, Kind, Show, is_a
 use crate::jobs::edits::{Edit, EditDefinition, Sent, Setting};
 use crate::jobs::patterns::{Source, TestFilter};
 use crate::server::response::Response;
-use crate::services::apply;
+use crate::services::{apply, config_lists};
 
 /// The most lines of a test.
 const MAX_TEST_LINES: usize = 1000;
@@ -22,8 +22,8 @@ const MAX_TEST_LINES: usize = 1000;
 const MAX_OPTIONS: usize = 4096;
 
 /// `GET /api/v1/config/filters`
-pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    show_all(ctx, Kind::Filter, request)
+pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
+    show_all(ctx, "filters", Kind::Filter, request)
 }
 
 /// `GET /api/v1/config/filters/{name}`
@@ -39,15 +39,17 @@ pub fn show(ctx: &Ctx, kind: Kind, name: ConfName) -> Job {
     Job::new(task, |ctx, body| Ok(Response::json(200, &with_activity(ctx, body))))
 }
 
-/// Shows all definitions of a kind, as far as the request wants them.
-pub fn show_all(ctx: &Ctx, kind: Kind, request: &Request) -> Result<Job, ApiError> {
+/// Shows all definitions of a kind, as far as the request wants them; remembered as long as nothing has changed.
+pub fn show_all(ctx: &mut Ctx, list: &'static str, kind: Kind, request: &Request) -> Result<Outcome, ApiError> {
     let listed = Listed::read(request.query(), &["name", "filename", "active"])?;
     let task = Task::ShowDefinitions(Show { place: apply::installation(ctx), kind, name: None });
-    Ok(Job::new(task, move |ctx, body| {
+    let beside = format!("{} {}", ctx.snapshot.online, request.query().0);
+    let complete = move |ctx: &Ctx, body: Value| {
         let mut body = with_activity(ctx, body);
         listed.shape(&mut body);
-        Ok(Response::json(200, &body))
-    }))
+        body
+    };
+    config_lists::or_made(ctx, list, task, &beside, Box::new(complete))
 }
 
 /// Adds to one definition, or to each of a list, whether it is at work: an enabled jail uses it and the daemon is there.

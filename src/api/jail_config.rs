@@ -2,12 +2,11 @@
 //!
 //! Nothing is computed here: a child reads the files, and what a client sent is checked there.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::app::jail_fields::taken;
 use crate::app::listed::Listed;
-use crate::app::{ApiError, Ctx, Job, Request};
-use crate::domain::as_read::AsRead;
+use crate::app::{ApiError, Ctx, Job, Outcome, Request};
 use crate::domain::json;
 use crate::domain::names::{JailName, Running};
 use crate::fail2ban;
@@ -16,15 +15,20 @@ use crate::jobs::jail_config::{JailConfigs, READ_ONLY, Wanted};
 use crate::jobs::jail_edits::{EditJail, Edited, Ignored, JailEdit};
 use crate::jobs::jail_rules::Limits;
 use crate::server::response::Response;
-use crate::services::{apply, imports};
+use crate::services::{apply, config_lists, imports};
 
 /// `GET /api/v1/config/jails`
-pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let listed = Listed::read(
         request.query(),
         &["name", "enabled", "active", "filter", "ban_time", "find_time", "max_retry", "backend"],
     )?;
-    described(ctx, Wanted::All, Some(listed))
+    let task = described_task(ctx, Wanted::All)?;
+    let complete = move |_: &Ctx, mut answer: Value| {
+        listed.shape(&mut answer);
+        answer
+    };
+    config_lists::or_made(ctx, "jails", task, request.query().0, Box::new(complete))
 }
 
 /// `GET /api/v1/config/jails/{name}`
@@ -88,34 +92,6 @@ pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     edit_job(ctx, name, JailEdit::Create { values, force }, 201)
 }
 
-/// `GET /api/v1/config/default`
-pub fn default(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
-    described(ctx, Wanted::Default)
-}
-
-/// `PUT /api/v1/config/default`
-pub fn change_default(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let mut fields = request.fields()?;
-    // What GET shows may be sent back whole; what the jails say is theirs.
-    let read = fields.read_only(&["overrides"]);
-    let mut fields = fields.within("default").not_empty();
-    let force = fields.optional("force").unwrap_or(false);
-    let values = taken(&mut fields);
-    fields.finish()?;
-    let read = AsRead { read_only: Map::new(), ..read };
-    let task = edit_task(ctx, "DEFAULT", JailEdit::Default { values, read, force })?;
-    let finish = |ctx: &mut Ctx, outcome: Value| {
-        let edited: Edited = json::from_tree(outcome).map_err(ApiError::internal)?;
-        let mut warnings = edited.costs;
-        if let Some(applied) = edited.applied {
-            apply::remember(ctx, &applied, None)?;
-            warnings.extend(applied.warnings);
-        }
-        Ok(Response::json(200, &edited.jail).warning(&warnings.join(" ")))
-    };
-    Ok(Job::new(task, finish).detached())
-}
-
 /// The name of a jail that can be edited here: what one of any other name says can be seen, but its file would be named after it.
 fn editable(request: &Request) -> Result<JailName, ApiError> {
     request.parameter().map_err(|mut error: ApiError| {
@@ -129,7 +105,7 @@ fn editable(request: &Request) -> Result<JailName, ApiError> {
 /// Writes what the daemon was told to ignore into the jail's file, because a reload forgets it. The daemon has it already, so a jail whose
 /// files cannot take it is a line in the log and no failure.
 pub fn keep_ignored(ctx: &mut Ctx, name: &JailName, change: Ignored, answer: Response) -> Result<Job, ApiError> {
-    let task = edit_task(ctx, name.as_str(), JailEdit::Ignore(change))?;
+    let task = edit_task(ctx, name, JailEdit::Ignore(change))?;
     let name = name.clone();
     Ok(Job::new(task, move |ctx, outcome| {
         let (_, warnings) = finished(ctx, &name, outcome)?;
@@ -140,6 +116,16 @@ pub fn keep_ignored(ctx: &mut Ctx, name: &JailName, change: Ignored, answer: Res
 
 /// What is needed to describe jails: who runs, and what is pending.
 fn described(ctx: &mut Ctx, wanted: Wanted, listed: Option<Listed>) -> Result<Job, ApiError> {
+    let task = described_task(ctx, wanted)?;
+    Ok(Job::new(task, move |_, mut answer| {
+        if let Some(listed) = &listed {
+            listed.shape(&mut answer);
+        }
+        Ok(Response::json(200, &answer))
+    }))
+}
+
+fn described_task(ctx: &mut Ctx, wanted: Wanted) -> Result<Task, ApiError> {
     let running = match ctx.daemon.jail_names() {
         Ok(names) => names.iter().map(|name| name.as_str().to_owned()).collect(),
         // The files are there without it.
@@ -149,7 +135,6 @@ fn described(ctx: &mut Ctx, wanted: Wanted, listed: Option<Listed>) -> Result<Jo
         Err(error) => return Err(error.into()),
     };
     let pending = match &wanted {
-        Wanted::Default => Default::default(),
         Wanted::All => ctx.store.all_pending()?.into_iter().collect(),
         Wanted::One(jail) | Wanted::FilesOf(jail) => {
             ctx.store.pending(jail)?.map(|text| (jail.clone(), text)).into_iter().collect()
@@ -157,18 +142,12 @@ fn described(ctx: &mut Ctx, wanted: Wanted, listed: Option<Listed>) -> Result<Jo
     };
     let version = ctx.snapshot.version.clone();
     let config_dir = ctx.config.fail2ban_config.clone();
-    let task = Task::JailConfigs(JailConfigs { config_dir, version, running, pending, wanted });
-    Ok(Job::new(task, move |_, mut answer| {
-        if let Some(listed) = &listed {
-            listed.shape(&mut answer);
-        }
-        Ok(Response::json(200, &answer))
-    }))
+    Ok(Task::JailConfigs(JailConfigs { config_dir, version, running, pending, wanted }))
 }
 
 /// A change of a jail; the answer is what it is afterwards.
 fn edit_job(ctx: &mut Ctx, name: JailName, edit: JailEdit, status: u16) -> Result<Job, ApiError> {
-    let task = edit_task(ctx, name.as_str(), edit)?;
+    let task = edit_task(ctx, &name, edit)?;
     Ok(Job::new(task, move |ctx, outcome| {
         let (jail, warnings) = finished(ctx, &name, outcome)?;
         let response =
@@ -178,7 +157,7 @@ fn edit_job(ctx: &mut Ctx, name: JailName, edit: JailEdit, status: u16) -> Resul
     .detached())
 }
 
-fn edit_task(ctx: &mut Ctx, name: &str, edit: JailEdit) -> Result<Task, ApiError> {
+fn edit_task(ctx: &mut Ctx, name: &JailName, edit: JailEdit) -> Result<Task, ApiError> {
     let limits =
         Limits { log_dirs: ctx.config.allowed_log_dirs.clone(), allow_action_edit: ctx.config.allow_action_edit };
     let apply = match edit {
@@ -191,7 +170,7 @@ fn edit_task(ctx: &mut Ctx, name: &str, edit: JailEdit) -> Result<Task, ApiError
         _ => None,
     };
     let version = ctx.snapshot.version.clone();
-    let pending = ctx.store.pending(name)?;
+    let pending = ctx.store.pending(name.as_str())?;
     let known_jails = ctx.known_jails.clone();
     Ok(Task::EditJail(Box::new(EditJail {
         jail: name.to_string(),

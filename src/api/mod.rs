@@ -9,6 +9,7 @@ pub mod blocklists;
 pub mod bulk;
 pub mod changes;
 pub mod config;
+pub mod config_default;
 pub mod dashboard;
 pub mod filters;
 pub mod geo;

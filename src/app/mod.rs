@@ -22,6 +22,7 @@ pub mod never_ban;
 pub mod own_bans;
 pub mod paths;
 pub mod pauses;
+pub mod remembered;
 pub mod request;
 pub mod revision;
 pub mod session;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::remembered::Remembered;
 use crate::apply::RunTime;
 use crate::blocklist::held::HeldFile;
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET, DEFAULT_SESSION_MINUTES};
@@ -158,6 +159,8 @@ pub struct Ctx {
     pub daemon_is_taken: bool,
     /// Why it was not reached, where it was not, when it was last looked at.
     pub away: Option<fail2ban::Error>,
+    /// Answers about the configuration that still hold.
+    pub remembered: Remembered,
     /// The jails it ran when it was last seen.
     pub known_jails: Vec<String>,
     /// Jails whose pending values were changed while it hung: they were not what made it hang.
@@ -330,6 +333,7 @@ impl Ctx {
             asking: Asking::default(),
             daemon_is_taken: false,
             away: None,
+            remembered: Remembered::default(),
             known_jails: Vec::new(),
             changed_while_hung: Vec::new(),
             last_restart: None,

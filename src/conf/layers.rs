@@ -124,8 +124,8 @@ pub struct Loader {
     base: String,
     overlay: Overlay,
     listings: Listings,
-    parsed: Index<String, Parsed>,
-    include_lists: Index<String, Vec<Rc<str>>>,
+    pub(super) parsed: Index<String, Parsed>,
+    pub(super) include_lists: Index<String, Vec<Rc<str>>>,
     merged: Index<String, Option<Rc<Layers>>>,
     /// The files that were passed over, although they are there.
     unread: Index<String, Unread>,

@@ -84,6 +84,18 @@ impl Tree {
         self.loader.borrow().warnings.clone()
     }
 
+    /// Whether a file was looked for outside the folders of the configuration itself.
+    pub fn reads_elsewhere(&self) -> bool {
+        let loader = self.loader.borrow();
+        let is_elsewhere = |path: &str| {
+            let inner = path.strip_prefix(loader.base()).and_then(|rest| rest.strip_prefix('/'));
+            let folder = inner.map(|inner| inner.rsplit_once('/').map_or("", |(folder, _)| folder));
+            !folder.is_some_and(|folder| ["", "jail.d", "fail2ban.d", "filter.d", "action.d"].contains(&folder))
+        };
+        let listed = loader.include_lists.values().flatten().any(|path| is_elsewhere(path));
+        listed || loader.parsed.keys().any(|path| is_elsewhere(path))
+    }
+
     /// Of the files that were read so far, the first that is a pipe, a socket or a device, as an error. Here it was passed over; fail2ban
     /// would wait for a pipe for ever.
     pub fn odd_file(&self) -> Option<Error> {

@@ -2,19 +2,20 @@
 //!
 //! Its values are those of a jail that says nothing, so that they are read, checked and written as those of a jail are.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::changes::undo::loaded;
 use super::expressions;
 use super::failure::Failure;
 use super::jail_config::{JailConfigs, below};
-use super::jail_edits::{EditJail, Edited, changed, is_own};
-use super::jail_rules::Rules;
+use super::jail_edits::{Edited, changed, is_own};
+use super::jail_rules::{Limits, Rules};
 use super::own_file::{self, parsed};
 use crate::apply::effect::compare;
 use crate::apply::effective::Effective;
 use crate::apply::values::edited;
-use crate::apply::{FileChange, Scope};
+use crate::apply::{Apply, FileChange, Scope};
 use crate::conf::{self, JailView, LocalFile, Overlay, Tree};
 use crate::domain::as_read::{AsRead, FieldError};
 use crate::domain::jail_values::{JailValues, OPTIONS};
@@ -66,20 +67,57 @@ fn overrides(configs: &JailConfigs, tree: &Tree) -> Result<Vec<Value>, conf::Err
 }
 
 /// `[DEFAULT]` with what the jails say otherwise, as the API shows it.
-pub(super) fn describe(configs: &JailConfigs) -> Result<Value, Failure> {
+fn describe(configs: &JailConfigs) -> Result<Value, Failure> {
     let (tree, view) = probed(configs, Overlay::new())?;
     Ok(json!({ "default": shown(configs, &tree, &view), "overrides": overrides(configs, &tree)? }))
 }
 
-impl EditJail {
+/// Show `[DEFAULT]`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ShowDefault {
+    /// What describes a jail.
+    pub configs: JailConfigs,
+}
+
+impl ShowDefault {
+    /// The body of the answer.
+    pub fn run(self) -> Result<Value, Failure> {
+        describe(&self.configs)
+    }
+}
+
+/// Change `[DEFAULT]`, at once and for good.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct EditDefault {
+    /// The values.
+    pub values: JailValues,
+    /// What else was sent of what a GET shows.
+    pub read: AsRead,
+    /// Whether it is written although expressions can stop fail2ban, or a jail can ban nobody then.
+    pub force: bool,
+    /// What the owner allows.
+    pub limits: Limits,
+    /// What describes a jail.
+    pub configs: JailConfigs,
+    /// The apply; its files and jails are filled in here.
+    pub apply: Apply,
+}
+
+impl EditDefault {
+    /// What was done, as [`Edited`].
+    pub fn run(mut self) -> Result<Value, Failure> {
+        let (values, read, force) = (std::mem::take(&mut self.values), std::mem::take(&mut self.read), self.force);
+        Ok(json!(self.edit(values, &read, force)?))
+    }
+
     /// Changes `[DEFAULT]`, and loads the jails that it changes.
-    pub(super) fn edit_default(mut self, values: JailValues, read: &AsRead, force: bool) -> Result<Edited, Failure> {
+    fn edit(mut self, values: JailValues, read: &AsRead, force: bool) -> Result<Edited, Failure> {
         let foreign: Vec<FieldError> =
             values.fields().into_iter().filter(|field| OF_A_JAIL.contains(&&**field)).map(foreign).collect();
         if !foreign.is_empty() {
             return Err(Failure::WrongFields(foreign));
         }
-        let configs = self.configs(Vec::new(), None);
+        let configs = self.configs.clone();
         let (tree, view) = probed(&configs, Overlay::new())?;
         let present = Effective { view: &view }.values();
         let now = shown(&configs, &tree, &view);

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::expressions::Expressions;
 use super::patterns::Answer;
 use super::refusal::Refusal;
+use super::watched::{FROM, Watched};
 use crate::apply::never_ban::tree_without;
 use crate::conf::{self, DefinitionView, Document, Invocation, JailUse, OptionView, Overlay, Tree, Version};
 use crate::fail2ban::reload::Installation;
@@ -88,6 +89,7 @@ pub struct Show {
 impl Show {
     /// The body of the answer, but for `active`.
     pub fn run(self) -> Answer {
+        let watched = Watched::of(&self.place.config_dir);
         let tree = tree_of(&self.place)?;
         if let Some(name) = &self.name {
             return Ok(with_warnings(&tree, self.kind, name, one(&tree, self.kind, name)?));
@@ -98,8 +100,9 @@ impl Show {
         };
         let uses = tree.uses(tree.version());
         let mut items: Vec<Value> = names.iter().map(|name| shown(&tree, self.kind, name, &uses)).collect();
+        let from = if tree.reads_elsewhere() { Value::Null } else { json!(watched) };
         if self.kind == Kind::Action {
-            return Ok(json!({ "total": items.len(), "items": items }));
+            return Ok(json!({ "total": items.len(), "items": items, FROM: from }));
         }
         // Those that are at work come first; there may not be time for all.
         let deadline = Instant::now() + ALL_FILTERS;
@@ -116,7 +119,9 @@ impl Show {
             }
         }
         items.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
-        Ok(json!({ "total": items.len(), "items": items, "unjudged": unjudged }))
+        // What there was no time for is looked at by the next one who asks.
+        let from = if unjudged.is_empty() { from } else { Value::Null };
+        Ok(json!({ "total": items.len(), "items": items, "unjudged": unjudged, FROM: from }))
     }
 }
 

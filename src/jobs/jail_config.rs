@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::failure::Failure;
+use super::watched::{FROM, Watched};
 use crate::apply::effective::Effective;
 use crate::apply::never_ban::tree_without;
-use crate::conf::{self, JailView, Overlay, StreamOptions, Tree, Version, time};
+use crate::conf::{JailView, Overlay, StreamOptions, Tree, Version, time};
 use crate::domain::jail_values::{Growth, JailValues};
 use crate::domain::json;
 use crate::domain::time::rfc3339;
@@ -46,13 +47,12 @@ pub enum Wanted {
     One(String),
     /// The files that one jail is made of.
     FilesOf(String),
-    /// `[DEFAULT]`, with what the jails say otherwise.
-    Default,
 }
 
 impl JailConfigs {
     /// The body of the answer.
     pub fn run(self) -> Result<Value, Failure> {
+        let mut watched = Watched::of(&self.config_dir);
         let tree = match &self.wanted {
             Wanted::FilesOf(_) => Tree::load(&self.config_dir),
             // What is never banned has a list of its own: what is shown here can be sent back.
@@ -60,20 +60,23 @@ impl JailConfigs {
         };
         match &self.wanted {
             Wanted::All => {
-                let all = || -> Result<Vec<Value>, conf::Error> {
-                    let tree = tree?;
-                    let views = tree.all_jails(&self.options())?;
-                    Ok(views.iter().map(|view| self.describe(&tree, view)).collect())
-                };
-                let items = all()?;
-                Ok(json!({ "total": items.len(), "items": items }))
+                let tree = tree?;
+                let views = tree.all_jails(&self.options())?;
+                let items: Vec<Value> = views.iter().map(|view| self.describe(&tree, view)).collect();
+                let mut body = json!({ "total": items.len(), "items": items });
+                for log in views.iter().flat_map(|view| Effective { view }.values().log_paths.unwrap_or_default()) {
+                    watched.add_log(&log);
+                }
+                if !tree.reads_elsewhere() {
+                    body[FROM] = json!(watched);
+                }
+                Ok(body)
             }
             Wanted::One(jail) => {
                 let tree = tree?;
                 let view = tree.jail(jail, &self.options())?;
                 Ok(json!({ "jail": self.describe(&tree, &view) }))
             }
-            Wanted::Default => super::default_edits::describe(&self),
             Wanted::FilesOf(jail) => {
                 let tree = tree?;
                 let view = tree.jail(jail, &self.options())?;

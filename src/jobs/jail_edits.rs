@@ -74,15 +74,6 @@ pub enum JailEdit {
         /// Whether it is written although the jail can ban nobody then.
         force: bool,
     },
-    /// Change `[DEFAULT]`, at once and for good.
-    Default {
-        /// The values.
-        values: JailValues,
-        /// What else was sent of what a GET shows.
-        read: AsRead,
-        /// Whether it is written although expressions can stop fail2ban, or a jail can ban nobody then.
-        force: bool,
-    },
     /// Forget what is pending.
     Rollback,
     /// Remove our file.
@@ -152,7 +143,6 @@ impl EditJail {
         let done = match edit {
             JailEdit::Create { values, force } => self.create(values, force),
             JailEdit::Update { values, read, force } => self.update(values, &read, force),
-            JailEdit::Default { values, read, force } => self.edit_default(values, &read, force),
             JailEdit::Commit { force } => self.commit(force),
             JailEdit::Rollback => self.rollback(),
             JailEdit::Delete => self.delete(),

@@ -7,7 +7,7 @@ pub mod bans;
 pub mod bulk;
 pub mod changes;
 pub mod children;
-mod default_edits;
+pub mod default_edits;
 pub mod definitions;
 pub mod edits;
 pub mod expressions;
@@ -39,6 +39,7 @@ pub mod service;
 pub mod tail;
 mod task;
 pub mod their_database;
+pub mod watched;
 pub mod why;
 
 pub use failure::Failure;

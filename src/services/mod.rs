@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod changes;
+pub mod config_lists;
 pub mod geo;
 pub mod imports;
 pub mod never_ban;

@@ -93,8 +93,7 @@ fn a_date_pattern_that_one_line_can_hang_is_refused_like_an_expression_and_usual
 /// What nobody can look through may be what stops fail2ban. Where it stands already, it is loaded as before.
 #[test]
 fn an_expression_too_large_to_be_judged_is_refused_unless_it_stands_in_the_files_or_is_forced() {
-    let parts: Vec<String> = (0..300).map(|number| format!("(?:a{{1,9}}b{number}?[c-x]*|y{number}+)")).collect();
-    let large = format!("^lab: {} <HOST>$", parts.join(""));
+    let large = format!("^lab: {} <HOST>$", "x".repeat(7000));
     let mut daemon = RealDaemon::configured();
     fs::write(daemon.path("filter.d/large.conf"), format!("[Definition]\nfailregex = {large}\n")).unwrap();
     daemon.start_again();

@@ -1,0 +1,34 @@
+//! The lists of the configuration: answered from what is remembered while nothing on disk has changed, else made by a child and remembered.
+
+use serde_json::Value;
+
+use crate::app::remembered::Answer;
+use crate::app::{ApiError, Ctx, Job, Outcome};
+use crate::domain::json;
+use crate::jobs::Task;
+use crate::jobs::watched::FROM;
+use crate::server::response::Response;
+
+/// The answer that is remembered, or the work of a child whose answer will be. `complete` adds what only the loop knows, of which `beside`
+/// holds everything.
+pub fn or_made(
+    ctx: &mut Ctx,
+    list: &'static str,
+    task: Task,
+    beside: &str,
+    complete: Box<dyn FnOnce(&Ctx, Value) -> Value>,
+) -> Result<Outcome, ApiError> {
+    let question = format!("{beside} {}", json::text(&task).map_err(ApiError::internal)?);
+    if let Some(body) = ctx.remembered.find(list, &question) {
+        return Ok(Outcome::Answer(Response::json_bytes(200, body.to_vec())));
+    }
+    let finish = move |ctx: &mut Ctx, mut answer: Value| {
+        let watched = answer.as_object_mut().and_then(|answer| answer.remove(FROM));
+        let body = complete(ctx, answer).to_string().into_bytes();
+        if let Some(watched) = watched.and_then(|watched| json::from_tree(watched).ok()) {
+            ctx.remembered.keep(Answer { list, question, watched, body: body.clone() });
+        }
+        Ok(Response::json_bytes(200, body))
+    };
+    Ok(Outcome::Job(Box::new(Job::new(task, finish))))
+}
