@@ -61,6 +61,7 @@ mod proxies;
 mod put_back;
 mod random_edits;
 mod regex;
+mod remembered;
 mod rescue;
 mod server;
 mod setup;
