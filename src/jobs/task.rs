@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use super::failure::Failure;
 use super::frames::FrameWriter;
 use super::{
-    apply, bans, bulk, changes, default_edits, definitions, edits, geo_update, history, ignored, import, jail_config, jail_edits, logs, never_ban, own_bans, password, patterns, places, preview, read_held, server_edits, service, their_database,
-    why,
+    apply, bans, bulk, changes, default_edits, definitions, edits, geo_update, history, ignored, import, jail_config,
+    jail_edits, logs, never_ban, own_bans, password, patterns, places, preview, read_held, server_edits, service,
+    their_database, why,
 };
 use crate::domain::json;
 
@@ -121,7 +122,10 @@ impl Task {
             Task::HashPassword(_) | Task::VerifyPassword(_) => Lane::Password,
             Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Lane::General,
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::AskHistory(_) => Lane::General,
-    _, ackends, ail, ane, ask, ead, efault, eneral, gnored, hange, how, hy, iles, ist, onfigs, ook, t, way,
+            Task::JailConfigs(_) | Task::ReadBackends(_) | Task::WhyAway(_) => Lane::General,
+            Task::ShowChange(_) | Task::LookAtFiles(_) | Task::ListIgnored(_) => Lane::General,
+            Task::ShowDefault(_) => Lane::General,
+            Task::EditDefault(_) => Lane::Daemon,
             Task::ReadTheirs(_) => Lane::Theirs,
             Task::Import(_) => Lane::Import,
             Task::Bulk(_) => Lane::Bulk,
@@ -132,9 +136,7 @@ impl Task {
                 Lane::Daemon
             }
             Task::Apply(_) | Task::Recover(_) | Task::EditJail(_) | Task::EditDefinition(_) => Lane::Daemon,
-            Task::SetAgain(_) | Task::StopJail(_) | Task::EditServer(_) | Task::Undo(_) | Task::EditDefault(_) => {
-                Lane::Daemon
-            }
+            Task::SetAgain(_) | Task::StopJail(_) | Task::EditServer(_) | Task::Undo(_) => Lane::Daemon,
         }
     }
 
@@ -142,7 +144,14 @@ impl Task {
     pub fn deadline(&self) -> Duration {
         match self {
             Task::HashPassword(_) | Task::VerifyPassword(_) => Duration::from_secs(30),
-    _, ackends, ail, an, and, another, ask, dit, ead, ecover, eep, efault, efinition, erver, ever, from_secs, gnored, hange, how, iles, ist, it, load, nban, ndo, one, onfigs, ook, pply, t, to, undo, uration,
+            Task::JailConfigs(_) | Task::ReadBackends(_) => Duration::from_secs(30),
+            Task::ShowChange(_) | Task::LookAtFiles(_) | Task::ListIgnored(_) => Duration::from_secs(30),
+            Task::ShowDefault(_) => Duration::from_secs(30),
+            Task::EditDefault(_) => Duration::from_secs(400),
+            Task::Ban(_) | Task::Unban(_) => Duration::from_secs(70),
+            // A load, and another one to undo it.
+            Task::Apply(_) | Task::EditDefinition(_) | Task::EditJail(_) | Task::Recover(_) => Duration::from_secs(400),
+            Task::EditServer(_) | Task::Undo(_) | Task::KeepNeverBan(_) => Duration::from_secs(400),
             Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Duration::from_secs(20),
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::WhyAway(_) => Duration::from_secs(20),
             Task::ReadHeld(_) | Task::AskHistory(_) => Duration::from_secs(60),
@@ -202,7 +211,8 @@ impl Task {
     pub fn does_without_daemon(&self) -> bool {
         match self {
             Task::Apply(apply) => !apply.changes.is_empty(),
-    _, ail, an, ask, dit, eep, efault, efinition, erver, ever, ndo, true,
+            Task::EditDefinition(_) | Task::EditJail(_) | Task::EditServer(_) | Task::Undo(_) => true,
+            Task::KeepNeverBan(_) | Task::EditDefault(_) => true,
             _ => false,
         }
     }
