@@ -9,6 +9,9 @@ use crate::jobs::Task;
 use crate::jobs::watched::FROM;
 use crate::server::response::Response;
 
+/// What adds to a child's answer what only the loop knows, and gives it its shape.
+pub type Complete = Box<dyn FnOnce(&Ctx, Value) -> Value>;
+
 /// The answer that is remembered, or the work of a child whose answer will be. `complete` adds what only the loop knows, of which `beside`
 /// holds everything.
 pub fn or_made(
@@ -16,7 +19,7 @@ pub fn or_made(
     list: &'static str,
     task: Task,
     beside: &str,
-    complete: Box<dyn FnOnce(&Ctx, Value) -> Value>,
+    complete: Complete,
 ) -> Result<Outcome, ApiError> {
     let question = format!("{beside} {}", json::text(&task).map_err(ApiError::internal)?);
     if let Some(body) = ctx.remembered.find(list, &question) {
