@@ -14,6 +14,8 @@ pub struct Banned {
     pub(super) trusted_until: Option<Instant>,
     /// A child reads jails.
     pub(super) is_read: bool,
+    /// When the last reading began.
+    pub(super) read_began: Option<Instant>,
     /// Why the last reading failed, where it did.
     pub(super) failed: Option<ApiError>,
 }

@@ -43,7 +43,10 @@ impl Ctx {
         if stale.is_empty() {
             return Ok(Readiness::Ready);
         }
-        if is_last && (self.is_known(jail) || request.admitted.started.elapsed() > PATIENCE) {
+        // What it has waited for may have begun before it came, and so before what its client has done.
+        let started = request.admitted.started;
+        let has_seen = self.is_known(jail) && self.banned.read_began.is_some_and(|began| began >= started);
+        if is_last && (has_seen || started.elapsed() > PATIENCE) {
             return self.as_it_is(jail, None);
         }
         self.begin_reading(stale)?;
@@ -115,6 +118,7 @@ impl Ctx {
             geo: self.geo_source()?,
         });
         self.banned.is_read = true;
+        self.banned.read_began = Some(Instant::now());
         self.background.push(Job::new(task, |_, _| Ok(Response::no_content())));
         Ok(())
     }

@@ -188,3 +188,26 @@ fn an_answer_is_packed_for_whoever_takes_it_so_and_says_the_same() {
     assert_eq!(packing.get("/api/v1/auth/session").expect(200).header("content-encoding"), None);
     assert_eq!(packing.get("/api/v1/dashboard/status").expect(200).header("content-encoding"), None);
 }
+
+#[test]
+fn a_ban_shows_in_the_next_look_while_others_look_too() {
+    let daemon = RealDaemon::start();
+    let (server, admin) = Server::ready(&daemon);
+    let other = server.client().login();
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                other.get("/api/v1/bans/active").expect(200);
+            }
+        });
+        let missed: Vec<u64> = (1..=40u64)
+            .filter(|number| {
+                admin.post("/api/v1/bans", json!({"ip": format!("203.0.113.{number}"), "jail": "lab"})).expect(201);
+                admin.get("/api/v1/bans/active").expect(200).json()["total"] != *number
+            })
+            .collect();
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(missed.is_empty(), "{missed:?}");
+    });
+}
