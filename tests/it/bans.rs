@@ -201,7 +201,8 @@ fn a_slow_action_answers_when_it_is_done_and_nobody_else_waits() {
         let elapsed = slow.join().unwrap();
         assert!(elapsed >= Duration::from_millis(2900), "{elapsed:?}");
         assert!(elapsed < Duration::from_secs(10), "{elapsed:?}");
-        assert!(slowest < Duration::from_millis(400), "{slowest:?}");
+        // Half of what the action takes: on a busy machine everything is slow, but nobody waits for the action.
+        assert!(slowest < Duration::from_millis(1500), "{slowest:?}");
     });
     assert_eq!(daemon.banned("slow"), ["203.0.113.1"]);
 }
