@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use tiny_http::Method;
 
 use crate::packed::{self, PAGE, PageFile};
+use crate::server::accepts::Accepts;
 use crate::server::request::Head;
 use crate::server::response::Response;
 
@@ -51,20 +52,15 @@ impl Page {
         };
         let file = &PAGE[number];
         let ready = &ready(ancestors)[number];
-        if head.header("if-none-match").is_some_and(|tags| names(tags, file.tag)) {
+        let accepts = Accepts::of(head);
+        if accepts.has(file.tag) {
             return Response::page(304, ready.unchanged, b"");
         }
-        if head.accepts_gzip() {
+        if accepts.gzip {
             return Response::page(200, ready.packed, file.packed);
         }
         Response::page(200, ready.plain, ready.bytes.get_or_init(|| packed::unpack(file.packed)))
     }
-}
-
-/// Whether one of the tags of an `If-None-Match` is this one; strong or weak does not matter here.
-fn names(tags: &str, own: &str) -> bool {
-    let bare = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    tags.split(',').any(|tag| tag.trim() == "*" || bare(tag) == bare(own))
 }
 
 /// What is said with each file, made once: the policy is the same as long as the program runs.

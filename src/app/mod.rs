@@ -1,6 +1,5 @@
 //! What handlers share: the state of the program, the request as they see it, its input, errors, limits.
 
-pub mod accepts;
 pub mod banned;
 pub mod bans_look;
 pub mod code;

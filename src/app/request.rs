@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Instant;
 
-use super::accepts::Accepts;
 use super::csv::Columns;
 use super::error::ApiError;
 use super::input::{Fields, Query, percent_decode};
@@ -15,6 +14,7 @@ use crate::domain::client::Client;
 use crate::domain::permission::{Role, Scope};
 use crate::domain::quota::Quota;
 use crate::page::Page;
+use crate::server::accepts::Accepts;
 use crate::server::request::Head;
 use crate::server::response::Response;
 use crate::store::Session;

@@ -9,7 +9,6 @@ use std::time::Instant;
 
 use tiny_http::Method;
 
-use crate::app::accepts::Accepts;
 use crate::app::code::Code;
 use crate::app::dry_run;
 use crate::app::error::ApiError;
@@ -23,6 +22,7 @@ use crate::domain::quota::Quota;
 use crate::domain::time;
 use crate::page;
 use crate::routes::{self, Found};
+use crate::server::accepts::Accepts;
 use crate::server::request::{Framing, Head, Peer};
 use crate::server::response::Response;
 use crate::store::Counter;

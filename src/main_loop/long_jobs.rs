@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::run::MainLoop;
-use crate::app::accepts::Accepts;
 use crate::app::request::Long;
 use crate::dispatch;
 use crate::domain::time;
 use crate::jobs::bulk::Done;
 use crate::jobs::children::TaskId;
 use crate::jobs::{Failure, Lane};
+use crate::server::accepts::Accepts;
 use crate::server::response::Response;
 use crate::services::imports;
 

@@ -3,6 +3,7 @@
 //!
 //! Not here: TLS (a reverse proxy's work), HTTP/2, compression.
 
+pub mod accepts;
 pub mod body;
 pub mod connection;
 mod connections;

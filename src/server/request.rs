@@ -198,15 +198,6 @@ impl Head {
         self.all(name).next().and_then(|value| std::str::from_utf8(value).ok())
     }
 
-    /// Whether the client takes gzip: it is in its list, and not with the weight 0.
-    pub fn accepts_gzip(&self) -> bool {
-        self.header("accept-encoding").unwrap_or_default().split(',').any(|coding| {
-            let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
-            let weight = weight.trim().strip_prefix("q=").and_then(|number| number.parse::<f32>().ok());
-            name.trim().eq_ignore_ascii_case("gzip") && weight.is_some_and(|weight| weight > 0.0)
-        })
-    }
-
     /// The path as sent: nothing decoded, no segment removed.
     pub fn path(&self) -> &str {
         self.text(&self.target)

@@ -2,7 +2,7 @@
 
 use tiny_http::Method;
 
-use crate::server::request::Head;
+use super::request::Head;
 
 /// What the head of a request says about the answer it wants.
 #[derive(Debug, Clone, Default)]
@@ -27,7 +27,9 @@ impl Accepts {
 
     /// Whether the client has the state of this tag, `W/"…"`.
     pub fn has(&self, tag: &str) -> bool {
-        let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+        fn opaque(tag: &str) -> &str {
+            tag.trim().trim_start_matches("W/")
+        }
         let known = self.known.as_deref().unwrap_or_default();
         known.split(',').any(|one| one.trim() == "*" || opaque(one) == opaque(tag))
     }
