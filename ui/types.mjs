@@ -56,7 +56,8 @@ for (const [path, item] of Object.entries(api.paths)) {
     const fields = (where) => parameters.filter((one) => one.in === where && !/^x-/i.test(one.name))
       .map((one) => `${JSON.stringify(one.name)}${one.required ? '' : '?'}: ${typeOf(one.schema)}`);
     const schemaOf = (body) => resolve(body)?.content?.['application/json']?.schema;
-    const answers = Object.entries(operation.responses).filter(([status]) => status.startsWith('2'))
+    // 202 is told of by `request.ts`, which follows the work and gives what it ends with.
+    const answers = Object.entries(operation.responses).filter(([status]) => status.startsWith('2') && status !== '202')
       .map(([, answer]) => schemaOf(answer)).map((schema) => (schema ? typeOf(schema) : 'undefined'));
     const body = schemaOf(operation.requestBody);
     lines.push(`  ${JSON.stringify(`${method.toUpperCase()} ${path.slice(PREFIX.length)}`)}: {`);

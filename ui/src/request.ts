@@ -2,7 +2,7 @@
 //
 // A session that has ended does not fail a call: the login comes over the page, and the call is made again after it.
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { ErrorMetadata, Operations } from './api';
+import type { ErrorMetadata, JobInfo, JobStarted, Operations } from './api';
 import { store } from './store';
 
 export type Operation = keyof Operations;
@@ -81,7 +81,10 @@ export async function call<K extends Operation>(what: K, args: Args<K> = {}): Pr
     if ((error as Error).name === 'AbortError') throw error;
     throw new Failure(0, 'no_answer', '');
   }
-  if (answer.ok) return (text && (answer.headers.get('content-type') ?? '').includes('json') ? JSON.parse(text) : undefined);
+  if (answer.ok) {
+    const said = text && (answer.headers.get('content-type') ?? '').includes('json') ? JSON.parse(text) : undefined;
+    return answer.status === 202 ? endOf((said as JobStarted).job, args.signal) : said;
+  }
   const failure = failed(answer, text);
   if (failure.status === 401 && !args.plain) {
     locked.set(true);
@@ -89,6 +92,17 @@ export async function call<K extends Operation>(what: K, args: Args<K> = {}): Pr
     return call(what, args);
   }
   throw failure;
+}
+
+/** What work that takes longer than a request is allowed to ends with: asked for twice a second until it has ended. */
+async function endOf(job: string, signal?: AbortSignal): Promise<never> {
+  for (;;) {
+    await new Promise((go) => setTimeout(go, 500));
+    const now: JobInfo = await call('GET /jobs/{id}', { path: { id: job }, signal });
+    if (now.ended_at === null) continue;
+    if (now.error) throw new Failure(now.status ?? 0, now.error.code, now.error.detail, now.error.metadata);
+    return now.result as never;
+  }
 }
 
 function failed(answer: Response, text: string): Failure {
