@@ -3,6 +3,16 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+/// Takes the field of this name, of those listed, from another value of the same type.
+macro_rules! copied {
+    ($name:expr, $to:ident <- $from:ident: $($field:ident),* $(,)?) => {
+        match $name {
+            $(stringify!($field) => $to.$field.clone_from(&$from.$field),)*
+            _ => {}
+        }
+    };
+}
+
 /// Values of a jail; `None` for those that are not to be changed. An inner `None` means: as the files had it before us.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -149,31 +159,9 @@ pub struct Growth {
 }
 
 impl Growth {
-    /// These values, with the newer ones over them.
-    fn merged(self, newer: Growth) -> Growth {
-        Growth {
-            increment: newer.increment.or(self.increment),
-            factor: newer.factor.or(self.factor),
-            formula: newer.formula.or(self.formula),
-            multipliers: newer.multipliers.or(self.multipliers),
-            max_time: newer.max_time.or(self.max_time),
-            rnd_time: newer.rnd_time.or(self.rnd_time),
-            overall_jails: newer.overall_jails.or(self.overall_jails),
-        }
-    }
-
-    /// Takes one value of another.
+    /// Takes one value of another, or its absence.
     fn copy(&mut self, part: &str, from: &Growth) {
-        match part {
-            "increment" => self.increment = from.increment,
-            "factor" => self.factor = from.factor,
-            "formula" => self.formula.clone_from(&from.formula),
-            "multipliers" => self.multipliers.clone_from(&from.multipliers),
-            "max_time" => self.max_time = from.max_time,
-            "rnd_time" => self.rnd_time = from.rnd_time,
-            "overall_jails" => self.overall_jails = from.overall_jails,
-            _ => {}
-        }
+        copied!(part, self <- from: increment, factor, formula, multipliers, max_time, rnd_time, overall_jails);
     }
 
     /// Whether nothing of it is there.
@@ -230,33 +218,12 @@ impl JailValues {
 
     /// Takes one value of others, or its absence.
     pub fn copy(&mut self, field: &str, from: &JailValues) {
-        match field {
-            "enabled" => self.enabled = from.enabled,
-            "filter" => self.filter.clone_from(&from.filter),
-            "actions" => self.actions.clone_from(&from.actions),
-            "backend" => self.backend.clone_from(&from.backend),
-            "ban_time" => self.ban_time.clone_from(&from.ban_time),
-            "find_time" => self.find_time.clone_from(&from.find_time),
-            "max_retry" => self.max_retry = from.max_retry,
-            "fail_regex" => self.fail_regex.clone_from(&from.fail_regex),
-            "ignore_regex" => self.ignore_regex.clone_from(&from.ignore_regex),
-            "log_paths" => self.log_paths.clone_from(&from.log_paths),
-            "date_pattern" => self.date_pattern.clone_from(&from.date_pattern),
-            "log_encoding" => self.log_encoding.clone_from(&from.log_encoding),
-            "use_dns" => self.use_dns.clone_from(&from.use_dns),
-            "prefregex" => self.prefregex.clone_from(&from.prefregex),
-            "ignore_ips" => self.ignore_ips.clone_from(&from.ignore_ips),
-            "ignore_self" => self.ignore_self = from.ignore_self,
-            "port" => self.port.clone_from(&from.port),
-            "protocol" => self.protocol.clone_from(&from.protocol),
-            "banaction" => self.banaction.clone_from(&from.banaction),
-            "chain" => self.chain.clone_from(&from.chain),
-            "journalmatch" => self.journalmatch.clone_from(&from.journalmatch),
-            "maxlines" => self.maxlines = from.maxlines,
-            "logtimezone" => self.logtimezone.clone_from(&from.logtimezone),
-            "ignorecommand" => self.ignorecommand.clone_from(&from.ignorecommand),
-            other => self.copy_growth(other, from),
+        if field.starts_with("bantime_escalation.") {
+            return self.copy_growth(field, from);
         }
+        copied!(field, self <- from: enabled, filter, actions, backend, ban_time, find_time, max_retry, fail_regex, ignore_regex,
+            log_paths, date_pattern, log_encoding, use_dns, prefregex, ignore_ips, ignore_self, bantime_escalation, port, protocol,
+            banaction, chain, journalmatch, maxlines, logtimezone, ignorecommand);
     }
 
     fn copy_growth(&mut self, field: &str, from: &JailValues) {
@@ -274,46 +241,14 @@ impl JailValues {
 
     /// These values, with the newer ones over them.
     pub fn merged(&self, newer: &JailValues) -> JailValues {
-        let (mut old, new) = (self.clone(), newer.clone());
-        for field in &new.reset {
-            old.copy(field, &JailValues::default());
-        }
-        let named = new.fields();
-        old.reset.retain(|field| !named.contains(field));
-        old.reset.extend(new.reset.iter().cloned());
-        old.reset.sort();
-        let growth = match (old.bantime_escalation, new.bantime_escalation) {
-            (Some(Some(old)), Some(Some(new))) => Some(Some(old.merged(new))),
-            (old, new) => new.or(old),
-        };
-        JailValues {
-            enabled: new.enabled.or(old.enabled),
-            filter: new.filter.or(old.filter),
-            actions: new.actions.or(old.actions),
-            backend: new.backend.or(old.backend),
-            ban_time: new.ban_time.or(old.ban_time),
-            find_time: new.find_time.or(old.find_time),
-            max_retry: new.max_retry.or(old.max_retry),
-            fail_regex: new.fail_regex.or(old.fail_regex),
-            ignore_regex: new.ignore_regex.or(old.ignore_regex),
-            log_paths: new.log_paths.or(old.log_paths),
-            date_pattern: new.date_pattern.or(old.date_pattern),
-            log_encoding: new.log_encoding.or(old.log_encoding),
-            use_dns: new.use_dns.or(old.use_dns),
-            prefregex: new.prefregex.or(old.prefregex),
-            ignore_ips: new.ignore_ips.or(old.ignore_ips),
-            ignore_self: new.ignore_self.or(old.ignore_self),
-            bantime_escalation: growth,
-            port: new.port.or(old.port),
-            protocol: new.protocol.or(old.protocol),
-            banaction: new.banaction.or(old.banaction),
-            chain: new.chain.or(old.chain),
-            journalmatch: new.journalmatch.or(old.journalmatch),
-            maxlines: new.maxlines.or(old.maxlines),
-            logtimezone: new.logtimezone.or(old.logtimezone),
-            ignorecommand: new.ignorecommand.or(old.ignorecommand),
-            reset: old.reset,
-        }
+        let mut all = self.clone();
+        // What is reset has no value in `newer`, or one that the other files give it: either counts.
+        let named = newer.fields();
+        named.iter().for_each(|field| all.copy(field, newer));
+        all.reset.retain(|field| !named.contains(field));
+        all.reset.extend(newer.reset.iter().cloned());
+        all.reset.sort();
+        all
     }
 }
 
