@@ -4,7 +4,6 @@
 use serde_json::{Map, Value, json};
 
 use super::code::Code;
-use crate::conf;
 use crate::domain::address::AddressError;
 pub use crate::domain::as_read::FieldError;
 use crate::domain::names::NameError;
@@ -214,18 +213,6 @@ fn sentence(mut text: String) -> String {
 const STARTS: &str = "POST /api/v1/config/restart starts it; GET /api/v1/config/service-status and bangui check say why it does not run.";
 /// What to do about one that does not answer.
 const RESTARTS: &str = "POST /api/v1/config/restart ends it and starts it again.";
-impl From<conf::Error> for ApiError {
-    fn from(error: conf::Error) -> Self {
-        // What stands there was not made by this request, and yet it is the name it asked for.
-        let is_odd = error.trouble().is_some_and(|trouble| trouble.kind == Kind::NotAFile);
-        let mut error = ApiError::from(Failure::from(error));
-        if is_odd {
-            error.status = 400;
-        }
-        error
-    }
-}
-
 impl From<Problem> for ApiError {
     fn from(problem: Problem) -> Self {
         let (status, code, detail) = match problem {

@@ -7,8 +7,13 @@ use std::time::Duration;
 
 use super::*;
 use crate::apply::{ApplyError, Problem as Wrong};
+use crate::conf;
 use crate::fail2ban::reload::ReloadError;
 use crate::jobs::refusal::TooSlow;
+
+fn of_a_failure(error: impl Into<Failure>) -> ApiError {
+    ApiError::from(error.into())
+}
 
 fn text() -> String {
     "why".to_owned()
@@ -189,8 +194,8 @@ fn every_error_reads_as_it_was_reviewed() {
     let groups: [(&str, Vec<ApiError>); 7] = [
         ("requests", of_requests()),
         ("fail2ban", of_fail2ban().into_iter().map(ApiError::from).collect()),
-        ("the configuration", of_configuration().into_iter().map(ApiError::from).collect()),
-        ("applies", of_applies().into_iter().map(|error| Failure::from(error).into()).collect()),
+        ("the configuration", of_configuration().into_iter().map(of_a_failure).collect()),
+        ("applies", of_applies().into_iter().map(of_a_failure).collect()),
         ("filters and actions", of_refusals().into_iter().map(ApiError::from).collect()),
         ("work in children", of_failures().into_iter().map(ApiError::from).collect()),
         ("databases and downloads", of_others()),
@@ -223,20 +228,16 @@ fn every_error_reads_as_it_was_reviewed() {
 #[test]
 fn an_error_of_the_configuration_is_the_same_whichever_way_it_comes() {
     let seen = |error: ApiError| (error.code, error.detail, error.metadata);
-    for (direct, by_a_job) in of_configuration().into_iter().zip(of_configuration()) {
-        let failure = Failure::from(by_a_job);
-        assert_eq!(seen(direct.into()), seen(failure.into()));
-    }
-    for (direct, by_an_apply) in of_configuration().into_iter().zip(of_configuration()) {
-        let failure = Failure::from(ApplyError::Files(by_an_apply));
-        assert_eq!(seen(direct.into()), seen(failure.into()));
+    for (by_a_job, by_an_apply) in of_configuration().into_iter().zip(of_configuration()) {
+        let by_an_apply = Failure::from(ApplyError::Files(by_an_apply));
+        assert_eq!(seen(Failure::from(by_a_job).into()), seen(by_an_apply.into()));
     }
 }
 
 #[test]
 fn no_error_speaks_of_types_or_lacks_its_full_stop() {
-    let all = of_requests().into_iter().chain(of_others()).chain(of_configuration().into_iter().map(ApiError::from));
-    for error in all.chain(of_applies().into_iter().map(|error| Failure::from(error).into())) {
+    let all = of_requests().into_iter().chain(of_others()).chain(of_configuration().into_iter().map(of_a_failure));
+    for error in all.chain(of_applies().into_iter().map(of_a_failure)) {
         assert!(error.detail.ends_with('.'), "{}", error.detail);
         for word in ["f64", "u32", "usize", "untagged", "variant", "struct ", "Option"] {
             assert!(!error.detail.contains(word), "{}", error.detail);

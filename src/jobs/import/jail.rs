@@ -150,13 +150,9 @@ fn make(apply: &Apply, ban_seconds: u32, runs: bool) -> Result<Option<Applied>, 
 /// Why the jail cannot be made. That its file would be wrong is nothing that whoever asked for the import has sent.
 fn not_made(error: ApplyError) -> Failure {
     let ApplyError::Invalid(problem) = error else { return error.into() };
-    let hint = match problem.reason.contains("banaction_allports") {
-        true => {
-            "; name an action in [DEFAULT] of jail.local: banaction_allports = nftables[type=allports], for example"
-        }
-        false => "",
-    };
-    Failure::CommandFailed(format!("The jail {JAIL} cannot be made: {problem}{hint}"))
+    // What it bans with is all that the jail takes from the files.
+    let hint = "it bans with banaction_allports of [DEFAULT]; in jail.local, banaction_allports = nftables[type=allports] is one for example";
+    Failure::CommandFailed(format!("The jail {JAIL} cannot be made: {problem}; {hint}"))
 }
 
 /// What the jail's file says. No log and no filter: the jail only holds what is banned by hand.
