@@ -11,32 +11,38 @@ import { call, Failure, locked } from './request';
 import { go, link, route } from './router';
 import { embedded, look, may, meta } from './session';
 import { attempt, FailureBox, say, Toast, Waiting } from './status';
-import { kept } from './store';
-import { Activity } from './screens/activity';
+import { kept, store } from './store';
 import { AddressScreen } from './screens/address';
 import { Bans } from './screens/bans';
-import { Blocklists } from './screens/blocklists';
-import { Filters } from './screens/filters';
 import { History } from './screens/history';
-import { JailEdit } from './screens/jailedit';
 import { JailScreen } from './screens/jail';
 import { Jails } from './screens/jails';
-import { Log } from './screens/log';
 import { Login } from './screens/login';
 import { More } from './screens/more';
-import { NeverBan } from './screens/neverban';
+import { Pausing } from './screens/pause';
 import { Overview } from './screens/overview';
-import { Settings } from './screens/settings';
 import { Setup } from './screens/setup';
 
+type Rest = typeof import('./screens/rest');
+const rest = store<Rest | null>(null);
+let asked: Promise<void> | undefined;
+
+/** Loads the screens that were not needed at first. */
+function loadRest(): void {
+  asked ??= import('./screens/rest').then((all) => rest.set(all), () => { asked = undefined; });
+}
+
 export const theme = kept('theme', 'auto');
+
+/** A screen, or the name of one of those that are loaded later. */
+type ScreenName = ComponentType | keyof Rest;
 
 interface Place {
   path: string;
   title: Message;
   icon: IconName;
   key: string;
-  screen: ComponentType;
+  screen: ScreenName;
   /** On the bar at the bottom of a phone. */
   first?: boolean;
 }
@@ -46,12 +52,12 @@ const PLACES: Place[] = [
   { path: 'bans', title: 'bans.title', icon: 'bans', key: 'b', screen: Bans, first: true },
   { path: 'jails', title: 'jails.title', icon: 'jails', key: 'j', screen: Jails, first: true },
   { path: 'history', title: 'history.title', icon: 'history', key: 'h', screen: History, first: true },
-  { path: 'never-ban', title: 'never.title', icon: 'shield', key: 'n', screen: NeverBan },
-  { path: 'blocklists', title: 'lists.title', icon: 'list', key: 'l', screen: Blocklists },
-  { path: 'filters', title: 'filters.title', icon: 'filter', key: 'f', screen: Filters },
-  { path: 'log', title: 'log.title', icon: 'log', key: 'd', screen: Log },
-  { path: 'activity', title: 'activity.title', icon: 'activity', key: 'a', screen: Activity },
-  { path: 'settings', title: 'settings.title', icon: 'settings', key: 's', screen: Settings },
+  { path: 'never-ban', title: 'never.title', icon: 'shield', key: 'n', screen: 'NeverBan' },
+  { path: 'blocklists', title: 'lists.title', icon: 'list', key: 'l', screen: 'Blocklists' },
+  { path: 'filters', title: 'filters.title', icon: 'filter', key: 'f', screen: 'Filters' },
+  { path: 'log', title: 'log.title', icon: 'log', key: 'd', screen: 'Log' },
+  { path: 'activity', title: 'activity.title', icon: 'activity', key: 'a', screen: 'Activity' },
+  { path: 'settings', title: 'settings.title', icon: 'settings', key: 's', screen: 'Settings' },
 ];
 export const places = PLACES;
 
@@ -60,10 +66,17 @@ function MoreScreen() {
   return <More places={PLACES} />;
 }
 
-function screenOf([first, second, third]: string[]): ComponentType {
+/** Screens that stand below another one. */
+const OTHERS: Record<string, { screen: ScreenName; below: string }> = {
+  'new-jail': { screen: 'JailNew', below: 'jails' }, defaults: { screen: 'Defaults', below: 'jails' }, actions: { screen: 'Actions', below: 'filters' },
+  more: { screen: MoreScreen, below: 'more' }, address: { screen: AddressScreen, below: 'bans' },
+};
+
+function screenOf([first, second, third]: string[]): ScreenName {
   if (first === 'address' && second) return AddressScreen;
-  if (first === 'jails' && second) return third === 'edit' ? JailEdit : JailScreen;
-  if (first === 'more') return MoreScreen;
+  if (first === 'jails' && second) return third === 'edit' ? 'JailEdit' : JailScreen;
+  const other = OTHERS[first ?? ''];
+  if (other) return other.screen;
   return PLACES.find((place) => place.path === first)?.screen ?? Overview;
 }
 
@@ -103,34 +116,43 @@ function Frame() {
   const [help, setHelp] = useState(false);
   const box = useRef<HTMLInputElement>(null);
   const at = path.join('/');
+  const later = rest.use();
+  const wanted = screenOf(path);
+  const Screen = typeof wanted !== 'string' ? wanted : later?.[wanted];
+  useEffect(() => {
+    if (!Screen) loadRest();
+    else setTimeout(loadRest, 2000);
+  }, [Screen]);
   const isFirst = useRef(true);
   useEffect(() => {
     const heading = main.current?.querySelector<HTMLElement>('h1');
     document.title = heading ? `${heading.textContent} · bangui` : 'bangui';
+    if (!heading) return;
     if (isFirst.current) isFirst.current = false;
-    else { heading?.focus(); scrollTo(0, 0); }
-  }, [at, spoken.get()]);
+    else { heading.focus(); scrollTo(0, 0); }
+  }, [at, Screen, spoken.get()]);
   useEffect(() => onKey({
     '/': () => box.current?.focus(),
     '?': () => setHelp(true),
     ...Object.fromEntries(PLACES.map((place) => [`g ${place.key}`, () => go([place.path])])),
   }), []);
-  const Screen = screenOf(path);
+  const place = OTHERS[path[0] ?? '']?.below ?? path[0] ?? 'overview';
   return (
     <div class={`frame${embedded ? ' embedded' : ''}`}>
       <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); main.current?.querySelector<HTMLElement>('h1')?.focus(); }}>{t('nav.skip')}</a>
-      {!embedded && <Navigation path={path[0] ?? 'overview'} />}
+      {!embedded && <Navigation path={place} />}
       <div class="page">
         <header class="top">
           <a class="name" href={link(['overview'])}><Icon name="shield" />bangui</a>
           <AddressBox box={box} />
         </header>
         <Lines />
-        <main id="main" ref={main} key={at.split('/').slice(0, 3).join('/')}><Guarded screen={Screen} /></main>
+        <main id="main" ref={main} key={at.split('/').slice(0, 3).join('/')}>{Screen ? <Guarded screen={Screen} /> : <Waiting />}</main>
       </div>
-      {!embedded && <BottomBar path={path[0] ?? 'overview'} />}
+      {!embedded && <BottomBar path={place} />}
       {help && <KeyHelp places={PLACES} close={() => setHelp(false)} />}
       <Asking />
+      <Pausing />
       <Toast />
     </div>
   );

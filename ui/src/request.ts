@@ -61,15 +61,24 @@ function url(what: string, args: { path?: object; query?: object }): string {
   return `api/v1/${path}${text ? `?${text}` : ''}`;
 }
 
-export async function call<K extends Operation>(what: K, args: Args<K> = {}): Promise<Operations[K]['answer']> {
-  const method = what.slice(0, what.indexOf(' '));
+export function call<K extends Operation>(what: K, args: Args<K> = {}): Promise<Operations[K]['answer']> {
+  return ask(what.slice(0, what.indexOf(' ')), url(what, args), args) as Promise<Operations[K]['answer']>;
+}
+
+/** Sends a request that the server itself has proposed. */
+export function mend({ method, path, body }: { method: string; path: string; body: object | null }): Promise<unknown> {
+  if (!path.startsWith('/api/v1/')) throw new Failure(0, '', path);
+  return ask(method, path.slice(1), { body: body ?? undefined });
+}
+
+async function ask(method: string, to: string, args: { body?: unknown; plain?: boolean; signal?: AbortSignal }): Promise<unknown> {
   const headers: Record<string, string> = {};
   if (method !== 'GET') headers['X-BanGUI-Request'] = '1';
   if (args.body !== undefined) headers['Content-Type'] = 'application/json';
   let answer: Response;
   let text: string;
   try {
-    answer = await fetch(url(what, args), {
+    answer = await fetch(to, {
       method,
       headers,
       body: args.body === undefined ? undefined : JSON.stringify(args.body),
@@ -89,7 +98,7 @@ export async function call<K extends Operation>(what: K, args: Args<K> = {}): Pr
   if (failure.status === 401 && !args.plain) {
     locked.set(true);
     await new Promise<void>((go) => waiting.push(go));
-    return call(what, args);
+    return ask(method, to, args);
   }
   throw failure;
 }

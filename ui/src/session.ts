@@ -2,7 +2,7 @@
 import type { MetaResponse, Scope } from './api';
 import { serverZone } from './format';
 import { call } from './request';
-import { store } from './store';
+import { kept, store } from './store';
 
 export const meta = store<MetaResponse | null>(null);
 
@@ -24,3 +24,13 @@ export function may(scope: Scope): boolean {
 
 /** `?embed=1`: another page shows this one inside and has a navigation of its own. */
 export const embedded = new URLSearchParams(location.search).get('embed') === '1';
+
+/** When this device looked last, before now; undefined where that was a moment ago, or never. */
+export const lastVisit = ((): string | undefined => {
+  const seen = kept('seen', '');
+  const before = seen.get();
+  const note = () => seen.set(new Date().toISOString());
+  addEventListener('pagehide', note);
+  document.addEventListener('visibilitychange', () => { if (document.hidden) note(); });
+  return Date.now() - Date.parse(before) > 600_000 ? before : undefined;
+})();

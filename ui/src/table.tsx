@@ -1,6 +1,6 @@
 // Lists: a table on a wide screen, rows of two lines on a narrow one. Sorting and paging are the server's; nothing is ever shown whole.
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Pagination } from './api';
 import { Icon } from './icons';
 import { onKey } from './keys';
@@ -111,6 +111,22 @@ function Head<Row>({ column, sorted }: { column: Column<Row>; sorted: string }) 
         </button>
         : title}
     </th>
+  );
+}
+
+/** Searches a list; the word is in the address. */
+export function Search({ label, children }: { label: string; children?: ComponentChildren }) {
+  const { query } = route.use();
+  const [text, setText] = useState(query.q ?? '');
+  useEffect(() => setText(query.q ?? ''), [query.q]);
+  return (
+    <form class="filters" role="search" aria-label={label} onSubmit={(event) => { event.preventDefault(); filter({ q: text.trim() }); }}>
+      <input type="search" value={text} aria-label={label} placeholder={label} onInput={(event) => {
+        setText(event.currentTarget.value);
+        if (event.currentTarget.value === '') filter({ q: undefined }, true);
+      }} />
+      {children}
+    </form>
   );
 }
 

@@ -23,6 +23,10 @@ export async function open(browser, url, { size = WIDE, dark = false, locale = '
   });
   page.on('pageerror', (error) => page.problems.push(`error: ${error.message}`));
   page.on('request', (request) => { if (!request.url().startsWith(origin) && !/^(blob|data):/.test(request.url())) page.problems.push(`request to ${request.url()}`); });
+  /** What is being loaded. */
+  page.asked = new Set();
+  page.on('request', (request) => page.asked.add(request));
+  for (const end of ['requestfinished', 'requestfailed']) page.on(end, (request) => page.asked.delete(request));
   page.on('dialog', (dialog) => { page.problems.push(`dialog: ${dialog.message()}`); void dialog.dismiss(); });
   return page;
 }

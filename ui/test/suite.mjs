@@ -2,7 +2,7 @@
 //
 // usage: node test/suite.mjs [PATTERN]: only what has it in its name. Pictures go to test/shots.
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { axe, launch, open, overflow, PHONE, WIDE } from './browser.mjs';
 import { HOSTILE, PASSWORD, until, World } from './world.mjs';
 import { serve } from '../dev.mjs';
@@ -10,6 +10,7 @@ import { serve } from '../dev.mjs';
 const SCREENS = {
   overview: '#/overview', bans: '#/bans', jails: '#/jails', jail: '#/jails/sshd', edit: '#/jails/sshd/edit', address: '#/address/198.18.0.66',
   unknown: '#/address/203.0.113.200', history: '#/history', never: '#/never-ban', lists: '#/blocklists', filters: '#/filters', filter: '#/filters/lab',
+  new: '#/new-jail', defaults: '#/defaults', actions: '#/actions', action: '#/actions/nothing',
   log: '#/log', activity: '#/activity', settings: '#/settings', more: '#/more',
 };
 const DRESSES = [['wide-light', WIDE, false], ['wide-dark', WIDE, true], ['phone-light', PHONE, false], ['phone-dark', PHONE, true]];
@@ -49,8 +50,13 @@ async function at(hash, options = {}) {
 /** Nothing is being loaded any more. */
 async function settled(page) {
   await page.waitForSelector('h1');
-  await page.waitForLoadState('networkidle');
-  await page.waitForFunction(() => !document.querySelector('.waiting'));
+  await page.waitForFunction(() => document.fonts.status === 'loaded' && !document.querySelector('.waiting'));
+  let quiet = 0;
+  await until('quiet', async () => {
+    quiet = page.asked.size === 0 ? quiet + 1 : 0;
+    return quiet > 1;
+  });
+  await page.waitForFunction(() => !document.querySelector('.waiting, .dim'));
 }
 
 async function close(page) {
@@ -67,6 +73,7 @@ function counted(page, name) {
     async click(where) { one.clicks += 1; await page.click(where); },
     async press(key) { one.keys += 1; await page.keyboard.press(key); },
     async type(where, text) { one.clicks += 1; one.keys += text.length; await page.fill(where, text); },
+    async choose(where, value) { one.clicks += 2; await page.selectOption(where, value); },
     /** Pasted or filled in by the browser: one key. */
     async paste(where, text) { one.clicks += 1; one.keys += 1; await page.fill(where, text); },
   };
@@ -290,10 +297,88 @@ async function flows() {
     await close(page);
   });
 
+  await check('a new jail: its log tried, reviewed, created', async () => {
+    const page = await at('#/jails');
+    const me = counted(page, 'a new jail of an own filter, tried on its log');
+    writeFileSync(world.at('lab.log'), `${new Date().toISOString().slice(0, 19).replace('T', ' ')} lab: failure from 203.0.113.77 as ${HOSTILE[0]}\n`);
+    await me.click('a:has-text("New jail")');
+    await page.waitForSelector('h1:text-is("New jail")');
+    await page.waitForSelector('option[value=lab]', { state: 'attached' });
+    await me.paste('.field:has-text("Name") input', 'lab');
+    await me.choose('.field:has-text("Filter") select', 'lab');
+    await me.paste('.field:has-text("Log files") textarea', world.at('lab.log'));
+    await me.click(button('Try it on the log'));
+    await page.waitForSelector('text=1 of 1 line matched.');
+    await me.type('.field:has-text("Ban for") input', '3h');
+    await me.click(button('Review the jail'));
+    await page.waitForSelector('dialog .diff:has-text("bantime = 3h")');
+    assert.deepEqual(await axe(page), []);
+    assert.doesNotMatch(world.client('status'), /lab/);
+    await me.click(button('Apply'));
+    await page.waitForSelector('text=Done, and read back from fail2ban.', { timeout: 60_000 });
+    assert.match(world.client('status'), /lab/);
+    assert.equal(world.client('get', 'lab', 'bantime').trim(), '10800');
+    await me.click('dialog button.primary');
+    await page.waitForSelector('h1:text-is("lab")');
+    await close(page);
+  });
+
+  await check('one value put back to what holds for all jails; all jails changed, and undone', async () => {
+    const page = await at('#/jails/lab/edit');
+    const back = counted(page, 'one value put back to what holds for all jails');
+    await page.waitForSelector('.field:has-text("Ban for") .hint:has-text("zz-bangui-lab.local")');
+    await back.click('.field:has-text("Ban for") button:text-is("Put back")');
+    await page.waitForSelector('dialog ins:text-is("10m")');
+    await back.click(button('Apply'));
+    await page.waitForSelector('text=Done, and read back from fail2ban.', { timeout: 60_000 });
+    assert.equal(world.client('get', 'lab', 'bantime').trim(), '600');
+    await back.click('dialog button.primary');
+    await page.goto(`${url}#/jails`);
+    const me = counted(page, 'the ban time of all jails changed, and undone');
+    await me.click('a:text-is("All jails")');
+    await me.type('.field:has-text("Ban for") input', '20m');
+    await page.waitForSelector('td:has-text("sshd-stubborn")');
+    await me.click(button('Review the change'));
+    await page.waitForSelector('dialog .diff:has-text("zz-bangui-DEFAULT.local")');
+    assert.deepEqual(await axe(page), []);
+    await page.screenshot({ path: `${shots}review-all.png` });
+    await me.click(button('Apply'));
+    await page.waitForSelector('text=Done, and read back from fail2ban.', { timeout: 60_000 });
+    assert.equal(world.client('get', 'lab', 'bantime').trim(), '1200');
+    await me.click('dialog button:text-is("Undo")');
+    await page.waitForSelector('text=Everything is as before');
+    assert.equal(world.client('get', 'lab', 'bantime').trim(), '600');
+    await close(page);
+  });
+
+  await check('an action is found, looked at, changed, and its change reviewed', async () => {
+    const page = await at('#/filters');
+    await page.click('.tabs a:text-is("Actions")');
+    await page.waitForSelector('h1:text-is("Actions")');
+    await page.click('td a:text-is("nothing")');
+    await page.waitForSelector('text=What stands here is run by root.');
+    await page.fill('.field:has-text("At a ban") textarea', 'true <ip>');
+    await page.click(button('Review the change'));
+    await page.waitForSelector('dialog .diff:has-text("actionban = true <ip>")');
+    assert.deepEqual(await axe(page), []);
+    await page.click(button('Apply'));
+    await page.waitForSelector('text=Done, and read back from fail2ban.', { timeout: 60_000 });
+    await page.click('dialog button:text-is("Undo")');
+    await page.waitForSelector('text=Everything is as before');
+    await close(page);
+  });
+
   await check('a jail is paused, and goes on by Undo; stopping it asks first', async () => {
     const page = await at('#/jails/sshd-stubborn');
-    await page.click(button('Pause'));
-    await page.waitForSelector('.state:text-is("paused")');
+    const me = counted(page, 'a jail paused for an hour');
+    await me.click(button('Pause'));
+    await page.waitForSelector('dialog:has-text("Pause sshd-stubborn")');
+    assert.deepEqual(await axe(page), []);
+    await page.screenshot({ path: `${shots}pause.png` });
+    await me.click('.stack button >> nth=0');
+    await page.waitForSelector('.state:has-text("paused until")');
+    const { jail } = await world.api('GET', 'jails/sshd-stubborn');
+    assert.ok(Date.parse(jail.paused_until) - Date.now() <= 3_600_000);
     await page.click('.toast button:has-text("Undo")');
     await page.waitForSelector('.state:text-is("watching")');
     await page.click(button('Stop'));
@@ -353,7 +438,7 @@ async function flows() {
     await page.waitForSelector('.world path.c5, .world path.c4');
     const me = counted(page, 'one country of the last day opened, and saved');
     await me.click('.shares a >> nth=0');
-    await page.waitForSelector('.filters button');
+    await page.waitForSelector('.filters button:has(.icon)');
     await page.waitForSelector('tbody tr');
     assert.deepEqual(await axe(page), []);
     await page.goBack();

@@ -5,12 +5,11 @@ import { Area, Form, Text, useSend } from '../form';
 import { Jail } from '../format';
 import { t } from '../messages';
 import { call, useGet } from '../request';
-import { filter as setFilter, link, route } from '../router';
+import { link, route } from '../router';
 import { may } from '../session';
 import { Show, Verdict } from '../status';
-import { Table } from '../table';
-import { Review } from './review';
-import { Failure } from '../request';
+import { Search, Table } from '../table';
+import { dryRun, Review } from './review';
 
 export function Filters() {
   const { path, query } = route.use();
@@ -19,36 +18,46 @@ export function Filters() {
 }
 
 function List({ q }: { q: string }) {
-  const filters = useGet('GET /config/filters', {});
-  const [text, setText] = useState(q);
+  const { query } = route.use();
+  const filters = useGet('GET /config/filters', { query: { q, page: query.page ?? 1, page_size: 25, sort: '-active' } });
   return (
     <>
       <h1 tabIndex={-1}>{t('filters.title')}</h1>
-      <p class="sentence">{filters.data ? t('filters.sentence', { n: filters.data.total, used: filters.data.items.filter((one) => one.active).length }) : ' '}</p>
-      <form class="filters" onSubmit={(event) => event.preventDefault()}>
-        <input type="search" value={text} aria-label={t('filters.search')} placeholder={t('filters.search')}
-          onInput={(event) => { setText(event.currentTarget.value); setFilter({ q: event.currentTarget.value }, true); }} />
-      </form>
+      <FilterTabs at="filters" />
+      <p class="sentence">{filters.data ? t('filters.sentence', { n: filters.data.pagination.total }) : ' '}</p>
+      <Search label={t('filters.search')} />
       <Show of={filters}>
-        {(data) => {
-          const found = data.items.filter((one) => one.name.includes(text.trim().toLowerCase()))
-            .sort((a, b) => Number(b.active) - Number(a.active) || a.name.localeCompare(b.name));
-          return (
-            <>
-              <Table label={t('filters.title')} rows={found.slice(0, 60)} id={(one) => one.name} open={(one) => { location.hash = link(['filters', one.name]); }} empty={<p>{t('filters.none')}</p>}
-                columns={[
-                  { title: t('col.filter'), cell: (one) => <a href={link(['filters', one.name])}>{one.name}</a>, phone: 'main' },
-                  { title: t('filters.used'), phone: 'sub', cell: (one) => (one.used_by_jails.length > 0 ? one.used_by_jails.map((name, index) => <>{index > 0 && ', '}<Jail name={name} /></>) : <span class="muted">{t('filters.unused')}</span>) },
-                  { title: t('filters.origin'), phone: 'side', cell: (one) => (one.has_local_override ? <span class="tag">{t('jail.local')}</span> : <span class="muted">{t('filters.shipped')}</span>) },
-                  { title: t('jail.expressions'), right: true, phone: 'none', cell: (one) => one.failregex.length },
-                ]} />
-              {found.length > 60 && <p class="muted">{t('filters.moreOf', { n: found.length - 60 })}</p>}
-            </>
-          );
-        }}
+        {(data) => (
+          <Table label={t('filters.title')} rows={data.items} id={(one) => one.name} open={(one) => { location.hash = link(['filters', one.name]); }} empty={<p>{t('filters.none')}</p>}
+            pagination={data.pagination} dim={filters.loading}
+            columns={[
+              { title: t('col.filter'), cell: (one) => <a href={link(['filters', one.name])}>{one.name}</a>, phone: 'main' },
+              { title: t('filters.used'), phone: 'sub', cell: (one) => <UsedBy jails={one.used_by_jails} /> },
+              { title: t('filters.origin'), phone: 'side', cell: (one) => <Origin local={one.has_local_override} /> },
+              { title: t('jail.expressions'), right: true, phone: 'none', cell: (one) => one.failregex.length },
+            ]} />
+        )}
       </Show>
     </>
   );
+}
+
+/** Filters and actions are two halves of one thing. */
+export function FilterTabs({ at }: { at: 'filters' | 'actions' }) {
+  return (
+    <nav class="tabs" aria-label={t('filters.tabs')}>
+      {(['filters', 'actions'] as const).map((name) => <a key={name} href={link([name])} aria-current={name === at ? 'page' : undefined}>{t(name === 'filters' ? 'filters.title' : 'actions.title')}</a>)}
+    </nav>
+  );
+}
+
+export function UsedBy({ jails }: { jails: string[] }) {
+  if (jails.length === 0) return <span class="muted">{t('filters.unused')}</span>;
+  return <>{jails.map((name, index) => <>{index > 0 && ', '}<Jail name={name} /></>)}</>;
+}
+
+export function Origin({ local }: { local: boolean }) {
+  return local ? <span class="tag">{t('jail.local')}</span> : <span class="muted">{t('filters.shipped')}</span>;
 }
 
 function Filter({ name }: { name: string }) {
@@ -89,11 +98,7 @@ function Expressions({ of, reload }: { of: FilterConfig; reload: () => Promise<v
       <p class="muted small break">{of.source_file}</p>
       <div class="buttons"><button class="primary" disabled={!isChanged}>{t('edit.review')}</button></div>
       {review && <Review close={() => setReview(false)} done={reload}
-        preview={async () => {
-          const answer = await call('PUT /config/filters/{name}', { path: { name: of.name }, query: { dry_run: true }, body });
-          if (!('effect' in answer)) throw new Failure(0, '', '');
-          return answer;
-        }}
+        preview={() => dryRun(call('PUT /config/filters/{name}', { path: { name: of.name }, query: { dry_run: true }, body }))}
         apply={() => call('PUT /config/filters/{name}', { path: { name: of.name }, body })} />}
     </Form>
   );

@@ -11,9 +11,15 @@ import { FailureBox, Verdict, Waiting } from '../status';
 const FIELDS: Record<string, Message> = {
   ban_time: 'edit.banTime', find_time: 'edit.findTime', max_retry: 'edit.maxRetry', enabled: 'edit.enabled', filter: 'edit.filter', log_paths: 'edit.logs',
   ignore_ips: 'edit.ignore', fail_regex: 'edit.failregex', ignore_regex: 'edit.ignoreregex', date_pattern: 'edit.datepattern', use_dns: 'edit.dns', backend: 'jail.backend',
+  actions: 'edit.actions', banaction: 'edit.banaction', port: 'edit.port', journalmatch: 'edit.journal', 'bantime_escalation.increment': 'edit.increment', 'bantime_escalation.max_time': 'edit.maxTime',
 };
 
-function valueOf(field: string, value: unknown): string {
+/** What people call a field of a jail. */
+export function fieldName(field: string): string {
+  return FIELDS[field] ? t(FIELDS[field]!) : field;
+}
+
+export function valueOf(field: string, value: unknown): string {
   if (value === null || value === undefined || value === '') return t('review.nothing');
   if ((field === 'ban_time' || field === 'find_time') && typeof value === 'number') return duration(value);
   if (typeof value === 'boolean') return t(value ? 'review.yes' : 'review.no');
@@ -24,9 +30,9 @@ function valueOf(field: string, value: unknown): string {
 export function Effects({ effect }: { effect: Effect[] }) {
   return (
     <ul class="effects">
-      {effect.map((one) => (
+      {effect.filter((one) => !/^actions\./.test(one.field) || one.before !== null).map((one) => (
         <li key={`${one.jail} ${one.field}`}>
-          {one.jail && <strong>{one.jail}: </strong>}{FIELDS[one.field] ? t(FIELDS[one.field]!) : one.field}: <del>{valueOf(one.field, one.before)}</del> → <ins>{valueOf(one.field, one.after)}</ins>
+          {one.jail && <strong>{one.jail}: </strong>}{fieldName(one.field)}: {one.before !== null && <><del>{valueOf(one.field, one.before)}</del> → </>}<ins>{valueOf(one.field, one.after)}</ins>
         </li>
       ))}
     </ul>
@@ -46,6 +52,13 @@ function Diff({ file }: { file: FileDiff }) {
       <pre tabIndex={0} aria-label={file.path}>{lines.map((line, index) => <span key={index} class={kind(line)}>{line}{'\n'}</span>)}</pre>
     </figure>
   );
+}
+
+/** A dry run's answer: what would be written and what it means. */
+export async function dryRun(asked: Promise<unknown>): Promise<ChangePreview> {
+  const answer = await asked as ChangePreview | undefined;
+  if (!answer || !('effect' in answer)) throw new Failure(0, '', '');
+  return answer;
 }
 
 interface Props {
@@ -84,6 +97,7 @@ export function Review({ file, preview, apply, close, done }: Props) {
       <Dialog key="done" title={t('review.doneTitle')} close={end} wide>
         <Verdict level="ok"><p>{t('review.done')}</p></Verdict>
         <Effects effect={change.effect} />
+        <Diffs files={change.files} />
         {change.report.length > 0 && <details><summary>{t('review.report')}</summary><ol>{change.report.map((step, index) => <li key={index}>{step.sentence}</li>)}</ol></details>}
         {failure && <FailureBox failure={failure} />}
         <div class="buttons">
