@@ -217,8 +217,8 @@ pub static ROUTES: &[Route] = &[
     post("/api/v1/bans/check", Now(api::bans::check)).bans().asks_daemon(),
     post("/api/v1/bans/bulk", Either(api::bulk::ban)).bans().asks_daemon().counted(Limit::Ban).large().long(Long::Slow),
     post("/api/v1/bans/bulk/remove", Either(api::bulk::remove)).bans().counted(Limit::Ban).large().long(Long::Slow),
-    delete("/api/v1/bans/all", Later(api::bans::unban_all)).bans(),
-    delete("/api/v1/bans", Later(api::bans::unban)).bans().counted(Limit::Ban).takes(&["ip", "jail", "unban_all"]),
+    delete("/api/v1/bans/all", Either(api::bans::unban_all)).bans(),
+    delete("/api/v1/bans", Either(api::bans::unban)).bans().counted(Limit::Ban).takes(&["ip", "jail", "unban_all"]),
     // never-ban
     get("/api/v1/never-ban", Later(api::never_ban::list)).takes(&["page", "page_size", "q"]),
     post("/api/v1/never-ban", Later(api::never_ban::create)).bans().counted(Limit::Ban),

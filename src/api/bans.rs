@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
+use crate::app::banned::CatchUp;
 use crate::app::code::Code;
 use crate::app::guard::Guard;
 use crate::app::input::Fields;
-use crate::app::{ApiError, Ctx, Job, Request};
+use crate::app::{ApiError, Ctx, Job, Outcome, Request};
 use crate::domain::address::IpOrNet;
 use crate::domain::json;
 use crate::domain::names::{JailName, Running};
@@ -61,9 +62,10 @@ pub fn ban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let finish = move |ctx: &mut Ctx, made| {
         let made: Vec<Made> = json::from_tree(made).map_err(ApiError::internal)?;
         let failed = |name: &str| made.iter().any(|one| one.jail == name && one.failure.is_some());
-        let undone: Vec<_> = names.into_iter().filter(|(jail, _)| failed(jail)).collect();
+        let (undone, done): (Vec<_>, Vec<_>) = names.into_iter().partition(|(jail, _)| failed(jail));
         let before = before.into_iter().filter(|ban| failed(&ban.jail)).collect();
         ctx.restore_own_bans(&undone, before);
+        ctx.own_bans_made(&done);
         for one in &made {
             ctx.banned.held.distrust_jail(&one.jail);
         }
@@ -191,8 +193,8 @@ fn names_of(jails: &[JailName]) -> Vec<&str> {
 pub(super) const NO_ADDRESS: &str = "ip must be an IP address, a network, or exactly what fail2ban lists as banned.";
 
 /// `DELETE /api/v1/bans`
-pub fn unban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let (ip, jail, everything) = unban_input(request)?;
+pub fn unban(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
+    let Unwanted { ip, jail, everything, note } = unban_input(request)?;
     let jail: Option<JailName> = jail.as_deref().map(JailName::from_daemon).transpose()?;
     let ip = match ip {
         Some(_) if everything => return Err(ApiError::invalid_input("Give ip or unban_all, not both.")),
@@ -205,18 +207,24 @@ pub fn unban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
         }
         ip => ip.as_deref().map(listed).transpose()?,
     };
+    if waits_for_archive(ctx, request) {
+        return Ok(Outcome::AfterArchive);
+    }
     let task = Task::Unban(bans::Unban {
         socket: ctx.fail2ban_socket().to_owned(),
         jail: jail.as_ref().map(JailName::to_string),
         ip: ip.clone(),
         set: ctx.set_place(),
     });
-    // Before it is lifted: whatever is killed in between, it is not made again.
     let of_jail = jail.as_ref().filter(|jail| !jail.is_taken()).map(JailName::as_str);
-    let gone = ctx.forget_own_bans(of_jail, ip.as_deref())?;
-    let done = Job::new(task, move |_, count| {
+    let noted = ctx.note_lift(of_jail, ip.as_ref().map(std::slice::from_ref), &note)?;
+    let undone = noted.clone();
+    let done = Job::new(task, move |ctx, count| {
         let place = jail.as_ref().map_or("*", JailName::as_str);
         let count = count.as_u64().unwrap_or(0);
+        if count == 0 {
+            ctx.undo_lift(noted, false);
+        }
         let message = match ip {
             // What the daemon lists can be lifted, whatever it is; what it does not list has to be an address.
             Some(ip) if count == 0 && ip.parse::<IpOrNet>().is_err() => {
@@ -234,22 +242,40 @@ pub fn unban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
         };
         Ok(command_done(200, message, place))
     });
-    Ok(done.undone_by(|ctx| ctx.restore_own_bans(&[], gone)).detached())
+    Ok(Outcome::Job(Box::new(done.undone_by(|ctx| ctx.undo_lift(undone, true)).detached())))
 }
 
-/// `ip`, `jail` and `unban_all`, from the body or, where a proxy drops bodies of DELETE, from the query.
-fn unban_input(request: &Request) -> Result<(Option<String>, Option<String>, bool), ApiError> {
+/// Whether a lift has to wait: it takes with it what the daemon's database has of the address, which the archive is to have first.
+pub(super) fn waits_for_archive(ctx: &mut Ctx, request: &Request) -> bool {
+    let waits = !request.has_waited && ctx.snapshot.online;
+    if waits {
+        ctx.catch_up = CatchUp::Wanted;
+    }
+    waits
+}
+
+/// What is to be lifted.
+struct Unwanted {
+    ip: Option<String>,
+    jail: Option<String>,
+    everything: bool,
+    note: String,
+}
+
+/// From the body or, where a proxy drops bodies of DELETE, from the query.
+fn unban_input(request: &Request) -> Result<Unwanted, ApiError> {
     if request.body.is_empty() {
         let query = request.query();
         let everything = query.get::<bool>("unban_all")?.unwrap_or(false);
-        return Ok((query.text("ip")?, query.text("jail")?, everything));
+        return Ok(Unwanted { ip: query.text("ip")?, jail: query.text("jail")?, everything, note: String::new() });
     }
     let mut fields = request.fields()?;
     let ip: Option<Option<String>> = fields.optional("ip");
     let jail: Option<Option<String>> = fields.optional("jail");
     let everything: Option<Option<bool>> = fields.optional("unban_all");
+    let note = note_field(&mut fields);
     fields.finish()?;
-    Ok((ip.flatten(), jail.flatten(), everything.flatten().unwrap_or(false)))
+    Ok(Unwanted { ip: ip.flatten(), jail: jail.flatten(), everything: everything.flatten().unwrap_or(false), note })
 }
 
 /// What to send for a text that is listed as banned: the canonical form of an address, anything else as it is, since
@@ -267,19 +293,26 @@ pub(super) fn listed(text: &str) -> Result<String, ApiError> {
 }
 
 /// `DELETE /api/v1/bans/all`
-pub fn unban_all(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
+pub fn unban_all(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
+    if waits_for_archive(ctx, request) {
+        return Ok(Outcome::AfterArchive);
+    }
     let task = Task::Unban(bans::Unban {
         socket: ctx.fail2ban_socket().to_owned(),
         jail: None,
         ip: None,
         set: ctx.set_place(),
     });
-    let gone = ctx.forget_own_bans(None, None)?;
-    let done = Job::new(task, |_, count| {
+    let noted = ctx.note_lift(None, None, "")?;
+    let undone = noted.clone();
+    let done = Job::new(task, |ctx, count| {
         let count = count.as_u64().unwrap_or(0);
+        if count == 0 {
+            ctx.undo_lift(noted, false);
+        }
         Ok(Response::json(200, &json!({ "message": format!("{count} bans were removed."), "count": count })))
     });
-    Ok(done.undone_by(|ctx| ctx.restore_own_bans(&[], gone)).detached())
+    Ok(Outcome::Job(Box::new(done.undone_by(|ctx| ctx.undo_lift(undone, true)).detached())))
 }
 
 /// `JailCommandResponse` of the contract.

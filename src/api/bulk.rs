@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::bans::{listed, note_field};
+use super::bans::{listed, note_field, waits_for_archive};
 use crate::app::guard::Guard;
 use crate::app::input::Fields;
 use crate::app::{ApiError, Ctx, Job, Outcome, Request, Step};
@@ -103,6 +103,9 @@ pub fn remove(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
         Err(error) => Item::invalid(at, text, &error.detail),
     };
     let items: Vec<Item> = texts.iter().enumerate().map(judge).collect();
+    if waits_for_archive(ctx, request) {
+        return Ok(Outcome::AfterArchive);
+    }
     // Before they are lifted: whatever is killed in between, they are not made again.
     let of_jail = jail.as_ref().filter(|jail| !jail.is_taken()).map(JailName::to_string);
     let notes = move |ctx: &mut Ctx, ips: &[String]| Ok(ctx.forget_own_bans_of(of_jail.as_deref(), ips)?);

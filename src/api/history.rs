@@ -18,7 +18,7 @@ use crate::domain::page::{Page, Position, Rows};
 use crate::domain::time::{Moment, now, rfc3339};
 use crate::fail2ban::database::{Ban, DatabaseError};
 use crate::geo::GeoDetail;
-use crate::jobs::history::push_past;
+use crate::jobs::history::{ShownOurs, push_past};
 use crate::jobs::their_database::{ReadTheirs, Theirs, Wanted};
 use crate::jobs::{Task, history};
 use crate::server::response::Response;
@@ -324,12 +324,17 @@ fn remembered(ctx: &mut Ctx, ip: &str) -> Result<Reading, ApiError> {
 }
 
 fn event(ban: &PastBan) -> Value {
-    json!({
+    let mut event = json!(ShownOurs::from(ban.ours.clone()));
+    let other = json!({
         "jail": ban.jail,
         "banned_at": rfc3339(ban.banned_at),
         "ban_count": ban.count.max(1),
         "failures": ban.failures.max(0),
         "matches": ban.matches,
         "ban_time": ban.ban_time,
-    })
+    });
+    if let (Value::Object(event), Value::Object(other)) = (&mut event, other) {
+        event.extend(other);
+    }
+    event
 }

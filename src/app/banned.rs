@@ -29,6 +29,17 @@ pub enum Readiness {
     Reading,
 }
 
+/// Whether somebody waits for the archive to have everything that fail2ban has told so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CatchUp {
+    /// Nobody.
+    Idle,
+    /// A look that begins from now on is waited for.
+    Wanted,
+    /// It has begun.
+    Running,
+}
+
 impl Banned {
     /// Something was done that may have changed what is banned: the next look is not to be spared.
     pub fn doubt(&mut self) {

@@ -130,6 +130,7 @@ impl Ctx {
         match looked {
             Ok(snapshot) => {
                 if !self.snapshot.online {
+                    self.log_target = self.daemon.log_target().ok().or(self.log_target.take());
                     self.restarted = true;
                     self.distrust_bans();
                     log::info!("fail2ban {} answers", snapshot.version.as_deref().unwrap_or("?"));

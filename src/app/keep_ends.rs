@@ -10,7 +10,7 @@ use crate::domain::time;
 use crate::jobs::Task;
 use crate::jobs::own_bans::{Found, KeepEnds, Kept};
 use crate::server::response::Response;
-use crate::store;
+use crate::store::{self, archive::NewLift};
 
 /// When it is tried again, where it did not come to an end.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -18,31 +18,85 @@ const AGAIN: Duration = Duration::from_secs(2);
 const SOME: usize = 250;
 /// How often a jail that does not run is looked for.
 const LOOKED_FOR: u32 = 20;
+/// How far the daemon's times of a ban may be from ours, in seconds.
+const CLOCKS: i64 = 2;
+
+/// What was noted of something that is about to be lifted.
+#[derive(Debug, Clone, Default)]
+pub struct Noted {
+    /// The numbers of the notes in the archive.
+    lifts: Vec<i64>,
+    /// The bans of ours that were forgotten with it.
+    gone: Vec<OwnBan>,
+}
 
 impl Ctx {
-    /// Notes bans before they are made. Gives what was noted of the same addresses before.
+    /// Notes bans before they are made, in the archive as well. Gives what was noted of the same addresses before.
     pub fn note_own_bans(&mut self, bans: Vec<OwnBan>) -> Result<Vec<OwnBan>, store::Error> {
-        let gone = self.store.add_own_bans(&bans)?;
-        let before = bans.iter().filter_map(|ban| self.own_bans.get(&ban.jail, &ban.ip).cloned()).collect();
-        bans.into_iter().for_each(|ban| self.own_bans.put(ban));
+        let placed = |ban: OwnBan| {
+            let country = self.place_of(&ban.ip).country;
+            (ban, country)
+        };
+        let bans: Vec<_> = bans.into_iter().map(placed).collect();
+        let gone = self.store.note_bans(&bans, time::now())?;
+        let before = bans.iter().filter_map(|(ban, _)| self.own_bans.get(&ban.jail, &ban.ip).cloned()).collect();
+        bans.into_iter().for_each(|(ban, _)| self.own_bans.put(ban));
         gone.iter().for_each(|(jail, ip)| drop(self.own_bans.take(jail, ip)));
         Ok(before)
     }
 
-    /// Forgets bans of a jail or of all, of one address or of all. Gives what was noted of them.
-    pub fn forget_own_bans(&mut self, jail: Option<&str>, ip: Option<&str>) -> Result<Vec<OwnBan>, store::Error> {
-        let gone = self.own_bans.matching(jail, ip);
-        let names: Vec<(String, String)> = gone.iter().map(|ban| (ban.jail.clone(), ban.ip.clone())).collect();
-        self.forget_named(&names)?;
-        Ok(gone)
+    /// The bans that were noted of these, by jail and address, have been made.
+    pub fn own_bans_made(&mut self, names: &[(String, String)]) {
+        if let Err(error) = self.store.bans_made(names) {
+            log::warn!("that a ban was made cannot be noted: {error}");
+        }
     }
 
-    /// The same for these addresses.
+    /// Takes back what was noted of bans that were not made, and notes again what was there before.
+    pub fn restore_own_bans(&mut self, names: &[(String, String)], before: Vec<OwnBan>) {
+        let done = self.forget_named(names).and_then(|()| self.put_back(before));
+        if let Err(error) = done.and_then(|()| self.store.bans_not_made(names, time::now())) {
+            log::warn!("what is noted of a ban that was not made cannot be taken back: {error}");
+        }
+    }
+
+    fn put_back(&mut self, bans: Vec<OwnBan>) -> Result<(), store::Error> {
+        if !bans.is_empty() {
+            let gone = self.store.add_own_bans(&bans)?;
+            gone.iter().for_each(|(jail, ip)| drop(self.own_bans.take(jail, ip)));
+        }
+        bans.into_iter().for_each(|ban| self.own_bans.put(ban));
+        Ok(())
+    }
+
+    /// Notes what is about to be lifted, by whoever acts, and forgets the bans of ours that go with it: a jail or all, these addresses or
+    /// everything. Before it is lifted: whatever is killed in between, it is not made again.
+    pub fn note_lift(&mut self, jail: Option<&str>, ips: Option<&[String]>, note: &str) -> Result<Noted, store::Error> {
+        let lifts: Vec<NewLift<'_>> = match ips {
+            Some(ips) => ips.iter().map(|ip| NewLift { jail, ip: Some(ip) }).collect(),
+            None => vec![NewLift { jail, ip: None }],
+        };
+        let gone = match ips {
+            Some(ips) => ips.iter().flat_map(|ip| self.own_bans.of_address(jail, ip)).cloned().collect(),
+            None => self.own_bans.matching(jail, None),
+        };
+        let names = names_of(&gone);
+        let ids = self.store.note_lifts(&lifts, &self.acting, note, &names, time::now())?;
+        names.iter().for_each(|(jail, ip)| drop(self.own_bans.take(jail, ip)));
+        Ok(Noted { lifts: ids, gone })
+    }
+
+    /// Nothing was lifted: the notes go, and what was forgotten with them comes back where `is_banned` says so.
+    pub fn undo_lift(&mut self, noted: Noted, is_banned: bool) {
+        let gone = if is_banned { noted.gone } else { Vec::new() };
+        if let Err(error) = self.put_back(gone).and_then(|()| self.store.lifts_not_made(&noted.lifts)) {
+            log::warn!("what is noted of a ban that was not lifted cannot be taken back: {error}");
+        }
+    }
+
+    /// The same for these addresses, without a way back of the notes. Gives the bans of ours that go with it.
     pub fn forget_own_bans_of(&mut self, jail: Option<&str>, ips: &[String]) -> Result<Vec<OwnBan>, store::Error> {
-        let gone: Vec<OwnBan> = ips.iter().flat_map(|ip| self.own_bans.of_address(jail, ip)).cloned().collect();
-        let names: Vec<(String, String)> = gone.iter().map(|ban| (ban.jail.clone(), ban.ip.clone())).collect();
-        self.forget_named(&names)?;
-        Ok(gone)
+        Ok(self.note_lift(jail, Some(ips), "")?.gone)
     }
 
     fn forget_named(&mut self, names: &[(String, String)]) -> Result<(), store::Error> {
@@ -51,14 +105,6 @@ impl Ctx {
         }
         names.iter().for_each(|(jail, ip)| drop(self.own_bans.take(jail, ip)));
         Ok(())
-    }
-
-    /// Takes back what was noted of bans that were not made, and notes again what was there before.
-    pub fn restore_own_bans(&mut self, names: &[(String, String)], before: Vec<OwnBan>) {
-        let done = self.forget_named(names).and_then(|()| self.note_own_bans(before));
-        if let Err(error) = done {
-            log::warn!("what is noted of a ban that was not made cannot be taken back: {error}");
-        }
     }
 
     /// The same for many: a few in each turn of the loop.
@@ -114,11 +160,17 @@ impl Ctx {
         for (jail, ip) in &found.again {
             log::info!("{ip} is banned again in {jail}, to the end that was set here");
             self.banned.held.distrust_jail(jail);
+            self.store.ban_made_again(jail, ip, asked_at - CLOCKS, time::now() + CLOCKS)?;
         }
         let own = &self.own_bans;
         // One that was noted since is another ban of that address.
         let is_same = |(jail, ip): &&(String, String)| own.get(jail, ip).is_none_or(|ban| ban.at < asked_at);
         let gone: Vec<_> = found.gone.iter().filter(is_same).cloned().collect();
-        self.forget_named(&gone)
+        self.forget_named(&gone)?;
+        if gone.is_empty() { Ok(()) } else { self.store.bans_not_made(&gone, time::now()) }
     }
+}
+
+fn names_of(bans: &[OwnBan]) -> Vec<(String, String)> {
+    bans.iter().map(|ban| (ban.jail.clone(), ban.ip.clone())).collect()
 }

@@ -28,7 +28,7 @@ use crate::jobs::their_database::Theirs;
 use crate::server::response::Response;
 use crate::store::{self, Store, settings::Stored};
 
-use super::banned::Banned;
+use super::banned::{Banned, CatchUp};
 use super::error::ApiError;
 use super::gzip::Gzip;
 use super::imports::{Running, Tending};
@@ -173,6 +173,12 @@ pub struct Ctx {
     pub their_page: Option<Theirs<Page>>,
     /// Whether that could be read when it was last looked into.
     pub their_database: TheirDatabase,
+    /// Where fail2ban writes its log, as it last said: a path, or a word.
+    pub log_target: Option<String>,
+    /// There is more in it than was read: what its database tells comes after that.
+    pub log_is_behind: bool,
+    /// Whether somebody waits for the archive to have everything.
+    pub catch_up: CatchUp,
     /// What somebody has changed of the files by hand, as it was found: a timer writes it down.
     pub by_hand: Option<ByHand>,
     /// How many changes were written down since the start.
@@ -295,6 +301,8 @@ pub enum Outcome {
     Steps(Steps),
     /// The daemon is being read: the request is handled again when that has ended.
     Again,
+    /// The request is handled again when the archive has everything that fail2ban has told so far.
+    AfterArchive,
 }
 
 /// Makes names for requests that come without one.
@@ -340,6 +348,9 @@ impl Ctx {
             known_database: None,
             their_page: None,
             their_database: TheirDatabase::Unknown,
+            log_target: None,
+            log_is_behind: false,
+            catch_up: CatchUp::Idle,
             by_hand: None,
             changes_noted: 0,
             storage_fails: false,

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::own_ban::Ours;
+
 /// The jail that blocklists are imported into.
 pub const BLOCKLIST_JAIL: &str = "blocklist-import";
 
@@ -423,6 +425,8 @@ pub struct PastBan {
     pub matches: Vec<String>,
     /// Where the address was known to be.
     pub country: Option<Country>,
+    /// What was done about it here, as the archive knows it.
+    pub ours: Ours,
 }
 
 impl PastBan {

@@ -1,5 +1,7 @@
 //! A ban that was made here: what fail2ban does not know of it.
 
+use serde::{Deserialize, Serialize};
+
 use std::rc::Rc;
 
 use super::actor::Actor;
@@ -24,4 +26,26 @@ pub struct OwnBan {
     pub note: Rc<str>,
     /// Who made it.
     pub actor: Actor,
+}
+
+/// What was done about a ban here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ours {
+    /// Who made it, where it was made here.
+    pub actor: Option<Actor>,
+    /// Why; empty where nobody said.
+    pub note: String,
+    /// It was lifted before its time.
+    pub lift: Option<Lift>,
+}
+
+/// A ban was lifted here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lift {
+    /// Unix seconds.
+    pub at: i64,
+    /// By whom.
+    pub actor: Actor,
+    /// Why; empty where nobody said.
+    pub note: String,
 }

@@ -168,12 +168,17 @@ impl Daemon {
             if self.version()?.is_modern() { self.client.ask(&["get", "dbmaxmatches"])?.as_i64() } else { None };
         Ok(ServerSettings {
             log_level: self.ask_text(&["get", "loglevel"], "its log level")?,
-            log_target: self.ask_text(&["get", "logtarget"], "its log target")?,
+            log_target: self.log_target()?,
             syslog_socket: self.client.ask(&["get", "syslogsocket"])?.as_str().map(str::to_owned),
             db_path: self.client.ask(&["get", "dbfile"])?.as_str().map(str::to_owned),
             db_purge_age: self.client.ask(&["get", "dbpurgeage"])?.as_i64(),
             db_max_matches,
         })
+    }
+
+    /// Where it writes its log: a path, or `STDOUT`, `STDERR`, `SYSLOG`, `SYSTEMD-JOURNAL`.
+    pub fn log_target(&mut self) -> Result<String, Error> {
+        self.ask_text(&["get", "logtarget"], "its log target")
     }
 
     /// Sets the log level, which the caller has checked to be one. Returns what is in effect.

@@ -1,5 +1,6 @@
 //! The daemon: its socket, its commands and its database.
 
+pub mod ban_line;
 pub mod client;
 pub mod commands;
 pub mod database;

@@ -14,10 +14,12 @@ use serde_json::{Value, json};
 use super::failure::Failure;
 use super::frames::FrameWriter;
 use crate::blocklist::held::{Entry, HeldFile};
+use crate::domain::actor::Actor;
 use crate::domain::history::{
     Answer, BLOCKLIST_JAIL, Country, Cursor, Filter, Listing, Origin, PastBan, Question, Slice, bucket_start,
     short_lines,
 };
+use crate::domain::own_ban::Ours;
 use crate::domain::time::rfc3339;
 use crate::fail2ban::database::{Ban, Database, DatabaseError};
 use crate::files::Trouble;
@@ -261,6 +263,7 @@ pub fn past_held(entry: &Entry) -> PastBan {
         count: 1,
         failures: 0,
         matches: Vec::new(),
+        ours: Ours::default(),
     }
 }
 
@@ -276,6 +279,7 @@ pub fn past_ban(ban: Ban) -> PastBan {
         count: ban.times.count,
         failures: i64::try_from(ban.data.failures).unwrap_or(i64::MAX),
         matches: short_lines(&ban.data.matches),
+        ours: Ours::default(),
     }
 }
 
@@ -319,6 +323,44 @@ struct HistoryItem {
     geo: GeoDetail,
     ban_time: Option<f64>,
     origin: Origin,
+    #[serde(flatten)]
+    ours: ShownOurs,
+}
+
+/// What was done about a ban here: `BanByUs` of the contract.
+#[derive(Debug, Serialize)]
+pub struct ShownOurs {
+    note: Option<String>,
+    actor: Option<ShownActor>,
+    lifted_at: Option<String>,
+    lifted_by: Option<ShownActor>,
+    lifted_note: Option<String>,
+}
+
+/// `Actor` of the contract.
+#[derive(Debug, Serialize)]
+struct ShownActor {
+    kind: &'static str,
+    name: String,
+}
+
+impl From<Actor> for ShownActor {
+    fn from(actor: Actor) -> ShownActor {
+        ShownActor { kind: actor.kind(), name: actor.name().to_owned() }
+    }
+}
+
+impl From<Ours> for ShownOurs {
+    fn from(ours: Ours) -> ShownOurs {
+        let said = |note: String| Some(note).filter(|note| !note.is_empty());
+        ShownOurs {
+            note: said(ours.note),
+            actor: ours.actor.map(ShownActor::from),
+            lifted_at: ours.lift.as_ref().map(|lift| rfc3339(lift.at)),
+            lifted_note: ours.lift.as_ref().and_then(|lift| said(lift.note.clone())),
+            lifted_by: ours.lift.map(|lift| ShownActor::from(lift.actor)),
+        }
+    }
 }
 
 /// Writes the contract's `HistoryBanItem` of a ban.
@@ -333,6 +375,7 @@ pub fn push_past(out: &mut Vec<u8>, ban: PastBan, geo: GeoDetail) {
         failures: ban.failures.max(0),
         matches: ban.matches,
         ban_time: ban.ban_time,
+        ours: ban.ours.into(),
     };
     serde_json::to_writer(out, &item).expect("texts and numbers are JSON, and a Vec takes them");
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::held::HeldCopy;
+use crate::app::banned::CatchUp;
 use crate::app::state::TheirDatabase;
 use crate::app::{ApiError, Ctx, Job};
 use crate::domain::json;
@@ -101,15 +102,21 @@ impl Archivist {
 
     /// When the next step is due; `now` where a page has been read.
     pub fn next(&self, ctx: &Ctx, now: Instant) -> Instant {
-        if ctx.their_page.is_some() {
-            return now;
-        }
-        self.copy_at.min(self.held_at).min(self.purge_at).min(self.files_at)
+        let copy = self.next_copy(ctx, now);
+        copy.min(self.held_at).min(self.purge_at).min(self.files_at)
+    }
+
+    /// When it is due to copy what fail2ban's database has.
+    pub fn next_copy(&self, ctx: &Ctx, now: Instant) -> Instant {
+        let is_wanted = ctx.catch_up == CatchUp::Wanted && self.asked.is_none() && self.left.is_none();
+        // What the log tells of comes first: a ban is found there by whoever tells of it next.
+        let has_come = ctx.their_page.is_some() && !ctx.log_is_behind;
+        if has_come || is_wanted { now } else { self.copy_at }
     }
 
     /// Does one step, if one is due.
     pub fn run(&mut self, ctx: &mut Ctx, daemon_is_free: bool, now: Instant) {
-        if now >= self.copy_at || ctx.their_page.is_some() {
+        if now >= self.next_copy(ctx, now) {
             self.copy(ctx, daemon_is_free, now);
         } else if now >= self.held_at {
             self.copy_held(ctx, now);
@@ -120,7 +127,8 @@ impl Archivist {
         }
     }
 
-    fn copy(&mut self, ctx: &mut Ctx, daemon_is_free: bool, now: Instant) {
+    /// Does a step of copying what fail2ban's database has.
+    pub fn copy(&mut self, ctx: &mut Ctx, daemon_is_free: bool, now: Instant) {
         if let Some(path) = self.asked.take() {
             return self.take(ctx, path, now);
         }
@@ -129,7 +137,13 @@ impl Archivist {
             return self.take(ctx, path, now);
         }
         ctx.their_page = None;
+        if ctx.catch_up == CatchUp::Wanted {
+            ctx.catch_up = CatchUp::Running;
+        }
         if !self.is_copying && ctx.config.fail2ban_database.is_none() && ctx.snapshot.online && daemon_is_free {
+            if let Ok(target) = ctx.daemon.log_target() {
+                ctx.log_target = Some(target);
+            }
             // It may have moved since the last pass. Where the daemon does not say, the place last known will do.
             if let Ok(path) = ctx.daemon.database_path() {
                 if path.is_none() {
@@ -141,12 +155,14 @@ impl Archivist {
         let path = ctx.config.fail2ban_database.clone().or_else(|| ctx.known_database.clone());
         let Some(path) = path else {
             self.copy_at = now + AGAIN;
+            ctx.catch_up = CatchUp::Idle;
             return;
         };
         match self.ask(ctx, path) {
             Ok(()) => self.copy_at = now + READ_LIMIT,
             Err(error) => {
                 self.copy_at = now + AFTER_TROUBLE;
+                ctx.catch_up = CatchUp::Idle;
                 self.complain(ctx, error.into());
             }
         }
@@ -190,6 +206,10 @@ impl Archivist {
                 Err(Problem::Theirs(DatabaseError::Locked)) => AGAIN,
                 Err(_) => period.min(AFTER_TROUBLE),
             };
+        let goes_on = matches!(step, Ok(true) | Err(Problem::Theirs(DatabaseError::Locked)));
+        if ctx.catch_up == CatchUp::Running && !goes_on {
+            ctx.catch_up = CatchUp::Idle;
+        }
         ctx.their_database = self.theirs(ctx.their_database, step.as_ref().err(), now);
         match step {
             Ok(_) => self.complaint.clear(),

@@ -4,6 +4,7 @@
 mod answering;
 mod archive;
 mod background;
+mod ban_log;
 pub mod control;
 mod daemon;
 mod geography;

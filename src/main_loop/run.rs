@@ -8,12 +8,14 @@ use mio::{Events, Poll};
 use serde_json::Value;
 use tiny_http::Method;
 
+use super::ban_log::BanLog;
 use super::control::Control;
 use super::daemon::DaemonWatch;
 use super::quiet::Quiet;
 use super::signals::Signals;
 use super::timers::Timers;
 use super::waiters::{Background, Parked, Pending, Stepping, TOO_MANY};
+use crate::app::banned::CatchUp;
 use crate::app::code::Code;
 use crate::app::csv::Csv;
 use crate::app::{Admitted, ApiError, Ctx, Job, Outcome, Request, Then};
@@ -53,6 +55,7 @@ pub struct MainLoop {
     pub(super) stepping: VecDeque<Stepping>,
     pub(super) watch: DaemonWatch,
     pub(super) timers: Timers,
+    pub(super) ban_log: BanLog,
     /// `None` where no socket can be made beside the database; then the other commands need the server stopped.
     pub(super) control: Option<Control>,
     pub(super) signals: Signals,
@@ -94,6 +97,7 @@ impl MainLoop {
             stepping: VecDeque::new(),
             watch: DaemonWatch::default(),
             timers: Timers::new(),
+            ban_log: BanLog::new(Instant::now()),
             control,
             recovery: None,
             recovery_waits: false,
@@ -166,6 +170,7 @@ impl MainLoop {
             Some(Source::ChildOutput(slot)) => self.children.on_output_ready(slot),
             Some(Source::ChildInput(slot)) => self.children.on_input_ready(slot),
             Some(Source::Daemon) => self.watch.on_connection_event(&mut self.ctx),
+            Some(Source::BanLog) => self.ban_log.on_event(Instant::now()),
             Some(Source::Probe) => self.watch.on_probe_event(&mut self.ctx),
             Some(Source::Control) => {
                 let Some(control) = &mut self.control else { return };
@@ -183,15 +188,20 @@ impl MainLoop {
 
     /// How long nothing can happen by itself.
     fn timeout(&mut self, now: Instant) -> Duration {
-        if self.connections.has_ready()
+        let goes_on = self.ctx.catch_up == CatchUp::Idle && self.parked.iter().any(|parked| parked.for_archive);
+        if goes_on
+            || self.connections.has_ready()
             || self.connections.wants_accept()
             || self.next_step().is_some()
             || self.ctx.own_bans.any_undone()
         {
             return Duration::ZERO;
         }
-        let timers = if self.is_for_one { Timers::next_look } else { Timers::next };
+        let timers = if self.is_for_one { Timers::next_for_one } else { Timers::next };
         let mut wait = timers(&self.timers, &self.ctx, now);
+        if !self.is_for_one {
+            wait = wait.min(self.ban_log.next().saturating_duration_since(now));
+        }
         if self.connections.any_open() || self.children.any() || self.stopping.is_some() || !self.parked.is_empty() {
             wait = wait.min(Duration::from_millis(250));
         }
@@ -275,6 +285,7 @@ impl MainLoop {
             Ok(Outcome::Job(job)) => self.submit(slot, request.head.method, request.admitted, *job),
             Ok(Outcome::Steps(steps)) => self.begin_steps(slot, request, steps),
             Ok(Outcome::Again) => self.park_again(slot, request),
+            Ok(Outcome::AfterArchive) => self.park_for_archive(slot, request),
             Err(error) => {
                 self.connections.respond(
                     slot,
@@ -453,24 +464,6 @@ impl MainLoop {
         }
     }
 
-    /// The client of a request went away.
-    fn abandon(&mut self, slot: Slot) {
-        self.parked.retain(|parked| parked.slot != slot);
-        // A change that is begun is done to its end.
-        self.stepping.retain(|stepping| stepping.slot != slot || stepping.changes());
-        let tasks: Vec<TaskId> =
-            self.pending.iter().filter(|(_, pending)| pending.slot == slot).map(|(id, _)| *id).collect();
-        for id in tasks {
-            let Some(pending) = self.pending.get_mut(&id) else { continue };
-            if pending.detached {
-                pending.abandoned = true;
-            } else {
-                self.pending.remove(&id);
-                self.children.cancel(id);
-            }
-        }
-    }
-
     fn serve_timers(&mut self) {
         let now = Instant::now();
         if self.timers.tick(now) {
@@ -484,7 +477,11 @@ impl MainLoop {
         }
         self.ctx.bulk_is_under_way =
             self.ctx.own_bans.any_undone() || self.children.any_bulk() || self.stepping.iter().any(Stepping::changes);
-        let by_itself = if self.is_for_one { Timers::look } else { Timers::run };
+        if !self.is_for_one {
+            let at_once = self.ctx.their_page.is_some() || self.ctx.catch_up != CatchUp::Idle;
+            self.ban_log.run(&mut self.ctx, self.poll.registry(), at_once, now);
+        }
+        let by_itself = if self.is_for_one { Timers::run_for_one } else { Timers::run };
         by_itself(&mut self.timers, &mut self.ctx, is_free, now);
         self.submit_background();
         self.ctx.heed_daemon();

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::archive::Archivist;
 use super::geography::Geographer;
+use crate::app::banned::CatchUp;
 use crate::app::{Ctx, Job};
 use crate::dispatch;
 use crate::domain::actor::Actor;
@@ -85,9 +86,12 @@ impl Timers {
         self.look_at(ctx, now).min(steps).min(others).saturating_duration_since(now)
     }
 
-    /// How long the daemon need not be looked at.
-    pub fn next_look(&self, ctx: &Ctx, now: Instant) -> Duration {
-        self.look_at(ctx, now).saturating_duration_since(now)
+    /// The same while one command is served: only what that needs happens.
+    pub fn next_for_one(&self, ctx: &Ctx, now: Instant) -> Duration {
+        let look = self.look_at(ctx, now);
+        let is_wanted = ctx.catch_up != CatchUp::Idle;
+        let next = if is_wanted { look.min(self.archive.next_copy(ctx, now)) } else { look };
+        next.saturating_duration_since(now)
     }
 
     /// When the daemon is to be looked at: at once where nothing is known, soon where it was away, else now and then.
@@ -111,13 +115,22 @@ impl Timers {
     }
 
     /// Looks at the daemon where that is due, and it is not kept busy by a child of ours.
-    pub fn look(&mut self, ctx: &mut Ctx, daemon_is_free: bool, now: Instant) {
+    fn look(&mut self, ctx: &mut Ctx, daemon_is_free: bool, now: Instant) {
         if now >= self.look_at(ctx, now) {
             self.look_after = now + LOOK_AGAIN;
             if daemon_is_free {
                 // Whether it answers is in the snapshot.
                 let _ = ctx.take_snapshot();
             }
+        }
+    }
+
+    /// Does what the one command needs that is served.
+    pub fn run_for_one(&mut self, ctx: &mut Ctx, daemon_is_free: bool, now: Instant) {
+        self.look(ctx, daemon_is_free, now);
+        let is_due = self.archive.next_copy(ctx, now) <= now;
+        if ctx.catch_up != CatchUp::Idle && is_due {
+            self.archive.copy(ctx, daemon_is_free, now);
         }
     }
 

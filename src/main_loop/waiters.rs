@@ -47,10 +47,11 @@ pub struct Background {
     pub unsettles: bool,
 }
 
-/// A request that waits until the daemon is free.
+/// A request that waits until the daemon is free, or until the archive has everything.
 pub struct Parked {
     pub slot: Slot,
     pub request: Request,
+    pub for_archive: bool,
     pub until: Instant,
 }
 

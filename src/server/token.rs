@@ -22,6 +22,8 @@ pub enum Source {
     Signal,
     /// The control socket of the other commands of this program.
     Control,
+    /// What tells of changes of fail2ban's log.
+    BanLog,
 }
 
 /// A place in a table and the generation of what lies there.
@@ -48,6 +50,7 @@ impl Source {
             Source::Probe => (5, 0, 0),
             Source::Signal => (6, 0, 0),
             Source::Control => (7, 0, 0),
+            Source::BanLog => (8, 0, 0),
         };
         debug_assert!(index < 1 << INDEX_BITS);
         Token((kind << KIND_SHIFT) | (usize::from(generation) << INDEX_BITS) | index)
@@ -66,6 +69,7 @@ impl Source {
             5 => Source::Probe,
             6 => Source::Signal,
             7 => Source::Control,
+            8 => Source::BanLog,
             _ => return None,
         })
     }
@@ -87,6 +91,7 @@ mod tests {
             Source::Probe,
             Source::Signal,
             Source::Control,
+            Source::BanLog,
         ] {
             assert_eq!(Source::of(source.token()), Some(source));
         }

@@ -194,7 +194,7 @@ fn forget_own_bans(ctx: &mut Ctx, entry: &NeverBan) -> Result<(), store::Error> 
     if entry.state == State::New {
         for (jail, ip) in ctx.own_bans.names() {
             if entry.holds_in(&jail) && ip.parse::<IpOrNet>().is_ok_and(|banned| banned.overlaps(&net)) {
-                ctx.forget_own_bans(Some(&jail), Some(&ip))?;
+                ctx.note_lift(Some(&jail), Some(&[ip.to_string()]), "It is never banned now.")?;
             }
         }
     }
@@ -259,7 +259,7 @@ fn finished(ctx: &mut Ctx, moving: Moving, kept: Kept) -> Result<(Bans, Vec<Stri
         moving.going.iter().for_each(|id| ctx.never_ban.take(*id));
     }
     for (jail, ip) in &kept.lifted {
-        ctx.forget_own_bans(Some(jail), Some(ip))?;
+        ctx.note_lift(Some(jail), Some(&[ip.to_string()]), "It is never banned now.")?;
         ctx.banned.held.distrust_jail(jail);
     }
     if let Some(tended) = kept.tended {

@@ -2,47 +2,26 @@
 //!
 //! Beside the rows stand counts of them, see `archive_counts.rs`.
 
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Row, Transaction, params};
 
 pub use super::archive_counts::{Counting, Of};
 use super::archive_counts::{Counts, remove_stale};
+use super::archive_own::is_known;
+pub use super::archive_own::{LOG_MARK, Logged, NewLift};
 pub use super::archive_read::{Asked, Summary};
+pub use super::archive_row::NewBan;
+use super::archive_row::{insert, is_storable, jail_id, remove, set};
 use super::error::Error;
 use super::open::Store;
-use crate::domain::history::{Country, bucket_start, short_lines};
+use crate::domain::history::{Country, bucket_start};
 
 const DAY: i64 = 86_400;
-/// The longest text that is stored as the name of something banned, in bytes.
-const MAX_IP: usize = 256;
-/// Times that are believed, in Unix seconds: 1970 to 9999.
-const TIMES: std::ops::Range<i64> = 1..253_402_300_800;
 /// The setting that says how far fail2ban's database has been read.
 pub const FAIL2BAN_MARK: &str = "archive_marks";
 /// The setting that says since when what was put into the set of imported addresses has to be read.
 pub const HELD_MARK: &str = "archive_held_mark";
 /// The setting that says with which database files unknown countries were last looked up.
 const RESOLVED_WITH: &str = "archive_resolved_with";
-
-/// A ban to store.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewBan<'a> {
-    /// The jail.
-    pub jail: &'a str,
-    /// What was banned.
-    pub ip: &'a str,
-    /// Unix seconds.
-    pub banned_at: i64,
-    /// Seconds, -1 for ever, `None` where unknown.
-    pub ban_time: Option<f64>,
-    /// Which ban of the address it was.
-    pub count: i64,
-    /// Failures that led to it.
-    pub failures: u64,
-    /// Log lines that led to it.
-    pub matches: &'a [String],
-    /// Where the address is, if known.
-    pub country: Option<Country>,
-}
 
 /// How much is kept. 0 is no bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,16 +48,8 @@ impl Store {
             let mut added = 0;
             for ban in bans.iter().filter(|ban| is_storable(ban)) {
                 let jail = jail_id(transaction, ban.jail)?;
-                let country = ban.country.map_or(0, Country::number);
-                let mut insert = transaction.prepare_cached(
-                    "INSERT INTO archive (banned_at, jail, ip, country, ban_time, count, failures, matches)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
-                )?;
-                let failures = i64::try_from(ban.failures).unwrap_or(i64::MAX);
-                let (at, count, lines) = (ban.banned_at, ban.count.max(1), lines(ban.matches));
-                if insert.execute(params![at, jail, ban.ip, country, ban.ban_time, count, failures, lines])? > 0 {
-                    counts.add(at, jail, country, 1);
-                    added += 1;
+                if !is_known(transaction, jail, ban, &mut counts)? {
+                    added += usize::from(insert(transaction, jail, ban, &mut counts)?.is_some());
                 }
             }
             counts.write(transaction, now)?;
@@ -185,7 +156,7 @@ fn remove_oldest(
         if banned_at >= before && gone as u64 >= excess {
             break;
         }
-        transaction.prepare_cached("DELETE FROM archive WHERE id = ?1")?.execute([id])?;
+        remove(transaction, id)?;
         counts.add(banned_at, jail, country, -1);
         gone += 1;
     }
@@ -213,31 +184,6 @@ impl Store {
         self.connection.pragma_update(None, "synchronous", "FULL")?;
         result
     }
-}
-
-fn is_storable(ban: &NewBan<'_>) -> bool {
-    !ban.ip.is_empty() && ban.ip.len() <= MAX_IP && TIMES.contains(&ban.banned_at)
-}
-
-/// The lines of a ban as one text; `None` for none.
-fn lines(matches: &[String]) -> Option<String> {
-    let short = short_lines(matches);
-    if short.is_empty() { None } else { Some(short.join("\n")) }
-}
-
-fn jail_id(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<i64> {
-    let mut find = transaction.prepare_cached("SELECT id FROM archive_jails WHERE name = ?1")?;
-    if let Some(id) = find.query_row([name], |row| row.get(0)).optional()? {
-        return Ok(id);
-    }
-    transaction.execute("INSERT INTO archive_jails (name) VALUES (?1)", [name])?;
-    Ok(transaction.last_insert_rowid())
-}
-
-fn set(transaction: &Transaction<'_>, key: &str, value: &str) -> rusqlite::Result<()> {
-    let sql =
-        "INSERT INTO settings (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-    transaction.prepare_cached(sql)?.execute([key, value]).map(drop)
 }
 
 #[cfg(test)]

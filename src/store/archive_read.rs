@@ -14,7 +14,9 @@ use super::archive_counts::{BLOCKLIST, Counting, Of, STEP};
 use super::archive_scan::Scan;
 use super::error::Error;
 use super::open::Store;
+use crate::domain::actor::Actor;
 use crate::domain::history::{Answer, Country, Cursor, Filter, Listing, Origin, PastBan, Question, Slice, Window};
+use crate::domain::own_ban::Ours;
 
 /// Positions a search remembers at most, 16 bytes each. A page further down costs another pass.
 const REMEMBERED: usize = 4096;
@@ -354,7 +356,8 @@ impl Store {
     /// The rows at these positions, in their order.
     fn bans_at(&self, positions: &[Cursor]) -> Result<Vec<PastBan>, Error> {
         let mut statement = self.connection.prepare_cached(&one_ban("archive.id = ?1"))?;
-        positions.iter().map(|position| Ok(statement.query_row([position.id], ban)?)).collect()
+        let bans = positions.iter().map(|position| Ok(statement.query_row([position.id], ban)?));
+        self.with_lifts(bans.collect::<Result<_, Error>>()?)
     }
 
     /// Some bans of a country in a window, newest first, behind a position, and where to go on; `None` at the end. There may be none among
@@ -403,7 +406,18 @@ impl Store {
     pub fn archive_of_ip(&self, ip: &str, limit: u32) -> Result<Vec<PastBan>, Error> {
         let sql = one_ban("ip = ?1 ORDER BY banned_at DESC, jail DESC LIMIT ?2");
         let mut statement = self.connection.prepare_cached(&sql)?;
-        Ok(statement.query_map((ip, limit), ban)?.collect::<Result<_, _>>()?)
+        let bans = statement.query_map((ip, limit), ban)?.collect::<Result<_, _>>()?;
+        self.with_lifts(bans)
+    }
+
+    /// The same, each with who lifted it here.
+    fn with_lifts(&self, mut bans: Vec<PastBan>) -> Result<Vec<PastBan>, Error> {
+        if self.has_lifts()? {
+            for ban in &mut bans {
+                ban.ours.lift = self.lift_of(ban)?;
+            }
+        }
+        Ok(bans)
     }
 
     /// When exactly this address was banned first, in Unix seconds.
@@ -437,8 +451,9 @@ fn total_of(by_country: &[(Country, u64)], wanted: Option<Country>) -> u64 {
 /// A query for bans, with the columns in the order `ban` reads them.
 fn one_ban(condition: &str) -> String {
     format!(
-        "SELECT archive.id, name, ip, banned_at, ban_time, count, failures, matches, country
-         FROM archive JOIN archive_jails ON archive_jails.id = jail WHERE {condition}"
+        "SELECT archive.id, name, ip, banned_at, ban_time, count, failures, matches, country, note, actor_kind, actor
+         FROM archive JOIN archive_jails ON archive_jails.id = jail
+         LEFT JOIN archive_seen ON archive_seen.id = archive.id WHERE {condition}"
     )
 }
 
@@ -448,7 +463,10 @@ fn cursor(row: &Row<'_>) -> rusqlite::Result<Cursor> {
 
 fn ban(row: &Row<'_>) -> rusqlite::Result<PastBan> {
     let matches: Option<String> = row.get(7)?;
+    let kind: Option<String> = row.get(10)?;
+    let actor = kind.map(|kind| Ok::<_, rusqlite::Error>(Actor::of(&kind, row.get(11)?))).transpose()?;
     Ok(PastBan {
+        ours: Ours { actor, note: row.get::<_, Option<String>>(9)?.unwrap_or_default(), lift: None },
         id: row.get(0)?,
         jail: row.get(1)?,
         ip: row.get(2)?,

@@ -6,7 +6,9 @@
 pub mod archive;
 mod archive_condition;
 mod archive_counts;
+mod archive_own;
 mod archive_read;
+mod archive_row;
 mod archive_scan;
 pub mod blocklists;
 pub mod changes;

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
+use rusqlite::Transaction;
+
 use super::error::Error;
 use super::open::Store;
 use crate::domain::actor::Actor;
@@ -12,29 +14,10 @@ use crate::domain::own_ban::OwnBan;
 const MOST: i64 = 20_000;
 
 impl Store {
-    /// Writes them down before they are made, each in the place of an earlier one of its address. Gives jail and address of those that had to
-    /// go for it.
+    /// Writes them down, each in the place of an earlier one of its address. Gives jail and address of those that had to go for it.
     pub fn add_own_bans(&mut self, bans: &[OwnBan]) -> Result<Vec<(String, String)>, Error> {
         let transaction = self.connection.transaction()?;
-        for ban in bans {
-            transaction
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO own_bans (jail, ip, at, until, note, actor_kind, actor)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                )?
-                .execute((&ban.jail, &ban.ip, ban.at, ban.until, &*ban.note, ban.actor.kind(), ban.actor.name()))?;
-        }
-        let count: i64 =
-            transaction.prepare_cached("SELECT count(*) FROM own_bans")?.query_row([], |row| row.get(0))?;
-        let mut gone = Vec::new();
-        if count > MOST {
-            let mut statement = transaction.prepare_cached(
-                "DELETE FROM own_bans WHERE (jail, ip) IN (SELECT jail, ip FROM own_bans ORDER BY at, jail, ip LIMIT ?1)
-                 RETURNING jail, ip",
-            )?;
-            let rows = statement.query_map([count - MOST], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            gone = rows.collect::<Result<_, _>>()?;
-        }
+        let gone = put(&transaction, bans.iter())?;
         transaction.commit()?;
         Ok(gone)
     }
@@ -42,9 +25,7 @@ impl Store {
     /// Takes some away.
     pub fn remove_own_bans(&mut self, bans: &[(String, String)]) -> Result<(), Error> {
         let transaction = self.connection.transaction()?;
-        for (jail, ip) in bans {
-            transaction.prepare_cached("DELETE FROM own_bans WHERE jail = ?1 AND ip = ?2")?.execute((jail, ip))?;
-        }
+        take(&transaction, bans)?;
         transaction.commit()?;
         Ok(())
     }
@@ -65,6 +46,39 @@ impl Store {
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
+}
+
+/// Writes some down. Gives jail and address of those that had to go for it.
+pub(super) fn put<'a>(
+    transaction: &Transaction<'_>,
+    bans: impl Iterator<Item = &'a OwnBan>,
+) -> rusqlite::Result<Vec<(String, String)>> {
+    for ban in bans {
+        transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO own_bans (jail, ip, at, until, note, actor_kind, actor)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute((&ban.jail, &ban.ip, ban.at, ban.until, &*ban.note, ban.actor.kind(), ban.actor.name()))?;
+    }
+    let count: i64 = transaction.prepare_cached("SELECT count(*) FROM own_bans")?.query_row([], |row| row.get(0))?;
+    if count <= MOST {
+        return Ok(Vec::new());
+    }
+    let mut statement = transaction.prepare_cached(
+        "DELETE FROM own_bans WHERE (jail, ip) IN (SELECT jail, ip FROM own_bans ORDER BY at, jail, ip LIMIT ?1)
+         RETURNING jail, ip",
+    )?;
+    let rows = statement.query_map([count - MOST], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
+
+/// Takes some away.
+pub(super) fn take(transaction: &Transaction<'_>, bans: &[(String, String)]) -> rusqlite::Result<()> {
+    for (jail, ip) in bans {
+        transaction.prepare_cached("DELETE FROM own_bans WHERE jail = ?1 AND ip = ?2")?.execute((jail, ip))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -109,7 +109,8 @@ fn a_log_line_becomes_a_ban_on_the_map() {
         let mut map = Value::Null;
         wait_until("the ban on the map", LIMIT, || {
             map = admin.get(&format!("{BANS}/by-country?source={source}")).expect(200).json();
-            map["countries"]["SE"] == 1
+            // The archive has it from the log at once, and its lines with the next look into the daemon's database.
+            map["countries"]["SE"] == 1 && !map["bans"][0]["service"].is_null()
         });
         assert_eq!((&map["total"], &map["country_names"]["SE"]), (&json!(1), &json!("Sweden")), "{source}");
         let ban = &map["bans"][0];

@@ -105,6 +105,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "dispatch",
             "domain",
             "fail2ban",
+            "files",
             "geo",
             "jobs",
             "machine",
@@ -112,6 +113,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "server",
             "services",
             "store",
+            "zones",
         ],
     ),
     (
