@@ -1,5 +1,6 @@
 //! What the archive knows of bans besides what fail2ban's database says: those made and lifted here, with who and why, and those its log
-//! tells of. One ban is one row, whoever tells of it first: what is told of it again is found by its jail, address and time.
+//! tells of. One ban is one row, whoever tells of it first: what is told of it again is found by its jail, address and time. The index by
+//! address is named in each query: without figures SQLite takes the one by jail, and reads the whole jail for one ban.
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -84,7 +85,8 @@ impl Store {
             let (mut counts, mut gone) = (Counts::default(), 0);
             for (jail, ip) in names {
                 let mut find = transaction.prepare_cached(
-                    "SELECT archive.id, banned_at, jail, country FROM archive JOIN archive_seen USING (id)
+                    "SELECT archive.id, banned_at, jail, country
+                     FROM archive INDEXED BY archive_by_ip JOIN archive_seen USING (id)
                      WHERE ip = ?2 AND jail = (SELECT id FROM archive_jails WHERE name = ?1)
                      AND is_made = 0 AND is_stored = 0 AND logged_at IS NULL",
                 )?;
@@ -107,7 +109,7 @@ impl Store {
     pub fn ban_made_again(&mut self, jail: &str, ip: &str, from: i64, to: i64) -> Result<(), Error> {
         self.lightly(|transaction| {
             let mut own = transaction.prepare_cached(
-                "SELECT archive.id FROM archive JOIN archive_seen USING (id)
+                "SELECT archive.id FROM archive INDEXED BY archive_by_ip JOIN archive_seen USING (id)
                  WHERE ip = ?2 AND jail = (SELECT id FROM archive_jails WHERE name = ?1) AND actor IS NOT NULL
                  ORDER BY banned_at DESC LIMIT 1",
             )?;
@@ -118,7 +120,8 @@ impl Store {
                 .prepare_cached("UPDATE archive_seen SET again_from = ?2, again_to = ?3, is_made = 1 WHERE id = ?1")?
                 .execute((id, from, to))?;
             let mut others = transaction.prepare_cached(
-                "SELECT id, banned_at, jail, country FROM archive WHERE ip = ?2 AND banned_at BETWEEN ?3 AND ?4
+                "SELECT id, banned_at, jail, country FROM archive INDEXED BY archive_by_ip
+                 WHERE ip = ?2 AND banned_at BETWEEN ?3 AND ?4
                  AND jail = (SELECT id FROM archive_jails WHERE name = ?1) AND id <> ?5",
             )?;
             let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
@@ -262,14 +265,15 @@ pub(super) fn is_known(
     }
     let at = ban.banned_at;
     let mut exact = transaction.prepare_cached(
-        "SELECT is_stored IS 0 FROM archive LEFT JOIN archive_seen USING (id) WHERE ip = ?1 AND banned_at = ?2 AND jail = ?3",
+        "SELECT is_stored IS 0 FROM archive INDEXED BY archive_by_ip LEFT JOIN archive_seen USING (id)
+         WHERE ip = ?1 AND banned_at = ?2 AND jail = ?3",
     )?;
     if exact.query_row(params![ban.ip, at, jail], |row| row.get(0)).optional()? == Some(false) {
         // It was read there before.
         return Ok(true);
     }
     let mut find = transaction.prepare_cached(
-        "SELECT archive.id, banned_at, country FROM archive JOIN archive_seen USING (id)
+        "SELECT archive.id, banned_at, country FROM archive INDEXED BY archive_by_ip JOIN archive_seen USING (id)
          WHERE ip = ?1 AND jail = ?2 AND is_stored = 0 AND banned_at BETWEEN ?3 AND ?4
          AND (actor IS NULL AND banned_at >= ?5 OR actor IS NOT NULL AND banned_at <= ?6)
          ORDER BY banned_at <> ?7, banned_at LIMIT 1",
@@ -311,14 +315,15 @@ fn logged(transaction: &Transaction<'_>, ban: &Logged, counts: &mut Counts) -> r
     }
     let jail = jail_id(transaction, &ban.jail)?;
     let mut seen = transaction.prepare_cached(
-        "SELECT 1 FROM archive JOIN archive_seen USING (id) WHERE ip = ?1 AND jail = ?2 AND logged_at = ?3",
+        "SELECT 1 FROM archive INDEXED BY archive_by_ip JOIN archive_seen USING (id)
+         WHERE ip = ?1 AND jail = ?2 AND logged_at = ?3",
     )?;
     if seen.exists(params![ip, jail, ban.at])? || is_again(transaction, jail, ip, seconds)? {
         return Ok(false);
     }
     // One of ours, or one that was read in the database a moment ago.
     let mut find = transaction.prepare_cached(
-        "SELECT archive.id FROM archive LEFT JOIN archive_seen USING (id)
+        "SELECT archive.id FROM archive INDEXED BY archive_by_ip LEFT JOIN archive_seen USING (id)
          WHERE ip = ?1 AND jail = ?2 AND banned_at BETWEEN ?3 AND ?4 AND logged_at IS NULL
          AND (actor IS NOT NULL OR banned_at >= ?5) ORDER BY banned_at DESC LIMIT 1",
     )?;
@@ -352,7 +357,7 @@ fn logged(transaction: &Transaction<'_>, ban: &Logged, counts: &mut Counts) -> r
 fn is_again(transaction: &Transaction<'_>, jail: i64, ip: &str, at: i64) -> rusqlite::Result<bool> {
     transaction
         .prepare_cached(
-            "SELECT 1 FROM archive JOIN archive_seen USING (id)
+            "SELECT 1 FROM archive INDEXED BY archive_by_ip JOIN archive_seen USING (id)
              WHERE ip = ?1 AND jail = ?2 AND again_from <= ?3 AND again_to >= ?3",
         )?
         .exists(params![ip, jail, at])
