@@ -47,6 +47,51 @@ unsafe fn address_of(address: *const libc::sockaddr) -> Option<IpAddr> {
     }
 }
 
+/// The name the kernel knows this machine by, in lower case; empty when it has none.
+pub fn host_name() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// The ends of an SSH session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SshConnection {
+    /// Where the person comes from.
+    pub client: IpAddr,
+    /// Where this machine was reached.
+    pub server: IpAddr,
+    /// The port of that.
+    pub server_port: u16,
+}
+
+/// The session that this process was started in: from its own environment or, since `sudo` clears that, from one of a process before it.
+pub fn ssh_connection() -> Option<SshConnection> {
+    if let Ok(value) = std::env::var("SSH_CONNECTION") {
+        return parsed(&value);
+    }
+    let mut process = std::os::unix::process::parent_id();
+    for _ in 0..32 {
+        let environment = fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+        let mut variables = environment.split(|byte| *byte == 0);
+        if let Some(value) = variables.find_map(|variable| variable.strip_prefix(b"SSH_CONNECTION=")) {
+            return parsed(std::str::from_utf8(value).ok()?);
+        }
+        let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        process = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()?;
+        if process <= 1 {
+            return None;
+        }
+    }
+    None
+}
+
+/// `CLIENT PORT SERVER PORT`, as sshd writes it.
+fn parsed(value: &str) -> Option<SshConnection> {
+    let mut parts = value.split(' ');
+    let client = parts.next()?.parse().ok()?;
+    let (server, server_port) = (parts.nth(1)?.parse().ok()?, parts.next()?.parse().ok()?);
+    Some(SshConnection { client, server, server_port })
+}
+
 /// The gateways of all routes, as the kernel lists them.
 pub fn gateways() -> Vec<IpAddr> {
     let v4 = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
@@ -109,6 +154,16 @@ mod tests {
     #[test]
     fn loopback_is_ours() {
         assert!(own_addresses().contains(&IpAddr::from([127, 0, 0, 1])));
+    }
+
+    #[test]
+    fn an_ssh_session_as_sshd_tells_it() {
+        let told = parsed("203.0.113.9 50022 2001:db8::1 2222").unwrap();
+        assert_eq!(
+            (told.client.to_string(), told.server.to_string(), told.server_port),
+            ("203.0.113.9".into(), "2001:db8::1".into(), 2222)
+        );
+        assert_eq!(parsed("203.0.113.9"), None);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::fail2ban::restart::{self, Report};
 use crate::jobs::server_edits::{EditServer, ServerValues};
 use crate::jobs::tail::LogFile;
 use crate::jobs::why::{Found, Why};
-use crate::jobs::{Task, service};
+use crate::jobs::{Task, mends, service};
 use crate::server::response::Response;
 use crate::services::apply::{applied as noted, files_task, installation, reload_job};
 
@@ -125,6 +125,9 @@ pub fn service_status(ctx: &mut Ctx, _request: &Request) -> Result<Outcome, ApiE
             json!({ "detail": problem.to_string(), "jail": problem.jail, "file": problem.file, "line": problem.line })
         });
         body["config_problems"] = problems.collect();
+        let is_away = ["absent", "refused", "timeout"].iter().any(|reason| body["reason"] == *reason);
+        let start = (found.problems.is_empty() && is_away).then(|| mends::start(body["reason"] == "timeout"));
+        body["mends"] = found.mends.into_iter().chain(start).collect();
         body["log_errors"] = json!(found.log_errors);
         Ok(Response::json(200, &body))
     }))))
@@ -146,6 +149,7 @@ fn status_of(ctx: &Ctx) -> Value {
         "reason": null,
         "problem": null,
         "config_problems": [],
+        "mends": [],
         "log_errors": [],
         "last_restart": ctx.last_restart,
         "not_in_force": not_in_force,

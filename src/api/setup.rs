@@ -1,4 +1,4 @@
-//! Setup: once, from the local network, in one transaction.
+//! Setup: once, from the local network or with the code of the setup link, in one transaction.
 
 use std::path::{Path, PathBuf};
 
@@ -7,9 +7,11 @@ use serde_json::json;
 use crate::app::code::Code;
 use crate::app::{ApiError, Ctx, Job, Request};
 use crate::config::parse_timezone;
+use crate::domain::time;
 use crate::jobs::{Task, password};
 use crate::server::response::Response;
 use crate::services::setup::{Choices, PASSWORD_RULE, already_complete, is_good_password, store};
+use crate::store::Login;
 
 /// `GET /api/v1/setup`
 pub fn status(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
@@ -27,10 +29,7 @@ pub fn complete(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
         return Err(already_complete());
     }
     if !request.admitted.client.is_local_network() {
-        return Err(ApiError::new(
-            Code::SetupLocalOnly,
-            "Setup is accepted from this machine and its local network only.",
-        ));
+        check_code(ctx, request)?;
     }
     let (password, choices) = read(ctx, request).map_err(as_bad_request)?;
     let task = Task::HashPassword(password::Hash { secret: password::secret_form(&password) });
@@ -42,6 +41,38 @@ pub fn complete(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     .detached())
 }
 
+/// From beyond the local network setup is open to whoever has the setup link, and a wrong code counts as a failed login does.
+fn check_code(ctx: &mut Ctx, request: &Request) -> Result<(), ApiError> {
+    let client = request.admitted.client;
+    let code: Option<String> = request.fields().ok().and_then(|mut fields| fields.optional("code"));
+    let refused = |why: &str| Err(ApiError::new(Code::SetupLocalOnly, format!("{why} {GET_LINK}")));
+    let Some(code) = code else {
+        return refused(
+            "Setup is accepted from this machine and its local network, and from elsewhere with the code of the setup link.",
+        );
+    };
+    let budget = client.key().to_string();
+    if let Login::Wait(seconds) = ctx.store.may_log_in(&budget, false, time::now())? {
+        log::warn!("{client} failed to log in: too many attempts");
+        return Err(ApiError::rate_limited(seconds, "Too many wrong setup codes.").with("limit", "login"));
+    }
+    if is_same(&code, &ctx.setup_code) {
+        return Ok(());
+    }
+    ctx.store.login_failed(&budget, time::now())?;
+    log::warn!("{client} failed to log in: wrong setup code");
+    refused("The code is not that of the setup link, which is another one after each start of the server.")
+}
+
+/// How somebody gets in who is refused.
+const GET_LINK: &str = "Run \"bangui setup-link\" on the server and open the link that it prints.";
+
+/// Compares in a time that does not tell how much of a guess is right.
+fn is_same(guess: &str, code: &str) -> bool {
+    let differing = guess.bytes().zip(code.bytes()).fold(0, |seen, (a, b)| seen | (a ^ b));
+    guess.len() == code.len() && std::hint::black_box(differing) == 0
+}
+
 /// Of the setup body, every failure is 400.
 fn as_bad_request(mut error: ApiError) -> ApiError {
     error.status = 400;
@@ -51,6 +82,8 @@ fn as_bad_request(mut error: ApiError) -> ApiError {
 fn read(ctx: &Ctx, request: &Request) -> Result<(String, Choices), ApiError> {
     let mut fields = request.fields()?;
     let password: Option<String> = fields.required("master_password");
+    // It was looked at where it is needed.
+    fields.optional::<String>("code");
     let database: Option<String> = fields.optional("database_path");
     let socket: Option<String> = fields.optional("fail2ban_socket");
     let timezone: Option<String> = fields.optional("timezone");
@@ -108,4 +141,17 @@ fn new_database(ctx: &Ctx, path: &Path) -> Option<Option<PathBuf>> {
     let is_plain = !path.to_string_lossy().chars().any(char::is_control);
     let is_new = std::fs::symlink_metadata(path).is_err();
     (directory == open.parent()? && is_new && is_plain).then(|| Some(directory.join(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_same;
+
+    #[test]
+    fn only_the_whole_code_is_the_code() {
+        assert!(is_same("0123456789abcdef", "0123456789abcdef"));
+        for guess in ["", "0", "0123456789abcde", "0123456789abcdeg", "0123456789abcdef0", "0123456789ABCDEF"] {
+            assert!(!is_same(guess, "0123456789abcdef"), "{guess}");
+        }
+    }
 }

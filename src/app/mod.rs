@@ -23,6 +23,7 @@ pub mod paths;
 pub mod pauses;
 pub mod remembered;
 pub mod request;
+pub mod request_ids;
 pub mod revision;
 pub mod session;
 pub mod state;

@@ -24,7 +24,10 @@ use crate::geo::{Geo, GeoSource};
 use crate::jobs::Task;
 use crate::jobs::changes::FoundFile;
 use crate::jobs::held_set::SetPlace;
+use crate::jobs::password;
 use crate::jobs::their_database::Theirs;
+use crate::machine;
+use crate::server::listen::Address;
 use crate::server::response::Response;
 use crate::store::{self, Store, settings::Stored};
 
@@ -37,6 +40,7 @@ use super::long_jobs::LongJobs;
 use super::never_ban::NeverBans;
 use super::own_bans::OwnBans;
 use super::pauses::Pauses;
+use super::request_ids::RequestIds;
 
 /// How long a quick command may hold the loop.
 pub const QUICK: Duration = Duration::from_millis(300);
@@ -193,6 +197,10 @@ pub struct Ctx {
     pub has_places: bool,
     /// Where looking up countries of the archive again goes on: time and number of a row.
     pub resolve_from: Option<(i64, i64)>,
+    /// Who has it may set up from anywhere, once; it is in the setup link.
+    pub setup_code: String,
+    /// Where this server listens.
+    pub listens: Vec<Address>,
     /// The general rate limits.
     pub limits: Limits,
     /// What was said about proxies.
@@ -305,26 +313,6 @@ pub enum Outcome {
     AfterArchive,
 }
 
-/// Makes names for requests that come without one.
-#[derive(Debug)]
-pub struct RequestIds {
-    prefix: u64,
-    count: u64,
-}
-
-impl RequestIds {
-    fn new() -> Self {
-        let prefix = getrandom::u64().expect("the kernel has random bytes");
-        Self { prefix, count: 0 }
-    }
-
-    /// A name no other request has.
-    pub fn make(&mut self) -> String {
-        self.count += 1;
-        format!("{:016x}", self.prefix.wrapping_add(self.count.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
-    }
-}
-
 impl Ctx {
     /// The state at start.
     pub fn new(config: Config, store: Store) -> Result<Self, store::Error> {
@@ -370,6 +358,8 @@ impl Ctx {
             restarted: false,
             not_in_force: Vec::new(),
             daemons_met: 0,
+            setup_code: password::hex(&getrandom::u64().expect("the kernel has random bytes").to_be_bytes()),
+            listens: Vec::new(),
             limits: Limits::default(),
             proxies_said: ProxiesSaid::default(),
             import: None,
@@ -377,7 +367,7 @@ impl Ctx {
             background: Vec::new(),
             backends: None,
             server_files: None,
-            host_name: host_name(),
+            host_name: machine::host_name(),
             gzip: Gzip::default(),
             numbers: RandomState::new(),
             request_ids: RequestIds::new(),
@@ -492,9 +482,4 @@ fn quick_daemon(socket: PathBuf) -> Daemon {
 fn socket_of(config: &Config, stored: &Stored) -> PathBuf {
     let given = config.fail2ban_socket.clone().or_else(|| stored.fail2ban_socket.clone());
     given.unwrap_or_else(|| DEFAULT_FAIL2BAN_SOCKET.into())
-}
-
-/// The name the kernel knows this machine by, in lower case; empty when it has none.
-fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_ascii_lowercase()
 }

@@ -1,7 +1,6 @@
 //! `bangui bans`, `ban` and `unban`: who is out, and who is to be.
 
 use std::io::Read;
-use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
@@ -10,6 +9,7 @@ use super::invocation::{Failure, Invocation};
 use super::show::{number, object, text, time, word};
 use super::table::{Table, print};
 use crate::domain::address::IpOrNet;
+use crate::machine;
 
 /// The longest list that is read from standard input, in bytes.
 const LONGEST_LIST: u64 = 4 * 1024 * 1024;
@@ -49,7 +49,7 @@ pub fn list(invocation: &Invocation) -> Result<(), Failure> {
 pub fn ban(invocation: &Invocation) -> Result<(), Failure> {
     let addresses = addresses(invocation)?;
     let force = invocation.option("force").is_some();
-    if !force && let Some(own) = own_address() {
+    if !force && let Some(own) = machine::ssh_connection().map(|way| way.client) {
         let hit = addresses.iter().find(|text| text.parse::<IpOrNet>().is_ok_and(|net| net.contains_address(own)));
         if let Some(hit) = hit {
             return Err(Failure::failed(format!(
@@ -89,9 +89,15 @@ pub fn unban(invocation: &Invocation) -> Result<(), Failure> {
         return Ok(());
     }
     let addresses = match invocation.option("me") {
-        Some(_) => vec![own_address().map(|address| address.to_string()).ok_or_else(|| {
-            Failure::usage("--me: this is no SSH session, so where you come from is not known; name the address")
-        })?],
+        Some(_) => {
+            vec![machine::ssh_connection().map(|way| way.client).map(|address| address.to_string()).ok_or_else(
+                || {
+                    Failure::usage(
+                        "--me: this is no SSH session, so where you come from is not known; name the address",
+                    )
+                },
+            )?]
+        }
         None => addresses(invocation)?,
     };
     let asked = Asked::open(invocation)?;
@@ -167,26 +173,4 @@ fn only_jail(asked: &Asked) -> Result<String, Failure> {
         [] => Err(Failure::failed("fail2ban runs no jail that could ban anybody")),
         several => Err(Failure::usage(format!("in which jail? --jail is one of {}", several.join(", ")))),
     }
-}
-
-/// Where the person at this terminal comes from, by SSH: from the environment of this process or, since `sudo` clears it, of one that it
-/// was started from.
-fn own_address() -> Option<IpAddr> {
-    if let Ok(value) = std::env::var("SSH_CONNECTION") {
-        return value.split(' ').next()?.parse().ok();
-    }
-    let mut process = std::os::unix::process::parent_id();
-    for _ in 0..32 {
-        let environment = std::fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
-        let mut variables = environment.split(|byte| *byte == 0);
-        if let Some(value) = variables.find_map(|variable| variable.strip_prefix(b"SSH_CONNECTION=")) {
-            return std::str::from_utf8(value).ok()?.split(' ').next()?.parse().ok();
-        }
-        let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-        process = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()?;
-        if process <= 1 {
-            return None;
-        }
-    }
-    None
 }

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::invocation::{Failure, Invocation};
 use crate::conf::{JailView, StreamOptions, Tree, Version};
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET};
@@ -79,10 +81,10 @@ fn check_database(config: &Config) -> (Option<std::path::PathBuf>, Line) {
         }
         Err(Error::Locked(path)) => {
             let line = match control::ask(&path, &Order::IsSetUp) {
-                Some(Ok(true)) => {
+                Some(Ok(Value::Bool(true))) => {
                     Ok(format!("database {}: in use by the running server, setup is done", path.display()))
                 }
-                Some(Ok(false)) => Ok(format!(
+                Some(Ok(_)) => Ok(format!(
                     "database {}: in use by the running server, setup is not done yet: bangui setup",
                     path.display()
                 )),

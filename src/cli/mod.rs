@@ -16,6 +16,7 @@ pub mod remove_set;
 pub mod serve;
 pub mod set_password;
 pub mod setup;
+mod setup_link;
 mod show;
 mod status;
 mod table;
@@ -188,6 +189,13 @@ pub const COMMANDS: &[Command] = &[
         help: "set the master password of a new installation",
         options: &[PASSWORD_FILE],
         run: setup::run,
+    },
+    Command {
+        name: "setup-link",
+        arguments: "",
+        help: "print the link that sets up the running server from any browser",
+        options: &[],
+        run: setup_link::run,
     },
     Command {
         name: "set-password",

@@ -13,20 +13,33 @@ const MAX_LENGTH: u64 = 64 << 10;
 
 /// The version of the package that this client belongs to, such as `1.0.2`.
 pub fn version(client: &Path) -> Option<String> {
-    let client = program::find(client)?.canonicalize().ok()?;
-    let prefix = client.parent()?.parent()?;
+    let prefix = prefix(client)?;
     // Debian's place first: looking through the whole directory takes longer than to read the file.
     let usual = read(&prefix.join("lib/python3/dist-packages/fail2ban/version.py"));
-    if usual.is_some() {
-        return usual;
-    }
-    let mut modules: Vec<PathBuf> = Vec::new();
+    usual.or_else(|| modules(&prefix).iter().find_map(|modules| read(&modules.join("fail2ban/version.py"))))
+}
+
+/// Whether Python has beside it what the backend `systemd` needs.
+pub fn reads_journals(client: &Path) -> bool {
+    let found = |modules: &PathBuf| modules.join("systemd/journal.py").exists();
+    prefix(client).is_some_and(|prefix| modules(&prefix).iter().any(found))
+}
+
+/// `/usr` for `/usr/bin/fail2ban-client`.
+fn prefix(client: &Path) -> Option<PathBuf> {
+    let client = program::find(client)?.canonicalize().ok()?;
+    client.parent()?.parent().map(Path::to_owned)
+}
+
+/// Where modules of Python's lie.
+fn modules(prefix: &Path) -> Vec<PathBuf> {
+    let mut modules = Vec::new();
     for entry in fs::read_dir(prefix.join("lib")).into_iter().flatten().flatten() {
         if entry.file_name().as_encoded_bytes().starts_with(b"python") {
             modules.extend(["site-packages", "dist-packages"].map(|name| entry.path().join(name)));
         }
     }
-    modules.iter().find_map(|modules| read(&modules.join("fail2ban/version.py")))
+    modules
 }
 
 /// The version in a `version.py`.
@@ -57,6 +70,11 @@ mod tests {
         assert_eq!(version(&client).as_deref(), Some("1.1.0"));
         fs::write(modules.join("version.py"), "version = unknown\n").unwrap();
         assert_eq!(version(&client), None);
+        assert!(!reads_journals(&client));
+        let journal = root.path().join("lib/python3/dist-packages/systemd");
+        fs::create_dir_all(&journal).unwrap();
+        fs::write(journal.join("journal.py"), "").unwrap();
+        assert!(reads_journals(&client));
     }
 
     #[test]

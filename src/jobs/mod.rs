@@ -24,6 +24,7 @@ pub mod jail_rules;
 mod journal;
 pub mod log_paths;
 pub mod logs;
+pub mod mends;
 pub mod never_ban;
 pub mod own_bans;
 mod own_file;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use mio::net::UnixListener;
 use mio::{Interest, Registry};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::app::limits::Limits;
 use crate::app::{ApiError, Ctx};
@@ -21,6 +22,7 @@ use crate::server::listen::Accepted;
 use crate::server::request::Peer;
 use crate::server::stream::Stream;
 use crate::server::token::Source;
+use crate::services::first_run::Opening;
 use crate::services::setup::{self, Choices};
 
 /// How long a caller may take for its line: it is a command of ours, and sends it at once.
@@ -33,6 +35,8 @@ const LONGEST: u64 = 16 * 1024;
 pub enum Order {
     /// Whether setup is done.
     IsSetUp,
+    /// Where its page is opened, and with which code.
+    Opening,
     /// Complete setup.
     Setup {
         /// The Argon2id hash of the password in PHC form.
@@ -55,8 +59,8 @@ pub enum Order {
     Leave,
 }
 
-/// What it answers: the outcome, or the reason why not.
-pub type Reply = Result<bool, String>;
+/// What it answers: what it was asked for, or the reason why not.
+pub type Reply = Result<Value, String>;
 
 /// The listening end.
 #[derive(Debug)]
@@ -154,15 +158,16 @@ fn serve_one(ctx: &mut Ctx, mut stream: StdUnixStream) -> io::Result<Option<Next
 fn obey(ctx: &mut Ctx, order: Order) -> Reply {
     let worded = |error: ApiError| error.detail;
     match order {
-        Order::Converse | Order::Leave => Ok(true),
-        Order::IsSetUp => Ok(ctx.is_set_up()),
+        Order::Converse | Order::Leave => Ok(Value::Bool(true)),
+        Order::IsSetUp => Ok(Value::Bool(ctx.is_set_up())),
+        Order::Opening => serde_json::to_value(Opening::of(ctx)).map_err(|error| error.to_string()),
         Order::Setup { hash, timezone, fail2ban_socket } => {
             let mut choices = Choices::default();
             choices.settings.extend(timezone.map(|text| ("timezone", text)));
             choices.settings.extend(fail2ban_socket.map(|text| ("fail2ban_socket", text)));
             setup::store(ctx, &hash, choices).map_err(worded)?;
             log::info!("setup completed over the control socket");
-            Ok(true)
+            Ok(Value::Bool(true))
         }
         Order::SetPassword { hash } => {
             if !ctx.is_set_up() {
@@ -172,13 +177,13 @@ fn obey(ctx: &mut Ctx, order: Order) -> Reply {
             ctx.reload_stored().map_err(|error| error.to_string())?;
             ctx.limits = Limits::default();
             log::info!("password changed over the control socket; all sessions ended");
-            Ok(true)
+            Ok(Value::Bool(true))
         }
         Order::Unlock => {
             ctx.store.unlock_logins().map_err(|error| error.to_string())?;
             ctx.limits = Limits::default();
             log::info!("all locks on logins lifted over the control socket");
-            Ok(true)
+            Ok(Value::Bool(true))
         }
     }
 }

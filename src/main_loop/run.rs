@@ -32,7 +32,7 @@ use crate::server::response::Response;
 use crate::server::token::{Slot, Source};
 use crate::server::turn::Problem;
 use crate::server::{Connections, HttpEvent};
-use crate::services::imports;
+use crate::services::{first_run, imports};
 
 /// Headers of every answer. The program serves no pages, so its policy allows nothing.
 const SECURITY_HEADERS: &[(&str, &str)] = &[
@@ -74,19 +74,17 @@ pub struct MainLoop {
 
 impl MainLoop {
     /// Opens what the program listens on. Says where on standard error, one line each.
-    pub fn new(ctx: Ctx) -> Result<Self, String> {
+    pub fn new(mut ctx: Ctx) -> Result<Self, String> {
         let listeners = listen::open(&ctx.config.listen, renewal::inherited())?;
         let trusted = ctx.config.trusted_proxies.clone();
         let trusts = Box::new(move |address| trusted.iter().any(|net| net.contains_address(address)));
-        for listener in &listeners {
-            eprintln!("listening on {}", listener.describe());
-        }
-        let connections = Connections::new(listeners, SECURITY_HEADERS, trusts);
-        let prepare = || -> io::Result<(Poll, Signals)> { Ok((Poll::new()?, Signals::catch()?)) };
-        let (poll, signals) = prepare().map_err(|error| format!("cannot start: {error}"))?;
         let control = Control::open(ctx.store.path())
             .inspect_err(|error| log::warn!("no control socket beside the database: {error}"))
             .ok();
+        first_run::tell(&mut ctx, &listeners);
+        let connections = Connections::new(listeners, SECURITY_HEADERS, trusts);
+        let prepare = || -> io::Result<(Poll, Signals)> { Ok((Poll::new()?, Signals::catch()?)) };
+        let (poll, signals) = prepare().map_err(|error| format!("cannot start: {error}"))?;
         Ok(Self {
             poll,
             connections,

@@ -122,6 +122,14 @@ impl Listener {
         })
     }
 
+    /// Where it listens: of a port that the system chose, which.
+    pub fn address(&self) -> Option<Address> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok().map(Address::Tcp),
+            Self::Unix(_, path) => Some(Address::Unix(path.clone())),
+        }
+    }
+
     /// Where it listens, for people: `http://127.0.0.1:8000` or `unix:/run/bangui.sock`.
     pub fn describe(&self) -> String {
         match self {

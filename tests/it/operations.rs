@@ -150,7 +150,7 @@ pub const PROTECTED: &[Operation] = &[
 pub const PUBLIC: &[Operation] = &[
     op("POST /api/v1/auth/login", "/api/v1/auth/login", r#"{"password":"x"}"#, &[200, 401, 422, 429, 503]),
     op("GET /api/v1/setup", "/api/v1/setup", "", &[200]),
-    op("POST /api/v1/setup", "/api/v1/setup", r#"{"master_password":"x"}"#, &[201, 400, 409]),
+    op("POST /api/v1/setup", "/api/v1/setup", r#"{"master_password":"x"}"#, &[201, 400, 403, 409]),
     op("GET /api/v1/setup/timezone", "/api/v1/setup/timezone", "", &[200]),
     op("GET /api/v1/health", "/api/v1/health", "", &[200, 503]),
     op("GET /api/v1/meta", "/api/v1/meta", "", &[200]),

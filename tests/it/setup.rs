@@ -19,6 +19,8 @@ fn every_documented_status_of_setup() {
     client.get("/api/v1/setup/timezone").expect(200);
     client.post(SETUP, json!({})).expect_error(400, "invalid_input");
     client.post(SETUP, json!({"master_password": "x".repeat(17_000)})).expect_error(413, "payload_too_large");
+    let stranger = client.clone().with_header("X-Forwarded-For", "203.0.113.9");
+    stranger.post(SETUP, json!({"master_password": PASSWORD})).expect_error(403, "setup_local_only");
     client.setup();
     client.post(SETUP, json!({"master_password": PASSWORD})).expect_error(409, "setup_already_complete");
     assert_eq!(client.get(SETUP).expect(200).json()["completed"], true);

@@ -127,6 +127,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "firewall",
             "jobs",
             "log_sink",
+            "machine",
             "main_loop",
             "pattern",
             "remote",

@@ -1,19 +1,26 @@
 // Why fail2ban does not run, and how it is started from here.
 import { useState } from 'preact/hooks';
-import type { ServiceStatusResponse } from './api';
+import type { Mend, MendKind, Operations, ServiceStatusResponse } from './api';
 import { Icon } from './icons';
-import { t } from './messages';
+import { t, type Message } from './messages';
 import { call } from './request';
 import { may } from './session';
 import { attempt, say } from './status';
 
+const MENDS: Record<MendKind, Message> = {
+  start: 'daemon.start',
+  restart: 'daemon.restart',
+  read_journal: 'daemon.journal',
+  switch_off: 'daemon.off',
+};
+
 export function DaemonProblem({ service, reload }: { service: ServiceStatusResponse; reload: () => Promise<void> }) {
   const [busy, setBusy] = useState(false);
-  const start = () => {
+  const press = (mend: Mend) => {
     setBusy(true);
     void attempt(async () => {
-      await call('POST /config/restart');
-      say(t('daemon.started'));
+      for (const { method, path, body } of mend.requests) await call(`${method} ${path.slice('/api/v1'.length)}` as keyof Operations, body ? { body } : {});
+      say(t(mend.requests.some((one) => one.path === '/api/v1/config/restart') ? 'daemon.started' : 'daemon.mended'));
     }).then(reload).then(() => setBusy(false));
   };
   return (
@@ -30,7 +37,15 @@ export function DaemonProblem({ service, reload }: { service: ServiceStatusRespo
         {service.log_errors.length > 0 && (
           <details><summary>{t('daemon.log')}</summary><pre class="log">{service.log_errors.join('\n')}</pre></details>
         )}
-        {may('config') && <div class="buttons"><button type="button" disabled={busy} onClick={start}>{t(busy ? 'daemon.starting' : 'daemon.start')}</button></div>}
+        {may('config') && (
+          <div class="buttons">
+            {service.mends.map((mend) => (
+              <button key={mend.id + mend.jail} type="button" disabled={busy} title={mend.sentence} onClick={() => press(mend)}>
+                {busy ? t('daemon.starting') : t(MENDS[mend.id], { jail: mend.jail ?? '' })}
+              </button>
+            ))}
+          </div>
+        )}
       </div>
     </div>
   );

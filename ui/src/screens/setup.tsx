@@ -6,7 +6,7 @@ import { Check, Form, Text, useSend } from '../form';
 import { Icon } from '../icons';
 import { t, parts } from '../messages';
 import { call, Failure, useGet } from '../request';
-import { go } from '../router';
+import { go, route } from '../router';
 import { look, may, meta } from '../session';
 import { DaemonProblem } from '../daemon';
 import { Show, Verdict } from '../status';
@@ -32,8 +32,11 @@ export function Setup() {
 function Password({ next }: { next: () => void }) {
   const [password, setPassword] = useState('');
   const [again, setAgain] = useState('');
+  // The setup link has it behind the `#`, so that no server's log gets to see it.
+  const [code, setCode] = useState(route.get().query.code ?? '');
   const { busy, failure, send } = useSend();
   const [differs, setDiffers] = useState(false);
+  const isFar = failure?.code === 'setup_local_only';
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (failure?.code === 'setup_already_complete') {
     return (
@@ -49,11 +52,11 @@ function Password({ next }: { next: () => void }) {
     <>
       <h1 tabIndex={-1}><Icon name="shield" />{t('setup.password')}</h1>
       <p>{t('setup.passwordText')}</p>
-      <Form failure={failure} fields={['master_password']} send={() => {
+      <Form failure={isFar ? undefined : failure} fields={['master_password']} send={() => {
         setDiffers(password !== again);
         if (password !== again) return;
         void send(async () => {
-          await call('POST /setup', { body: { master_password: password, timezone: zone }, plain: true });
+          await call('POST /setup', { body: { master_password: password, timezone: zone, ...(code && { code }) }, plain: true });
           await call('POST /auth/login', { body: { password }, plain: true });
           history.replaceState(null, '', '#/setup');
           next();
@@ -65,6 +68,7 @@ function Password({ next }: { next: () => void }) {
           error={failure?.of('master_password') ?? (failure?.status === 400 ? failure.detail : undefined)} hint={t('setup.passwordHint')} />
         <Text label={t('setup.repeat')} type="password" name="password2" autoComplete="new-password" value={again} set={setAgain}
           error={differs ? t('setup.differs') : undefined} />
+        {isFar && <Text label={t('setup.code')} name="code" autoComplete="off" autoFocus value={code} set={setCode} error={failure.detail} />}
         <button class="primary wide" disabled={busy || !password || !again}>{t('setup.next')}</button>
       </Form>
     </>
