@@ -26,7 +26,7 @@ fn offered(admin: &Client) -> Vec<(String, Value)> {
     mends(admin).iter().map(|mend| (mend["id"].as_str().unwrap().to_owned(), mend["jail"].clone())).collect()
 }
 
-fn ids<'o>(of: &[(&'o str, Value)]) -> Vec<(String, Value)> {
+fn ids(of: &[(&str, Value)]) -> Vec<(String, Value)> {
     of.iter().map(|(id, jail)| ((*id).to_owned(), jail.clone())).collect()
 }
 
