@@ -7,13 +7,15 @@ pub struct RequestIds {
     count: u64,
 }
 
-impl RequestIds {
+impl Default for RequestIds {
     /// With numbers of its own after each start.
-    pub fn new() -> Self {
+    fn default() -> Self {
         let prefix = getrandom::u64().expect("the kernel has random bytes");
         Self { prefix, count: 0 }
     }
+}
 
+impl RequestIds {
     /// A name no other request has.
     pub fn make(&mut self) -> String {
         self.count += 1;

@@ -370,7 +370,7 @@ impl Ctx {
             host_name: machine::host_name(),
             gzip: Gzip::default(),
             numbers: RandomState::new(),
-            request_ids: RequestIds::new(),
+            request_ids: RequestIds::default(),
         })
     }
 
