@@ -1,9 +1,10 @@
 //! One struct with every setting: defaults < configuration file < environment < arguments, checked once, at start.
 //! What setup stores in the database ranks below the file and is joined in later (`Stored` in `store/settings.rs`).
 
+mod layers;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -89,6 +90,10 @@ pub struct Config {
     pub blocklist_reach: Reach,
     /// The file of the authorities that are trusted instead of those that are built in, where it was given.
     pub blocklist_ca_file: Option<PathBuf>,
+    /// From where metrics are read without a session.
+    pub metrics_networks: Vec<IpOrNet>,
+    /// The variables of the settings that were given at the start.
+    pub given: BTreeSet<&'static str>,
 }
 
 /// One setting: its names, and how its text becomes a value.
@@ -109,8 +114,25 @@ const PREFIX: &str = "BANGUI_";
 impl Setting {
     /// The key in a configuration file.
     pub fn key(&self) -> String {
-        self.variable[PREFIX.len()..].to_ascii_lowercase()
+        key_of(self.variable)
     }
+
+    /// Takes a value that was given at the start.
+    fn give(&self, config: &mut Config, text: &str) -> Result<(), String> {
+        config.given.insert(self.variable);
+        (self.set)(config, text)
+    }
+}
+
+/// The key in a configuration file of a setting with this environment variable.
+pub fn key_of(variable: &str) -> String {
+    variable[PREFIX.len()..].to_ascii_lowercase()
+}
+
+/// Sets what the environment variable would set; says what is wrong with the text.
+pub fn set(config: &mut Config, variable: &str, text: &str) -> Result<(), String> {
+    let setting = SETTINGS.iter().find(|setting| setting.variable == variable);
+    setting.map_or(Ok(()), |setting| (setting.set)(config, text))
 }
 
 /// A setting without an option.
@@ -316,6 +338,12 @@ pub const SETTINGS: &[Setting] = &[
         "size of our database from which the oldest bans go; 0 is any (0)",
         |config, text| number(text, 0, 1 << 20).map(|found| config.archive.mib = found),
     ),
+    unlisted(
+        "BANGUI_METRICS_NETWORKS",
+        "NETWORKS",
+        "from where metrics are read without a session, by comma; 0.0.0.0/0 and ::/0 is anywhere (none)",
+        |config, text| list(text, str::parse::<IpOrNet>).map(|found| config.metrics_networks = found),
+    ),
     unlisted("BANGUI_GEOIP_UPDATE_URL", "URL", "where bangui geo update fetches its file", |config, text| {
         parse_web(text).map(|found| config.geoip_update_url = found)
     }),
@@ -425,78 +453,16 @@ impl Config {
             blocklist_way: None,
             blocklist_reach: Reach::Here,
             blocklist_ca_file: None,
+            metrics_networks: Vec::new(),
+            given: BTreeSet::new(),
         }
     }
-
-    /// Joins the layers, the later the stronger. `options` are pairs of an option's name and its value, as given.
-    pub fn load(
-        defaults: Self,
-        file: Option<&Path>,
-        environment: &BTreeMap<String, String>,
-        options: &[(String, String)],
-    ) -> Result<Self, String> {
-        let mut config = defaults;
-        if let Some(file) = file {
-            let text =
-                std::fs::read_to_string(file).map_err(|error| format!("--config {}: {error}", file.display()))?;
-            config.apply_file(&text).map_err(|problem| format!("{}: {problem}", file.display()))?;
-        }
-        for setting in SETTINGS {
-            if let Some(text) = environment.get(setting.variable).filter(|text| !text.is_empty()) {
-                (setting.set)(&mut config, text.trim())
-                    .map_err(|problem| format!("{}: {problem}", setting.variable))?;
-            }
-        }
-        for (name, text) in join_repeated(options) {
-            let setting = SETTINGS
-                .iter()
-                .find(|setting| setting.option == Some(name.as_str()))
-                .ok_or_else(|| format!("unknown option --{name}; see --help"))?;
-            (setting.set)(&mut config, text.trim()).map_err(|problem| format!("--{name}: {problem}"))?;
-        }
-        Ok(config)
-    }
-
-    /// `key = value` lines; `#` starts a comment line; quotes around a value are dropped; a key that repeats adds to a list.
-    fn apply_file(&mut self, text: &str) -> Result<(), String> {
-        let mut pairs: Vec<(String, String)> = Vec::new();
-        for (index, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let (key, value) =
-                line.split_once('=').ok_or_else(|| format!("line {}: expected key = value", index + 1))?;
-            let value = value.trim();
-            let value = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
-            pairs.push((key.trim().to_owned(), value.to_owned()));
-        }
-        for (key, value) in join_repeated(&pairs) {
-            let setting =
-                SETTINGS.iter().find(|setting| setting.key() == key).ok_or_else(|| format!("unknown key {key:?}"))?;
-            (setting.set)(self, &value).map_err(|problem| format!("{key}: {problem}"))?;
-        }
-        Ok(())
-    }
-}
-
-/// Values of a name given several times, joined by commas, in the order of first use.
-fn join_repeated(pairs: &[(String, String)]) -> Vec<(String, String)> {
-    let mut joined: Vec<(String, String)> = Vec::new();
-    for (name, value) in pairs {
-        match joined.iter_mut().find(|(known, _)| known == name) {
-            Some((_, all)) => {
-                all.push(',');
-                all.push_str(value);
-            }
-            None => joined.push((name.clone(), value.clone())),
-        }
-    }
-    joined
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn load(file: &str, environment: &[(&str, &str)], options: &[(&str, &str)]) -> Result<Config, String> {

@@ -147,6 +147,18 @@ impl Code {
     }
 }
 
+/// Memory that this program takes, in bytes, and the processor time it has taken, in seconds; children count for themselves.
+pub fn spent() -> Option<(u64, f64)> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The second field is a name in brackets that may have spaces in it; behind it `state` is the third.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+    let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
+    // SAFETY: both only read a number that the system has.
+    let (ticks, page) = unsafe { (libc::sysconf(libc::_SC_CLK_TCK), libc::sysconf(libc::_SC_PAGESIZE)) };
+    let (ticks, page) = (u64::try_from(ticks).ok()?, u64::try_from(page).ok()?);
+    Some((number(24)? * page, (number(14)? + number(15)?) as f64 / ticks as f64))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

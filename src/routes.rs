@@ -226,6 +226,10 @@ pub static ROUTES: &[Route] = &[
     delete("/api/v1/never-ban/{id}", Later(api::never_ban::remove)).bans().counted(Limit::Ban),
     // addresses
     get("/api/v1/addresses/{ip}", Either(api::addresses::one)).asks_daemon(),
+    // telling
+    get("/api/v1/metrics", Either(api::metrics::scrape)).open(Access::Metrics).may(Scope::Metrics, Role::Viewer),
+    get("/api/v1/settings", Now(api::settings::show)).reads_config(),
+    put("/api/v1/settings", Now(api::settings::change)).configures().counted(Limit::Config),
     // jobs
     get("/api/v1/jobs/{id}", Now(api::jobs::get)),
     delete("/api/v1/jobs/{id}", Now(api::jobs::cancel)).bans(),
@@ -483,7 +487,7 @@ mod tests {
     fn the_public_routes_are_these() {
         let public: Vec<_> = ROUTES
             .iter()
-            .filter(|route| !matches!(route.access, Access::Session | Access::SessionAlways))
+            .filter(|route| !matches!(route.access, Access::Session | Access::SessionAlways | Access::Metrics))
             .map(|route| (route.method.as_str(), route.path))
             .collect();
         assert_eq!(
@@ -509,7 +513,7 @@ mod tests {
             let operation = &paths[route.path][route.method.as_str().to_ascii_lowercase()];
             assert!(operation.is_object(), "{} {} is not in openapi.json", route.method.as_str(), route.path);
             let is_public = operation["security"].as_array().is_some_and(Vec::is_empty);
-            let open = !matches!(route.access, Access::Session | Access::SessionAlways);
+            let open = !matches!(route.access, Access::Session | Access::SessionAlways | Access::Metrics);
             assert_eq!(is_public, open, "{}", route.path);
             let parameters = operation["parameters"].as_array().into_iter().flatten();
             let in_query = parameters.filter(|parameter| parameter["in"] == "query");

@@ -67,6 +67,7 @@ impl Ctx {
     /// What has been seen of the daemon and its files may be out of date.
     pub fn expect_changes(&mut self) {
         self.snapshot.stale = true;
+        self.metrics.doubt();
         self.banned.doubt();
         self.backends = None;
     }
@@ -117,6 +118,7 @@ impl Ctx {
         if self.snapshot.online || self.snapshot.taken.is_none() {
             log::warn!("{error}");
         }
+        self.metrics.count(&error);
         self.snapshot = Snapshot { online: false, taken: Some(Instant::now()), ..Snapshot::default() };
         self.away = Some(error);
     }
@@ -157,17 +159,32 @@ impl Ctx {
         }
     }
 
+    /// Asks some of the jails for their limits, for metrics. True: they are known of all.
+    pub fn learn_limits(&mut self) -> Result<bool, fail2ban::Error> {
+        let (unknown, is_all) = self.metrics.unknown(&self.snapshot.counters);
+        for jail in unknown {
+            let limits = match self.daemon.jail_limits(&jail) {
+                // It has stopped, or its name stands in the way of the question.
+                Err(fail2ban::Error::UnknownJail(_) | fail2ban::Error::NameTaken(_)) => None,
+                other => Some(other?),
+            };
+            self.metrics.learn(&jail, limits);
+        }
+        Ok(is_all)
+    }
+
     fn look(&mut self) -> Result<Snapshot, fail2ban::Error> {
         let version = self.daemon.version()?.as_str().to_owned();
         let mut seen = Snapshot { online: true, version: Some(version), ..Snapshot::default() };
         let counters = self.daemon.all_counters()?;
         self.own_bans.note_counters(&counters, Instant::now());
         self.known_jails = counters.iter().map(|jail| jail.jail.to_string()).collect();
-        for jail in counters {
+        for jail in &counters {
             seen.jails += 1;
             seen.bans += jail.counters.currently_banned;
             seen.failures += jail.counters.currently_failed;
         }
+        seen.counters = counters;
         seen.bans += self.held().and_then(|held| held.count_at(time::now()).ok()).unwrap_or(0) as u64;
         Ok(seen)
     }

@@ -2,6 +2,7 @@
 
 pub mod banned;
 pub mod bans_look;
+pub mod changeable;
 pub mod code;
 pub mod csv;
 pub mod daemon;
@@ -17,6 +18,7 @@ pub mod keep_ends;
 pub mod limits;
 pub mod listed;
 pub mod long_jobs;
+pub mod metrics;
 pub mod never_ban;
 pub mod own_bans;
 pub mod paths;

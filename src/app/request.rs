@@ -71,6 +71,8 @@ pub enum Access {
     Public,
     /// Anybody, once setup is done: the login.
     AfterSetup,
+    /// Whoever has a session, or comes from the networks that may read metrics.
+    Metrics,
     /// Whoever has a session.
     Session,
     /// As `Session`, and allowed in read-only mode: what concerns the session itself.

@@ -18,7 +18,7 @@ use crate::domain::jail_values::JailValues;
 use crate::domain::json;
 use crate::domain::time;
 use crate::fail2ban::database::Page;
-use crate::fail2ban::{self, Client, commands::Daemon, restart::Bans};
+use crate::fail2ban::{self, Client, commands::Daemon, commands::JailCounters, restart::Bans};
 use crate::geo::asking::Asking;
 use crate::geo::{Geo, GeoSource};
 use crate::jobs::Task;
@@ -37,6 +37,7 @@ use super::gzip::Gzip;
 use super::imports::{Running, Tending};
 use super::limits::Limits;
 use super::long_jobs::LongJobs;
+use super::metrics::Metrics;
 use super::never_ban::NeverBans;
 use super::own_bans::OwnBans;
 use super::pauses::Pauses;
@@ -62,6 +63,8 @@ pub struct Snapshot {
     pub bans: u64,
     /// Addresses with failures now, all jails together.
     pub failures: u64,
+    /// The counters of each jail.
+    pub counters: Vec<JailCounters>,
     /// When this was seen; `None` before the first look.
     pub taken: Option<Instant>,
     /// Something has happened since: look again soon.
@@ -145,6 +148,8 @@ pub struct Ctx {
     pub banned: Banned,
     /// What of it was banned here.
     pub own_bans: OwnBans,
+    /// What metrics need beside that.
+    pub metrics: Metrics,
     /// Work whose clients do not wait for its end.
     pub long_jobs: LongJobs,
     /// Many bans are being made or lifted: what is noted of them is not compared with what the daemon has.
@@ -322,7 +327,7 @@ impl Ctx {
         let never_ban = NeverBans::new(store.never_ban()?, Instant::now());
         let socket = socket_of(&config, &stored);
         let geo = Geo::new(config.geoip_database.clone(), config.database.parent().map(Path::to_owned));
-        Ok(Self {
+        let mut ctx = Self {
             acting: Actor::System,
             dry_run: false,
             has_places: store.places()? > 0,
@@ -351,6 +356,7 @@ impl Ctx {
             snapshot: Snapshot::default(),
             banned: Banned::default(),
             own_bans,
+            metrics: Metrics::default(),
             long_jobs: LongJobs::default(),
             bulk_is_under_way: false,
             never_ban,
@@ -371,7 +377,9 @@ impl Ctx {
             gzip: Gzip::default(),
             numbers: RandomState::new(),
             request_ids: RequestIds::default(),
-        })
+        };
+        ctx.take_stored_settings()?;
+        Ok(ctx)
     }
 
     /// Does something in the name of `actor`.
@@ -385,6 +393,7 @@ impl Ctx {
     /// Reads again what setup stored, after it changed.
     pub fn reload_stored(&mut self) -> Result<(), store::Error> {
         self.stored = self.store.stored()?;
+        self.take_stored_settings()?;
         let socket = socket_of(&self.config, &self.stored);
         if socket != self.fail2ban_socket() {
             self.daemon = quick_daemon(socket);
@@ -458,9 +467,9 @@ impl Ctx {
         HeldFile::open(&self.set_place().file()?).ok().flatten()
     }
 
-    /// The time zone of schedules.
+    /// The time zone of schedules, and of what is shown.
     pub fn timezone(&self) -> &str {
-        self.config.timezone.as_deref().or(self.stored.timezone.as_deref()).unwrap_or("UTC")
+        self.config.timezone.as_deref().unwrap_or("UTC")
     }
 
     /// How long a session lasts, in seconds.

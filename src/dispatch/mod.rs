@@ -117,7 +117,7 @@ fn check_setup(ctx: &Ctx, route: &Route, admitted: &Admitted) -> Result<(), ApiE
 /// Whoever has a session is the owner, who may do everything that the table's columns `scope` and `role` name; so may who sits at the
 /// machine.
 fn check_permission(ctx: &Ctx, route: &Route, admitted: &Admitted) -> Result<(), ApiError> {
-    if needs_session(route.access) && !admitted.has_identity() {
+    if needs_session(route.access) && !admitted.has_identity() && !may_scrape(ctx, route, admitted) {
         return Err(unauthenticated(ctx, route, admitted));
     }
     Ok(())
@@ -231,12 +231,19 @@ fn recognise(ctx: &Ctx, head: &Head, admitted: &mut Admitted) -> Result<bool, Ap
     Ok(cookies(head, COOKIE, TOKEN_BYTES).next().is_some())
 }
 
+/// Whether the client comes from a network that may read metrics. One that is not known comes from nowhere.
+fn may_scrape(ctx: &Ctx, route: &Route, admitted: &Admitted) -> bool {
+    let networks = &ctx.config.metrics_networks;
+    let is_named = |address| networks.iter().any(|network| network.contains_address(address));
+    route.access == Access::Metrics && admitted.client.address().is_some_and(is_named)
+}
+
 fn needs_setup(access: Access) -> bool {
-    matches!(access, Access::AfterSetup | Access::Session | Access::SessionAlways)
+    access == Access::AfterSetup || needs_session(access)
 }
 
 fn needs_session(access: Access) -> bool {
-    matches!(access, Access::Session | Access::SessionAlways)
+    matches!(access, Access::Session | Access::SessionAlways | Access::Metrics)
 }
 
 /// 401; a logout clears the cookie all the same.

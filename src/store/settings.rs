@@ -20,6 +20,9 @@ pub struct Stored {
     pub session_minutes: Option<u32>,
 }
 
+const SET: &str =
+    "INSERT INTO settings (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+
 impl Store {
     /// A setting's text.
     pub fn setting(&self, key: &str) -> Result<Option<String>, Error> {
@@ -31,10 +34,20 @@ impl Store {
     pub fn set_settings(&mut self, pairs: &[(&str, &str)]) -> Result<(), Error> {
         let transaction = self.connection.transaction()?;
         for (key, value) in pairs {
-            transaction.execute(
-                "INSERT INTO settings (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                [key, value],
-            )?;
+            transaction.execute(SET, [key, value])?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Writes settings, or forgets those without a text: all or none.
+    pub fn change_settings(&mut self, pairs: &[(String, Option<String>)]) -> Result<(), Error> {
+        let transaction = self.connection.transaction()?;
+        for (key, text) in pairs {
+            match text {
+                Some(text) => transaction.execute(SET, [key, text])?,
+                None => transaction.execute("DELETE FROM settings WHERE key = ?1", [key])?,
+            };
         }
         transaction.commit()?;
         Ok(())
@@ -61,10 +74,7 @@ impl Store {
             return Ok(false);
         }
         for (key, value) in others {
-            transaction.execute(
-                "INSERT INTO settings (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                [key, value],
-            )?;
+            transaction.execute(SET, [key, value])?;
         }
         transaction.commit()?;
         Ok(true)

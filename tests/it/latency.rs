@@ -78,6 +78,9 @@ fn largest(route: &Route, directory: &str) -> (String, Option<Value>) {
         ("POST", "/api/v1/blocklists") => Some(json!({"name": "list", "url": "https://9.9.9.9/list.txt"})),
         ("PUT", "/api/v1/blocklists/{source_id}") => Some(json!({"enabled": false})),
         ("PUT", "/api/v1/blocklists/schedule") => Some(json!({"frequency": "daily"})),
+        ("PUT", "/api/v1/settings") => {
+            Some(json!({"metrics_networks": (0..2000).map(|n| format!("2001:db8:{n:x}::/48")).collect::<Vec<_>>()}))
+        }
         ("PUT", path) if path.ends_with("/settings") || path.ends_with("/global") => Some(json!({"log_level": "INFO"})),
         (_, path) if path.ends_with("/map-color-thresholds") => {
             Some(json!({"threshold_high": 3, "threshold_medium": 2, "threshold_low": 1}))

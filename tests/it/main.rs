@@ -58,6 +58,7 @@ mod long_jobs;
 mod r#loop;
 mod mends;
 mod meta;
+mod metrics;
 mod names;
 mod never_ban;
 mod noticed;

@@ -72,6 +72,9 @@ pub const PROTECTED: &[Operation] = &[
     op("POST /api/v1/bans/check", "/api/v1/bans/check", BAN, &[200, 400, 401, 404, 502]),
     op("DELETE /api/v1/bans", "/api/v1/bans", BAN, &[200, 400, 401, 404, 409, 429, 502]),
     op("DELETE /api/v1/bans/all", "/api/v1/bans/all", "", &[200, 401, 502]),
+    op("GET /api/v1/metrics", "/api/v1/metrics", "", &[200, 401]),
+    op("GET /api/v1/settings", "/api/v1/settings", "", &[200, 401]),
+    op("PUT /api/v1/settings", "/api/v1/settings", r#"{"archive_days":90}"#, &[200, 400, 401, 403, 409, 422]),
     op("GET /api/v1/never-ban", "/api/v1/never-ban", "", &[200, 400, 401]),
     op("POST /api/v1/never-ban", "/api/v1/never-ban", r#"{"entry":"203.0.113.7"}"#, &[201, 401, 403, 409, 422, 429]),
     op(

@@ -142,9 +142,10 @@ fn check_documented(operation: &Value, method: &str, answer: &Answer, wrong: &mu
         return;
     }
     let kind = answer.header("content-type").unwrap_or_default();
-    if kind.starts_with("text/csv") {
-        if response["content"]["text/csv"].is_null() {
-            wrong.push("CSV where none is documented".into());
+    if kind.starts_with("text/") {
+        let plain = kind.split(';').next().unwrap_or_default();
+        if response["content"][plain].is_null() {
+            wrong.push(format!("{plain} where none is documented"));
         }
         return;
     }
