@@ -37,20 +37,25 @@ fn samples(client: &Client) -> BTreeMap<String, f64> {
     found
 }
 
+/// Scrapes until a sample has this value.
+fn until(client: &Client, name: &str, value: f64) -> BTreeMap<String, f64> {
+    let limit = Instant::now() + Duration::from_secs(20);
+    loop {
+        let seen = samples(client);
+        if seen.get(name) == Some(&value) {
+            return seen;
+        }
+        assert!(Instant::now() < limit, "{name} is not {value}: {seen:?}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
 #[test]
 fn a_scrape_tells_what_fail2ban_client_tells() {
     let mut daemon = RealDaemon::start();
     let (_server, admin) = Server::ready(&daemon);
     admin.post("/api/v1/bans", json!({"ip": "203.0.113.7", "jail": "lab"})).expect(201);
-    let limit = Instant::now() + Duration::from_secs(20);
-    let seen = loop {
-        let seen = samples(&admin);
-        if seen.get("f2b_jail_banned_current{jail=\"lab\"}") == Some(&1.0) {
-            break seen;
-        }
-        assert!(Instant::now() < limit, "{seen:?}");
-        std::thread::sleep(Duration::from_millis(200));
-    };
+    let seen = until(&admin, "f2b_jail_banned_current{jail=\"lab\"}", 1.0);
     assert_eq!((seen["f2b_up"], seen["f2b_errors{type=\"socket conn\"}"]), (1.0, 0.0));
     let status = daemon.client(&["status"]);
     let jails = status.split_once("Jail list:").unwrap().1.split(',').count();
@@ -70,17 +75,12 @@ fn a_scrape_tells_what_fail2ban_client_tells() {
     assert!(seen["process_resident_memory_bytes"] > 1e6 && seen["process_cpu_seconds_total"] >= 0.0);
     assert!(seen["bangui_database_bytes"] > 0.0 && seen["bangui_database_healthy"] == 1.0);
 
-    // A limit that was changed here shows in the next scrape.
+    // A limit that was changed here shows as soon as the daemon is free to be asked.
     admin.put("/api/v1/config/jails/lab", json!({"max_retry": 7})).expect(200);
-    assert_eq!(samples(&admin)["f2b_config_jail_max_retries{jail=\"lab\"}"], 7.0);
+    until(&admin, "f2b_config_jail_max_retries{jail=\"lab\"}", 7.0);
 
     daemon.stop();
-    let limit = Instant::now() + Duration::from_secs(20);
-    while samples(&admin)["f2b_up"] != 0.0 {
-        assert!(Instant::now() < limit, "a daemon that has gone is not up");
-        std::thread::sleep(Duration::from_millis(200));
-    }
-    let gone = samples(&admin);
+    let gone = until(&admin, "f2b_up", 0.0);
     assert!(gone["f2b_errors{type=\"socket conn\"}"] >= 1.0);
     assert!(!gone.keys().any(|name| name.contains("jail")), "{gone:?}");
     provoke_general_refusals(METRICS);
