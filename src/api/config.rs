@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::server;
-use crate::app::state::Restarted;
+use crate::app::seen::Restarted;
 use crate::app::{ApiError, Ctx, Job, Outcome, Request, dry_run, paths};
 use crate::apply::{Check, Preview, Scope, Told};
 use crate::domain::jail_values::JailValues;

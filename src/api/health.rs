@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::app::state::TheirDatabase;
+use crate::app::seen::TheirDatabase;
 use crate::app::{ApiError, Ctx, Request};
 use crate::server::response::Response;
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::state::{Ctx, ServerFiles, Snapshot};
+use super::seen::{ServerFiles, Snapshot};
+use super::state::Ctx;
 use crate::conf::Tree;
 use crate::domain::address::IpOrNet;
 use crate::domain::history::BLOCKLIST_JAIL;

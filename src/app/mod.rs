@@ -27,6 +27,7 @@ pub mod remembered;
 pub mod request;
 pub mod request_ids;
 pub mod revision;
+pub mod seen;
 pub mod session;
 pub mod state;
 pub(crate) mod wording;

@@ -5,7 +5,6 @@ use std::hash::RandomState;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
 use serde_json::Value;
 
 use super::remembered::Remembered;
@@ -18,11 +17,10 @@ use crate::domain::jail_values::JailValues;
 use crate::domain::json;
 use crate::domain::time;
 use crate::fail2ban::database::Page;
-use crate::fail2ban::{self, Client, commands::Daemon, commands::JailCounters, restart::Bans};
+use crate::fail2ban::{self, Client, commands::Daemon};
 use crate::geo::asking::Asking;
 use crate::geo::{Geo, GeoSource};
 use crate::jobs::Task;
-use crate::jobs::changes::FoundFile;
 use crate::jobs::held_set::SetPlace;
 use crate::jobs::password;
 use crate::jobs::their_database::Theirs;
@@ -42,6 +40,7 @@ use super::never_ban::NeverBans;
 use super::own_bans::OwnBans;
 use super::pauses::Pauses;
 use super::request_ids::RequestIds;
+use super::seen::{ByHand, ProxiesSaid, Restarted, ServerFiles, Snapshot, TheirDatabase};
 
 /// How long a quick command may hold the loop.
 pub const QUICK: Duration = Duration::from_millis(300);
@@ -49,83 +48,6 @@ pub const QUICK: Duration = Duration::from_millis(300);
 /// The longest answer to a quick command, in bytes: longer ones are lists, and lists are a child's work. A daemon
 /// before 0.10 sends its bans along with every status, 20 bytes each.
 const QUICK_REPLY: usize = 2 * 1024 * 1024;
-
-/// What was last seen of the daemon.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Snapshot {
-    /// Whether it answered.
-    pub online: bool,
-    /// Its version.
-    pub version: Option<String>,
-    /// Jails it runs.
-    pub jails: u64,
-    /// Addresses banned now, all jails together.
-    pub bans: u64,
-    /// Addresses with failures now, all jails together.
-    pub failures: u64,
-    /// The counters of each jail.
-    pub counters: Vec<JailCounters>,
-    /// When this was seen; `None` before the first look.
-    pub taken: Option<Instant>,
-    /// Something has happened since: look again soon.
-    pub stale: bool,
-}
-
-/// How fail2ban's database was when it was last looked into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TheirDatabase {
-    /// It has not been looked into: where it is is not known.
-    Unknown,
-    /// It can be read.
-    Ok,
-    /// The daemon keeps none.
-    None,
-    /// It cannot be read.
-    Error,
-}
-
-/// What the daemon's own files say of it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ServerFiles {
-    /// Its log level.
-    pub log_level: String,
-    /// Where it writes its log.
-    pub log_target: String,
-    /// Its database; `None` where it keeps none.
-    pub database: Option<PathBuf>,
-}
-
-/// A restart of the daemon.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Restarted {
-    /// When it answered again, by RFC 3339.
-    pub at: String,
-    /// The former one did not answer any more and was ended as a process.
-    pub was_hung: bool,
-    /// What a killed one had banned and the new one has not taken up, by jail: the rules of that are likely to be there still.
-    pub left_behind: Bans,
-}
-
-/// Files that were found to be others than they were last seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ByHand {
-    /// When they were found, in Unix seconds.
-    pub at: i64,
-    /// They are seen for the first time: nobody has changed them.
-    pub is_first: bool,
-    /// The files.
-    pub files: Vec<FoundFile>,
-}
-
-/// What was said in the log about proxies, which it is once.
-#[derive(Debug, Default)]
-pub struct ProxiesSaid {
-    /// That a trusted proxy does not tell its clients.
-    pub silent_proxy: bool,
-    /// That somebody forwards who is not trusted.
-    pub stranger: bool,
-}
 
 /// Everything a handler works with.
 #[derive(Debug)]

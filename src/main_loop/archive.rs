@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::held::HeldCopy;
 use crate::app::banned::CatchUp;
-use crate::app::state::TheirDatabase;
+use crate::app::seen::TheirDatabase;
 use crate::app::{ApiError, Ctx, Job};
 use crate::domain::json;
 use crate::domain::time;

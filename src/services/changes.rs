@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::app::state::ByHand;
+use crate::app::seen::ByHand;
 use crate::app::{ApiError, Ctx};
 use crate::apply::effect::Effect;
 use crate::apply::{Applied, Done, FileChange};
