@@ -205,3 +205,11 @@ CREATE TABLE archive_lifts (
     actor      TEXT NOT NULL  -- its name; empty where it has none
 ) STRICT;
 CREATE INDEX archive_lifts_by_ip ON archive_lifts (ip, at);
+
+-- Where the content of a source came from last, behind all redirects.
+CREATE TABLE blocklist_fetched (
+    source_id   INTEGER PRIMARY KEY, -- a row of blocklist_sources
+    fetched_url TEXT NOT NULL,
+    addresses   TEXT NOT NULL,       -- of its host, with blanks between them
+    at          INTEGER NOT NULL
+) STRICT;

@@ -70,6 +70,15 @@ pub struct Validators {
     pub last_modified: Option<String>,
 }
 
+/// Where content came from in the end, behind all redirects.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Its URL.
+    pub url: String,
+    /// The addresses of its host, those that were looked up for the request.
+    pub addresses: Vec<IpAddr>,
+}
+
 /// An answer.
 #[derive(Debug)]
 pub enum Answer {
@@ -177,10 +186,16 @@ pub fn open(url: &str, known: &Validators, rules: &Rules) -> Result<Answer, Fetc
     let hosts = Hosts::default();
     for _ in 0..=MAX_REDIRECTS {
         let left = until.saturating_duration_since(Instant::now());
+        let before = hosts.lock().map_or(0, |hosts| hosts.len());
         let response = ask(&uri, known, agent(rules, &tls, left, &hosts))?;
         let status = response.status().as_u16();
         match status {
-            200 => return Ok(Answer::Content(Download::new(response, rules.bytes, &hosts))),
+            200 => {
+                let mut download = Download::new(response, rules.bytes, &hosts);
+                let addresses = download.hosts.get(before..).unwrap_or_default().to_vec();
+                download.place = Place { url: uri.to_string(), addresses };
+                return Ok(Answer::Content(download));
+            }
             304 if *known != Validators::default() => return Ok(Answer::NotModified),
             301 | 302 | 303 | 307 | 308 => uri = redirected(&uri, header(&response, &LOCATION), rules)?,
             _ => {
@@ -292,6 +307,7 @@ pub struct Download {
     limit: u64,
     read: u64,
     hosts: Vec<IpAddr>,
+    place: Place,
 }
 
 impl Download {
@@ -299,7 +315,7 @@ impl Download {
         let hosts = hosts.lock().map_or_else(|_| Vec::new(), |hosts| hosts.clone());
         let keep = |name| header(&response, name).filter(|text| text.len() <= LONGEST_VALIDATOR).map(str::to_owned);
         let validators = Validators { etag: keep(&ETAG), last_modified: keep(&LAST_MODIFIED) };
-        Download { validators, body: response.into_body(), limit, read: 0, hosts }
+        Download { validators, body: response.into_body(), limit, read: 0, hosts, place: Place::default() }
     }
 
     /// What the server said of it.
@@ -310,6 +326,11 @@ impl Download {
     /// The addresses of the hosts that were asked for it, those that redirected included.
     pub fn hosts(&self) -> &[IpAddr] {
         &self.hosts
+    }
+
+    /// Where it comes from.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Bytes read so far, unpacked.

@@ -34,6 +34,7 @@ const fn route(method: Verb, path: &'static str, handler: Handler) -> Route {
         takes: &[],
         sources: None,
         csv: None,
+        is_text: false,
         handler,
     }
 }
@@ -123,6 +124,12 @@ impl Route {
         self
     }
 
+    /// Answered in lines of text.
+    const fn text(mut self) -> Self {
+        self.is_text = true;
+        self
+    }
+
     const fn made_of(mut self, sources: Sources) -> Self {
         self.sources = Some(sources);
         self
@@ -175,6 +182,21 @@ const REPEATER: &[&str] = &[
     "org",
 ];
 const CHANGE: &[&str] = &["id", "at", "actor.kind", "actor.name", "by_hand", "jails", "paths", "undoes", "undone_by"];
+const NEVER_BAN: &[&str] = &[
+    "id",
+    "entry",
+    "kind",
+    "jails",
+    "note",
+    "until",
+    "created_at",
+    "actor.kind",
+    "actor.name",
+    "addresses",
+    "in_force",
+    "source.file",
+    "source.line",
+];
 const IMPORT: &[&str] =
     &["id", "source_id", "source_url", "timestamp", "ips_imported", "ips_skipped", "errors", "note"];
 
@@ -213,6 +235,7 @@ pub static ROUTES: &[Route] = &[
         .takes(&["jail", "page", "page_size", "sort", "q", "country", "origin"])
         .made_of(Sources::Bans)
         .csv_of("items", BAN),
+    get("/api/v1/bans.txt", Either(api::bans_txt::list)).takes(&["jail", "origin", "min_left"]).text(),
     post("/api/v1/bans", Later(api::bans::ban)).bans().counted(Limit::Ban),
     post("/api/v1/bans/check", Now(api::bans::check)).bans().asks_daemon(),
     post("/api/v1/bans/bulk", Either(api::bulk::ban)).bans().asks_daemon().counted(Limit::Ban).large().long(Long::Slow),
@@ -220,12 +243,13 @@ pub static ROUTES: &[Route] = &[
     delete("/api/v1/bans/all", Either(api::bans::unban_all)).bans(),
     delete("/api/v1/bans", Either(api::bans::unban)).bans().counted(Limit::Ban).takes(&["ip", "jail", "unban_all"]),
     // never-ban
-    get("/api/v1/never-ban", Later(api::never_ban::list)).takes(&["page", "page_size", "q"]),
+    get("/api/v1/never-ban", Later(api::never_ban::list)).takes(PARAMETERS).csv_of("items", NEVER_BAN),
     post("/api/v1/never-ban", Later(api::never_ban::create)).bans().counted(Limit::Ban),
     put("/api/v1/never-ban/{id}", Later(api::never_ban::change)).bans().counted(Limit::Ban),
     delete("/api/v1/never-ban/{id}", Later(api::never_ban::remove)).bans().counted(Limit::Ban),
     // addresses
     get("/api/v1/addresses/{ip}", Either(api::addresses::one)).asks_daemon(),
+    post("/api/v1/addresses/{ip}/release", Either(api::release::release)).bans().asks_daemon().counted(Limit::Ban),
     // telling
     get("/api/v1/metrics", Either(api::metrics::scrape)).open(Access::Metrics).may(Scope::Metrics, Role::Viewer),
     get("/api/v1/settings", Now(api::settings::show)).reads_config(),
@@ -254,6 +278,7 @@ pub static ROUTES: &[Route] = &[
     // blocklists
     get("/api/v1/blocklists", Now(api::blocklists::list)).takes(PARAMETERS),
     post("/api/v1/blocklists", Now(api::blocklists::create)).configures(),
+    post("/api/v1/blocklists/preview", Later(api::blocklists::preview_url)).configures().counted(Limit::Preview),
     post("/api/v1/blocklists/import", Later(api::imports::import))
         .configures()
         .counted(Limit::Import)
@@ -524,6 +549,8 @@ mod tests {
             assert_eq!(answers["200"]["headers"]["ETag"].is_object(), route.is_polled(), "{}: ETag", route.path);
             let csv = &answers["200"]["content"]["text/csv"];
             assert_eq!(csv.is_object(), route.csv.is_some(), "{}: CSV", route.path);
+            let text = &answers["200"]["content"]["text/plain"];
+            assert!(text.is_object() || !route.is_text, "{}: text", route.path);
         }
     }
 

@@ -186,7 +186,11 @@ fn sentence(ip: &str, out: &Out, ignored_by: &[Value], bans: u64, last: Option<&
     if let Some(entry) = ignored_by.first() {
         let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
         return match text("jail").as_str() {
-            "never-ban" => format!("{ip} is never banned: it is on the never-ban list ({}).", text("entry")),
+            "never-ban" => {
+                let entry = if text("entry") == ip { String::new() } else { format!(" as {}", text("entry")) };
+                let note = if text("note").is_empty() { String::new() } else { format!(": \"{}\"", text("note")) };
+                format!("{ip} is never banned: it is on the never-ban list{entry}{note}.")
+            }
             jail => format!("{ip} is not banned: {jail} ignores it ({}).", text("entry")),
         };
     }

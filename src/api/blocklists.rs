@@ -50,6 +50,9 @@ fn shown(source: &Source) -> Value {
         "unban_removed": source.unban_removed,
         "created_at": rfc3339(source.created_at),
         "updated_at": rfc3339(source.updated_at),
+        "fetched_from": source.state.fetched.as_ref().map(|fetched| {
+            json!({ "url": fetched.url, "addresses": fetched.addresses, "at": rfc3339(fetched.at) })
+        }),
     })
 }
 
@@ -96,7 +99,7 @@ pub fn change(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let SourceId(id) = request.parameter()?;
     let old = shown(&load(ctx, id)?);
     let mut fields = request.fields()?.not_empty();
-    let read = fields.read_only(&["id", "created_at", "updated_at"]);
+    let read = fields.read_only(&["id", "created_at", "updated_at", "fetched_from"]);
     fields.drop_unchanged(|name, value| old[name] == *value);
     let is_unchanged = fields.is_empty();
     let name: Option<String> = fields.optional("name");
@@ -105,7 +108,7 @@ pub fn change(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let unban_removed: Option<bool> = fields.optional("unban_removed");
     fields.check(name.as_deref().is_none_or(is_name), "name", "length", NAME_RULE);
     fields.finish()?;
-    let wrong = read.wrong(&old, |_| false);
+    let wrong = read.wrong(&old, |name| name == "fetched_from");
     if !wrong.is_empty() {
         return Err(Failure::WrongFields(wrong).into());
     }
@@ -145,6 +148,19 @@ pub fn remove(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 pub fn preview(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let SourceId(id) = request.parameter()?;
     let url = load(ctx, id)?.url;
+    Ok(look(ctx, url))
+}
+
+/// `POST /api/v1/blocklists/preview`: the same of a list that is no source yet.
+pub fn preview_url(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let mut fields = request.fields()?;
+    let url: String = fields.required("url").unwrap_or_default();
+    fields.finish()?;
+    fetch::check_url(&url, ctx.config.allow_private_fetch)?;
+    Ok(look(ctx, url))
+}
+
+fn look(ctx: &Ctx, url: String) -> Job {
     let task = Task::Preview(preview::Preview { url, door: imports::door(ctx) });
-    Ok(Job::new(task, |_, answer| Ok(Response::json(200, &answer))))
+    Job::new(task, |_, answer| Ok(Response::json(200, &answer)))
 }

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use crate::app::code::Code;
 use crate::app::input::Fields;
+use crate::app::listed::Listed;
 use crate::app::{ApiError, Ctx, Job, Request};
 use crate::domain::json;
 use crate::domain::names::Running;
 use crate::domain::never_ban::{MOST_JAILS, NeverBan, Who};
 use crate::domain::own_ban::LONGEST_NOTE;
-use crate::domain::page::Page;
 use crate::domain::time;
 use crate::jobs::ignored::{ListIgnored, OfFiles};
 use crate::jobs::{Failure, Task};
@@ -63,31 +63,26 @@ impl Named {
     }
 }
 
+/// What the list can be sorted by.
+const FIELDS: &[&str] = &["id", "entry", "kind", "note", "until", "created_at"];
+
 /// `GET /api/v1/never-ban`
 pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let query = request.query();
-    let (page, wanted) = (query.page()?, query.text("q")?.unwrap_or_default().to_lowercase());
+    let listed = Listed::read(request.query(), FIELDS)?.in_pages(request)?;
     let task = Task::ListIgnored(ListIgnored { config_dir: ctx.config.fail2ban_config.clone() });
     Ok(Job::new(task, move |ctx, found| {
         let of_files: Vec<OfFiles> = json::from_tree(found).map_err(ApiError::internal)?;
-        Ok(page_of(ctx, page, &wanted, of_files))
+        Ok(shown(ctx, &listed, of_files))
     }))
 }
 
 /// Those of the list, newest first, and behind them those of the files.
-fn page_of(ctx: &Ctx, page: Page, wanted: &str, of_files: Vec<OfFiles>) -> Response {
-    let is_wanted = |item: &Value| {
-        let holds = |field: &str| item[field].as_str().unwrap_or_default().to_lowercase().contains(wanted);
-        wanted.is_empty() || holds("entry") || holds("note")
-    };
+fn shown(ctx: &Ctx, listed: &Listed, of_files: Vec<OfFiles>) -> Response {
     let mut items: Vec<Value> = ctx.never_ban.entries().map(|entry| described(ctx, entry)).collect();
     items.reverse();
     items.extend(of_files.into_iter().map(of_file));
-    items.retain(is_wanted);
-    let start = usize::try_from(page.offset()).unwrap_or(usize::MAX).min(items.len());
-    let shown: Vec<&Value> = items[start..].iter().take(page.size() as usize).collect();
-    let problem = &ctx.never_ban.problem;
-    let body = json!({ "items": shown, "pagination": page.describe(items.len() as u64), "problem": problem });
+    let mut body = json!({ "items": items, "pagination": null, "problem": ctx.never_ban.problem });
+    listed.shape(&mut body);
     Response::json(200, &body)
 }
 
@@ -208,7 +203,7 @@ fn wanted(mut fields: Fields, present: Option<&NeverBan>) -> Result<(Wanted, boo
 }
 
 /// The end, by `until` or by `duration`.
-fn until(fields: &mut Fields, present: Option<i64>) -> Option<i64> {
+pub(super) fn until(fields: &mut Fields, present: Option<i64>) -> Option<i64> {
     let now = time::now();
     let given: Option<Option<String>> = fields.optional("until");
     let duration = fields.duration("duration");

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use super::code::Code;
 use super::error::ApiError;
+use super::never_ban::Keeps;
 use super::state::Ctx;
 use crate::domain::address::IpOrNet;
 use crate::domain::client::Client;
@@ -19,7 +20,7 @@ pub struct Guard {
     gateways: Vec<IpAddr>,
     proxies: Vec<IpOrNet>,
     /// Who is never banned, with the entry that says so.
-    never: BTreeMap<IpOrNet, String>,
+    never: BTreeMap<IpOrNet, Keeps>,
     /// Those of them that are networks.
     networks: Vec<IpOrNet>,
 }
@@ -27,7 +28,7 @@ pub struct Guard {
 impl Guard {
     /// Looks once who is who. Of the never-ban list, what holds in all jails counts, and what holds in one of `jails`.
     pub fn new(ctx: &Ctx, caller: Client, jails: &[&str]) -> Guard {
-        let never: BTreeMap<IpOrNet, String> = ctx.never_ban.kept_in(jails).into_iter().collect();
+        let never: BTreeMap<IpOrNet, Keeps> = ctx.never_ban.kept_in(jails).into_iter().collect();
         Guard {
             networks: never.keys().filter(|net| net.is_network()).copied().collect(),
             never,
@@ -54,17 +55,16 @@ impl Guard {
         } else if self.proxies.iter().any(|proxy| proxy.overlaps(target)) {
             ("proxy", "a trusted proxy")
         } else {
-            let entry = self.never_banned(target)?;
-            return Some(("never_ban", format!("{target} is on the never-ban list ({entry})")));
+            return Some(("never_ban", self.never_banned(target)?.said_of(&target.to_string())));
         };
         let verb = if target.is_network() { "contains" } else { "is" };
         Some((reason, format!("{target} {verb} {whose}")))
     }
 
     /// The entry of the never-ban list that has an address in common with this.
-    fn never_banned(&self, target: &IpOrNet) -> Option<&String> {
+    fn never_banned(&self, target: &IpOrNet) -> Option<&Keeps> {
         if target.is_network() {
-            return self.never.iter().find(|(net, _)| net.overlaps(target)).map(|(_, entry)| entry);
+            return self.never.iter().find(|(net, _)| net.overlaps(target)).map(|(_, keeps)| keeps);
         }
         let covering = || self.networks.iter().find(|net| net.contains(target));
         self.never.get(target).or_else(|| self.never.get(covering()?))
@@ -77,7 +77,10 @@ impl Guard {
             .with("ip", target.to_string())
             .with("reason", reason);
         Err(match self.never_banned(target).filter(|_| reason == "never_ban") {
-            Some(entry) => error.with("entry", entry.clone()),
+            Some(keeps) => {
+                let note = Some(keeps.note.as_str()).filter(|note| !note.is_empty());
+                error.with("entry", keeps.entry.clone()).with("note", note)
+            }
             None => error,
         })
     }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::error::ApiError;
 use super::input::Query;
+use super::request::Request;
 use crate::domain::page::{Page, Pagination};
 
 /// What these lists take behind the `?`.
@@ -47,6 +48,12 @@ impl Listed {
             }
         };
         Ok(Listed { page, search, sort })
+    }
+
+    /// The same of a list that is given in pages unless all of it is wanted, as CSV.
+    pub fn in_pages(mut self, request: &Request) -> Result<Listed, ApiError> {
+        self.page = if request.wants_all() { None } else { Some(request.query().page()?) };
+        Ok(self)
     }
 
     /// Gives an answer with `items` this shape; a `total` that it has is that of what was found.

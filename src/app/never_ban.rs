@@ -23,6 +23,28 @@ pub struct NeverBans {
     pub problem: Option<String>,
 }
 
+/// What keeps somebody from being banned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keeps {
+    /// The entry.
+    pub entry: String,
+    /// Why it is there; empty where nobody said.
+    pub note: String,
+}
+
+impl Keeps {
+    fn of(entry: &NeverBan) -> Keeps {
+        Keeps { entry: entry.entry.clone(), note: entry.note.clone() }
+    }
+
+    /// A sentence about `target` without its stop.
+    pub fn said_of(&self, target: &str) -> String {
+        let entry = if self.entry == target { String::new() } else { format!(" as {}", self.entry) };
+        let note = if self.note.is_empty() { String::new() } else { format!(": \"{}\"", self.note) };
+        format!("{target} is on the never-ban list{entry}{note}")
+    }
+}
+
 impl NeverBans {
     /// What is stored.
     pub fn new(stored: Vec<NeverBan>, now: Instant) -> NeverBans {
@@ -81,16 +103,17 @@ impl NeverBans {
         self.entries().map(NeverBan::told).collect()
     }
 
-    /// The addresses and networks, those of names included, that are kept from bans in all jails or in one of these, each with its entry.
-    pub fn kept_in(&self, jails: &[&str]) -> Vec<(IpOrNet, String)> {
+    /// The addresses and networks, those of names included, that are kept from bans in all jails or in one of these, each with its entry
+    /// and why.
+    pub fn kept_in(&self, jails: &[&str]) -> Vec<(IpOrNet, Keeps)> {
         let holds = |entry: &NeverBan| entry.jails.is_empty() || jails.iter().any(|jail| entry.holds_in(jail));
         let mut kept = Vec::new();
         for (entry, who) in self.list.iter().filter(|(entry, _)| entry.state != State::Going && holds(entry)) {
             match who {
-                Who::Net(net) => kept.push((*net, entry.entry.clone())),
+                Who::Net(net) => kept.push((*net, Keeps::of(entry))),
                 Who::Name(name) => {
                     let known = self.addresses.get(name).into_iter().flatten();
-                    kept.extend(known.map(|address| (IpOrNet::from(*address), entry.entry.clone())));
+                    kept.extend(known.map(|address| (IpOrNet::from(*address), Keeps::of(entry))));
                 }
             }
         }

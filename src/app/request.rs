@@ -48,6 +48,8 @@ pub struct Route {
     pub sources: Option<Sources>,
     /// The list that it gives as CSV, too.
     pub csv: Option<Columns>,
+    /// Whether it is answered in lines of text.
+    pub is_text: bool,
     /// What answers it.
     pub handler: Handler,
 }
@@ -99,6 +101,8 @@ pub enum Limit {
     Config,
     /// Blocklist imports an hour.
     Import,
+    /// Looks at blocklists that are no sources, an hour.
+    Preview,
 }
 
 impl Route {

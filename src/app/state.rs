@@ -185,6 +185,8 @@ pub enum Then {
 pub enum Step {
     /// There is more to do.
     More,
+    /// A number of what the answer will say, before it is streamed: whoever has it already is told so, and it goes on for the others.
+    State(u64),
     /// A part of the JSON of the answer; more follows.
     Part(Vec<u8>),
     /// The answer, or the last part of its JSON.

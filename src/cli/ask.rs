@@ -81,10 +81,19 @@ impl Asked {
         judged(self.reply(method, path, body)?)
     }
 
-    /// The status of a GET beside its answer, for one of which a refusal says something, too.
-    pub fn status_and(&self, path: &str) -> Result<(u16, Result<Value, Failure>), Failure> {
-        let reply = self.reply("GET", path, None)?;
-        Ok((reply.status, judged(reply)))
+    /// The same of work that may go on behind its answer: its end is waited for, and what it led to is the answer.
+    pub fn send_and_wait(&self, method: &str, path: &str, body: &Value) -> Result<Value, Failure> {
+        let reply = self.reply(method, path, Some(body))?;
+        let job = reply.body["job"].as_str().filter(|_| reply.status == 202).map(encoded);
+        let Some(job) = job else { return judged(reply) };
+        loop {
+            let mut told = self.get(&format!("/jobs/{job}"))?;
+            match told["status"].as_u64() {
+                Some(status) if status < 400 => return Ok(told["result"].take()),
+                Some(status) => return judged(Reply { status: status as u16, body: told["error"].take() }),
+                None => std::thread::sleep(AGAIN),
+            }
+        }
     }
 
     /// Any answer but that something is busy just now, which a person would only have to try again.

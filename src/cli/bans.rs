@@ -7,12 +7,15 @@ use serde_json::{Value, json};
 use super::ask::{Asked, encoded};
 use super::invocation::{Failure, Invocation};
 use super::show::{number, object, text, time, word};
-use super::table::{Table, print};
+use super::table::{Table, plain, print};
 use crate::domain::address::IpOrNet;
 use crate::machine;
 
 /// The longest list that is read from standard input, in bytes.
 const LONGEST_LIST: u64 = 4 * 1024 * 1024;
+
+/// The most addresses of one request.
+const MOST: usize = 10_000;
 
 /// `bangui bans [JAIL]`: who is banned now.
 pub fn list(invocation: &Invocation) -> Result<(), Failure> {
@@ -62,6 +65,11 @@ pub fn ban(invocation: &Invocation) -> Result<(), Failure> {
         Some(jail) => jail.to_owned(),
         None => only_jail(&asked)?,
     };
+    // Force is said of one address, not of a list.
+    if addresses.len() > 1 && !force {
+        let options = [("duration", invocation.option("for")), ("note", invocation.option("note"))];
+        return together(invocation, &asked, "/bans/bulk", &addresses, Some(&jail), &options);
+    }
     each(invocation, &addresses, |address| {
         let mut body = json!({ "ip": address, "jail": jail });
         if force {
@@ -78,7 +86,14 @@ pub fn ban(invocation: &Invocation) -> Result<(), Failure> {
 
 /// `bangui unban ADDRESS...`, or `--me`, or `--all`.
 pub fn unban(invocation: &Invocation) -> Result<(), Failure> {
+    let never_again = invocation.option("never-again").is_some();
+    if !never_again && let Some(option) = ["note", "for"].into_iter().find(|name| invocation.option(name).is_some()) {
+        return Err(Failure::usage(format!("--{option} goes with unban --never-again; see bangui help unban")));
+    }
     if invocation.option("all").is_some() {
+        if never_again {
+            return Err(Failure::usage("--never-again is said of addresses, not of everybody"));
+        }
         let asked = Asked::open(invocation)?;
         let answer = asked.send("DELETE", "/bans/all", None)?;
         if invocation.is_json() {
@@ -101,13 +116,103 @@ pub fn unban(invocation: &Invocation) -> Result<(), Failure> {
         None => addresses(invocation)?,
     };
     let asked = Asked::open(invocation)?;
+    let jail = invocation.option("jail");
+    if never_again {
+        return each(invocation, &addresses, |address| {
+            let mut body = json!({ "never_again": true, "jails": jail.into_iter().collect::<Vec<_>>() });
+            for (option, field) in [("for", "duration"), ("note", "note")] {
+                if let Some(text) = invocation.option(option) {
+                    body[field] = json!(text);
+                }
+            }
+            asked.send("POST", &format!("/addresses/{}/release", encoded(address)), Some(&body))
+        });
+    }
+    if addresses.len() > 1 {
+        return together(invocation, &asked, "/bans/bulk/remove", &addresses, jail, &[]);
+    }
     each(invocation, &addresses, |address| {
         let mut body = json!({ "ip": address });
-        if let Some(jail) = invocation.option("jail") {
+        if let Some(jail) = jail {
             body["jail"] = json!(jail);
         }
         asked.send("DELETE", "/bans", Some(&body))
     })
+}
+
+/// Bans or lets out a whole list by one request, or by one for each 10 000, tells what became of each, and fails where one was left as it was.
+fn together(
+    invocation: &Invocation,
+    asked: &Asked,
+    path: &str,
+    addresses: &[String],
+    jail: Option<&str>,
+    options: &[(&str, Option<&str>)],
+) -> Result<(), Failure> {
+    let (mut documents, mut left) = (Vec::new(), 0);
+    for some in addresses.chunks(MOST) {
+        let mut body = json!({ "ips": some });
+        for (field, value) in options.iter().copied().chain([("jail", jail)]) {
+            if let Some(value) = value {
+                body[field] = json!(value);
+            }
+        }
+        let mut answer = asked.send_and_wait("POST", path, &body)?;
+        let is_done = |result: &str| matches!(result, "banned" | "was_banned" | "unbanned" | "not_banned");
+        for item in answer["results"].as_array_mut().into_iter().flatten() {
+            let success = is_done(item["result"].as_str().unwrap_or_default());
+            left += usize::from(!success);
+            if !invocation.is_json() {
+                tell(item, jail, success);
+            }
+            item["success"] = json!(success);
+        }
+        if !invocation.is_json() {
+            print(&format!("{}\n", text(&answer, "message")));
+        }
+        documents.push(answer);
+    }
+    if invocation.is_json() {
+        let mut documents = documents.into_iter();
+        let mut whole = documents.next().unwrap_or_default();
+        // What a list was cut into is one list again.
+        for mut other in documents {
+            if let (Some(all), Value::Array(more)) = (whole["results"].as_array_mut(), other["results"].take()) {
+                all.extend(more);
+            }
+            whole["total"] = json!(whole["total"].as_u64().unwrap_or(0) + other["total"].as_u64().unwrap_or(0));
+            for (kind, count) in other["counts"].as_object().into_iter().flatten() {
+                let count = whole["counts"][kind].as_u64().unwrap_or(0) + count.as_u64().unwrap_or(0);
+                whole["counts"][kind] = json!(count);
+            }
+        }
+        object(&whole);
+    }
+    match left {
+        0 => Ok(()),
+        left => Err(Failure::failed(format!("{left} of {} were left as they were", addresses.len()))),
+    }
+}
+
+/// What became of one address of a list: on standard error where it was left as it was.
+fn tell(item: &Value, jail: Option<&str>, success: bool) {
+    let ip = plain(&text(item, "ip"));
+    let place = jail.map(|jail| format!(" in {jail}")).unwrap_or_default();
+    let line = match item["result"].as_str().unwrap_or_default() {
+        "banned" => format!("{ip} is banned{place}."),
+        "was_banned" => format!("{ip} was banned{place} already."),
+        "unbanned" => format!("{ip} is no longer banned."),
+        "not_banned" => format!("{ip} was not banned."),
+        other => match item["detail"].as_str() {
+            Some(detail) => format!("{ip}: {}", plain(detail)),
+            None => format!("{ip}: {}", other.replace('_', " ")),
+        },
+    };
+    if success {
+        print(&format!("{line}\n"));
+    } else {
+        eprintln!("bangui: {line}");
+    }
 }
 
 /// Does something with each address, tells what became of it, and fails where one of them failed.

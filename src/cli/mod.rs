@@ -81,6 +81,9 @@ pub const COMMANDS: &[Command] = &[
             choice("jail", "NAME", "out of this jail (out of all)"),
             choice("me", "", "the address that this SSH session comes from"),
             choice("all", "", "everybody, out of every jail"),
+            choice("never-again", "", "and put them on the never-ban list first"),
+            choice("note", "TEXT", "with --never-again: why, for whoever asks later"),
+            choice("for", "TIME", "with --never-again: as long as this, such as 3d (for ever)"),
             JSON,
             SERVER,
             TOKEN,
@@ -90,7 +93,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "find",
         arguments: "ADDRESS",
-        help: "whether an address is banned, and what it did before",
+        help: "whether an address is banned, where and why, and what it did before",
         options: &[JSON, SERVER, TOKEN],
         run: past::find,
     },

@@ -1,57 +1,65 @@
 //! `bangui find`, `history` and `log`: what is known of an address, what happened, and what fail2ban wrote.
 
-use serde_json::{Value, json};
-
 use super::ask::{Asked, encoded};
 use super::invocation::{Failure, Invocation};
 use super::show::{number, object, seconds, text, time, word};
 use super::table::{Table, plain, print};
 
-/// `bangui find ADDRESS`: whether it is banned, and what it did before.
+/// `bangui find ADDRESS`: whether it is banned, where and why, and what it did before.
 pub fn find(invocation: &Invocation) -> Result<(), Failure> {
     let [address] = invocation.arguments.as_slice() else {
         return Err(Failure::usage("find: which address? Name one"));
     };
     let asked = Asked::open(invocation)?;
-    let place = asked.get(&format!("/geo/lookup/{}", encoded(address)))?;
-    // 404: it was never banned, which is an answer.
-    let past = match asked.status_and(&format!("/history/{}", encoded(address)))? {
-        (404, _) => Value::Null,
-        (_, past) => past?,
-    };
+    let found = asked.get(&format!("/addresses/{}", encoded(address)))?;
     if invocation.is_json() {
-        object(&json!({ "lookup": place, "history": past }));
+        object(&found);
         return Ok(());
     }
-    let jails: Vec<String> = place["currently_banned_in"].as_array().into_iter().flatten().map(word).collect();
-    let now = match jails.as_slice() {
-        [] => "is not banned".to_owned(),
-        jails => format!("is banned in {}", jails.join(", ")),
-    };
-    let ip = text(&place, "ip");
-    print(&match past["total_bans"].as_u64() {
-        None | Some(0) => format!("{ip} {now}, and was never before.\n"),
-        Some(1) => format!("{ip} {now}. It was banned once, on {}.\n", time(&past["last_ban_at"])),
-        Some(bans) => format!("{ip} {now}. It was banned {bans} times, last on {}.\n", time(&past["last_ban_at"])),
-    });
-    let geo = &place["geo"];
-    let known: Vec<String> =
-        ["country_name", "org", "asn"].iter().filter_map(|name| geo[*name].as_str().map(plain)).collect();
+    print(&format!("{}\n", plain(&text(&found, "sentence"))));
+    let operator = &found["operator"];
+    let known = [&found["country"], &operator["org"], &operator["asn"]];
+    let known: Vec<String> = known.iter().filter_map(|value| value.as_str().map(plain)).collect();
     if !known.is_empty() {
         print(&format!("{}\n", known.join(", ")));
     }
-    let mut table = Table::new(&["BANNED", "JAIL", "FOR", "FAILURES", "LINE"]);
-    for event in past["timeline"].as_array().into_iter().flatten() {
-        let line = event["matches"].as_array().and_then(|lines| lines.last()).map(word).unwrap_or_default();
-        table.row(vec![
-            time(&event["banned_at"]),
-            text(event, "jail"),
-            seconds(&event["ban_time"]),
-            number(&event["failures"]),
-            line,
+    let lines = |list: &str| found[list].as_array().into_iter().flatten();
+    for cover in lines("covered_by") {
+        let (network, jail) = (text(cover, "network"), text(cover, "jail"));
+        print(&format!("It lies in {}, which is banned in {}.\n", plain(&network), plain(&jail)));
+    }
+    for entry in lines("ignored_by") {
+        let (what, jail) = (plain(&text(entry, "entry")), plain(&text(entry, "jail")));
+        let note = entry["note"].as_str().map(|note| format!(": {}", plain(note))).unwrap_or_default();
+        print(&match jail.as_str() {
+            "never-ban" => format!("{what} is on the never-ban list{note}.\n"),
+            jail => format!("{jail} ignores {what}.\n"),
+        });
+    }
+    let mut now = Table::new(&["JAIL", "SINCE", "UNTIL", "TIMES", "WHO", "NOTE"]);
+    for ban in lines("banned") {
+        let actor = &ban["actor"];
+        let who = if text(actor, "name").is_empty() { word(&actor["kind"]) } else { text(actor, "name") };
+        now.row(vec![
+            text(ban, "jail"),
+            time(&ban["since"]),
+            if ban["until"].is_null() { "for ever".to_owned() } else { time(&ban["until"]) },
+            number(&ban["times"]),
+            who,
+            text(ban, "note"),
         ]);
     }
-    table.print();
+    now.print();
+    let mut past = Table::new(&["BANNED", "JAIL", "UNTIL", "FAILURES", "LINE"]);
+    for event in found["history"]["recent"].as_array().into_iter().flatten() {
+        let line = event["lines"].as_array().and_then(|lines| lines.last()).map(word).unwrap_or_default();
+        let until = if event["until"].is_null() { "-".to_owned() } else { time(&event["until"]) };
+        past.row(vec![time(&event["at"]), text(event, "jail"), until, number(&event["failures"]), line]);
+    }
+    if now.rows() > 0 && past.rows() > 0 {
+        print("\n");
+    }
+    past.print();
     Ok(())
 }
 

@@ -30,6 +30,9 @@ pub fn dress(ctx: &mut Ctx, admitted: &Admitted, route: &Route, response: &mut R
         response.headers.push(("content-type", "text/csv; charset=utf-8".to_owned()));
         response.headers.push(("content-disposition", format!("attachment; filename=\"{}.csv\"", name_of(route))));
     }
+    if route.is_text && response.status.0 == 200 {
+        response.headers.push(("content-type", "text/plain; charset=utf-8".to_owned()));
+    }
     let is_kept = csv.is_none() && route.is_polled() && matches!(response.status.0, 200 | 304);
     if is_kept {
         label(ctx, admitted, response);

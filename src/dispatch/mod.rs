@@ -2,7 +2,7 @@
 //! on every answer.
 
 pub mod client;
-mod dress;
+pub(crate) mod dress;
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -290,9 +290,10 @@ fn stand(
         "ban" => "bans and unbans",
         "config" => "changes of the configuration",
         "import" => "imports",
+        "preview" => "looks at lists",
         _ => "requests",
     };
-    let window = if name == "import" { "an hour" } else { "a minute" };
+    let window = if ["import", "preview"].contains(&name) { "an hour" } else { "a minute" };
     let detail = format!("Too many {what}: {limit} {window} are allowed ({setting}).");
     Err(ApiError::rate_limited(seconds, detail).with("limit", name).with("setting", setting))
 }
@@ -317,6 +318,9 @@ fn read_only() -> ApiError {
     ApiError::new(Code::ReadOnly, "This server is read-only: BANGUI_READ_ONLY is set.")
 }
 
+/// How many lists may be looked at for each import that is allowed: several are compared before one is chosen.
+const PREVIEWS_OF_AN_IMPORT: u32 = 5;
+
 fn count_change(ctx: &mut Ctx, limit: Limit, admitted: &mut Admitted) -> Result<(), ApiError> {
     if admitted.is_console {
         return Ok(());
@@ -324,12 +328,18 @@ fn count_change(ctx: &mut Ctx, limit: Limit, admitted: &mut Admitted) -> Result<
     let (most, name, setting) = match limit {
         Limit::Ban => (ctx.config.rate_ban, "ban", "BANGUI_RATE_LIMIT_BAN"),
         Limit::Import => (ctx.config.rate_import, "import", "BANGUI_RATE_LIMIT_IMPORT"),
+        Limit::Preview => {
+            (ctx.config.rate_import.saturating_mul(PREVIEWS_OF_AN_IMPORT), "preview", "BANGUI_RATE_LIMIT_IMPORT")
+        }
         Limit::Config => (ctx.config.rate_config, "config", "BANGUI_RATE_LIMIT_CONFIG"),
     };
     let counted = match (limit, &admitted.session) {
         (Limit::Ban, _) => ctx.store.count(Counter::Ban, &admitted.client.key().to_string(), most, time::now())?,
         (Limit::Import, _) => {
             ctx.store.count(Counter::Import, &admitted.client.key().to_string(), most, time::now())?
+        }
+        (Limit::Preview, _) => {
+            ctx.store.count(Counter::Preview, &admitted.client.key().to_string(), most, time::now())?
         }
         (Limit::Config, Some(session)) => {
             let key = Key::Config(session.token_hash);

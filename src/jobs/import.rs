@@ -122,7 +122,8 @@ impl Run<'_, '_> {
                 self.claim(old.as_ref());
             }
             Ok(Read::Unchanged) => self.claim(old.as_ref()),
-            Ok(Read::List(parsed, known, hosts)) => {
+            Ok(Read::List(parsed, known, hosts, place)) => {
+                outcome.fetched = Some(place);
                 self.progress.has_read(parsed.lines);
                 let fingerprint = parsed.entries.fingerprint();
                 outcome.known = known;
@@ -310,6 +311,7 @@ impl SourceOutcome {
             known: source.known.clone(),
             fingerprint: source.fingerprint.clone(),
             bans_until: source.bans_until,
+            fetched: None,
         }
     }
 

@@ -35,6 +35,7 @@ pub mod places;
 pub mod preview;
 pub mod read_held;
 pub mod refusal;
+pub mod release;
 pub mod server_edits;
 pub mod service;
 pub mod tail;

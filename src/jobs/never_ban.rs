@@ -18,6 +18,8 @@ use crate::apply::never_ban::{changes, tree_without};
 use crate::apply::{Applied, Apply};
 use crate::conf::{self, Overlay, Tree};
 use crate::domain::address::IpOrNet;
+use crate::domain::as_read::FieldError;
+use crate::domain::history::BLOCKLIST_JAIL;
 use crate::domain::names::JailName;
 use crate::domain::never_ban::{Told, Who};
 use crate::fail2ban::{Daemon, Error};
@@ -44,6 +46,8 @@ pub struct KeepNeverBan {
     pub names: Vec<String>,
     /// What is set in jails and not in their files, by jail.
     pub pending: BTreeMap<String, Vec<String>>,
+    /// The jails that an entry is to hold in, where somebody has just named them: one of them that is nowhere is a mistake.
+    pub named: Vec<String>,
     /// What is imported is looked after, where that is wanted.
     pub tend: Option<Tend>,
 }
@@ -70,6 +74,7 @@ pub struct Kept {
 impl KeepNeverBan {
     /// A `Kept`.
     pub fn run(mut self) -> Result<Value, Failure> {
+        self.demand_jails()?;
         let mut kept = Kept::default();
         if let Err(failure) = self.write(&mut kept) {
             kept.problems.push(format!("Its file under fail2ban's configuration is not written: {failure}."));
@@ -86,6 +91,29 @@ impl KeepNeverBan {
             kept.tended = Some(tend.tend());
         }
         Ok(json!(kept))
+    }
+
+    /// Refuses jails that neither run nor stand in a file. What cannot be read is taken to have them.
+    fn demand_jails(&self) -> Result<(), Failure> {
+        if self.named.is_empty() {
+            return Ok(());
+        }
+        let Ok(tree) = tree_without(&self.apply.place.config_dir, &Overlay::new()) else { return Ok(()) };
+        let mut known: BTreeSet<String> = tree.jails().iter().map(ToString::to_string).collect();
+        if let Ok(mut daemon) = answering(&self.apply.place.socket, CHANGES) {
+            known.extend(daemon.jail_names()?.iter().map(JailName::to_string));
+        }
+        known.insert(BLOCKLIST_JAIL.to_owned());
+        let unknown = self.named.iter().enumerate().filter(|(_, name)| !known.contains(*name));
+        let there: Vec<&str> = known.iter().map(String::as_str).collect();
+        let wrong: Vec<FieldError> = unknown
+            .map(|(at, name)| FieldError {
+                source_field: format!("jails.{at}"),
+                rule: "unknown".into(),
+                detail: format!("jails.{at}: there is no jail {name}; there are {}.", there.join(", ")),
+            })
+            .collect();
+        if wrong.is_empty() { Ok(()) } else { Err(Failure::WrongFields(wrong)) }
     }
 
     /// The files.

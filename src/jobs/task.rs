@@ -10,8 +10,8 @@ use super::failure::Failure;
 use super::frames::FrameWriter;
 use super::{
     apply, bans, bulk, changes, default_edits, definitions, edits, geo_update, history, ignored, import, jail_config,
-    jail_edits, logs, never_ban, own_bans, password, patterns, places, preview, read_held, server_edits, service,
-    their_database, why,
+    jail_edits, logs, never_ban, own_bans, password, patterns, places, preview, read_held, release, server_edits,
+    service, their_database, why,
 };
 use crate::domain::json;
 
@@ -55,6 +55,8 @@ pub enum Task {
     ListIgnored(ignored::ListIgnored),
     /// Remove bans.
     Unban(bans::Unban),
+    /// Let one address out, wherever it is banned.
+    Release(release::Release),
     /// Read what jails have banned, for the loop's table.
     ReadHeld(read_held::ReadHeld),
     /// Change configuration files and load them; without a change, load them.
@@ -137,6 +139,7 @@ impl Task {
             }
             Task::Apply(_) | Task::Recover(_) | Task::EditJail(_) | Task::EditDefinition(_) => Lane::Daemon,
             Task::SetAgain(_) | Task::StopJail(_) | Task::EditServer(_) | Task::Undo(_) => Lane::Daemon,
+            Task::Release(_) => Lane::Daemon,
         }
     }
 
@@ -148,7 +151,7 @@ impl Task {
             Task::ShowChange(_) | Task::LookAtFiles(_) | Task::ListIgnored(_) => Duration::from_secs(30),
             Task::ShowDefault(_) => Duration::from_secs(30),
             Task::EditDefault(_) => Duration::from_secs(400),
-            Task::Ban(_) | Task::Unban(_) => Duration::from_secs(70),
+            Task::Ban(_) | Task::Unban(_) | Task::Release(_) => Duration::from_secs(70),
             // A load, and another one to undo it.
             Task::Apply(_) | Task::EditDefinition(_) | Task::EditJail(_) | Task::Recover(_) => Duration::from_secs(400),
             Task::EditServer(_) | Task::Undo(_) | Task::KeepNeverBan(_) => Duration::from_secs(400),
@@ -202,7 +205,12 @@ impl Task {
         let is_of_daemon = matches!(self.lane(), Lane::Daemon | Lane::Restart);
         let tells = matches!(
             self,
-            Task::Ban(_) | Task::KeepEnds(_) | Task::Unban(_) | Task::ReadHeld(_) | Task::KeepNeverBan(_)
+            Task::Ban(_)
+                | Task::KeepEnds(_)
+                | Task::Unban(_)
+                | Task::Release(_)
+                | Task::ReadHeld(_)
+                | Task::KeepNeverBan(_)
         );
         is_of_daemon && !tells
     }
@@ -227,6 +235,7 @@ impl Task {
             Task::KeepNeverBan(task) => task.run(),
             Task::ListIgnored(task) => task.run(),
             Task::Unban(task) => task.run(),
+            Task::Release(task) => task.run(),
             Task::ReadHeld(task) => task.run(out),
             Task::Apply(task) => apply::apply(*task),
             Task::Recover(task) => task.run(),

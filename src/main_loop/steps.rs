@@ -45,11 +45,18 @@ impl MainLoop {
         let stepped = dispatch::go_on(&mut self.ctx, one.admitted.actor(), |ctx| (one.steps)(ctx));
         renewal::answered();
         let result = match stepped {
-            Ok(Step::More | Step::Part(_)) if !may_go_on => {
+            Ok(Step::More | Step::State(_) | Step::Part(_)) if !may_go_on => {
                 Err(ApiError::busy("Too many long questions are being answered; try again shortly."))
             }
             Ok(Step::More) if Instant::now() < one.until => return self.stepping.push_back(one),
             Ok(Step::More) => Err(ApiError::busy("It took too long and was given up; narrow the search.")),
+            Ok(Step::State(number)) => {
+                one.admitted.state = Some(number);
+                if !one.admitted.accepts.has(&dispatch::dress::tag(number)) {
+                    return self.stepping.push_back(one);
+                }
+                Ok(Response::not_modified())
+            }
             Ok(Step::Part(bytes)) => return self.send_part(one, &bytes),
             Ok(Step::Job(job)) => return self.submit(one.slot, one.method, one.admitted, *job),
             Ok(Step::Done(response)) => Ok(response),

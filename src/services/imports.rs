@@ -21,7 +21,7 @@ use crate::jobs::import::tend::{Tend, Tended};
 use crate::jobs::import::{self, Outcome, SourceOutcome, read::Door};
 use crate::machine;
 use crate::server::response::Response;
-use crate::store::blocklists::{LogEntry, Source, State};
+use crate::store::blocklists::{Fetched, LogEntry, Source, State};
 use crate::zones;
 
 /// After the first failure that may pass, a schedule leaves a server alone for this long, in seconds; each further one doubles it.
@@ -31,6 +31,8 @@ const LONGEST_BACK_OFF: i64 = 86_400;
 /// An import that did not end is completed not before this, in seconds: what ended it may be the import itself.
 const COMPLETE_AFTER: i64 = 600;
 
+/// How many addresses of a server are shown.
+const MOST_ADDRESSES: usize = 8;
 /// How often the set of imported addresses is looked after, and what went wrong is tried again.
 const TEND: Duration = Duration::from_secs(600);
 /// The same where fail2ban bans, and nothing has changed.
@@ -196,6 +198,14 @@ fn new_state(done: &SourceOutcome, before: &State, now: i64) -> State {
         bans_until: done.bans_until,
         failures,
         not_before,
+        fetched: match &done.fetched {
+            Some(place) => Some(Fetched {
+                url: place.url.clone(),
+                addresses: place.addresses.iter().take(MOST_ADDRESSES).map(ToString::to_string).collect(),
+                at: now,
+            }),
+            None => before.fetched.clone(),
+        },
     }
 }
 
@@ -360,6 +370,7 @@ mod tests {
             known: Validators::default(),
             fingerprint: None,
             bans_until: 0,
+            fetched: None,
         };
         let mut state = State::default();
         let mut waits = Vec::new();

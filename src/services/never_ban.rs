@@ -91,15 +91,37 @@ pub fn add(ctx: &mut Ctx, wanted: Wanted, then: Then) -> Result<Job, ApiError> {
     Ok(job(ctx, entry, then)?.undone_by(move |ctx| undone(ctx, id, None)))
 }
 
+/// The same of somebody who may be on the list already: then the entry holds in all of the jails, the old and the new, and for the longer time;
+/// and he is let out all the same.
+pub fn add_or_widen(ctx: &mut Ctx, mut wanted: Wanted, then: Then) -> Result<Job, ApiError> {
+    let Some(entry) = ctx.never_ban.named(&wanted.who.to_string()).cloned() else { return add(ctx, wanted, then) };
+    if entry.jails.is_empty() || wanted.jails.is_empty() {
+        wanted.jails.clear();
+    } else {
+        let others = entry.jails.into_iter().filter(|jail| !wanted.jails.contains(jail));
+        wanted.jails.extend(others.collect::<Vec<_>>());
+    }
+    wanted.until = entry.until.zip(wanted.until).map(|(one, other)| one.max(other));
+    if wanted.note.is_empty() {
+        wanted.note = entry.note;
+    }
+    changed(ctx, entry.id, wanted, true, then)
+}
+
 /// Gives an entry other values.
 pub fn change(ctx: &mut Ctx, id: i64, wanted: Wanted, then: Then) -> Result<Job, ApiError> {
+    changed(ctx, id, wanted, false, then)
+}
+
+/// Gives an entry other values; `lets_out`: whoever is on it is let out although it says the same.
+fn changed(ctx: &mut Ctx, id: i64, wanted: Wanted, lets_out: bool, then: Then) -> Result<Job, ApiError> {
     let before = one(ctx, id)?;
     demand_new(ctx, &wanted, Some(id))?;
     let mut entry = before.clone();
     (entry.entry, entry.jails) = (wanted.who.to_string(), wanted.jails);
     (entry.note, entry.until) = (wanted.note, wanted.until);
     let is_told = before.told() != entry.told();
-    if is_told {
+    if is_told || lets_out {
         entry.state = State::New;
     }
     let going = ctx.store.change_never_ban(&entry, is_told.then_some(&before))?;
@@ -175,7 +197,8 @@ fn job(ctx: &mut Ctx, entry: NeverBan, then: Then) -> Result<Job, ApiError> {
         _ => Vec::new(),
     };
     forget_own_bans(ctx, &entry)?;
-    let (task, moving) = task(ctx, names)?;
+    let named = if entry.state == State::New { entry.jails.clone() } else { Vec::new() };
+    let (task, moving) = task(ctx, names, named)?;
     Ok(Job::new(task, move |ctx, outcome| {
         let kept = json::from_tree(outcome).map_err(ApiError::internal)?;
         let (lifted, mut warnings) = finished(ctx, moving, kept)?;
@@ -208,7 +231,7 @@ struct Moving {
 }
 
 /// The task, with what is on its way.
-fn task(ctx: &mut Ctx, names: Vec<String>) -> Result<(Task, Moving), ApiError> {
+fn task(ctx: &mut Ctx, names: Vec<String>, named: Vec<String>) -> Result<(Task, Moving), ApiError> {
     let (new, going) = (ctx.never_ban.moving(State::New), ctx.never_ban.moving(State::Going));
     let moving =
         Moving { new: new.iter().map(|own| own.id).collect(), going: going.iter().map(|own| own.id).collect() };
@@ -228,6 +251,7 @@ fn task(ctx: &mut Ctx, names: Vec<String>) -> Result<(Task, Moving), ApiError> {
         known: ctx.never_ban.addresses.clone(),
         names,
         pending,
+        named,
         tend,
     }));
     ctx.never_ban.jails = ctx.known_jails.clone();
@@ -289,7 +313,7 @@ pub fn tend_when_due(ctx: &mut Ctx, daemon_is_free: bool, now: Instant) -> Resul
         return Ok(());
     }
     let names = ctx.never_ban.names();
-    let (task, moving) = task(ctx, names)?;
+    let (task, moving) = task(ctx, names, Vec::new())?;
     ctx.background.push(Job::new(task, |ctx, outcome| {
         let kept = json::from_tree::<Kept>(outcome).map_err(ApiError::internal)?;
         finished(ctx, moving, kept)?;

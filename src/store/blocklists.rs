@@ -39,6 +39,16 @@ pub struct State {
     pub bans_until: i64,
     pub failures: i64,
     pub not_before: i64,
+    pub fetched: Option<Fetched>,
+}
+
+/// Where the content of a source came from last.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "schema.sql explains the columns")]
+pub struct Fetched {
+    pub url: String,
+    pub addresses: Vec<String>,
+    pub at: i64,
 }
 
 /// The import of one source in one run.
@@ -67,7 +77,8 @@ pub struct Runs {
     pub last_errors: Option<bool>,
 }
 
-const COLUMNS: &str = "id, name, url, enabled, unban_removed, created_at, updated_at, etag, last_modified, fingerprint, bans_until, failures, not_before";
+const COLUMNS: &str = "id, name, url, enabled, unban_removed, created_at, updated_at, etag, last_modified, fingerprint, bans_until, failures, not_before, fetched_url, addresses, at";
+const TABLES: &str = "blocklist_sources LEFT JOIN blocklist_fetched ON source_id = id";
 
 fn source(row: &Row<'_>) -> rusqlite::Result<Source> {
     Ok(Source {
@@ -85,6 +96,17 @@ fn source(row: &Row<'_>) -> rusqlite::Result<Source> {
             bans_until: row.get(10)?,
             failures: row.get(11)?,
             not_before: row.get(12)?,
+            fetched: match row.get(13)? {
+                Some(url) => {
+                    let addresses: String = row.get(14)?;
+                    Some(Fetched {
+                        url,
+                        addresses: addresses.split_whitespace().map(str::to_owned).collect(),
+                        at: row.get(15)?,
+                    })
+                }
+                None => None,
+            },
         },
     })
 }
@@ -92,7 +114,7 @@ fn source(row: &Row<'_>) -> rusqlite::Result<Source> {
 impl Store {
     /// All sources, the oldest first.
     pub fn blocklist_sources(&self) -> Result<Vec<Source>, Error> {
-        let sql = format!("SELECT {COLUMNS} FROM blocklist_sources ORDER BY id LIMIT {MOST}");
+        let sql = format!("SELECT {COLUMNS} FROM {TABLES} ORDER BY id LIMIT {MOST}");
         let mut statement = self.connection.prepare_cached(&sql)?;
         Ok(statement.query_map([], source)?.collect::<Result<_, _>>()?)
     }
@@ -105,7 +127,7 @@ impl Store {
 
     /// A source.
     pub fn blocklist_source(&self, id: i64) -> Result<Option<Source>, Error> {
-        let sql = format!("SELECT {COLUMNS} FROM blocklist_sources WHERE id = ?1");
+        let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE id = ?1");
         Ok(self.connection.prepare_cached(&sql)?.query_row([id], source).optional()?)
     }
 
@@ -137,7 +159,12 @@ impl Store {
 
     /// Writes what a user may change of a source. Another URL is another list: what was known of the old one is forgotten.
     pub fn change_blocklist_source(&mut self, changed: &Source, now: i64) -> Result<(), Error> {
-        self.connection.execute(
+        let transaction = self.connection.transaction()?;
+        transaction.execute(
+            "DELETE FROM blocklist_fetched WHERE source_id IN (SELECT id FROM blocklist_sources WHERE id = ?1 AND url <> ?2)",
+            (changed.id, &changed.url),
+        )?;
+        transaction.execute(
             "UPDATE blocklist_sources SET
                etag = iif(url = ?3, etag, NULL), last_modified = iif(url = ?3, last_modified, NULL),
                fingerprint = iif(url = ?3, fingerprint, NULL), bans_until = iif(url = ?3, bans_until, 0),
@@ -146,12 +173,17 @@ impl Store {
              WHERE id = ?1",
             (changed.id, &changed.name, &changed.url, changed.enabled, changed.unban_removed, now),
         )?;
+        transaction.commit()?;
         Ok(())
     }
 
     /// Removes a source; whether there was one.
     pub fn remove_blocklist_source(&mut self, id: i64) -> Result<bool, Error> {
-        Ok(self.connection.execute("DELETE FROM blocklist_sources WHERE id = ?1", [id])? > 0)
+        let transaction = self.connection.transaction()?;
+        transaction.execute("DELETE FROM blocklist_fetched WHERE source_id = ?1", [id])?;
+        let is_gone = transaction.execute("DELETE FROM blocklist_sources WHERE id = ?1", [id])? > 0;
+        transaction.commit()?;
+        Ok(is_gone)
     }
 
     /// Who is logged in, by address or network.
@@ -188,6 +220,13 @@ impl Store {
                     (entry.source_id, &entry.source_url, &state.etag, &state.last_modified, &state.fingerprint,
                      state.bans_until, state.failures, state.not_before),
                 )?;
+                if let Some(fetched) = &state.fetched {
+                    transaction.execute(
+                        "INSERT OR REPLACE INTO blocklist_fetched (source_id, fetched_url, addresses, at)
+                         SELECT id, ?3, ?4, ?5 FROM blocklist_sources WHERE id = ?1 AND url = ?2",
+                        (entry.source_id, &entry.source_url, &fetched.url, fetched.addresses.join(" "), fetched.at),
+                    )?;
+                }
             }
         }
         transaction.execute("DELETE FROM blocklist_log WHERE run <= ?1", [run - RUNS])?;
@@ -284,7 +323,14 @@ mod tests {
     fn a_new_url_forgets_what_was_known_and_a_new_name_does_not() {
         let (_directory, mut store) = temporary();
         let id = store.add_blocklist_source(("n", "u"), (true, false), 5).unwrap().unwrap();
-        let state = State { etag: Some("e".into()), fingerprint: Some("f".into()), bans_until: 9, ..State::default() };
+        let fetched = Fetched { url: "w".into(), addresses: vec!["192.0.2.1".into(), "2001:db8::1".into()], at: 8 };
+        let state = State {
+            etag: Some("e".into()),
+            fingerprint: Some("f".into()),
+            bans_until: 9,
+            fetched: Some(fetched),
+            ..State::default()
+        };
         store
             .finish_import(&[(LogEntry { source_id: Some(id), ..entry(1) }, Some(state.clone()))], Some(false))
             .unwrap();

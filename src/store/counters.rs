@@ -17,6 +17,8 @@ pub enum Counter {
     Ban,
     /// Blocklist imports, in a window of an hour.
     Import,
+    /// Looks at blocklists that are no sources, in a window of an hour.
+    Preview,
 }
 
 impl Counter {
@@ -24,6 +26,7 @@ impl Counter {
         match self {
             Counter::Ban => "ban",
             Counter::Import => "import",
+            Counter::Preview => "preview",
         }
     }
 
@@ -31,7 +34,7 @@ impl Counter {
     pub fn window(self) -> i64 {
         match self {
             Counter::Ban => 60,
-            Counter::Import => 3600,
+            Counter::Import | Counter::Preview => 3600,
         }
     }
 }

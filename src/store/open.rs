@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("own_bans.sql"),
     include_str!("never_ban.sql"),
     include_str!("archive_own.sql"),
+    include_str!("blocklist_fetched.sql"),
 ];
 /// The version of `SCHEMA`, kept in `PRAGMA user_version`.
 const VERSION: i64 = 1 + MIGRATIONS.len() as i64;

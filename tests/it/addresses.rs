@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::harness::contract::demand_seen;
 use crate::harness::real_daemon::RealDaemon;
 use crate::harness::server::Server;
-use crate::operations::{demand_documented, provoke_general_refusals};
+use crate::operations::provoke_general_refusals;
 
 #[test]
 fn one_request_tells_all_of_an_address() {
@@ -49,5 +50,5 @@ fn one_request_tells_all_of_an_address() {
     admin.delete_with("/api/v1/bans", json!({"ip": "203.0.113.7"})).expect(200);
     assert_eq!(of("203.0.113.7")["banned"], json!([]));
     provoke_general_refusals("/api/v1/addresses");
-    demand_documented("/api/v1/addresses");
+    demand_seen("GET /api/v1/addresses/{ip}", &[200, 400, 401, 502]);
 }

@@ -88,6 +88,7 @@ fn every_documented_status_of_blocklists() {
     assert_eq!(admin.get(LISTS).expect(200).json()["total"], 1);
     let preview = admin.get(&format!("{one}/preview")).expect(200).json();
     assert_eq!((&preview["valid_count"], &preview["total_lines"]), (&json!(3), &json!(3)));
+    a_list_that_is_no_source(&admin, &lists);
     let schedule = admin.get("/api/v1/blocklists/schedule").expect(200).json();
     assert_eq!(schedule["config"]["hour"], 3);
     let weekly = json!({"frequency": "weekly", "day_of_week": 6, "hour": 4});
@@ -121,9 +122,64 @@ fn every_documented_status_of_blocklists() {
     let admin = server.client().with_identity(admin.identity.clone());
     admin.post_empty(IMPORT).expect(200);
     admin.post_empty(IMPORT).expect_error(429, "rate_limit_exceeded");
+    for _ in 0..5 {
+        admin.post(PREVIEW, json!({"url": "http://127.0.0.1:9/"})).expect_error(502, "upstream_unreachable");
+    }
+    let told = admin.post(PREVIEW, json!({"url": "http://127.0.0.1:9/"})).expect_error(429, "rate_limit_exceeded");
+    assert_eq!(told.json()["metadata"]["limit"], "preview");
     provoke_general_refusals(LISTS);
     demand_documented(LISTS);
     demand_seen("GET /api/v1/blocklists/{source_id}/preview", &[502]);
+    demand_seen("POST /api/v1/blocklists/preview", &[502]);
+}
+
+const PREVIEW: &str = "/api/v1/blocklists/preview";
+
+/// What it would bring is told, and nothing is kept of it.
+fn a_list_that_is_no_source(admin: &Client, lists: &ListServer) {
+    let before = admin.get(LISTS).expect(200).json();
+    let of_source = admin.get(&format!("{LISTS}/1/preview")).expect(200).json();
+    let preview = admin.post(PREVIEW, json!({"url": lists.url("/list")})).expect(200).json();
+    assert_eq!((&preview, &preview["valid_count"]), (&of_source, &json!(3)));
+    assert_eq!(admin.get(LISTS).expect(200).json(), before);
+    lists.set("/html", Reply::List("<html>we moved</html>".into()));
+    for gone in ["/nothing", "/html"] {
+        admin.post(PREVIEW, json!({"url": lists.url(gone)})).expect_error(502, "upstream_unreachable");
+    }
+    for url in ["ftp://example.org/", "x", "http://user@example.org/", "file:///etc/passwd"] {
+        admin.post(PREVIEW, json!({"url": url})).expect_error(400, "invalid_input");
+    }
+    for body in [json!({}), json!({"url": 1}), json!({"url": lists.url("/list"), "name": "x"})] {
+        admin.post(PREVIEW, body).expect_error(422, "invalid_input");
+    }
+    admin.get(PREVIEW).expect_error(405, "method_not_allowed");
+}
+
+#[test]
+fn a_source_shows_where_its_content_came_from() {
+    let daemon = RealDaemon::with_action("noop", "true");
+    let lists = ListServer::start();
+    lists.set("/list", Reply::Tagged("45.1.1.1\n".into(), "\"one\""));
+    let to = format!("HTTP/1.1 302 Found\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", lists.url("/list"));
+    lists.set("/moved", Reply::Raw(to.into_bytes()));
+    let (mut server, admin) = ready(&daemon);
+    let id = add(&admin, &lists.url("/moved"), false);
+    let from = |admin: &Client| admin.get(&format!("{LISTS}/{id}")).expect(200).json()["fetched_from"].clone();
+    assert!(from(&admin).is_null());
+    assert_eq!(import(&admin)["total_imported"], 1);
+    let first = from(&admin);
+    assert_eq!((&first["url"], &first["addresses"]), (&json!(lists.url("/list")), &json!(["127.0.0.1"])), "{first}");
+    // Nothing is fetched where nothing has changed, and what is known outlives a restart.
+    assert_eq!(import(&admin)["results"][0]["unchanged"], true);
+    server.kill();
+    server.start_again();
+    let admin = server.client().with_identity(admin.identity.clone());
+    assert_eq!(from(&admin), first);
+    // What GET shows can be sent back; another URL is another list.
+    let shown = admin.get(&format!("{LISTS}/{id}")).expect(200).json();
+    assert_eq!(admin.put(&format!("{LISTS}/{id}"), shown.clone()).expect(200).json(), shown);
+    admin.put(&format!("{LISTS}/{id}"), json!({"url": lists.url("/other")})).expect(200);
+    assert!(from(&admin).is_null());
 }
 
 #[test]
@@ -466,6 +522,9 @@ fn addresses_of_ones_own_network_need_permission() {
     let admin = server.client().with_identity(admin.identity.clone());
     let refused = admin.post(LISTS, json!({"name": "n", "url": "http://127.0.0.1/list"}));
     refused.expect_error(400, "invalid_input");
+    admin.post(PREVIEW, json!({"url": "http://127.0.0.1/list"})).expect_error(400, "invalid_input");
+    let hidden = admin.post(PREVIEW, json!({"url": "http://localhost/list"}));
+    assert!(hidden.expect_error(502, "upstream_unreachable").to_string().contains("public"));
     let added = admin.post(LISTS, json!({"name": "n", "url": "http://localhost/list"})).expect(201).json();
     let path = format!("{LISTS}/{}/preview", added["id"]);
     admin.get(&path).expect_error(502, "upstream_unreachable");

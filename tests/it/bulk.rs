@@ -15,7 +15,7 @@ const BULK: &str = "/api/v1/bans/bulk";
 const REMOVE: &str = "/api/v1/bans/bulk/remove";
 
 /// A daemon whose jail `lab` has no action, so that a ban takes a tenth of a millisecond.
-fn without_action() -> RealDaemon {
+pub fn without_action() -> RealDaemon {
     let mut daemon = RealDaemon::configured();
     std::fs::write(daemon.path("jail.local"), "[lab]\naction =\n").unwrap();
     daemon.start_again();
@@ -32,7 +32,7 @@ fn many(count: usize) -> Vec<String> {
 }
 
 /// What became of it, also where a slow machine takes more than five seconds.
-fn done(admin: &Client, path: &str, body: Value) -> Value {
+pub fn done(admin: &Client, path: &str, body: Value) -> Value {
     let answer = admin.post(path, body);
     if answer.status == 200 {
         return answer.json();

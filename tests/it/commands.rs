@@ -92,19 +92,17 @@ fn a_day(daemon: &RealDaemon, caller: &Caller) {
     assert_eq!((code, line.contains("--jail is one of")), (2, true), "{line}");
     let (code, line) = caller.fails(&["ban", "198.51.100.999", "--jail", "lab"]);
     assert_eq!((code, line.contains("198.51.100.999")), (1, true), "{line}");
-    let list =
-        caller.run(&["ban", "-", "--jail", "lab", "--json"], "198.51.100.21, 198.51.100.22 # two\n\n2001:db8::7\n");
-    let results: Value = serde_json::from_slice(&list.stdout).unwrap();
-    assert!(results["results"].as_array().unwrap().iter().all(|one| one["success"] == true), "{results}");
-    assert_eq!(daemon.banned("lab").len(), 4);
+    a_list(daemon, caller);
 
     let bans = caller.says(&["bans", "lab"]);
     assert!(bans.starts_with("ADDRESS") && bans.contains("2001:db8::7 "), "{bans}");
     assert_eq!(caller.json(&["bans"])["total"], 4);
     assert_eq!(caller.says(&["bans", "sshd"]), "Nobody is banned.\n");
-    assert!(caller.says(&["find", "198.51.100.7"]).starts_with("198.51.100.7 is banned in lab."));
-    assert_eq!(caller.says(&["find", "192.0.2.200"]), "192.0.2.200 is not banned, and was never before.\n");
-    assert_eq!(caller.json(&["find", "198.51.100.7"])["lookup"]["currently_banned_in"], json!(["lab"]));
+    let found = caller.says(&["find", "198.51.100.7"]);
+    assert!(found.starts_with("198.51.100.7 is banned until ") && found.contains("\nJAIL "), "{found}");
+    assert_eq!(caller.says(&["find", "192.0.2.200"]), "192.0.2.200 is not banned, and was never seen here.\n");
+    assert_eq!(caller.json(&["find", "198.51.100.7"])["banned"][0]["jail"], "lab");
+    assert_eq!(caller.fails(&["find", "example.org"]).0, 1);
     assert!(caller.says(&["history"]).contains("198.51.100.21"));
     assert_eq!(caller.json(&["history", "--jail", "lab", "--number", "2"])["pagination"]["total"], 4);
     assert!(caller.says(&["log", "--filter", "Ban 198.51.100.7"]).contains("[lab] Ban 198.51.100.7"));
@@ -115,6 +113,62 @@ fn a_day(daemon: &RealDaemon, caller: &Caller) {
     caller.says(&["unban", "--all"]);
     assert!(daemon.banned("lab").is_empty());
     assert_eq!(caller.says(&["import"]), "There is no list to import.\n");
+    never_again(daemon, caller);
+    a_rest(caller);
+}
+
+/// Several addresses go in one request, and each has a result of its own.
+fn a_list(daemon: &RealDaemon, caller: &Caller) {
+    let text = "198.51.100.21, 198.51.100.22 # two\n\n2001:db8::7\n";
+    let list = caller.run(&["ban", "-", "--jail", "lab", "--json"], text);
+    let results: Value = serde_json::from_slice(&list.stdout).unwrap();
+    assert!(results["results"].as_array().unwrap().iter().all(|one| one["success"] == true), "{results}");
+    assert_eq!((&results["counts"]["banned"], daemon.banned("lab").len()), (&json!(3), 4), "{results}");
+    let mixed = caller.run(&["ban", "-", "--jail", "lab"], "198.51.100.21\n127.0.0.1\nnobody\n198.51.100.23\n");
+    let (out, error) = (String::from_utf8(mixed.stdout).unwrap(), String::from_utf8(mixed.stderr).unwrap());
+    assert_eq!(mixed.status.code(), Some(1), "{error}");
+    assert!(out.starts_with("198.51.100.21 was banned in lab already.\n198.51.100.23 is banned in lab.\n"), "{out}");
+    let lines: Vec<&str> = error.lines().collect();
+    assert!(lines[0].contains("127.0.0.1") && lines[1].contains("nobody"), "{error}");
+    assert_eq!((lines.len(), lines[2]), (3, "bangui: 2 of 4 were left as they were"));
+    let out = caller.says(&["unban", "198.51.100.23", "198.51.100.99"]);
+    assert!(out.starts_with("198.51.100.23 is no longer banned.\n198.51.100.99 was not banned.\n"), "{out}");
+    assert_eq!(daemon.banned("lab").len(), 4);
+}
+
+/// Who is never banned: let out by one word, shown, and taken off the list.
+fn never_again(daemon: &RealDaemon, caller: &Caller) {
+    caller.says(&["ban", "198.51.100.7", "--jail", "lab"]);
+    let said = caller.says(&["unban", "198.51.100.7", "--never-again", "--note", "a friend", "--for", "4w"]);
+    assert_eq!(said, "198.51.100.7 is let out of lab. It is on the never-ban list.\n");
+    assert!(daemon.banned("lab").is_empty());
+    assert!(daemon.client(&["get", "sshd", "ignoreip"]).contains("198.51.100.7"));
+    let (code, line) = caller.fails(&["ban", "198.51.100.7", "--jail", "lab"]);
+    assert_eq!((code, line.contains("never-ban list")), (1, true), "{line}");
+    let found = caller.says(&["find", "198.51.100.7"]);
+    assert!(found.contains("198.51.100.7 is on the never-ban list: a friend.\n"), "{found}");
+    caller.says(&["never-ban", "add", "192.0.2.0/24", "--jail", "lab"]);
+    let listed = caller.says(&["never-ban"]);
+    assert!(listed.starts_with("ID") && listed.contains("192.0.2.0/24") && listed.contains("a friend"), "{listed}");
+    let items = caller.json(&["never-ban"])["items"].clone();
+    assert_eq!((&items[0]["jails"], &items[1]["note"]), (&json!(["lab"]), &json!("a friend")), "{items}");
+    assert_eq!(caller.says(&["never-ban", "remove", "192.0.2.0/24"]), "192.0.2.0/24 is off the list.\n");
+    caller.says(&["never-ban", "clear"]);
+    assert!(!daemon.client(&["get", "sshd", "ignoreip"]).contains("198.51.100.7"));
+    assert_eq!(caller.fails(&["unban", "198.51.100.7", "--note", "x"]).0, 2);
+    assert_eq!(caller.fails(&["unban", "--all", "--never-again"]).0, 2);
+    assert_eq!(caller.fails(&["never-ban", "add", "a b"]).0, 1);
+}
+
+/// A jail rests, and watches its logs again.
+fn a_rest(caller: &Caller) {
+    let said = caller.says(&["pause", "lab", "--for", "2h"]);
+    assert!(said.starts_with("lab is paused until "), "{said}");
+    assert!(caller.json(&["jails", "lab"])["jail"]["paused_until"].is_string());
+    assert_eq!(caller.json(&["resume", "lab"])["paused_until"], Value::Null);
+    assert!(caller.json(&["jails", "lab"])["jail"]["paused_until"].is_null());
+    assert_eq!(caller.fails(&["pause", "lab"]).0, 2);
+    assert_eq!(caller.fails(&["pause", "nojail", "--for", "2h"]).0, 1);
 }
 
 #[test]

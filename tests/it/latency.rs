@@ -74,8 +74,12 @@ fn largest(route: &Route, directory: &str) -> (String, Option<Value>) {
         (_, path) if path.ends_with("/ignoreip") => Some(json!({"ip": "198.51.100.0/24"})),
         ("POST", path) if path.ends_with("/pause") => Some(json!({"for": "2h"})),
         ("POST", "/api/v1/never-ban") => Some(json!({"entry": "198.51.100.0/24", "note": "n".repeat(500)})),
+        ("POST", "/api/v1/addresses/{ip}/release") => {
+            Some(json!({"never_again": true, "note": "n".repeat(500), "jails": ["lab", "sshd", "slow"]}))
+        }
         ("PUT", "/api/v1/never-ban/{id}") => Some(json!({"note": "n".repeat(500)})),
         ("POST", "/api/v1/blocklists") => Some(json!({"name": "list", "url": "https://9.9.9.9/list.txt"})),
+        ("POST", "/api/v1/blocklists/preview") => Some(json!({"url": "https://9.9.9.9/list.txt"})),
         ("PUT", "/api/v1/blocklists/{source_id}") => Some(json!({"enabled": false})),
         ("PUT", "/api/v1/blocklists/schedule") => Some(json!({"frequency": "daily"})),
         ("PUT", "/api/v1/settings") => {

@@ -93,6 +93,11 @@ fn an_entry_is_in_force_at_once_and_after_restarts_of_everything_and_goes_again(
     // The guard, unless it is forced.
     let refused = admin.post("/api/v1/bans", json!({"ip": IP, "jail": "lab"})).expect(409).json();
     assert_eq!((&refused["metadata"]["reason"], &refused["metadata"]["entry"]), (&json!("never_ban"), &json!(NET)));
+    let why =
+        "203.0.113.7 is on the never-ban list as 203.0.113.0/24: \"The office\"; use force to ban it all the same.";
+    assert_eq!((&refused["detail"], &refused["metadata"]["note"]), (&json!(why), &json!("The office")));
+    let whole = admin.post("/api/v1/bans", json!({"ip": NET, "jail": "lab"})).expect(409).json();
+    assert!(whole["detail"].as_str().unwrap().starts_with("203.0.113.0/24 is on the never-ban list: \"The"), "{whole}");
     assert_eq!(admin.post("/api/v1/bans/check", json!({"ip": IP})).expect(200).json()["reason"], "never_ban");
     let other = admin.delete_with("/api/v1/jails/lab/ignoreip", json!({"ip": NET}));
     assert!(other.expect_error(409, "conflict").to_string().contains("never-ban list"));
@@ -130,6 +135,55 @@ fn an_entry_is_in_force_at_once_and_after_restarts_of_everything_and_goes_again(
     let mut newest = changes["items"].as_array().unwrap().iter();
     let of_list = newest.find(|item| item["paths"].as_array().unwrap().iter().any(|path| path == FILE)).unwrap();
     assert_eq!(of_list["actor"], json!({"kind": "user", "name": "admin"}), "{changes}");
+    // The files follow the list: what brought an entry into them is taken back by taking the entry off.
+    let undo = format!("/api/v1/config/changes/{}/undo", of_list["id"]);
+    let refused = admin.post_empty(&undo).expect_error(409, "conflict").json();
+    assert!(refused["detail"].as_str().unwrap().contains("bangui never-ban"), "{refused}");
+    assert!(!daemon.path(FILE).exists());
+}
+
+#[test]
+fn the_list_is_sorted_searched_and_given_as_csv() {
+    let mut daemon = RealDaemon::configured();
+    fs::write(daemon.path("jail.local"), "[lab]\nignoreip = 10.9.9.9\n").unwrap();
+    daemon.start_again();
+    let (_server, admin) = Server::ready(&daemon);
+    for (entry, note) in [("198.51.100.9", "b, the \"second\""), ("192.0.2.0/24", "=A"), ("host.invalid", "c")] {
+        admin.post(LIST, json!({"entry": entry, "note": note})).expect(201);
+    }
+    let entries = |query: &str| -> Vec<String> {
+        let list = admin.get(&format!("{LIST}{query}")).expect(200).json();
+        list["items"].as_array().unwrap().iter().map(|item| item["entry"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(entries(""), ["host.invalid", "192.0.2.0/24", "198.51.100.9", "10.9.9.9"]);
+    assert_eq!(entries("?sort=entry"), ["10.9.9.9", "192.0.2.0/24", "198.51.100.9", "host.invalid"]);
+    assert_eq!(entries("?sort=-id&page_size=2"), ["host.invalid", "192.0.2.0/24"]);
+    assert_eq!(entries("?q=SECOND"), ["198.51.100.9"]);
+    assert_eq!(entries("?q=jail.local"), ["10.9.9.9"]);
+    let refused = admin.get(&format!("{LIST}?sort=x")).expect_error(400, "invalid_input").json();
+    assert_eq!(refused["metadata"]["allowed"][1], "entry");
+    let csv = admin.with_header("Accept", "text/csv").get(LIST).expect(200);
+    let text = String::from_utf8(csv.body.clone()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("id,entry,kind,jails,note,") && lines.len() == 5, "{text}");
+    assert!(
+        lines[2].contains("192.0.2.0/24,network,,'=A,") && lines[3].contains("\"b, the \"\"second\"\"\""),
+        "{text}"
+    );
+    assert!(lines[4].contains("10.9.9.9") && lines[4].contains("jail.local"), "{text}");
+    // A jail that is nowhere is a mistake; one that only stands in the files is not.
+    let unknown = admin.post(LIST, json!({"entry": IP, "jails": ["lab", "nojail"]})).expect_error(422, "invalid_input");
+    let error = unknown.json()["metadata"]["errors"][0].clone();
+    assert_eq!((&error["source_field"], &error["rule"]), (&json!("jails.1"), &json!("unknown")), "{error}");
+    assert!(error["detail"].as_str().unwrap().contains("there are blocklist-import, lab, off, slow, sshd."), "{error}");
+    assert_eq!(entries("").len(), 4, "it is not on the list");
+    expect_ignored(&daemon, "lab", &["10.9.9.9", "192.0.2.0/24", "198.51.100.9", "host.invalid"]);
+    let one = admin.post(LIST, json!({"entry": IP, "jails": ["off"]})).expect(201).json();
+    let path = format!("{LIST}/{}", one["id"]);
+    admin.put(&path, json!({"jails": ["nojail"]})).expect_error(422, "invalid_input");
+    assert_eq!(own(&admin)[0]["jails"], json!(["off"]));
+    admin.put(&path, json!({"jails": ["off", "sshd"]})).expect(200);
+    expect_ignored(&daemon, "sshd", &["192.0.2.0/24", "198.51.100.9", IP, "host.invalid"]);
 }
 
 #[test]

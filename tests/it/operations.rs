@@ -29,6 +29,7 @@ const IP: &str = r#"{"ip":"203.0.113.7"}"#;
 const BAN: &str = r#"{"ip":"203.0.113.7","jail":"lab"}"#;
 const MANY: &str = r#"{"ips":["203.0.113.7"],"jail":"lab"}"#;
 const LIST: &str = r#"{"name":"list","url":"https://example.org/list.txt"}"#;
+const URL: &str = r#"{"url":"http://127.0.0.1:9/list.txt"}"#;
 const REGEX: &str = r#"{"log_line":"x 203.0.113.7","fail_regex":"^x <HOST>$"}"#;
 const PREVIEW: &str = r#"{"log_path":"/var/log/none.log","fail_regex":"^x <HOST>$"}"#;
 const LINES: &str = r#"{"lines":["lab: bad 203.0.113.7"]}"#;
@@ -63,10 +64,17 @@ pub const PROTECTED: &[Operation] = &[
     op("GET /api/v1/config/map-color-thresholds", "/api/v1/config/map-color-thresholds", "", &[200, 401]),
     op("PUT /api/v1/config/map-color-thresholds", "/api/v1/config/map-color-thresholds", MAP, &[200, 400, 401, 429]),
     op("GET /api/v1/bans/active", "/api/v1/bans/active", "", &[200, 401, 502]),
+    op("GET /api/v1/bans.txt", "/api/v1/bans.txt", "", &[200, 304, 400, 401, 404, 502]),
     op("POST /api/v1/bans", "/api/v1/bans", BAN, &[201, 400, 401, 404, 409, 429, 502]),
     op("POST /api/v1/bans/bulk", "/api/v1/bans/bulk", MANY, &[200, 400, 401, 404, 409, 422, 429, 502]),
     op("POST /api/v1/bans/bulk/remove", "/api/v1/bans/bulk/remove", MANY, &[200, 400, 401, 404, 409, 422, 429, 502]),
     op("GET /api/v1/addresses/{ip}", "/api/v1/addresses/203.0.113.7", "", &[200, 400, 401, 502]),
+    op(
+        "POST /api/v1/addresses/{ip}/release",
+        "/api/v1/addresses/203.0.113.7/release",
+        "",
+        &[200, 400, 401, 403, 404, 409, 422, 429, 502],
+    ),
     op("GET /api/v1/jobs/{id}", "/api/v1/jobs/0", "", &[200, 401, 404]),
     op("DELETE /api/v1/jobs/{id}", "/api/v1/jobs/0", "", &[200, 401, 404, 409]),
     op("POST /api/v1/bans/check", "/api/v1/bans/check", BAN, &[200, 400, 401, 404, 502]),
@@ -101,6 +109,7 @@ pub const PROTECTED: &[Operation] = &[
     op("GET /api/v1/blocklists", "/api/v1/blocklists", "", &[200, 401]),
     op("POST /api/v1/blocklists", "/api/v1/blocklists", LIST, &[201, 400, 401]),
     op("POST /api/v1/blocklists/import", "/api/v1/blocklists/import", "", &[200, 401, 409, 429, 502]),
+    op("POST /api/v1/blocklists/preview", "/api/v1/blocklists/preview", URL, &[200, 400, 401, 403, 422, 429]),
     op("GET /api/v1/blocklists/import", "/api/v1/blocklists/import", "", &[200, 401]),
     op("GET /api/v1/blocklists/schedule", "/api/v1/blocklists/schedule", "", &[200, 401]),
     op("PUT /api/v1/blocklists/schedule", "/api/v1/blocklists/schedule", r#"{"frequency":"daily"}"#, &[200, 401]),

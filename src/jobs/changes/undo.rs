@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::apply::diffs::{FileDiff, diffs};
 use crate::apply::effect::{Effect, compare};
+use crate::apply::never_ban::is_own;
 use crate::apply::{Applied, Apply, FileChange, Scope};
 use crate::conf::{Document, Folder, NewValue, Overlay, StreamOptions, Tree};
 use crate::domain::jail_values::is_command;
@@ -37,6 +38,10 @@ pub struct Undone {
     /// The diffs of its files.
     pub files: Vec<FileDiff>,
 }
+
+/// What is said where there is nothing but the file of who is never banned: it follows the list, and would be written again.
+const OF_NEVER_BAN: &str = "This change only brought the never-ban list into fail2ban's files, which follow that list. Add or take away the \
+                            entry itself: bangui never-ban, or /api/v1/never-ban.";
 
 impl Undo {
     /// What was done, as [`Undone`].
@@ -76,7 +81,11 @@ impl Undo {
     fn changes(&self, files: &[FileChange]) -> Result<Vec<FileChange>, Failure> {
         let mut changes = Vec::new();
         let mut moved = Vec::new();
-        for file in files {
+        let others = || files.iter().filter(|file| !is_own(&file.folder, &file.name));
+        if others().next().is_none() && !files.is_empty() {
+            return Err(Failure::Moved { detail: OF_NEVER_BAN.to_owned(), files: Vec::new() });
+        }
+        for file in others() {
             let now = self.read(file)?;
             match taken_back(file, now.as_deref()) {
                 Some(after) if after == now => {}

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::blocklist::parse::{Limits, ParseError, Parsed};
 use crate::blocklist::unpack::Reader;
-use crate::fetch::{self, Answer, FetchError, Rules, Validators};
+use crate::fetch::{self, Answer, FetchError, Place, Rules, Validators};
 use crate::machine;
 
 /// The longest list, in bytes after unpacking: two million entries of 30 bytes.
@@ -60,8 +60,8 @@ pub struct Door {
 pub enum Read {
     /// The server says that nothing has changed.
     Unchanged,
-    /// The list, what its server said of it, and the addresses of that server.
-    List(Box<Parsed>, Validators, Vec<IpAddr>),
+    /// The list, what its server said of it, the addresses of all servers that were asked, and where it came from.
+    List(Box<Parsed>, Validators, Vec<IpAddr>, Place),
 }
 
 /// Fetches a list; `progress` is told bytes and lines so far.
@@ -81,5 +81,10 @@ pub fn read(
         progress(so_far, reader.lines());
         Ok::<(), ReadError>(())
     })?;
-    Ok(Read::List(Box::new(reader.finish()?), download.validators().clone(), download.hosts().to_vec()))
+    Ok(Read::List(
+        Box::new(reader.finish()?),
+        download.validators().clone(),
+        download.hosts().to_vec(),
+        download.place().clone(),
+    ))
 }

@@ -8,7 +8,7 @@ use super::read::Door;
 use crate::apply::{Applied, Apply};
 use crate::blocklist::parse::Lines;
 use crate::domain::address::IpOrNet;
-use crate::fetch::Validators;
+use crate::fetch::{Place, Validators};
 use crate::jobs::held_set::SetPlace;
 
 /// Import blocklists.
@@ -82,6 +82,8 @@ pub struct SourceOutcome {
     pub fingerprint: Option<String>,
     /// When the first of its bans ends, in Unix seconds.
     pub bans_until: i64,
+    /// Where it came from, where it was fetched.
+    pub fetched: Option<Place>,
 }
 
 /// The whole outcome.
