@@ -53,6 +53,31 @@ openwrt_tree() {
     install -d -m 700 "$1/etc/bangui"
 }
 
+# printer PROGRAM: a bangui that runs at this machine. One for another machine prints the same completions and manual page, and cannot be asked.
+printer() {
+    local try
+    for try in "$1" "$DIST/bangui-$(uname -m)-unknown-linux-musl" "$ROOT/target/release/bangui" "$ROOT/target/debug/bangui"; do
+        if [ -x "$try" ] && "$try" --version >/dev/null 2>&1; then
+            echo "$try"
+            return
+        fi
+    done
+    fail "no program here that runs at this machine and prints completions." "Run cross/build $(uname -m)-unknown-linux-musl, or cargo build, first."
+}
+
+# shell_files DIRECTORY PROGRAM ZSH FISH: completions and the manual page, where this system's shells look; OpenWrt has none of them.
+shell_files() {
+    local program
+    program=$(printer "$2")
+    install -d "$1/usr/share/bash-completion/completions" "$1/usr/share/zsh/$3" "$1/usr/share/fish/$4" "$1/usr/share/man/man1"
+    "$program" completions bash >"$1/usr/share/bash-completion/completions/bangui"
+    "$program" completions zsh >"$1/usr/share/zsh/$3/_bangui"
+    "$program" completions fish >"$1/usr/share/fish/$4/bangui.fish"
+    "$program" man | gzip -9n >"$1/usr/share/man/man1/bangui.1.gz"
+    chmod 644 "$1/usr/share/bash-completion/completions/bangui" "$1/usr/share/zsh/$3/_bangui" "$1/usr/share/fish/$4/bangui.fish" \
+        "$1/usr/share/man/man1/bangui.1.gz"
+}
+
 # checksum FILE: writes FILE.sha256 beside it and shows it.
 checksum() {
     (cd "$(dirname "$1")" && sha256sum "$(basename "$1")" | tee "$(basename "$1").sha256")

@@ -286,8 +286,8 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/blocklists/import", Now(api::imports::progress)),
     get("/api/v1/blocklists/schedule", Now(api::imports::schedule_info)),
     put("/api/v1/blocklists/schedule", Now(api::imports::change_schedule)).configures(),
-    get("/api/v1/blocklists/log", Now(api::imports::log))
-        .takes(&["source_id", "page", "page_size", "cursor"])
+    get("/api/v1/blocklists/log", Either(api::imports::log))
+        .takes(&["source_id", "page", "page_size", "cursor", "sort", "q"])
         .csv_of("items", IMPORT),
     get("/api/v1/blocklists/{source_id}", Now(api::blocklists::get)),
     put("/api/v1/blocklists/{source_id}", Now(api::blocklists::change)).configures(),
@@ -309,11 +309,26 @@ pub static ROUTES: &[Route] = &[
             "page",
             "page_size",
             "cursor",
+            "sort",
         ])
         .made_of(Sources::Database)
         .csv_of("items", PAST_BAN),
     get("/api/v1/history/archive", Either(api::history::archive))
-        .takes(&["range", "from", "to", "jail", "ip", "country", "q", "user", "origin", "page", "page_size", "cursor"])
+        .takes(&[
+            "range",
+            "from",
+            "to",
+            "jail",
+            "ip",
+            "country",
+            "q",
+            "user",
+            "origin",
+            "page",
+            "page_size",
+            "cursor",
+            "sort",
+        ])
         .made_of(Sources::Database)
         .csv_of("items", PAST_BAN),
     get("/api/v1/history/repeaters", Either(api::repeaters::list))
@@ -342,10 +357,7 @@ pub static ROUTES: &[Route] = &[
         .asks_daemon()
         .takes(&["lines", "filter"])
         .csv_of("lines", &[]),
-    get("/api/v1/config/changes", Either(api::changes::list))
-        .reads_config()
-        .takes(&["page", "page_size"])
-        .csv_of("items", CHANGE),
+    get("/api/v1/config/changes", Either(api::changes::list)).reads_config().takes(PARAMETERS).csv_of("items", CHANGE),
     get("/api/v1/config/changes/{id}", Later(api::changes::detail)).reads_config(),
     post("/api/v1/config/changes/{id}/undo", Later(api::changes::undo))
         .configures()

@@ -2,8 +2,8 @@
 //! is not in it: it would come back to whoever it was taken from.
 
 use crate::app::banned::Readiness;
+use crate::app::span::Span;
 use crate::app::{ApiError, Ctx, Outcome, Request, Step};
-use crate::conf;
 use crate::domain::address::IpOrNet;
 use crate::domain::history::Origin;
 use crate::domain::names::{JailName, Running};
@@ -23,7 +23,7 @@ pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
         None => None,
     };
     let origin: Option<Origin> = query.get("origin")?;
-    let least = query.text("min_left")?.map(|text| seconds(&text)).transpose()?.unwrap_or(0);
+    let Span(least) = query.get("min_left")?.unwrap_or(Span(0));
     if let Readiness::Reading = ctx.ready_bans(jail.as_ref(), request)? {
         return Ok(Outcome::Again);
     }
@@ -44,14 +44,6 @@ pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
             false => Step::Done(Response::json_bytes(200, text.into_bytes())),
         })
     })))
-}
-
-/// A length of time, in whole seconds.
-fn seconds(text: &str) -> Result<i64, ApiError> {
-    let seconds = conf::time::seconds(text).ok().map(|seconds| seconds.as_f64().ceil());
-    let seconds = seconds.filter(|seconds| (0.0..1e12).contains(seconds));
-    let expected = "min_left: seconds, or a time such as 10m or 4w, is expected.";
-    seconds.map(|seconds| seconds as i64).ok_or_else(|| ApiError::invalid_field("min_left", expected))
 }
 
 /// What is banned for at least so many seconds more, each once, in order. 18 bytes each: 100 000 are 1.8 MB while they are sent.

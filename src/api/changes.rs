@@ -4,10 +4,10 @@ use std::str::FromStr;
 
 use serde_json::{Value, json};
 
+use crate::app::listed::Listed;
 use crate::app::{ApiError, Ctx, Job, Outcome, Request};
 use crate::apply::Scope;
 use crate::domain::json;
-use crate::domain::page::Page;
 use crate::jobs::Task;
 use crate::jobs::changes::{ShowChange, Undo, Undone};
 use crate::server::response::Response;
@@ -27,21 +27,19 @@ impl FromStr for ChangeId {
 
 /// `GET /api/v1/config/changes`
 pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
-    let whole = Page::new(1, Page::MAX_SIZE).filter(|_| request.wants_all());
-    let page = whole.map_or_else(|| request.query().page(), Ok)?;
-    let Some(task) = changes::look(ctx)? else { return page_of(ctx, page).map(Outcome::Answer) };
+    let listed = Listed::read(request.query(), &["id", "at", "by_hand"])?.in_pages(request)?;
+    let Some(task) = changes::look(ctx)? else { return page_of(ctx, &listed).map(Outcome::Answer) };
     let noted = ctx.changes_noted;
     Ok(Outcome::Job(Box::new(Job::new(task, move |ctx, found| {
         changes::looked(ctx, found, noted)?;
-        page_of(ctx, page)
+        page_of(ctx, &listed)
     }))))
 }
 
-fn page_of(ctx: &Ctx, page: Page) -> Result<Response, ApiError> {
-    let all = changes::list(ctx)?;
-    let start = usize::try_from(page.offset()).unwrap_or(usize::MAX).min(all.len());
-    let items: Vec<&Value> = all[start..].iter().take(page.size() as usize).collect();
-    Ok(Response::json(200, &json!({ "items": items, "pagination": page.describe(all.len() as u64) })))
+fn page_of(ctx: &Ctx, listed: &Listed) -> Result<Response, ApiError> {
+    let mut body = json!({ "items": changes::list(ctx)?, "pagination": null });
+    listed.shape(&mut body);
+    Ok(Response::json(200, &body))
 }
 
 /// `GET /api/v1/config/changes/{id}`

@@ -14,7 +14,7 @@ use crate::domain::address::IpOrNet;
 pub use crate::domain::history::Answer;
 use crate::domain::history::{Cursor, Filter, PastBan, Question, Range, Slice, Source, Window};
 use crate::domain::json;
-use crate::domain::page::{Page, Position, Rows};
+use crate::domain::page::{Page, Pagination, Position, Rows, from_the_end};
 use crate::domain::time::{Moment, now, rfc3339};
 use crate::fail2ban::database::{Ban, DatabaseError};
 use crate::geo::GeoDetail;
@@ -151,6 +151,7 @@ pub fn ask_fail2ban(ctx: &mut Ctx, filter: Filter, question: Question) -> Result
         geo: ctx.geo_source()?,
         filter,
         question,
+        oldest_first: false,
         country: None,
         packed: false,
         whole: false,
@@ -171,8 +172,12 @@ pub fn push_all(ctx: &Ctx, body: &mut Vec<u8>, bans: Vec<PastBan>, push: fn(&Ctx
 pub fn page_of(ctx: &Ctx, part: Part, answer: Answer, push: fn(&Ctx, &mut Vec<u8>, PastBan)) -> Response {
     let rows = Rows { before: part.before, count: answer.listing.bans.len(), last: answer.listing.next };
     let pagination = part.page.describe_rows(answer.listing.total, rows);
+    page_with(ctx, pagination, answer.listing.bans, push)
+}
+
+fn page_with(ctx: &Ctx, pagination: Pagination, bans: Vec<PastBan>, push: fn(&Ctx, &mut Vec<u8>, PastBan)) -> Response {
     let mut body = b"{\"items\":[".to_vec();
-    push_all(ctx, &mut body, answer.listing.bans, push);
+    push_all(ctx, &mut body, bans, push);
     body.extend_from_slice(b"],\"pagination\":");
     body.extend_from_slice(json!(pagination).to_string().as_bytes());
     body.push(b'}');
@@ -192,6 +197,9 @@ pub fn archive(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
 fn list_of(ctx: &mut Ctx, request: &Request, source: Source) -> Result<Outcome, ApiError> {
     let part = part(request.query())?;
     let filter = filter(request.query())?;
+    if oldest_first(request)? {
+        return oldest(ctx, source, filter, part);
+    }
     if request.wants_all() && source == Source::Archive {
         return Ok(Outcome::Steps(Box::new(whole(filter))));
     }
@@ -202,6 +210,49 @@ fn list_of(ctx: &mut Ctx, request: &Request, source: Source) -> Result<Outcome, 
     }
     let reply = move |ctx: &Ctx, answer| page_of(ctx, part, answer, push);
     ask(ctx, source, filter, Question::List(part.slice), Box::new(reply))
+}
+
+/// Whether `sort` wants the oldest first. A list that has no end is in no other order than that of time.
+fn oldest_first(request: &Request) -> Result<bool, ApiError> {
+    const EXPECTED: &str = "sort: banned_at for the oldest first, or -banned_at for the newest, is expected.";
+    let query = request.query();
+    match query.text("sort")?.as_deref() {
+        None | Some("" | "-banned_at") => Ok(false),
+        Some("banned_at") if request.wants_all() || query.text("cursor")?.is_some_and(|text| !text.is_empty()) => {
+            let detail = "sort: with the oldest first, the history is given by page and page_size.";
+            Err(ApiError::invalid_field("sort", detail))
+        }
+        Some("banned_at") => Ok(true),
+        Some(_) => Err(ApiError::invalid_field("sort", EXPECTED).with("allowed", json!(["banned_at", "-banned_at"]))),
+    }
+}
+
+/// A page of the list, the oldest first: counted from its other end.
+fn oldest(ctx: &mut Ctx, source: Source, filter: Filter, part: Part) -> Result<Outcome, ApiError> {
+    if source == Source::Fail2ban {
+        let mut ask = ask_fail2ban(ctx, filter, Question::List(part.slice))?;
+        ask.oldest_first = true;
+        return Ok(Outcome::Job(Box::new(Job::new(Task::AskHistory(ask), move |ctx, answer: Value| {
+            let Answer { listing, .. } = json::from_tree(answer).map_err(ApiError::internal)?;
+            Ok(page_with(ctx, part.page.describe(listing.total), listing.bans, push))
+        }))));
+    }
+    let first = Question::List(Slice { skip: 0, limit: 1, ..part.slice });
+    let (mut asked, mut is_counted) = (Asked::new(filter.clone(), first, now()), false);
+    Ok(Outcome::Steps(Box::new(move |ctx| {
+        let Some(mut answer) = ctx.store.answer_some(&mut asked)? else { return Ok(Step::More) };
+        if !std::mem::replace(&mut is_counted, true) {
+            let (skip, limit) = from_the_end(part.slice.skip, part.slice.limit, answer.total);
+            if limit > 0 {
+                let question = Question::List(Slice { after: None, skip, limit });
+                asked = Asked::new(filter.clone(), question, now());
+                return Ok(Step::More);
+            }
+            answer.listing.bans.clear();
+        }
+        answer.listing.bans.reverse();
+        Ok(Step::Done(page_with(ctx, part.page.describe(answer.total), answer.listing.bans, push)))
+    })))
 }
 
 fn push(ctx: &Ctx, body: &mut Vec<u8>, ban: PastBan) {

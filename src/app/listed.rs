@@ -56,11 +56,30 @@ impl Listed {
         Ok(self)
     }
 
+    /// Whether it is wanted as it is.
+    pub fn is_plain(&self) -> bool {
+        self.search.is_empty() && self.sort.is_none()
+    }
+
+    /// What it is sorted by.
+    pub fn field(&self) -> Option<&'static str> {
+        self.sort.map(|(field, _)| field)
+    }
+
+    /// Whether the largest comes first; the newest does where nothing else is said.
+    pub fn falls(&self) -> bool {
+        self.sort.is_none_or(|(_, falls)| falls)
+    }
+
+    /// Whether the search finds an item.
+    pub fn has(&self, item: &Value) -> bool {
+        self.search.is_empty() || has(item, &self.search)
+    }
+
     /// Gives an answer with `items` this shape; a `total` that it has is that of what was found.
     pub fn shape(&self, body: &mut Value) {
         let Some(Value::Array(items)) = body.get_mut("items").map(Value::take) else { return };
-        let mut items: Vec<Value> =
-            items.into_iter().filter(|item| self.search.is_empty() || has(item, &self.search)).collect();
+        let mut items: Vec<Value> = items.into_iter().filter(|item| self.has(item)).collect();
         if let Some((field, falls)) = self.sort {
             items.sort_by(|a, b| if falls { order(&b[field], &a[field]) } else { order(&a[field], &b[field]) });
         }

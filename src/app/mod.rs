@@ -29,6 +29,7 @@ pub mod request_ids;
 pub mod revision;
 pub mod seen;
 pub mod session;
+pub mod span;
 pub mod state;
 pub(crate) mod wording;
 

@@ -30,12 +30,12 @@ pub fn dress(ctx: &mut Ctx, admitted: &Admitted, route: &Route, response: &mut R
         response.headers.push(("content-type", "text/csv; charset=utf-8".to_owned()));
         response.headers.push(("content-disposition", format!("attachment; filename=\"{}.csv\"", name_of(route))));
     }
-    if route.is_text && response.status.0 == 200 {
-        response.headers.push(("content-type", "text/plain; charset=utf-8".to_owned()));
-    }
     let is_kept = csv.is_none() && route.is_polled() && matches!(response.status.0, 200 | 304);
     if is_kept {
         label(ctx, admitted, response);
+    }
+    if route.is_text && response.status.0 == 200 {
+        response.headers.push(("content-type", "text/plain; charset=utf-8".to_owned()));
     }
     response.headers.push(("cache-control", if is_kept { "private, no-cache" } else { "no-store" }.to_owned()));
     let is_packable = !route.tells_secrets() && WORTH.contains(&response.body.len());

@@ -66,6 +66,13 @@ impl Page {
     }
 }
 
+/// Rows of a list that is wanted the other way round: how many to skip, and how many to take, of the `total` rows in the order that they have.
+pub fn from_the_end(skip: u64, limit: u32, total: u64) -> (u64, u32) {
+    let left = total.saturating_sub(skip);
+    let take = left.min(u64::from(limit));
+    (left - take, take as u32)
+}
+
 impl Pagination {
     /// The block of a list that is given as a whole: one page, as long as the list.
     pub fn whole(total: u64) -> Pagination {

@@ -20,6 +20,7 @@ use crate::domain::history::{
     short_lines,
 };
 use crate::domain::own_ban::Ours;
+use crate::domain::page::from_the_end;
 use crate::domain::time::rfc3339;
 use crate::fail2ban::database::{Ban, Database, DatabaseError};
 use crate::files::Trouble;
@@ -47,6 +48,8 @@ pub struct Ask {
     pub filter: Filter,
     /// What of them.
     pub question: Question,
+    /// The list is wanted with the oldest first.
+    pub oldest_first: bool,
     /// Instead of the part of the list: every ban of this country, streamed as the contract's `BansByCountryResponse`.
     pub country: Option<Country>,
     /// What is streamed is packed with gzip.
@@ -109,7 +112,9 @@ impl Ask {
             return stream(&past, &geo, seen.listed, out, map, push_ban);
         }
         let listing = match self.question {
-            Question::List(slice) | Question::ByCountry(slice) => list(&past, slice, seen.listed, &geo)?,
+            Question::List(slice) | Question::ByCountry(slice) => {
+                list(&past, slice, self.oldest_first, seen.listed, &geo)?
+            }
             Question::ByJail | Question::Trend => Listing::default(),
         };
         let mut by_jail: Vec<(String, u64)> = seen.by_jail.into_iter().collect();
@@ -168,8 +173,17 @@ fn known(by_country: HashMap<Option<Country>, u64>) -> Vec<(Country, u64)> {
 }
 
 /// The part of the list that is wanted, read again by the numbers of its rows.
-fn list(past: &Past, slice: Slice, mut positions: Vec<Cursor>, geo: &Geo) -> Result<Listing, DatabaseError> {
+fn list(
+    past: &Past,
+    mut slice: Slice,
+    oldest_first: bool,
+    mut positions: Vec<Cursor>,
+    geo: &Geo,
+) -> Result<Listing, DatabaseError> {
     newest_first(&mut positions);
+    if oldest_first {
+        (slice.skip, slice.limit) = from_the_end(slice.skip, slice.limit, positions.len() as u64);
+    }
     let skip = usize::try_from(slice.skip).unwrap_or(usize::MAX);
     let is_behind =
         |position: &&Cursor| slice.after.is_none_or(|after| (position.time, position.id) < (after.time, after.id));
@@ -178,6 +192,10 @@ fn list(past: &Past, slice: Slice, mut positions: Vec<Cursor>, geo: &Geo) -> Res
     let mut bans = past.read(&wanted)?;
     for ban in &mut bans {
         ban.country = geo.look_up_text(&ban.ip).country;
+    }
+    if oldest_first {
+        bans.reverse();
+        return Ok(Listing { bans, total: positions.len() as u64, next: None });
     }
     let has_more = rest.next().is_some();
     let next = wanted.last().filter(|_| has_more).copied();

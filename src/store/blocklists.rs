@@ -111,6 +111,19 @@ fn source(row: &Row<'_>) -> rusqlite::Result<Source> {
     })
 }
 
+fn log_entry(row: &Row<'_>) -> rusqlite::Result<LogEntry> {
+    Ok(LogEntry {
+        id: row.get(0)?,
+        source_id: row.get(1)?,
+        source_url: row.get(2)?,
+        at: row.get(3)?,
+        imported: row.get::<_, i64>(4)? as u64,
+        skipped: row.get::<_, i64>(5)? as u64,
+        error: row.get(6)?,
+        details: row.get(7)?,
+    })
+}
+
 impl Store {
     /// All sources, the oldest first.
     pub fn blocklist_sources(&self) -> Result<Vec<Source>, Error> {
@@ -256,19 +269,33 @@ impl Store {
              FROM blocklist_log LEFT JOIN blocklist_log_details ON log_id = id
              WHERE (?1 IS NULL OR source_id = ?1) AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?2 OFFSET ?3",
         )?;
-        let entries = statement.query_map((source, most, skip as i64, behind), |row| {
-            Ok(LogEntry {
-                id: row.get(0)?,
-                source_id: row.get(1)?,
-                source_url: row.get(2)?,
-                at: row.get(3)?,
-                imported: row.get::<_, i64>(4)? as u64,
-                skipped: row.get::<_, i64>(5)? as u64,
-                error: row.get(6)?,
-                details: row.get(7)?,
-            })
-        })?;
+        let entries = statement.query_map((source, most, skip as i64, behind), log_entry)?;
         Ok((entries.collect::<Result<_, _>>()?, total as u64))
+    }
+
+    /// So many entries of the log as they follow each other, the newest first, from behind this number.
+    pub fn blocklist_log_behind(
+        &self,
+        source: Option<i64>,
+        behind: Option<i64>,
+        most: u32,
+    ) -> Result<Vec<LogEntry>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id, source_id, source_url, at, imported, skipped, error, details
+             FROM blocklist_log LEFT JOIN blocklist_log_details ON log_id = id
+             WHERE (?1 IS NULL OR source_id = ?1) AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?2",
+        )?;
+        let entries = statement.query_map((source, most, behind), log_entry)?;
+        Ok(entries.collect::<Result<_, _>>()?)
+    }
+
+    /// The entry of the log with this number; `None` where it is no longer kept.
+    pub fn blocklist_log_entry(&self, id: i64) -> Result<Option<LogEntry>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id, source_id, source_url, at, imported, skipped, error, details
+             FROM blocklist_log LEFT JOIN blocklist_log_details ON log_id = id WHERE id = ?1",
+        )?;
+        Ok(statement.query_row([id], log_entry).optional()?)
     }
 
     /// The schedule as it was stored, in JSON.

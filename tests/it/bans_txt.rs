@@ -2,14 +2,22 @@
 
 use serde_json::json;
 
-use crate::bulk::without_action;
 use crate::harness::client::Client;
 use crate::harness::http::Answer;
 use crate::harness::list_server::{JAIL, ListServer, add, addresses, import};
+use crate::harness::real_daemon::RealDaemon;
 use crate::harness::server::{Launch, Server};
 use crate::operations::{demand_documented, provoke_general_refusals};
 
 const TEXT: &str = "/api/v1/bans.txt";
+
+/// A jail without an action bans thousands in a moment; that of imports has one that does nothing.
+fn daemon() -> RealDaemon {
+    let mut daemon = RealDaemon::configured();
+    std::fs::write(daemon.path("jail.local"), "[DEFAULT]\nbanaction_allports = noop\n[lab]\naction =\n").unwrap();
+    daemon.start_again();
+    daemon
+}
 
 fn text(answer: &Answer) -> String {
     assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"), "{answer}");
@@ -22,7 +30,7 @@ fn list(admin: &Client, query: &str) -> String {
 
 #[test]
 fn our_own_bans_are_a_list_that_others_can_subscribe_to() {
-    let daemon = without_action();
+    let daemon = daemon();
     let lists = ListServer::start();
     let (_server, admin) = Launch::for_real(&daemon).env("BANGUI_ALLOW_PRIVATE_FETCH", "1").start().into_ready();
     assert_eq!(list(&admin, ""), "");
@@ -87,7 +95,7 @@ fn tags(admin: &Client) {
 
 #[test]
 fn what_one_server_has_banned_another_one_imports() {
-    let (here, there) = (without_action(), without_action());
+    let (here, there) = (daemon(), daemon());
     let (_one, admin) = Server::ready(&here);
     admin.post("/api/v1/bans", json!({"ip": "45.1.1.1", "jail": "lab"})).expect(201);
     admin.post("/api/v1/bans", json!({"ip": "45.1.2.0/24", "jail": "lab"})).expect(201);

@@ -734,6 +734,18 @@ fn the_log_is_walked_by_its_cursor(admin: &Client) {
     }
     assert_eq!(seen, total);
     assert!(total > 6, "several pages: {total}");
+    let ids = |query: &str| -> Vec<u64> {
+        log(query)["items"].as_array().unwrap().iter().map(|entry| entry["id"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(ids("&sort=id"), [1, 2, 3]);
+    assert_eq!(ids("&sort=-id&page=2"), ids("&page=2"));
+    assert_eq!(ids("&sort=timestamp&page=2"), [4, 5, 6]);
+    let some = log("&q=HTTP://&sort=-ips_skipped");
+    assert_eq!(some["pagination"]["total"], total, "{some}");
+    assert_eq!(log("&q=nothing%20like%20it")["pagination"]["total"], 0);
+    for odd in ["&sort=url", "&sort=id&cursor=3.2", "&q=x&cursor=3.2"] {
+        admin.get(&format!("/api/v1/blocklists/log?page_size=3{odd}")).expect_error(400, "invalid_input");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ const BULK: &str = "/api/v1/bans/bulk";
 const REMOVE: &str = "/api/v1/bans/bulk/remove";
 
 /// A daemon whose jail `lab` has no action, so that a ban takes a tenth of a millisecond.
-pub fn without_action() -> RealDaemon {
+fn without_action() -> RealDaemon {
     let mut daemon = RealDaemon::configured();
     std::fs::write(daemon.path("jail.local"), "[lab]\naction =\n").unwrap();
     daemon.start_again();

@@ -132,4 +132,34 @@ fn a_long_history_as_csv_is_streamed_to_its_end_from_both_sources() {
         assert_eq!(firsts[0].len(), expected, "no row comes twice: {query}");
     }
     assert_eq!(rows(&csv, "/api/v1/history/repeaters"), Vec::<String>::new());
+    the_oldest_first(&admin);
+    csv.get("/api/v1/history?sort=banned_at").expect_error(400, "invalid_input");
+}
+
+/// The same list from its other end, in both sources, whatever the pages.
+fn the_oldest_first(admin: &Client) {
+    let walk = |source: &str, query: &str, size: usize, pages: usize| -> Vec<Value> {
+        let page = |number| {
+            let target = format!("/api/v1/history?source={source}&page_size={size}&page={number}{query}");
+            let (items, block) = items(admin, &target);
+            assert_eq!(block["has_next_page"], number < pages, "{target}: {block}");
+            items
+        };
+        (1..=pages).flat_map(page).map(|ban| ban["ip"].clone()).collect()
+    };
+    for source in ["archive", "fail2ban"] {
+        for (query, size, pages) in [("", 450, 6), ("&ip=203.0.1", 100, 4), ("&q=203.0.10.", 400, 1)] {
+            let newest = walk(source, query, size, pages);
+            let mut oldest = walk(source, &format!("{query}&sort=banned_at"), size, pages);
+            oldest.reverse();
+            assert!(!newest.is_empty() && newest == oldest, "{source}{query}: {} {}", newest.len(), oldest.len());
+            assert_eq!(walk(source, &format!("{query}&sort=-banned_at"), size, pages), newest);
+        }
+        let (none, block) =
+            items(admin, &format!("/api/v1/history?source={source}&sort=banned_at&page=99&page_size=100"));
+        assert_eq!((none.len(), &block["total"]), (0, &json!(2600)));
+    }
+    for odd in ["sort=ip", "sort=banned_at&cursor=2.6b08fd6e-20"] {
+        admin.get(&format!("/api/v1/history?{odd}")).expect_error(400, "invalid_input");
+    }
 }

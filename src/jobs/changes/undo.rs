@@ -46,8 +46,13 @@ const OF_NEVER_BAN: &str = "This change only brought the never-ban list into fai
 impl Undo {
     /// What was done, as [`Undone`].
     pub fn run(mut self) -> Result<Value, Failure> {
-        let files: Vec<FileChange> =
+        let mut files: Vec<FileChange> =
             text::read(&self.files).map_err(|error| Failure::CommandFailed(error.to_string()))?;
+        let count = files.len();
+        files.retain(|file| !is_own(&file.folder, &file.name));
+        if files.is_empty() && count > 0 {
+            return Err(Failure::Conflict(OF_NEVER_BAN.to_owned()));
+        }
         if let Some(file) = files.iter().find(|file| !is_ours(file)) {
             return Err(Failure::Conflict(format!(
                 "{} is not a file that this program writes, so the change of it is not taken back here. GET the change for its diff, and \
@@ -81,11 +86,7 @@ impl Undo {
     fn changes(&self, files: &[FileChange]) -> Result<Vec<FileChange>, Failure> {
         let mut changes = Vec::new();
         let mut moved = Vec::new();
-        let others = || files.iter().filter(|file| !is_own(&file.folder, &file.name));
-        if others().next().is_none() && !files.is_empty() {
-            return Err(Failure::Moved { detail: OF_NEVER_BAN.to_owned(), files: Vec::new() });
-        }
-        for file in others() {
+        for file in files {
             let now = self.read(file)?;
             match taken_back(file, now.as_deref()) {
                 Some(after) if after == now => {}
