@@ -1,10 +1,10 @@
 //! An address or a network let out wherever it is banned, and never banned again where that is wanted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::bans::note_field;
+use super::bans::{note_field, waits_for_archive};
 use super::never_ban::until;
 use crate::app::banned::Readiness;
 use crate::app::input::Fields;
@@ -19,6 +19,9 @@ use crate::jobs::Task;
 use crate::jobs::release::{Release, Released};
 use crate::server::response::Response;
 use crate::services::never_ban::{self, Wanted, described};
+
+/// Bans of a network in one jail that are noted one by one as lifted here, at most.
+const MOST_NOTED: usize = 250;
 
 /// What a body asks for.
 struct Asked {
@@ -45,18 +48,21 @@ pub fn release(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     for name in asked.jails.iter().filter(|name| *name != BLOCKLIST_JAIL || ctx.config.blocklist_way.is_none()) {
         ctx.daemon.counters(&JailName::from_daemon(name)?)?;
     }
+    let who = Who::Net(net);
+    if asked.never_again && !asked.force {
+        never_ban::demand_narrow(&who)?;
+    }
+    if waits_for_archive(ctx, request) {
+        return Ok(Outcome::AfterArchive);
+    }
     if asked.never_again {
-        let who = Who::Net(net);
-        if !asked.force {
-            never_ban::demand_narrow(&who)?;
-        }
         return Ok(Outcome::Job(Box::new(never_again(ctx, net, who, asked)?)));
     }
     // Which networks it lies in is to be known; without fail2ban nothing is, and what is imported is let out all the same.
     if let Ok(Readiness::Reading) = ctx.ready_bans(None, request) {
         return Ok(Outcome::Again);
     }
-    Ok(Outcome::Job(Box::new(let_out(ctx, net, asked.jails)?)))
+    Ok(Outcome::Job(Box::new(let_out(ctx, net, asked.jails, &asked.note)?)))
 }
 
 fn asked(request: &Request) -> Result<Asked, ApiError> {
@@ -81,22 +87,27 @@ fn asked(request: &Request) -> Result<Asked, ApiError> {
 }
 
 /// Lets it out, and leaves it at that.
-fn let_out(ctx: &mut Ctx, net: IpOrNet, jails: Vec<String>) -> Result<Job, ApiError> {
-    let is_meant = |jail: &str| jails.is_empty() || jails.iter().any(|own| own == jail);
-    // Before they are lifted: whatever is killed in between, they are not made again.
-    let mut gone = Vec::new();
-    for (jail, ip) in ctx.own_bans.names() {
-        if is_meant(&jail) && ip.parse::<IpOrNet>().is_ok_and(|banned| net.contains(&banned)) {
-            gone.extend(ctx.forget_own_bans(Some(&jail), Some(&ip))?);
-        }
+fn let_out(ctx: &mut Ctx, net: IpOrNet, jails: Vec<String>, note: &str) -> Result<Job, ApiError> {
+    let mut noted = Vec::new();
+    for (jail, ips) in held_in(ctx, &net, &jails) {
+        noted.push((jail.clone(), ctx.note_lift(Some(&jail), Some(&ips), note)?));
     }
-    let (kept, ip) = (gone.clone(), net.to_string());
-    let task = Task::Release(Release { socket: ctx.fail2ban_socket().to_owned(), jails, ip, set: ctx.set_place() });
+    let kept = noted.clone();
+    let task = Task::Release(Release {
+        socket: ctx.fail2ban_socket().to_owned(),
+        jails,
+        ip: net.to_string(),
+        set: ctx.set_place(),
+    });
     let done = Job::new(task, move |ctx, released| {
         let released: Vec<Released> = json::from_tree(released).map_err(ApiError::internal)?;
-        let failed = |jail: &str| released.iter().any(|one| one.jail == jail && one.failure.is_some());
-        let back = gone.into_iter().filter(|ban| failed(&ban.jail)).collect();
-        ctx.restore_own_bans(&[], back);
+        for (jail, noted) in noted {
+            match released.iter().find(|one| one.jail == jail) {
+                Some(one) if one.failure.is_some() => ctx.undo_lift(noted, true),
+                Some(one) if one.lifted == 0 => ctx.undo_lift(noted, false),
+                _ => {}
+            }
+        }
         released.iter().for_each(|one| ctx.banned.held.distrust_jail(&one.jail));
         let (mut in_jails, mut first) = (Vec::new(), None);
         for Released { jail, lifted, failure } in released {
@@ -109,7 +120,29 @@ fn let_out(ctx: &mut Ctx, net: IpOrNet, jails: Vec<String>) -> Result<Job, ApiEr
             _ => Ok(answer(ctx, &net, in_jails, Value::Null)),
         }
     });
-    Ok(done.undone_by(|ctx| ctx.restore_own_bans(&[], kept)).detached())
+    Ok(done.undone_by(|ctx| kept.into_iter().for_each(|(_, noted)| ctx.undo_lift(noted, true))).detached())
+}
+
+/// What is known to be banned of it, by jail: itself, or what lies in a network.
+fn held_in(ctx: &Ctx, net: &IpOrNet, jails: &[String]) -> BTreeMap<String, Vec<String>> {
+    let is_meant = |jail: &str| jails.is_empty() || jails.iter().any(|own| own == jail);
+    let mut held: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for jail in ctx.banned.held.jails().iter().filter(|jail| is_meant(jail.name())) {
+        let rows = jail.rows().iter().filter_map(|row| row.net());
+        let inside: Vec<IpOrNet> = rows.filter(|banned| net.contains(banned)).take(MOST_NOTED).collect();
+        if !inside.is_empty() {
+            held.entry(jail.name().to_owned()).or_default().extend(inside.iter().map(IpOrNet::to_string));
+        }
+    }
+    for (jail, ip) in ctx.own_bans.names() {
+        if is_meant(&jail) && ip.parse::<IpOrNet>().is_ok_and(|banned| net.contains(&banned)) {
+            held.entry(jail).or_default().insert(ip);
+        }
+    }
+    if is_meant(BLOCKLIST_JAIL) && ctx.held().is_some_and(|set| set.find(net).ok().flatten().is_some()) {
+        held.entry(BLOCKLIST_JAIL.to_owned()).or_default().insert(net.to_string());
+    }
+    held.into_iter().map(|(jail, ips)| (jail, ips.into_iter().collect())).collect()
 }
 
 /// Puts it on the never-ban list, which lets it out.

@@ -35,9 +35,17 @@ fn an_address_is_let_out_everywhere_and_never_banned_again_where_that_is_wanted(
     let ban = json!({"ip": IP, "jails": ["lab", "sshd"], "duration": "4w", "note": "scans"});
     admin.post("/api/v1/bans", ban.clone()).expect(201);
     daemon.client(&["set", "sshd", "banip", "203.0.113.0/24"]);
-    let answer = admin.post(RELEASE, json!({"jails": ["lab"]})).expect(200).json();
+    let answer = admin.post(RELEASE, json!({"jails": ["lab"], "note": "a customer"})).expect(200).json();
     assert_eq!((of(&answer, "lab"), answer["results"].as_array().unwrap().len()), ((true, 1), 1), "{answer}");
     assert_eq!((daemon.banned("lab").len(), daemon.banned("sshd").len()), (0, 2));
+    // Who let it out is in the archive, of this jail only.
+    let past = admin.get("/api/v1/history/archive?ip=203.0.113.7").expect(200).json()["items"].clone();
+    let lifted: Vec<&Value> = past.as_array().unwrap().iter().filter(|past| !past["lifted_at"].is_null()).collect();
+    assert_eq!(
+        (lifted.len(), &lifted[0]["jail"], &lifted[0]["lifted_note"]),
+        (1, &json!("lab"), &json!("a customer")),
+        "{past}"
+    );
     // Without a body: out of everything; a network around it stays, and is named.
     let answer = admin.post_empty(RELEASE).expect(200).json();
     assert_eq!((of(&answer, "lab"), of(&answer, "sshd")), ((false, 0), (false, 1)), "{answer}");
