@@ -240,7 +240,7 @@ function Lines() {
           {may('bans') && <button type="button" onClick={() => letOut(true)}>{t('line.never')}</button>}
         </div>
       )}
-      {now.read_only && <div class="line">{t('line.readOnly')}</div>}
+      {now.read_only && <div class="line" role="status">{t('line.readOnly')}</div>}
     </>
   );
 }

@@ -36,10 +36,15 @@ export function Ranges({ more }: { more?: boolean }) {
         {ALL.map(([name, title]) => <button type="button" key={name} aria-pressed={name === now.range} onClick={() => set({ range: name })}>{t(title)}</button>)}
         {more && <button type="button" aria-pressed={!!now.from} aria-expanded={open} onClick={() => setOpen(!open)}>{t('range.other')}</button>}
       </div>
-      {now.from && <button type="button" onClick={() => set({})} aria-label={t('range.without')}>{clock(Date.parse(now.from))} – {now.to ? clock(Date.parse(now.to)) : t('range.now')}<Icon name="close" /></button>}
+      {now.from && <Chosen from={now.from} to={now.to} clear={() => set({})} />}
       {open && <FromTo now={now} set={(next) => { set(next); setOpen(false); }} />}
     </div>
   );
+}
+
+function Chosen({ from, to, clear }: { from: string; to?: string; clear: () => void }) {
+  const text = `${clock(Date.parse(from))} – ${to ? clock(Date.parse(to)) : t('range.now')}`;
+  return <button type="button" onClick={clear} aria-label={`${t('range.without')}: ${text}`}>{text}<Icon name="close" /></button>;
 }
 
 /** As the browser's own field writes it: `2026-11-27T03:12`, in the time of this device. */
@@ -54,7 +59,7 @@ function FromTo({ now, set }: { now: Span; set: (next: Span) => void }) {
   const [to, setTo] = useState(local(now.to));
   const isWrong = from !== '' && to !== '' && from >= to;
   return (
-    <form class="inline card" onSubmit={(event) => { event.preventDefault(); if (from && !isWrong) set({ from: new Date(from).toISOString(), to: to ? new Date(to).toISOString() : undefined }); }}>
+    <form class="inline three card" onSubmit={(event) => { event.preventDefault(); if (from && !isWrong) set({ from: new Date(from).toISOString(), to: to ? new Date(to).toISOString() : undefined }); }}>
       <button type="button" onClick={() => set(lastNight())}>{t('range.night')}</button>
       <label class="field">{t('range.from')}<input type="datetime-local" value={from} onInput={(event) => setFrom(event.currentTarget.value)} /></label>
       <label class="field">{t('range.to')}<input type="datetime-local" value={to} aria-invalid={isWrong} onInput={(event) => setTo(event.currentTarget.value)} /></label>

@@ -57,6 +57,9 @@ export function Table<Row>({ label, columns, rows, id, open, chosen, empty, pagi
   };
   const isAll = rows.length > 0 && rows.every((row) => chosen?.all.has(id(row)));
 
+  if (rows.length === 0 && pagination && pagination.page > 1) {
+    return <div class="empty"><p>{t('table.beyond')} <button type="button" onClick={() => filter({ page: undefined })}>{t('table.first')}</button></p></div>;
+  }
   if (rows.length === 0) return <div class="empty">{empty}</div>;
   return (
     <div class={dim ? 'dim' : undefined}>

@@ -14,6 +14,10 @@ export function launch() {
 /** A page of its own, in light or dark, wide or as on a phone. What it must never do is collected in `problems`. */
 export async function open(browser, url, { size = WIDE, dark = false, locale = 'en', storage } = {}) {
   const context = await browser.newContext({ viewport: size, colorScheme: dark ? 'dark' : 'light', locale, storageState: storage, hasTouch: size === PHONE, reducedMotion: 'reduce' });
+  await context.addInitScript(() => {
+    window.shifted = 0;
+    new PerformanceObserver((list) => { for (const one of list.getEntries()) if (!one.hadRecentInput) window.shifted += one.value; }).observe({ type: 'layout-shift', buffered: true });
+  });
   const page = await context.newPage();
   page.problems = [];
   const origin = new URL(url).origin;
@@ -46,4 +50,21 @@ export async function axe(page) {
 /** Whether something is wider than the screen. */
 export function overflow(page) {
   return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+}
+
+/** How far the layout has moved under the eyes of who looks, since it was asked last. */
+export function shifted(page) {
+  return page.evaluate(() => { const sum = window.shifted; window.shifted = 0; return sum; });
+}
+
+/** Everything that the keys reach by Tab, and what of the screen they do not reach. */
+export async function unreached(page) {
+  await page.evaluate(() => { window.reached = new Set(); document.querySelector('.search input').focus(); });
+  const count = await page.evaluate(() => document.querySelectorAll('main a[href], main button, main input, main select, main textarea, main summary').length);
+  for (let pressed = 0; pressed < count + 3; pressed += 1) {
+    await page.keyboard.press('Tab');
+    await page.evaluate(() => window.reached.add(document.activeElement));
+  }
+  return page.evaluate(() => [...document.querySelectorAll('main a[href], main button, main input, main select, main textarea, main summary')]
+    .filter((one) => one.checkVisibility() && !one.disabled && one.tabIndex >= 0 && !window.reached.has(one)).map((one) => one.outerHTML.slice(0, 80)));
 }

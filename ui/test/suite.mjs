@@ -3,7 +3,8 @@
 // usage: node test/suite.mjs [PATTERN]: only what has it in its name. Pictures go to test/shots.
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
-import { axe, launch, open, overflow, PHONE, WIDE } from './browser.mjs';
+import { createServer } from 'node:http';
+import { axe, launch, open, overflow, PHONE, shifted, unreached, WIDE } from './browser.mjs';
 import { HOSTILE, PASSWORD, until, World } from './world.mjs';
 import { serve } from '../dev.mjs';
 
@@ -122,16 +123,22 @@ async function everyScreen() {
   for (const [dress, size, dark] of DRESSES) {
     await check(`screens, ${dress}`, async () => {
       const page = await at('#/overview', { size, dark });
+      let worst = [0, ''];
       for (const [name, hash] of Object.entries(SCREENS)) {
         if (name === 'more' && size === WIDE) continue;
+        await shifted(page);
         await page.evaluate((to) => { location.hash = to; }, hash);
         await settled(page);
+        const shift = await shifted(page);
+        if (shift > worst[0]) worst = [shift, name];
         await page.screenshot({ path: `${shots}${name}-${dress}.png` });
         assert.deepEqual(await axe(page), [], name);
         assert.ok(await overflow(page) <= 0, `${name} is wider than the screen`);
         const focus = await page.evaluate(() => document.activeElement?.tagName);
         if (name !== 'overview') assert.equal(focus, 'H1', `${name}: the focus is on the heading`);
       }
+      console.log(`      layout shift: at most ${worst[0].toFixed(3)}, ${worst[1]}`);
+      assert.ok(worst[0] <= 0.05, `the layout of ${worst[1]} shifts by ${worst[0]}`);
       await close(page);
     });
   }
@@ -147,6 +154,22 @@ async function everyScreen() {
     await page.waitForSelector('h1:text-is("Sperren")');
     await close(page);
   });
+}
+
+/** What changes nothing. Whatever else can be pressed changes something. */
+const HARMLESS = /^(Log out|Close|Previous|Next|24 h|7 days|30 days|1 year|Other|Address|Network|Operator|Jail|Since|Until|Country|Save as CSV|Try it|Try again|Try|All levels|\/|)$/;
+
+/** Goes to every screen as somebody who may only look. */
+async function offersNothing(page) {
+  for (const [name, hash] of Object.entries(SCREENS)) {
+    if (name === 'edit' || name === 'new') continue;
+    await page.evaluate((to) => { location.hash = to; }, hash);
+    await settled(page);
+    const offered = await page.evaluate(() => [...document.querySelectorAll('main button:not(.linklike), main a.button, .line button')].filter((one) => !one.disabled).map((one) => one.textContent.trim() || one.getAttribute('aria-label')));
+    assert.deepEqual(offered.filter((text) => !HARMLESS.test(text)), [], name);
+    assert.equal(await page.locator('main textarea').count(), name === 'filter' ? 1 : 0, `${name}: a form that cannot be sent`);
+    assert.deepEqual(await page.locator('.box.bad').allTextContents(), [], name);
+  }
 }
 
 async function flows() {
@@ -269,13 +292,21 @@ async function flows() {
     await close(page);
   });
 
-  await check('a filter is tried on a line that does not match, and then does', async () => {
+  await check('a filter is tried on a line that does not match, and its hint followed until it does', async () => {
     const page = await at('#/filters/lab');
-    const me = counted(page, 'a filter tried on a line');
-    await me.paste('.field:has-text("Log lines") textarea', `2026-11-22 10:00:00 nothing of ${HOSTILE[1]}`);
+    const me = counted(page, 'a filter tried on a line, and mended until it matches');
+    const line = `${new Date().toISOString().slice(0, 19).replace('T', ' ')} lab: refused 203.0.113.77 ${HOSTILE[0]}`;
+    await me.paste('.field:has-text("Log lines") textarea', line);
     await me.click(button('Try it'));
     await page.waitForSelector('.state:text-is("missed")');
-    await me.paste('.field:has-text("Log lines") textarea', `${new Date().toISOString().slice(0, 19).replace('T', ' ')} lab: failure from 203.0.113.77 as ${HOSTILE[0]}`);
+    await page.waitForSelector('.tested:has-text("no failregex matches")');
+    const before = await page.inputValue('.field:has-text("find failures") textarea');
+    await me.paste('.field:has-text("find failures") textarea', `${before}\n^ lab: refused <HOST>`);
+    await me.click(button('Review the change'));
+    await page.waitForSelector('dialog .diff:has-text("refused <HOST>")');
+    await me.click(button('Apply'));
+    await page.waitForSelector('text=Done, and read back from fail2ban.', { timeout: 60_000 });
+    await me.click('dialog button.primary');
     await me.click(button('Try it'));
     await page.waitForSelector('.state:text-is("matched")');
     await page.waitForSelector('mark:text-is("203.0.113.77")');
@@ -403,9 +434,41 @@ async function flows() {
     await page.waitForSelector(`h1:text-is("${second}")`);
     await page.goBack();
     await page.waitForSelector('h1:text-is("Bans")');
+    for (const name of ['overview', 'bans', 'jails', 'jail', 'edit', 'new', 'defaults', 'history', 'never', 'lists', 'filter', 'action', 'settings']) {
+      await page.evaluate((to) => { location.hash = to; }, SCREENS[name]);
+      await settled(page);
+      if (!['bans', 'history'].includes(name)) assert.deepEqual(await unreached(page), [], name);
+    }
     await page.keyboard.press('?');
     await page.waitForSelector('dialog:has-text("Keys")');
     assert.deepEqual(await axe(page), []);
+    await page.keyboard.press('Escape');
+    await page.waitForSelector('dialog', { state: 'detached' });
+    await close(page);
+  });
+
+  await check('by keyboard alone: a rule changed, applied and undone', async () => {
+    const page = await at('#/jails/sshd/edit');
+    await page.waitForSelector('text=The rule');
+    const to = async (where) => {
+      for (let pressed = 0; pressed < 60; pressed += 1) {
+        if (await page.evaluate((selector) => document.activeElement.matches(selector), where)) return;
+        await page.keyboard.press('Tab');
+      }
+      throw new Error(`Tab does not lead to ${where}`);
+    };
+    await to('.field:nth-of-type(3) input');
+    await page.keyboard.press('Control+a');
+    await page.keyboard.type('5h');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('dialog ins:text-is("5h")');
+    await to('dialog button.primary');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('text=Done, and read back from fail2ban.', { timeout: 60_000 });
+    assert.equal(world.client('get', 'sshd', 'bantime').trim(), '18000');
+    await to('dialog .buttons button:not(.primary)');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('text=Everything is as before', { timeout: 60_000 });
     await page.keyboard.press('Escape');
     await page.waitForSelector('dialog', { state: 'detached' });
     await close(page);
@@ -447,16 +510,48 @@ async function flows() {
     await close(page);
   });
 
+  await check('a blocklist is tried before it is added, and imported with its progress', async () => {
+    const lines = [...Array.from({ length: 150 }, (_, index) => `45.12.${Math.floor(index / 100)}.${index % 100 + 1}`), '10.0.0.1', 'no address', `${HOSTILE[0]}`, '# end'];
+    const server = createServer((_, answer) => answer.writeHead(200, { 'content-type': 'text/plain' }).end(lines.join('\n')));
+    await new Promise((go) => server.listen(0, '127.0.0.1', go));
+    const page = await at('#/blocklists');
+    const me = counted(page, 'a blocklist tried, added and imported');
+    await me.click(button('Add a list'));
+    await me.type('dialog .field:has-text("Name") input', 'night');
+    await me.paste('dialog .field:has-text("Address of the list") input', `http://127.0.0.1:${server.address().port}/list.txt`);
+    await me.click(button('Try it first'));
+    await page.waitForSelector('dialog:has-text("150 entries of")');
+    assert.ok((await page.textContent('dialog .log')).includes('45.12.0.1'));
+    assert.equal((await world.api('GET', 'blocklists')).items.some((one) => one.name === 'night'), false);
+    assert.deepEqual(await axe(page), []);
+    await page.screenshot({ path: `${shots}list-tried.png` });
+    await me.click('dialog button.primary');
+    await page.waitForSelector('td:has-text("night")');
+    await me.click(button('Import now'));
+    await page.waitForSelector('.line progress', { timeout: 20_000 });
+    await page.waitForSelector('.toast:has-text("150 addresses imported")', { timeout: 90_000 });
+    await page.waitForSelector('td:has-text("150 imported")');
+    server.close();
+    await world.api('DELETE', `blocklists/${(await world.api('GET', 'blocklists')).items.find((one) => one.name === 'night').id}`);
+    await close(page);
+  });
+
   await check('hostile texts are shown as they are, on every screen that shows them', async () => {
+    await world.api('POST', 'never-ban', { entry: '192.0.2.77', note: HOSTILE[0] });
+    await world.api('POST', 'blocklists', { name: HOSTILE[1], url: `http://127.0.0.1:9/?${encodeURIComponent(HOSTILE[0])}`, enabled: false });
+    await world.api('POST', 'bans', { ip: '203.0.113.99', jail: 'sshd', note: HOSTILE[1] });
+    await world.api('PUT', 'config/filters/lab', { failregex: ['^ lab: <img src=x onerror=document\\.title=1> from <HOST>'], force: true });
     const page = await at('#/address/198.18.0.66');
     const shown = await page.textContent('.timeline');
     assert.ok(shown.includes(HOSTILE[0]));
-    for (const hash of ['#/log', `#/bans?q=${encodeURIComponent(HOSTILE[1])}`, `#/history?jail=${encodeURIComponent(HOSTILE[0])}`, `#/address/${encodeURIComponent(HOSTILE[0])}`,
+    for (const hash of [...Object.values(SCREENS), '#/address/203.0.113.99', '#/activity', `#/bans?q=${encodeURIComponent(HOSTILE[1])}`, `#/history?jail=${encodeURIComponent(HOSTILE[0])}`, `#/address/${encodeURIComponent(HOSTILE[0])}`,
       `#/jails/${encodeURIComponent(HOSTILE[1])}`, '#/%E0%A4%A', '#/filters/../../x', `#/history?country=${encodeURIComponent('<b>')}`]) {
       await page.goto(url + hash);
       await settled(page);
       assert.equal(await page.evaluate(() => document.querySelectorAll('img, script:not([src])').length), 0, hash);
       assert.notEqual(await page.title(), '1');
+      if (hash === SCREENS.never) await page.waitForSelector(`td:has-text("${HOSTILE[0]}")`);
+      if (hash === SCREENS.lists) await page.waitForSelector('td:has-text("<script>document")');
       assert.ok(await overflow(page) <= 0, hash);
     }
     await close(page);
@@ -495,7 +590,42 @@ async function flows() {
     await page.keyboard.press('Enter');
     await page.tap(button('Let it out'));
     await until('the release', () => !banned().includes('203.0.113.50'));
-    const small = await page.evaluate(() => [...document.querySelectorAll('main button, nav.bottom a')].filter((one) => one.getBoundingClientRect().height < 44).map((one) => one.textContent));
+    await page.tap('nav.bottom a:has-text("Jails")');
+    await page.tap('td a:text-is("sshd-stubborn")');
+    await page.tap(button('Pause'));
+    await page.tap('.stack button >> nth=0');
+    await page.waitForSelector('.state:has-text("paused until")');
+    await page.tap('.toast button:has-text("Undo")');
+    await page.waitForSelector('.state:text-is("watching")');
+    await page.tap('a:text-is("Edit")');
+    await page.fill('.field:has-text("Ban for") input', '2h');
+    await page.tap(button('Review the change'));
+    await page.waitForSelector('dialog ins:text-is("2h")');
+    await page.screenshot({ path: `${shots}review-phone.png` });
+    await page.tap(button('Apply'));
+    await page.waitForSelector('text=Done, and read back from fail2ban.', { timeout: 60_000 });
+    await page.tap('dialog button:text-is("Undo")');
+    await page.waitForSelector('text=Everything is as before', { timeout: 60_000 });
+    await page.tap('dialog button.primary');
+    await page.tap('nav.bottom a:has-text("History")');
+    await page.tap(button('Other'));
+    await page.waitForSelector('input[type=datetime-local]');
+    assert.ok(await overflow(page) <= 0);
+    await page.tap(button('Last night'));
+    await page.waitForSelector('button[aria-label^="Without this time"]');
+    await page.tap('.tabs a:text-is("Who comes back")');
+    await page.waitForSelector('.segments button:text-is("Network")');
+    await settled(page);
+    assert.deepEqual(await axe(page), []);
+    await page.screenshot({ path: `${shots}comes-back-phone.png` });
+    await page.tap('nav.bottom a:has-text("More")');
+    await page.tap('.menu a:has-text("Never ban")');
+    await page.fill('.field:has-text("host name") input', '192.0.2.78');
+    await page.tap(button('Add'));
+    await page.waitForSelector('td:has-text("192.0.2.78")');
+    await page.tap('nav.bottom a:has-text("Bans")');
+    await page.waitForSelector('tbody tr');
+    const small = await page.evaluate(() => [...document.querySelectorAll('main button, nav.bottom a')].filter((one) => one.checkVisibility() && one.getBoundingClientRect().height < 44).map((one) => one.textContent));
     assert.deepEqual(small, []);
     await close(page);
   });
@@ -560,6 +690,30 @@ async function flows() {
     await context.close();
   });
 
+  await check('who may only look is offered nothing else', async () => {
+    const page = await open(browser, url, { storage });
+    // There is no second person yet: the server's own answer, with the role of one who may look.
+    await page.route('**/api/v1/meta', async (route) => {
+      const answer = await route.fetch();
+      const now = await answer.json();
+      await route.fulfill({ response: answer, json: { ...now, user: { ...now.user, role: 'viewer', scopes: ['read', 'config'] } } });
+    });
+    await page.goto(`${url}#/overview`);
+    await settled(page);
+    await offersNothing(page);
+    await close(page);
+  });
+
+  await check('a server that is read-only offers nothing to change, and says so', async () => {
+    await world.restartServer({ BANGUI_READ_ONLY: '1' });
+    const page = await at('#/overview');
+    await page.waitForSelector('.line:has-text("This server is read-only")');
+    assert.deepEqual(await axe(page), []);
+    await offersNothing(page);
+    await close(page);
+    await world.restartServer();
+  });
+
   // The last one: this client may not try again for a while.
   await check('too many wrong passwords: how long to wait is told', async () => {
     const page = await open(browser, url);
@@ -601,7 +755,7 @@ if (process.env.UI_PICTURES && results.every(Boolean)) {
   mkdirSync(to, { recursive: true });
   for (const name of PICTURES) copyFileSync(`${shots}${name}.png`, `${to}${name.replace("-wide", "").replace("-light", "")}.png`);
 }
-if (!only) {
+if (effort.length > 0) {
   console.log('\nWhat it takes            clicks  keys');
   for (const { name, clicks, keys } of effort) console.log(`${name.padEnd(52)} ${String(clicks).padStart(3)}  ${String(keys).padStart(4)}`);
 }

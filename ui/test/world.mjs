@@ -154,11 +154,12 @@ logpath = ${this.at('nginx.log')}
     return execFileSync('fail2ban-client', ['-s', this.at('f.sock'), ...words], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
   }
 
-  async startServer() {
+  async startServer(env = {}) {
     const program = process.env.BANGUI_TEST_PROGRAM ?? join(root, process.env.CARGO_TARGET_DIR ?? 'target', 'debug/bangui');
     this.server = spawn(program, ['serve', '--listen', `127.0.0.1:${this.port}`, '--database', this.at('b.db'), '--fail2ban-socket', this.at('f.sock'),
       '--fail2ban-config', this.dir, '--allowed-log-dirs', this.dir, '--geoip-database', this.at('country.mmdb')], {
-      env: { ...process.env, BANGUI_FAIL2BAN_START_COMMAND: this.at('start'), BANGUI_ARCHIVE_SECONDS: '1', BANGUI_RATE_LIMIT_SESSION: '0', BANGUI_RATE_LIMIT_ANONYMOUS: '0', BANGUI_RATE_LIMIT_BAN: '0' },
+      env: { ...process.env, BANGUI_FAIL2BAN_START_COMMAND: this.at('start'), BANGUI_ARCHIVE_SECONDS: '1', BANGUI_RATE_LIMIT_SESSION: '0', BANGUI_RATE_LIMIT_ANONYMOUS: '0', BANGUI_RATE_LIMIT_BAN: '0', BANGUI_RATE_LIMIT_IMPORT: '0', BANGUI_RATE_LIMIT_CONFIG: '0',
+        BANGUI_ALLOW_PRIVATE_FETCH: '1', ...env },
       stdio: ['ignore', 'ignore', process.env.BANGUI_SHOW_LOG ? 'inherit' : 'ignore'],
     });
     await until('the server', async () => (await fetch(`${this.url}api/v1/health`)).status < 600);
@@ -170,7 +171,9 @@ logpath = ${this.at('nginx.log')}
       const answer = await this.api('POST', 'auth/login', { password: PASSWORD, return_token: true });
       this.token = answer.token;
     }
-    const answer = await fetch(`${this.url}api/v1/${path}`, {
+    // A connection that was kept may have been closed meanwhile.
+    const ask = (options) => fetch(`${this.url}api/v1/${path}`, options).catch(() => fetch(`${this.url}api/v1/${path}`, options));
+    const answer = await ask({
       method,
       headers: { ...(body ? { 'content-type': 'application/json' } : {}), ...(this.token ? { authorization: `Bearer ${this.token}` } : {}) },
       body: body && JSON.stringify(body),
@@ -178,6 +181,14 @@ logpath = ${this.at('nginx.log')}
     const text = await answer.text();
     if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
     return text ? JSON.parse(text) : undefined;
+  }
+
+  /** The same server with other settings. */
+  async restartServer(env) {
+    const ended = new Promise((go) => this.server.once('exit', go));
+    this.server.kill();
+    await ended;
+    await this.startServer(env);
   }
 
   async stop() {

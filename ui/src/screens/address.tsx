@@ -101,7 +101,7 @@ function Known({ of, reload, ban }: { of: AddressInfo; reload: () => Promise<voi
           <p class="muted small">{t('address.tells')}</p>
           <ul class="plainlist">
             {[['AbuseIPDB', `https://www.abuseipdb.com/check/${encodeURIComponent(ip)}`], ['RIPEstat', `https://stat.ripe.net/${encodeURIComponent(ip)}`]].map(([name, url]) => (
-              <li key={name}><a href={url} target="_blank" rel="noreferrer noopener">{name}<Icon name="out" /></a></li>
+              <li key={name}><a href={url} target="_blank" rel="noreferrer noopener">{name} <Icon name="out" /></a></li>
             ))}
           </ul>
         </section>

@@ -1,6 +1,6 @@
 // What is imported, from where, and how the last time went.
-import { useState } from 'preact/hooks';
-import type { BlocklistSource, ImportFrequency, ScheduleConfig } from '../api';
+import { useEffect, useState } from 'preact/hooks';
+import type { BlocklistSource, ImportFrequency, PreviewResponse, ScheduleConfig } from '../api';
 import { ask, Dialog } from '../dialog';
 import { bytes, Time } from '../format';
 import { Check, Choice, Form, Text, useSend } from '../form';
@@ -13,13 +13,15 @@ import { Table } from '../table';
 
 export function Blocklists() {
   const sources = useGet('GET /blocklists', {});
-  const progress = useGet('GET /blocklists/import', {}, 3);
+  const [often, setOften] = useState(5);
+  const progress = useGet('GET /blocklists/import', {}, often);
   const schedule = useGet('GET /blocklists/schedule', {}, 30);
   const log = useGet('GET /blocklists/log', { query: { page_size: 20 } }, 30);
   const [editing, setEditing] = useState<BlocklistSource | 'new'>();
   const [tried, setTried] = useState<BlocklistSource>();
   const [timing, setTiming] = useState(false);
   const isRunning = progress.data?.running ?? false;
+  useEffect(() => setOften(isRunning ? 1 : 5), [isRunning]);
   const all = async () => { await Promise.all([sources.reload(), progress.reload(), schedule.reload(), log.reload()]); };
   const last = (source: BlocklistSource) => log.data?.items.find((one) => one.source_id === source.id);
   const remove = (source: BlocklistSource) => attempt(async () => {
@@ -85,11 +87,17 @@ export function Blocklists() {
 
 const FREQUENCY: Record<ImportFrequency, Message> = { hourly: 'lists.hourly', daily: 'lists.daily', weekly: 'lists.weekly' };
 
+/** Lists that many use. Their makers give them away, under terms of their own. */
+const KNOWN: Array<[string, string]> = [
+  ['Spamhaus DROP', 'https://www.spamhaus.org/drop/drop.txt'], ['blocklist.de SSH', 'https://lists.blocklist.de/lists/ssh.txt'], ['FireHOL level 1', 'https://iplists.firehol.org/files/firehol_level1.netset'],
+];
+
 function Source({ source, close, done }: { source?: BlocklistSource; close: () => void; done: () => Promise<void> }) {
   const [name, setName] = useState(source?.name ?? '');
   const [url, setUrl] = useState(source?.url ?? '');
   const [enabled, setEnabled] = useState(source?.enabled ?? true);
   const [unban, setUnban] = useState(source?.unban_removed ?? true);
+  const [would, setWould] = useState<PreviewResponse>();
   const { busy, failure, send } = useSend();
   const body = { name: name.trim(), url: url.trim(), enabled, unban_removed: unban };
   return (
@@ -100,8 +108,16 @@ function Source({ source, close, done }: { source?: BlocklistSource; close: () =
         await done();
         close();
       })}>
+        {!source && (
+          <div class="field" role="group" aria-label={t('lists.known')}>
+            <p class="hint">{t('lists.known')}</p>
+            <span class="buttons">{KNOWN.map(([title, where]) => <button type="button" key={title} onClick={() => { setName(title); setUrl(where); setWould(undefined); }}>{title}</button>)}</span>
+          </div>
+        )}
         <Text label={t('lists.name')} value={name} set={setName} error={failure?.of('name')} maxLength={100} />
-        <Text label={t('lists.url')} value={url} set={setUrl} error={failure?.of('url')} type="url" inputMode="url" />
+        <Text label={t('lists.url')} value={url} set={(value) => { setUrl(value); setWould(undefined); }} error={failure?.of('url')} type="url" inputMode="url" />
+        <p><button type="button" disabled={busy || !url.trim()} onClick={() => send(async () => setWould(await call('POST /blocklists/preview', { body: { url: url.trim() } })))}>{t(busy ? 'lists.trying' : 'lists.tryFirst')}</button></p>
+        {would && <Would of={would} />}
         <Check label={t('lists.enabled')} on={enabled} set={setEnabled} />
         <Check label={t('lists.unban')} hint={t('lists.unbanHint')} on={unban} set={setUnban} />
         <div class="buttons"><button type="button" onClick={close}>{t('action.cancel')}</button><button class="primary" disabled={busy || !name.trim() || !url.trim()}>{t('action.save')}</button></div>
@@ -114,18 +130,20 @@ function Tried({ source, close }: { source: BlocklistSource; close: () => void }
   const seen = useGet('GET /blocklists/{source_id}/preview', { path: { source_id: source.id } });
   return (
     <Dialog title={t('lists.tryTitle', { name: source.name })} close={close}>
-      <Show of={seen}>
-        {(data) => (
-          <>
-            <p>{t('lists.would', { n: data.valid_count, lines: data.total_lines, skipped: data.skipped_count })}</p>
-            {Object.entries(data.skipped).filter(([, count]) => count).length > 0 && (
-              <ul>{Object.entries(data.skipped).filter(([, count]) => count).map(([why, count]) => <li key={why}>{why.replace(/_/g, ' ')}: {number(count as number)}</li>)}</ul>
-            )}
-            {data.entries.length > 0 && <pre class="log" tabIndex={0} aria-label={t('lists.first')}>{data.entries.slice(0, 20).join('\n')}</pre>}
-          </>
-        )}
-      </Show>
+      <Show of={seen}>{(data) => <Would of={data} />}</Show>
     </Dialog>
+  );
+}
+
+/** What a list would bring. */
+function Would({ of }: { of: PreviewResponse }) {
+  const skipped = Object.entries(of.skipped).filter(([, count]) => count);
+  return (
+    <div role="status">
+      <p><strong>{t('lists.would', { n: of.valid_count, lines: of.total_lines, skipped: of.skipped_count })}</strong></p>
+      {skipped.length > 0 && <ul>{skipped.map(([why, count]) => <li key={why}>{why.replace(/_/g, ' ')}: {number(count as number)}</li>)}</ul>}
+      {of.entries.length > 0 && <pre class="log" tabIndex={0} aria-label={t('lists.first')}>{of.entries.slice(0, 10).join('\n')}</pre>}
+    </div>
   );
 }
 

@@ -52,7 +52,7 @@ function Editor({ of, reload }: { of: JailDefaultsResponse; reload: () => Promis
         <section><h2>{t('edit.usual')}</h2><RuleFields now={now} put={put} /></section>
         <section>
           <h2>{t('defaults.more')}</h2>
-          <Area label={t('edit.ignore')} value={now.ignore_ips} set={put('ignore_ips')} rows={3} hint={t('edit.ignoreHint')} />
+          <Area label={t('defaults.ignore')} value={now.ignore_ips} set={put('ignore_ips')} rows={3} hint={t('edit.ignoreHint')} />
           <Choice label={t('jail.backend')} value={now.backend} set={put('backend')} options={[...new Set([...BACKENDS, now.backend])].map((one) => [one, one])} />
           <Choice label={t('edit.dns')} value={now.use_dns} set={put('use_dns')} options={['yes', 'warn', 'no', 'raw'].map((one) => [one, one])} />
           {may('actions') && <Text label={t('edit.banaction')} value={now.banaction} set={put('banaction')} />}

@@ -10,7 +10,7 @@ import { Ranges, spanOf } from '../ranges';
 import { call, useGet } from '../request';
 import { filter, link, route } from '../router';
 import { may } from '../session';
-import { attempt, say, Show } from '../status';
+import { attempt, say, Show, Waiting } from '../status';
 import { saveCsv, Search, Table } from '../table';
 import { BanDialog } from './bandialog';
 
@@ -31,6 +31,8 @@ export function History() {
     <>
       <div class="bar"><h1 tabIndex={-1}>{t('history.title')}</h1><Ranges more /></div>
       <p class="sentence">{total === undefined ? ' ' : t('history.sentence', { n: total })}{query.jail && ` ${t('history.inJail', { name: query.jail })}`}{query.country && ` ${t('history.from', { name: country(query.country) })}`}</p>
+      {/* All of it is drawn at once: what comes later would push the rest away. */}
+      {![list, countries, trend].every((one) => one.data || one.failure) ? <Waiting /> : <>
       <div class="cards map">
         <section class="card">
           <h2>{t('history.map')}</h2>
@@ -74,6 +76,7 @@ export function History() {
           {(total ?? 0) > 0 && <p><button type="button" class="plain" onClick={() => attempt(() => save(wanted))}><Icon name="download" />{t('action.csv')}</button></p>}
         </>
       )}
+      </>}
     </>
   );
 }

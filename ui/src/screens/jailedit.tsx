@@ -6,7 +6,7 @@ import { t } from '../messages';
 import { call, useGet } from '../request';
 import { link, route } from '../router';
 import { may } from '../session';
-import { Show } from '../status';
+import { Show, Waiting } from '../status';
 import { BACKENDS, cannot, changesOf, RuleFields, valuesOf, type Put, type Values } from '../values';
 import { dryRun, Review } from './review';
 
@@ -18,7 +18,7 @@ export function JailEdit() {
     <>
       <p class="crumb"><a href={link(['jails'])}>{t('jails.title')}</a> / <a href={link(['jails', name])}>{name}</a></p>
       <h1 tabIndex={-1}>{t('edit.title', { name })}</h1>
-      <Show of={jail}>{(data) => <Editor jail={data.jail} all={all.data?.default} own={all.data?.overrides.filter((one) => one.jail === name) ?? []} reload={async () => { await Promise.all([jail.reload(), all.reload()]); }} />}</Show>
+      {jail.data && !all.data && !all.failure ? <Waiting /> : <Show of={jail}>{(data) => <Editor jail={data.jail} all={all.data?.default} own={all.data?.overrides.filter((one) => one.jail === name) ?? []} reload={async () => { await Promise.all([jail.reload(), all.reload()]); }} />}</Show>}
     </>
   );
 }

@@ -68,7 +68,7 @@ function Rule({ of }: { of: { max_retry: number | null; find_time: number | null
 }
 
 function Banned({ jail }: { jail: JailSummary }) {
-  if (!jail.status) return <>–</>;
+  if (!jail.status) return <>{jail === ALL ? '' : '–'}</>;
   return <a href={link(['bans'], { jail: jail.name })}>{number(jail.status.currently_banned)}<span class="phone-only"> {t('jail.bannedWord')}</span></a>;
 }
 

@@ -19,16 +19,21 @@ export function Overview() {
   const summary = useGet('GET /dashboard/summary', { query: span }, OFTEN);
   const jails = useGet('GET /jails', {}, OFTEN);
   const service = useGet('GET /config/service-status', summary.data ? {} : null, OFTEN);
+  const reload = async () => { await Promise.all([service.reload(), summary.reload(), jails.reload()]); };
+  // All of it is drawn at once: what comes later would push the rest away.
+  const isThere = (summary.data || summary.failure) && (jails.data || jails.failure) && (!summary.data || service.data || service.failure);
   return (
     <>
       <h1 tabIndex={-1}>{t('overview.title')}</h1>
-      <Show of={service}>
-        {(now) => now.online ? <Sentence service={now} jails={jails.data?.items} /> : <DaemonProblem service={now} reload={async () => { await Promise.all([service.reload(), summary.reload()]); }} />}
-      </Show>
-      <Numbers of={summary.data} />
-      <div class="bar"><h2>{t('overview.happened')}</h2><Ranges /></div>
-      {lastVisit && <p class="sentence"><a href={link(['history'], { from: lastVisit })}>{t('overview.since', { when: relative(Date.parse(lastVisit)) })}</a></p>}
-      <Show of={summary}>{(data) => <Happened of={data} span={span} />}</Show>
+      {!isThere ? <Waiting /> : (
+        <>
+          <Show of={service}>{(now) => (now.online ? <Sentence service={now} jails={jails.data?.items} /> : <DaemonProblem service={now} reload={reload} />)}</Show>
+          <Numbers of={summary.data} />
+          <div class="bar"><h2>{t('overview.happened')}</h2><Ranges /></div>
+          {lastVisit && <p class="sentence"><a href={link(['history'], { from: lastVisit })}>{t('overview.since', { when: relative(Date.parse(lastVisit)) })}</a></p>}
+          <Show of={summary}>{(data) => <Happened of={data} span={span} />}</Show>
+        </>
+      )}
     </>
   );
 }
