@@ -268,6 +268,7 @@ impl From<Failure> for ApiError {
             Failure::Fail2ban(error) => error.into(),
             Failure::Conflict(detail) => ApiError::new(Code::Conflict, detail),
             Failure::Moved { detail, files } => ApiError::new(Code::Conflict, detail).with("files", json!(files)),
+            Failure::Interrupted(detail) => ApiError::busy(detail).with("reason", "timeout"),
             Failure::InProgress(detail) => ApiError::new(Code::ApplyInProgress, detail),
             Failure::CommandFailed(detail) => ApiError::new(Code::Fail2banCommandFailed, detail),
             Failure::WouldLoseJails(detail) => ApiError::new(Code::WouldLoseJails, detail),

@@ -83,6 +83,7 @@ fn of_applies() -> Vec<ApplyError> {
         ApplyError::WasInvalid(problem),
         ApplyError::Changed("jail.d/zz-bangui-sshd.local".into()),
         ApplyError::InProgress,
+        ApplyError::Interrupted,
         ApplyError::Journal(text()),
         ApplyError::HalfUndone { why: text(), undo: "what".into() },
         ApplyError::Reload(ReloadError::NoClient),

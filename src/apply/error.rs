@@ -21,6 +21,8 @@ pub enum ApplyError {
     Files(conf::Error),
     /// Another change is being applied, and did not end in time.
     InProgress,
+    /// One that was interrupted is to be undone first, and the daemon does not answer.
+    Interrupted,
     /// The journal cannot be written.
     Journal(String),
     /// Nothing was loaded, or it was undone.
@@ -59,6 +61,10 @@ impl fmt::Display for ApplyError {
             ApplyError::InProgress => {
                 f.write_str("Another change of the configuration is being applied; try again shortly.")
             }
+            ApplyError::Interrupted => f.write_str(
+                "Nothing was changed: a change that was interrupted has to be undone first, and fail2ban, which is to load what was before it, \
+                 does not answer. POST /api/v1/config/restart ends it and starts it again; then send this once more.",
+            ),
             ApplyError::Journal(why) => write!(f, "Nothing was changed, because the journal cannot be written: {why}"),
             ApplyError::Reload(error) => write!(f, "The files are as before: {error}"),
             ApplyError::HalfUndone { why, undo } => write!(f, "{why}; putting it back failed: {undo}"),

@@ -8,6 +8,7 @@ use super::plan::{Applied, Apply, Done, FileChange, Scope};
 use super::steps::load;
 use super::{journal, turn};
 use crate::conf::Folder;
+use crate::fail2ban;
 
 impl Apply {
     /// Checks, changes, loads, compares; or leaves everything as it was and says why. Another apply that is under way is waited for at most
@@ -17,7 +18,10 @@ impl Apply {
             return Err(ApplyError::DryRun(Box::new(self.preview()?)));
         }
         let _turn = turn::take(&self.journal, patience)?;
-        undo(&self.journal)?;
+        undo(&self.journal).map_err(|error| match error {
+            ApplyError::Daemon(fail2ban::Error::Busy { .. }) => ApplyError::Interrupted,
+            other => other,
+        })?;
         let (mut daemon, unloaded) = self.daemon()?;
         let options = self.options(daemon.as_mut())?;
         let fallback = self.fallback(daemon.is_some(), &options)?;

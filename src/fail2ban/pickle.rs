@@ -35,7 +35,7 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, PickleError> {
     let mut at = 0;
     loop {
         match read_op(bytes, at) {
-            Step::Incomplete => return Err(PickleError::Truncated),
+            Step::Incomplete(_) => return Err(PickleError::Truncated),
             Step::Unknown(code) => return Err(PickleError::Malformed(code)),
             Step::Op(op) => {
                 at = op.next;

@@ -31,6 +31,7 @@ impl From<ApplyError> for Failure {
             ApplyError::Changed(_) => Failure::Conflict(text),
             ApplyError::Barren { reason, .. } => Failure::Barren { reason: reason.to_owned(), detail: text },
             ApplyError::InProgress => Failure::InProgress(text),
+            ApplyError::Interrupted => Failure::Interrupted(text),
             ApplyError::Files(error) => error.into(),
             ApplyError::Journal(why) => Failure::Files(Trouble::other(format!("the journal cannot be written: {why}"))),
             ApplyError::Reload(ReloadError::WouldLose { .. } | ReloadError::Lost { .. })

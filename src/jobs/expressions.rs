@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use super::refusal::{Refusal, TooSlow};
 use crate::conf::{Invocation, JailView, StreamOptions, Tree, Value};
 use crate::domain::jail_values::JailValues;
-use crate::pattern::cost::{self, Slow};
+use crate::pattern::behind::Prefix;
+use crate::pattern::cost::{self, Judgement, Slow};
 use crate::pattern::date::DateDetector;
 use crate::pattern::tags::expand_tags;
 use crate::pattern::{FilterDefinition, Release, UseDns};
@@ -25,6 +26,8 @@ const SHOWN: usize = 40;
 /// Expressions of one filter or jail.
 pub struct Expressions {
     use_dns: UseDns,
+    /// What a line passes before a failregex gets to see its content.
+    prefix: Option<Rc<Prefix>>,
     all: Vec<Expression>,
 }
 
@@ -38,12 +41,34 @@ struct Expression {
     multi_line: bool,
     /// What fail2ban searches for, where that is not `text` with its tags replaced: a date pattern comes to one or more of these.
     searched: Option<String>,
+    /// It is searched for behind this.
+    prefix: Option<Rc<Prefix>>,
+}
+
+impl Expression {
+    /// What fail2ban searches for, and what that can cost.
+    fn judged(&self, use_dns: UseDns) -> (String, Judgement) {
+        let expanded = self.searched.clone().unwrap_or_else(|| expand_tags(&self.text, use_dns));
+        let judgement = match &self.prefix {
+            Some(prefix) => prefix.judge(&expanded, self.multi_line),
+            None => cost::judge(&expanded, self.multi_line),
+        };
+        (expanded, judgement)
+    }
+
+    /// What it takes in a real line, in nanoseconds.
+    fn measured(&self, expanded: &str, line: &str) -> u64 {
+        match &self.prefix {
+            Some(prefix) => prefix.measure(expanded, self.multi_line, line, REAL_LINE),
+            None => cost::measure(expanded, self.multi_line, line, REAL_LINE),
+        }
+    }
 }
 
 impl Expressions {
     /// None yet.
     pub fn new(use_dns: UseDns) -> Expressions {
-        Expressions { use_dns, all: Vec::new() }
+        Expressions { use_dns, prefix: None, all: Vec::new() }
     }
 
     /// Those of a filter.
@@ -52,6 +77,7 @@ impl Expressions {
         let prefregex: Vec<String> = definition.prefregex.iter().filter(|text| !text.is_empty()).cloned().collect();
         Expressions::new(use_dns)
             .with("prefregex", &prefregex, false)
+            .behind(prefregex.first().map_or("", String::as_str))
             .with("failregex", &definition.failregex, definition.maxlines > 1)
             .with("ignoreregex", &definition.ignoreregex, false)
             .with_dates("datepattern", definition.datepattern.as_deref().unwrap_or_default(), definition.release)
@@ -77,6 +103,7 @@ impl Expressions {
             of(["prefregex", "prefregex"]).pop().into_iter().filter(|text| !text.is_empty()).collect();
         Expressions::new(use_dns)
             .with("prefregex", &prefregex, false)
+            .behind(prefregex.first().map_or("", String::as_str))
             .with("failregex", &of(["addfailregex", "failregex"]), lines.is_some_and(|lines| lines > 1))
             .with("ignoreregex", &of(["addignoreregex", "ignoreregex"]), false)
             .with_dates(
@@ -86,14 +113,23 @@ impl Expressions {
             )
     }
 
+    /// Behind this prefregex, where it is not empty.
+    pub fn behind(mut self, prefregex: &str) -> Expressions {
+        let prefix = Some(prefregex).filter(|text| !text.is_empty());
+        self.prefix = prefix.and_then(|text| Prefix::new(&expand_tags(text, self.use_dns))).map(Rc::new);
+        self
+    }
+
     /// And these.
     pub fn with(mut self, field: &str, list: &[String], multi_line: bool) -> Expressions {
+        let prefix = self.prefix.clone().filter(|_| ["failregex", "fail_regex"].contains(&field));
         self.all.extend(list.iter().enumerate().map(|(index, text)| Expression {
             field: field.to_owned(),
             number: index + 1,
             text: text.clone(),
             multi_line,
             searched: None,
+            prefix: prefix.clone(),
         }));
         self
     }
@@ -108,6 +144,7 @@ impl Expressions {
                 text: text.to_owned(),
                 multi_line: false,
                 searched: Some(searched),
+                prefix: None,
             }));
         }
         self
@@ -132,18 +169,15 @@ impl Expressions {
         may_stay: &dyn Fn(&str) -> bool,
     ) -> Result<Vec<String>, Refusal> {
         let mut told = Vec::new();
-        for Expression { field, number, text, multi_line, searched } in &self.all {
+        for expression in &self.all {
+            let Expression { field, number, text, .. } = expression;
             if Instant::now() >= deadline {
                 told.push(format!(
                     "{field} {number} and those after it were not checked for their cost, because that would take too long"
                 ));
                 break;
             }
-            let expanded = match searched {
-                Some(searched) => searched.clone(),
-                None => expand_tags(text, self.use_dns),
-            };
-            let judgement = cost::judge(&expanded, *multi_line);
+            let (expanded, judgement) = expression.judged(self.use_dns);
             if judgement.unfinished && !may_stay(text) {
                 return Err(unjudged(field, *number, text));
             }
@@ -156,7 +190,7 @@ impl Expressions {
                 return Err(refusal(field, text, slow, detail));
             }
             if let Some(line) = line {
-                let nanoseconds = cost::measure(&expanded, *multi_line, line, REAL_LINE);
+                let nanoseconds = expression.measured(&expanded, line);
                 let more = if nanoseconds > REAL_LINE { "more than " } else { "" };
                 detail.push_str(&format!("; on the longest line that was tried it takes {more}{}", time(nanoseconds)));
             }
@@ -177,9 +211,19 @@ pub fn judge_jail(values: &JailValues, present: &JailValues, tree: &Tree, force:
     let use_dns = values.use_dns.as_ref().or(present.use_dns.as_ref());
     let list = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
     let prefregex: Vec<String> = values.prefregex.iter().filter(|text| !text.is_empty()).cloned().collect();
-    let all = Expressions::new(use_dns.map_or_else(UseDns::default, |text| UseDns::of(text)))
+    let use_dns = use_dns.map_or_else(UseDns::default, |text| UseDns::of(text));
+    let (old, new) = (present.prefregex.as_deref().unwrap_or_default(), values.prefregex.as_deref());
+    // Expressions that stay are behind another one then, which may let through what the old one held back.
+    let is_let_through = |text: &str| {
+        let before = || Expressions::new(use_dns).behind(old).with("fail_regex", &[text.to_owned()], false);
+        new.is_some_and(|new| new != old) && before().judge(None, &|_| false).is_ok()
+    };
+    let stay = if new.is_some() && values.fail_regex.is_none() { &present.fail_regex } else { &None };
+    let all = Expressions::new(use_dns)
         .with("prefregex", &prefregex, false)
+        .behind(new.unwrap_or(old))
         .with("fail_regex", &list(&values.fail_regex), false)
+        .with("fail_regex", &list(stay), false)
         .with("ignore_regex", &list(&values.ignore_regex), false)
         .with_dates(
             "date_pattern",
@@ -189,7 +233,7 @@ pub fn judge_jail(values: &JailValues, present: &JailValues, tree: &Tree, force:
     let has = |own: &Option<Vec<String>>, text: &str| own.iter().flatten().any(|known| known == text);
     all.judge(None, &|text| {
         force
-            || has(&present.fail_regex, text)
+            || has(&present.fail_regex, text) && !is_let_through(text)
             || has(&present.ignore_regex, text)
             || present.prefregex.as_deref() == Some(text)
             || present
@@ -198,7 +242,7 @@ pub fn judge_jail(values: &JailValues, present: &JailValues, tree: &Tree, force:
                 .flatten()
                 .flat_map(|patterns| patterns.lines())
                 .any(|line| line.trim() == text)
-            || stands_in_a_filter(tree, text)
+            || stands_in_a_filter(tree, text) && !is_let_through(text)
     })
 }
 
@@ -209,8 +253,9 @@ pub fn hanging(config_dir: &Path, patience: Duration) -> Vec<String> {
     let views = Tree::load(config_dir).and_then(|tree| tree.all_jails(&StreamOptions::default())).unwrap_or_default();
     let mut all: Vec<(Rc<str>, UseDns, Expression)> = Vec::new();
     for view in views.iter().filter(|view| view.enabled) {
-        let Expressions { use_dns, all: own } = Expressions::of_jail(view);
-        let news = own.into_iter().filter(|own| known.insert((own.text.clone(), own.searched.clone())));
+        let Expressions { use_dns, all: own, .. } = Expressions::of_jail(view);
+        let behind = |own: &Expression| own.prefix.as_ref().map(|prefix| prefix.source().to_owned());
+        let news = own.into_iter().filter(|own| known.insert((own.text.clone(), own.searched.clone(), behind(own))));
         all.extend(news.map(|own| (view.name.clone(), use_dns, own)));
     }
     all.sort_by_key(|(_, _, own)| own.text.len());
@@ -219,8 +264,7 @@ pub fn hanging(config_dir: &Path, patience: Duration) -> Vec<String> {
         if Instant::now() >= deadline {
             break;
         }
-        let expanded = own.searched.unwrap_or_else(|| expand_tags(&own.text, use_dns));
-        let slow = cost::judge(&expanded, own.multi_line).slow.filter(Slow::is_too_slow);
+        let slow = own.judged(use_dns).1.slow.filter(Slow::is_too_slow);
         told.extend(slow.map(|slow| format!("Jail {jail}: {} {}: {}.", own.field, own.number, sentence(&slow))));
     }
     told
@@ -269,7 +313,7 @@ fn sentence(slow: &Slow) -> String {
         "`{}` makes fail2ban search one line for {takes}{grows}, during which it does nothing else; the line has {} characters and begins {start:?}",
         slow.construct.construct,
         slow.line.chars().count(),
-    )
+    ) + if slow.is_content { ", as content of the prefregex" } else { "" }
 }
 
 fn time(nanoseconds: u64) -> String {

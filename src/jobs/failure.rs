@@ -39,6 +39,8 @@ pub enum Failure {
     DryRun(Box<Preview>),
     /// Another change of the configuration is being applied.
     InProgress(String),
+    /// One that was interrupted cannot be undone yet; the text says what to do.
+    Interrupted(String),
     /// fail2ban's database cannot be read.
     Database(DatabaseError),
     /// It took longer than it may.

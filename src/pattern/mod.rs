@@ -3,6 +3,7 @@
 //! Everything works on text that is given: this module reads no file, asks no daemon and resolves no name.
 
 pub mod ast;
+pub mod behind;
 pub mod compile;
 mod connection;
 pub mod construct;

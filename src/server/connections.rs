@@ -141,7 +141,8 @@ impl<T> Connections<T> {
     pub fn on_ready(&mut self, slot: Slot, event: &mio::event::Event) {
         let Some(connection) = self.get(slot) else { return };
         connection.on_ready(event.is_readable() || event.is_read_closed(), event.is_writable());
-        let gone = event.is_error() || event.is_write_closed();
+        // Who closes its side while it waits for an answer has gone: that cannot be told from one that would still read.
+        let gone = event.is_error() || event.is_write_closed() || event.is_read_closed();
         if gone && connection.standing().0 == Standing::Busy {
             self.close(slot);
             self.events.push_back(HttpEvent::Gone(slot));

@@ -63,6 +63,32 @@ fn a_jail_takes_no_such_expression_either() {
     admin.put(jail, json!({ "fail_regex": [EVIL, "^lab: bad <HOST>$"] })).expect(200);
 }
 
+#[test]
+fn a_failregex_is_judged_on_what_its_prefregex_lets_through() {
+    let daemon = RealDaemon::start();
+    let (_server, admin) = Server::ready(&daemon);
+    let evil = r"^(?:a|aa)+b <HOST>$";
+    let filter = |name: &str, prefregex: &str, failregex: &str| json!({ "name": name, "prefregex": prefregex, "failregex": [failregex] });
+    // The line that is told is one that gets through.
+    let behind = filter("behind", r"^lab: <F-CONTENT>.+</F-CONTENT>$", evil);
+    let error = admin.post(FILTERS, behind).expect_error(422, "config_validation_failed").json();
+    assert!(error["metadata"]["attack_line"].as_str().unwrap().starts_with("lab: aaaaaaaa"), "{error}");
+    assert_eq!(error["metadata"]["errors"][0]["source_field"], "failregex");
+    // Letters that cannot come through do no harm; a slow prefregex does, whatever it lets through.
+    admin.post(FILTERS, filter("digits", r"^lab: <F-CONTENT>[0-9. ]+</F-CONTENT>$", evil)).expect(201);
+    let slow = filter("slow", r"^(?:a|aa)+b <F-CONTENT>.+</F-CONTENT>$", "^bad <HOST>$");
+    let error = admin.post(FILTERS, slow).expect_error(422, "config_validation_failed").json();
+    assert_eq!(error["metadata"]["errors"][0]["source_field"], "prefregex");
+    // A jail's own prefregex that lets through what the one before held back is refused for it.
+    let jail = "/api/v1/config/jails/lab";
+    let narrow = json!({ "prefregex": "^lab: <F-CONTENT>[0-9. ]+</F-CONTENT>$", "fail_regex": [evil] });
+    admin.put(jail, narrow).expect(200);
+    let wide = json!({ "prefregex": "^lab: <F-CONTENT>.+</F-CONTENT>$" });
+    let error = admin.put(jail, wide).expect_error(422, "config_validation_failed").json();
+    assert_eq!(error["metadata"]["errors"][0]["source_field"], "fail_regex", "{error}");
+    assert!(daemon.client(&["get", "lab", "prefregex"]).contains("[0-9. ]+"));
+}
+
 /// A date pattern is searched for in every line, too.
 #[test]
 fn a_date_pattern_that_one_line_can_hang_is_refused_like_an_expression_and_usual_ones_are_taken() {

@@ -7,7 +7,9 @@ use serde_json::json;
 use crate::harness::client::Client;
 use crate::harness::fake_daemon::{FakeDaemon, Fault};
 use crate::harness::http::Answer;
-use crate::harness::server::Server;
+use crate::harness::http::Wire;
+use crate::harness::list_server::{ListServer, Reply, add};
+use crate::harness::server::{Launch, Server};
 use crate::harness::wait_until;
 
 const LIMIT: Duration = Duration::from_millis(2500);
@@ -124,6 +126,49 @@ fn the_reply_is_garbage() {
 #[test]
 fn the_reply_never_ends() {
     play_fault(Fault::Endless);
+}
+
+/// A connection that is closed, be it by half, as much as one that is reset: the server cannot tell one from the other.
+#[test]
+fn whoever_leaves_ends_the_child_that_works_for_it() {
+    let lists = ListServer::start();
+    lists.set("/drip", Reply::Drip);
+    let (server, admin) = Launch::without_daemon().env("BANGUI_ALLOW_PRIVATE_FETCH", "1").start().into_ready();
+    let id = add(&admin, &lists.url("/drip"), false);
+    let preview = admin.head_of("GET", &format!("/api/v1/blocklists/{id}/preview"), None);
+    let has_child = || {
+        let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", server.pid())).unwrap();
+        !children.trim().is_empty()
+    };
+    for is_reset in [false, true] {
+        wait_until("nothing under way", Duration::from_secs(10), || !has_child());
+        let mut wire = Wire::connect(server.address());
+        wire.send(&preview);
+        wait_until("the child", Duration::from_secs(10), has_child);
+        if is_reset {
+            wire.reset()
+        } else {
+            drop(wire)
+        }
+        wait_until("the end of the child", Duration::from_secs(2), || !has_child());
+    }
+}
+
+#[test]
+fn a_length_that_is_declared_and_never_comes_is_refused_at_once_and_takes_no_memory() {
+    for fault in [Fault::Declared, Fault::DeclaredLong] {
+        let daemon = FakeDaemon::start();
+        let (server, admin) = Server::ready_fake(&daemon);
+        let before_kib = server.rss_kib();
+        daemon.set_fault(fault);
+        for asking in ASKING {
+            let answer = send(&admin, *asking).expect_error(502, "fail2ban_unreachable");
+            assert!(answer.elapsed < Duration::from_secs(2), "{fault:?}: {asking:?} took {:?}", answer.elapsed);
+        }
+        assert!(server.rss_kib() < before_kib + 4096, "{fault:?}: {before_kib} KiB before, {} after", server.rss_kib());
+        daemon.set_fault(Fault::None);
+        is_healthy_within_two_seconds(&server, &admin, "a declared length");
+    }
 }
 
 #[test]

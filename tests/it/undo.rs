@@ -113,6 +113,13 @@ fn the_undo_of_an_apply_that_died_waits_for_a_daemon_that_hangs() {
     wait_until("the file is put back", Duration::from_secs(20), || !daemon.path("jail.d/zz-bangui-lab.local").exists());
     wait_until("the undo gives up", Duration::from_secs(30), || server.log().contains("once fail2ban answers again"));
     assert!(journal(&server).exists(), "what is left to do is not forgotten");
+    // Until then nothing else is changed, and who wants to is told what stands in the way and what helps.
+    let admin = server.client().login();
+    admin.put(LAB, json!({"max_retry": 11})).expect(200);
+    let held = admin.post_empty(&format!("{LAB}/commit")).expect_error(503, "busy").json();
+    let detail = held["detail"].as_str().unwrap();
+    assert!(detail.contains("interrupted") && detail.contains("/api/v1/config/restart"), "{held}");
+    assert!(!daemon.path("jail.d/zz-bangui-lab.local").exists() && journal(&server).exists());
     signal(libc::SIGCONT);
     wait_until("the undo", Duration::from_secs(40), || !journal(&server).exists());
     let status = daemon.client(&["status"]);

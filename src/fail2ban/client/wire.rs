@@ -159,7 +159,8 @@ pub(super) fn receive(stream: &mut UnixStream, limit: usize, deadline: &Deadline
                 return Err(Error::from(PickleError::Trailing).into());
             }
         }
-        if filled >= limit {
+        // A length that is declared and would be too much is not waited for.
+        if filled >= limit || framer.needs() > limit {
             return Err(Error::Protocol(format!("the reply is longer than {} KiB", limit >> 10)).into());
         }
         if filled == buffer.len() {

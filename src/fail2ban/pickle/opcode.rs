@@ -22,8 +22,8 @@ pub(super) struct Op {
 pub(super) enum Step {
     /// A whole operation.
     Op(Op),
-    /// The operation has not arrived completely.
-    Incomplete,
+    /// The operation has not arrived completely; where it says itself how long it is, it ends there.
+    Incomplete(usize),
     /// No pickle of the daemon's: an operation that is not known, or a line without end.
     Unknown(u8),
 }
@@ -59,7 +59,7 @@ fn argument(code: u8) -> Option<Argument> {
 /// Reads the operation that starts at `at`.
 pub(super) fn read_op(bytes: &[u8], at: usize) -> Step {
     let Some(&code) = bytes.get(at) else {
-        return Step::Incomplete;
+        return Step::Incomplete(0);
     };
     let start = at + 1;
     match argument(code) {
@@ -67,7 +67,7 @@ pub(super) fn read_op(bytes: &[u8], at: usize) -> Step {
         Some(Argument::Fixed(length)) => whole(bytes, code, start, length),
         Some(Argument::Counted(width)) => {
             let Some(count) = bytes.get(start..start + width) else {
-                return Step::Incomplete;
+                return Step::Incomplete(0);
             };
             let count = count.iter().rev().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
             match usize::try_from(count) {
@@ -82,7 +82,7 @@ pub(super) fn read_op(bytes: &[u8], at: usize) -> Step {
             match ends.nth(lines - 1) {
                 Some(end) => Step::Op(Op { code, start, end, next: end + 1 }),
                 None if seen.len() == MAX_LINE => Step::Unknown(code),
-                None => Step::Incomplete,
+                None => Step::Incomplete(0),
             }
         }
     }
@@ -91,7 +91,7 @@ pub(super) fn read_op(bytes: &[u8], at: usize) -> Step {
 fn whole(bytes: &[u8], code: u8, start: usize, length: usize) -> Step {
     match start.checked_add(length) {
         Some(end) if end <= bytes.len() => Step::Op(Op { code, start, end, next: end }),
-        Some(_) => Step::Incomplete,
+        Some(end) => Step::Incomplete(end),
         None => Step::Unknown(code),
     }
 }
@@ -100,9 +100,15 @@ fn whole(bytes: &[u8], code: u8, start: usize, length: usize) -> Step {
 #[derive(Debug, Default)]
 pub(in crate::fail2ban) struct Framer {
     at: usize,
+    needs: usize,
 }
 
 impl Framer {
+    /// How many bytes there must be for it to go on, as far as what has arrived says.
+    pub fn needs(&self) -> usize {
+        self.needs
+    }
+
     /// The length of the pickle, once all of it is in `bytes`; `None` while it is not. `bytes` only ever grows between calls.
     pub fn end(&mut self, bytes: &[u8]) -> Result<Option<usize>, u8> {
         loop {
@@ -113,7 +119,10 @@ impl Framer {
                         return Ok(Some(self.at));
                     }
                 }
-                Step::Incomplete => return Ok(None),
+                Step::Incomplete(needs) => {
+                    self.needs = needs;
+                    return Ok(None);
+                }
                 Step::Unknown(code) => return Err(code),
             }
         }

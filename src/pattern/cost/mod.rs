@@ -7,7 +7,7 @@
 mod ambiguity;
 mod automaton;
 mod matcher;
-mod piece;
+pub(super) mod piece;
 mod tour;
 
 use std::cell::Cell;
@@ -47,6 +47,8 @@ pub struct Slow {
     pub line: String,
     /// What a search in it takes, in nanoseconds; where it is more than [`TOO_LONG`], as far as that was reckoned.
     pub nanoseconds: u64,
+    /// The line is what a prefregex would have to let through, and no line was found that brings it there.
+    pub is_content: bool,
     /// The time doubles with every few characters, where it otherwise grows with a power of the length.
     pub exponential: bool,
 }
@@ -69,10 +71,15 @@ pub struct Judgement {
 
 /// Judges an expression in Python's dialect, tags replaced. One that does not parse costs nothing.
 pub fn judge(expanded: &str, multi_line: bool) -> Judgement {
+    judge_within(expanded, multi_line, &|_| true)
+}
+
+/// The same on lines of letters that may occur.
+pub(super) fn judge_within(expanded: &str, multi_line: bool, may_occur: &dyn Fn(char) -> bool) -> Judgement {
     let Ok(parsed) = parse(expanded, multi_line) else { return Judgement::default() };
     let alphabet = Alphabet::of(&parsed.root, "");
     let piece = piece::lower(&parsed.root, &alphabet);
-    let automaton = Automaton::new(&piece, multi_line, alphabet.mask(|letter| letter != '\n'));
+    let automaton = Automaton::new(&piece, multi_line, alphabet.mask(|letter| letter != '\n' && may_occur(letter)));
     let left = Cell::new(MOST_STEPS - KEPT_STEPS);
     let (kept, program) = (Cell::new(KEPT_STEPS), Program::new(&piece));
     let counted = Cell::new(COUNTED_STEPS);
@@ -105,6 +112,7 @@ pub fn judge(expanded: &str, multi_line: bool) -> Judgement {
         line: alphabet.text(&line),
         nanoseconds: cost,
         exponential: candidate.exponential,
+        is_content: false,
     });
     Judgement { unfinished: unfinished && slow.is_none(), slow }
 }

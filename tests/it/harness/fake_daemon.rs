@@ -30,6 +30,10 @@ pub enum Fault {
     Garbage,
     /// Sends a list of this many bytes in well-formed pickle.
     Huge(usize),
+    /// Declares a text of 4 GiB and sends nothing of it.
+    Declared,
+    /// The same with a length of 8 bytes.
+    DeclaredLong,
     /// Sends a text without an end, for as long as somebody reads.
     Endless,
     /// Sends half of the pickle and closes.
@@ -249,6 +253,14 @@ fn answer(stream: &mut UnixStream, shared: &Mutex<Script>, request: &[u8]) -> st
         }
         Fault::Huge(bytes) => {
             write_huge(stream, bytes)?;
+            return Ok(true);
+        }
+        Fault::Declared => {
+            stream.write_all(b"\x80\x05K\x00X\xf0\xff\xff\xff")?;
+            return Ok(true);
+        }
+        Fault::DeclaredLong => {
+            stream.write_all(b"\x80\x05K\x00\x8d\xf0\xff\xff\xff\xff\xff\xff\x3f")?;
             return Ok(true);
         }
         Fault::Endless => {
