@@ -193,6 +193,8 @@ CREATE TABLE archive_seen (
     again_from INTEGER,             -- it was made again in this time: what was banned then is this ban
     again_to   INTEGER
 ) STRICT;
+-- Bans that were made again are few, and looked for with each that comes.
+CREATE INDEX archive_again ON archive_seen (again_to) WHERE again_to IS NOT NULL;
 
 -- What was lifted here, and by whom. NULL = in every jail; = everything.
 CREATE TABLE archive_lifts (

@@ -4,11 +4,14 @@ use serde_json::{Value, json};
 
 use crate::app::banned::Readiness;
 use crate::app::{ApiError, Ctx, Outcome, Request, Step};
+use crate::domain::actor::Actor;
 use crate::domain::address::IpOrNet;
 use crate::domain::history::{BLOCKLIST_JAIL, Origin, PastBan};
+use crate::domain::log_user::user_named;
 use crate::domain::time::{self, rfc3339};
 use crate::fail2ban;
 use crate::held::row::{Lasts, Row};
+use crate::held::table::JailBans;
 use crate::server::response::Response;
 use crate::store::archive::Summary;
 
@@ -53,7 +56,7 @@ pub fn one(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
             "bans": summary.bans,
             "first": first.map(rfc3339),
             "last": recent.first().map(|ban| rfc3339(ban.banned_at)),
-            "recent": recent.iter().map(past).collect::<Vec<Value>>(),
+            "recent": past(ctx, &recent, &out),
         });
         let operator = place.asn.as_ref().or(place.org.as_ref()).map(|_| json!({ "asn": place.asn, "org": place.org }));
         let body = json!({
@@ -148,19 +151,41 @@ fn imported(ctx: &Ctx, net: &IpOrNet) -> Vec<Value> {
     if is_in_set || is_in_jail { vec![json!({ "name": BLOCKLIST_JAIL })] } else { Vec::new() }
 }
 
-fn past(ban: &PastBan) -> Value {
-    let until =
-        ban.ban_time.filter(|seconds| *seconds >= 0.0).map(|seconds| ban.banned_at.saturating_add(seconds as i64));
-    json!({
-        "jail": ban.jail,
-        "at": rfc3339(ban.banned_at),
-        "until": until.map(rfc3339),
-        "lifted_at": null,
-        "lifted_by": null,
-        "failures": ban.failures.max(0),
-        "user": null,
-        "lines": ban.matches,
-    })
+/// Earlier bans, the latest first.
+fn past(ctx: &Ctx, recent: &[PastBan], out: &Out) -> Vec<Value> {
+    let mut later: Vec<&str> = Vec::new();
+    let mut all = Vec::with_capacity(recent.len());
+    for ban in recent {
+        let seconds = ban.ban_time.filter(|seconds| *seconds >= 0.0);
+        let until = seconds.map(|seconds| ban.banned_at.saturating_add(seconds as i64));
+        let goes_on = ban.ban_time.is_some() && until.is_none_or(|until| until > time::now());
+        let runs = ctx.banned.held.jail(&ban.jail).is_some_and(JailBans::is_known);
+        let is_out = out.told.iter().any(|(jail, ..)| *jail == ban.jail);
+        // Nobody has let it out here, and still it is free: fail2ban was told so, or has lost it.
+        let is_gone = goes_on && runs && !is_out && !later.contains(&ban.jail.as_str());
+        let lift = ban.ours.lift.as_ref();
+        all.push(json!({
+            "jail": ban.jail,
+            "at": rfc3339(ban.banned_at),
+            "until": until.map(rfc3339),
+            "lifted_at": lift.map(|lift| rfc3339(lift.at)),
+            "lifted_by": lift.map(|lift| by(&lift.actor)).or_else(|| is_gone.then(|| "fail2ban".to_owned())),
+            "failures": ban.failures.max(0),
+            "user": user_named(&ban.matches),
+            "lines": ban.matches,
+        }));
+        later.push(&ban.jail);
+    }
+    all
+}
+
+/// Who lifted it, as one word or two.
+fn by(actor: &Actor) -> String {
+    match actor {
+        Actor::User(name) => name.clone(),
+        Actor::Token(name) => format!("token {name}"),
+        Actor::System | Actor::Console => actor.kind().to_owned(),
+    }
 }
 
 /// All of it in one sentence.

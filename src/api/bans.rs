@@ -65,6 +65,11 @@ pub fn ban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
         let (undone, done): (Vec<_>, Vec<_>) = names.into_iter().partition(|(jail, _)| failed(jail));
         let before = before.into_iter().filter(|ban| failed(&ban.jail)).collect();
         ctx.restore_own_bans(&undone, before);
+        // One that was there already and has no time of its own now is as it was.
+        let was_banned = |name: &str| made.iter().any(|one| one.jail == name && one.was_banned);
+        let (unchanged, done): (Vec<_>, Vec<_>) =
+            done.into_iter().partition(|(jail, _)| until.is_none() && was_banned(jail));
+        ctx.own_bans_unchanged(&unchanged);
         ctx.own_bans_made(&done);
         for one in &made {
             ctx.banned.held.distrust_jail(&one.jail);
@@ -249,7 +254,7 @@ pub fn unban(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
 pub(super) fn waits_for_archive(ctx: &mut Ctx, request: &Request) -> bool {
     let waits = !request.has_waited && ctx.snapshot.online;
     if waits {
-        ctx.catch_up = CatchUp::Wanted;
+        ctx.daemon_log.catch_up = CatchUp::Wanted;
     }
     waits
 }

@@ -1,5 +1,6 @@
 //! Many bans made or lifted with one request, and what became of each.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 use super::bans::{listed, note_field, waits_for_archive};
 use crate::app::guard::Guard;
 use crate::app::input::Fields;
+use crate::app::own_bans::{Noted, Settled};
 use crate::app::{ApiError, Ctx, Job, Outcome, Request, Step};
 use crate::domain::address::IpOrNet;
 use crate::domain::json;
@@ -84,7 +86,7 @@ pub fn ban(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
             note: Rc::clone(&note),
             actor: actor.clone(),
         };
-        Ok(ctx.note_own_bans(ips.iter().map(own).collect())?)
+        Ok(Noted { gone: ctx.note_own_bans(ips.iter().map(own).collect())?, lifts: Vec::new() })
     };
     let what = What::Ban { jail: jail.to_string(), until, is_paused };
     let work = Work { items, jail: Some(jail.to_string()), until, is_ban: true };
@@ -96,6 +98,7 @@ pub fn remove(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let mut fields = request.fields()?;
     let texts = texts(&mut fields);
     let jail: Option<String> = fields.optional::<Option<String>>("jail").flatten();
+    let note = note_field(&mut fields);
     fields.finish()?;
     let jail: Option<JailName> = jail.as_deref().map(JailName::from_daemon).transpose()?;
     let judge = |(at, text): (usize, &String)| match listed(text) {
@@ -108,7 +111,7 @@ pub fn remove(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     }
     // Before they are lifted: whatever is killed in between, they are not made again.
     let of_jail = jail.as_ref().filter(|jail| !jail.is_taken()).map(JailName::to_string);
-    let notes = move |ctx: &mut Ctx, ips: &[String]| Ok(ctx.forget_own_bans_of(of_jail.as_deref(), ips)?);
+    let notes = move |ctx: &mut Ctx, ips: &[String]| Ok(ctx.note_lift(of_jail.as_deref(), Some(ips), &note)?);
     let what = What::Lift { jail: jail.as_ref().map(JailName::to_string), set: ctx.set_place() };
     let work = Work { items, jail: jail.map(|jail| jail.to_string()), until: None, is_ban: false };
     Ok(steps(work, what, Box::new(notes)))
@@ -139,14 +142,14 @@ struct Work {
     is_ban: bool,
 }
 
-/// Notes some, or that they are none any more; gives what was noted of them before.
-type Notes = Box<dyn FnMut(&mut Ctx, &[String]) -> Result<Vec<OwnBan>, ApiError>>;
+/// Notes that some are made or lifted; gives what was noted of them before.
+type Notes = Box<dyn FnMut(&mut Ctx, &[String]) -> Result<Noted, ApiError>>;
 
 /// Notes them a few at a time, then has a child do it.
 fn steps(work: Work, what: What, mut notes: Notes) -> Outcome {
     let sent = work.items.iter().filter(|item| item.result.is_empty());
     let mut sent: Vec<String> = sent.map(|item| item.ip.clone()).collect();
-    let (mut at, mut before, mut is_begun) = (0, Vec::new(), sent.len() <= NOTED);
+    let (mut at, mut before, mut is_begun) = (0, Noted::default(), sent.len() <= NOTED);
     let mut rest = Some((work, what));
     Outcome::Steps(Box::new(move |ctx| {
         // Where there is no place for another step, nothing is noted yet.
@@ -155,7 +158,7 @@ fn steps(work: Work, what: What, mut notes: Notes) -> Outcome {
         }
         let some = &sent[at..sent.len().min(at + NOTED)];
         match notes(ctx, some) {
-            Ok(noted) => before.extend(noted),
+            Ok(noted) => before.add(noted),
             Err(error) => {
                 if let Some((work, _)) = &rest {
                     work.take_back(ctx, &sent[..at], std::mem::take(&mut before));
@@ -174,26 +177,42 @@ fn steps(work: Work, what: What, mut notes: Notes) -> Outcome {
 }
 
 impl Work {
-    /// Takes back what was noted of bans that were not made, or forgotten of bans that were not lifted.
-    fn take_back(&self, ctx: &mut Ctx, undone: &[String], before: Vec<OwnBan>) {
-        let jail = self.jail.as_deref().filter(|_| self.is_ban);
-        let name = |ip: &String| Some((jail?.to_owned(), ip.clone()));
-        let names: Vec<(String, String)> = undone.iter().filter_map(name).collect();
-        ctx.restore_many_own_bans(names, before);
+    /// Takes back what was noted of bans that were not made, or of lifts that lifted nothing, and notes again what was there before.
+    fn take_back(&self, ctx: &mut Ctx, undone: &[String], before: Noted) {
+        ctx.settle_many_own_bans(Settled { not_made: self.names(undone), before, ..Settled::default() });
     }
 
-    fn job(self, ctx: &Ctx, sent: Vec<String>, what: What, before: Vec<OwnBan>) -> Job {
-        let kept = before.clone();
+    /// Jail and address of bans.
+    fn names(&self, ips: &[String]) -> Vec<(String, String)> {
+        let jail = self.jail.as_deref().filter(|_| self.is_ban);
+        ips.iter().filter_map(|ip| Some((jail?.to_owned(), ip.clone()))).collect()
+    }
+
+    fn job(self, ctx: &Ctx, sent: Vec<String>, what: What, before: Noted) -> Job {
+        let kept = before.gone.clone();
         let task = Task::Bulk(Bulk { socket: ctx.fail2ban_socket().to_owned(), texts: sent.clone(), what });
         Job::new(task, move |ctx, done| {
             let done: Done = json::from_tree(done).map_err(ApiError::internal)?;
-            let is_open = |at: &usize| matches!(done.fates.as_bytes().get(*at), Some(&fate::NOT_DONE) | None);
-            let undone: Vec<String> = (0..sent.len()).filter(is_open).map(|at| sent[at].clone()).collect();
-            let ignored = done.ignored.iter().map(|(at, _)| sent[*at].clone());
-            let not_made: Vec<String> = undone.into_iter().chain(ignored).collect();
-            let among: std::collections::HashSet<&str> = not_made.iter().map(String::as_str).collect();
-            let before = before.into_iter().filter(|ban| among.contains(ban.ip.as_str())).collect();
-            self.take_back(ctx, &not_made, before);
+            let ignored: HashSet<usize> = done.ignored.iter().map(|(at, _)| *at).collect();
+            let fate = |at: usize| done.fates.as_bytes().get(at).copied().unwrap_or(fate::NOT_DONE);
+            let is_done = |at: &usize| fate(*at) != fate::NOT_DONE && !ignored.contains(at);
+            let (made, not_made): (Vec<usize>, Vec<usize>) = (0..sent.len()).partition(is_done);
+            let of = |places: &[usize]| places.iter().map(|at| sent[*at].clone()).collect::<Vec<String>>();
+            // One that was there already and has no time of its own now is as it was.
+            let is_as_it_was = |at: &usize| self.until.is_none() && fate(*at) == fate::WAS_BANNED;
+            let (unchanged, made): (Vec<usize>, Vec<usize>) = made.into_iter().partition(is_as_it_was);
+            let (made, unchanged, not_made) = (of(&made), of(&unchanged), of(&not_made));
+            // What lifted nothing leaves no note.
+            let lifted_nothing = |(at, id): (usize, i64)| (fate(at) != fate::LIFTED).then_some(id);
+            let lifts = before.lifts.into_iter().enumerate().filter_map(lifted_nothing).collect();
+            let among: HashSet<&str> = not_made.iter().map(String::as_str).collect();
+            let gone = before.gone.into_iter().filter(|ban| among.contains(ban.ip.as_str())).collect();
+            ctx.settle_many_own_bans(Settled {
+                not_made: self.names(&not_made),
+                made: self.names(&made),
+                unchanged: self.names(&unchanged),
+                before: Noted { lifts, gone },
+            });
             match &self.jail {
                 Some(jail) => ctx.banned.held.distrust_jail(jail),
                 None => ctx.distrust_bans(),
@@ -202,7 +221,8 @@ impl Work {
         })
         // What it has done before it failed is not known: what is noted is compared with what the daemon has.
         .undone_by(|ctx| {
-            ctx.restore_many_own_bans(Vec::new(), kept);
+            let before = Noted { lifts: Vec::new(), gone: kept };
+            ctx.settle_many_own_bans(Settled { before, ..Settled::default() });
             ctx.own_bans.look_again(Instant::now());
         })
         .detached()

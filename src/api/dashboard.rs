@@ -40,6 +40,7 @@ fn status_now(ctx: &mut Ctx) -> Result<Value, ApiError> {
         "active_jails": seen.jails,
         "total_bans": seen.bans,
         "total_failures": seen.failures,
+        "restoring": ctx.restoring.of_all(),
         "as_of": rfc3339(now() - seen.taken.map_or(0, |taken| taken.elapsed().as_secs() as i64)),
     }))
 }

@@ -32,7 +32,9 @@ pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let fields = ["name", "enabled", "running", "idle", "backend", "find_time", "ban_time", "max_retry"];
     let listed = Listed::read(request.query(), &fields)?;
     let mut items = Vec::new();
-    for JailCounters { jail, backend, counters } in ctx.daemon.all_counters()? {
+    let seen = ctx.daemon.all_counters()?;
+    ctx.note_restoring(&seen);
+    for JailCounters { jail, backend, counters } in seen {
         let limits = match ctx.daemon.jail_limits(&jail) {
             // It stopped between the two questions.
             Err(Error::UnknownJail(_)) => continue,
@@ -53,6 +55,7 @@ pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
             "ban_time": limits.ban_time,
             "max_retry": limits.max_retry,
             "status": status(&counters),
+            "restoring": ctx.restoring.of_jail(jail.as_str()),
         }));
     }
     let total = items.len();

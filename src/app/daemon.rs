@@ -4,14 +4,19 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::error::ApiError;
 use super::seen::{ServerFiles, Snapshot};
-use super::state::Ctx;
+use super::state::{Ctx, Job};
 use crate::conf::Tree;
 use crate::domain::address::IpOrNet;
 use crate::domain::history::BLOCKLIST_JAIL;
-use crate::domain::time;
+use crate::domain::{json, time};
 use crate::fail2ban;
 use crate::fail2ban::client::News;
+use crate::fail2ban::commands::JailCounters;
+use crate::jobs::Task;
+use crate::jobs::restored::CountRestored;
+use crate::server::response::Response;
 
 /// How long what the daemon's files say is taken to hold.
 const FILES_HOLD: Duration = Duration::from_secs(3);
@@ -97,6 +102,7 @@ impl Ctx {
         if daemons != self.daemons_met {
             self.daemons_met = daemons;
             self.restarted = true;
+            self.restoring.begin();
             self.distrust_bans();
             self.expect_changes();
         }
@@ -133,7 +139,7 @@ impl Ctx {
         match looked {
             Ok(snapshot) => {
                 if !self.snapshot.online {
-                    self.log_target = self.daemon.log_target().ok().or(self.log_target.take());
+                    self.daemon_log.target = self.daemon.log_target().ok().or(self.daemon_log.target.take());
                     self.restarted = true;
                     self.distrust_bans();
                     log::info!("fail2ban {} answers", snapshot.version.as_deref().unwrap_or("?"));
@@ -179,14 +185,33 @@ impl Ctx {
         let mut seen = Snapshot { online: true, version: Some(version), ..Snapshot::default() };
         let counters = self.daemon.all_counters()?;
         self.own_bans.note_counters(&counters, Instant::now());
+        self.note_restoring(&counters);
         self.known_jails = counters.iter().map(|jail| jail.jail.to_string()).collect();
         for jail in &counters {
             seen.jails += 1;
             seen.bans += jail.counters.currently_banned;
+            seen.made += jail.counters.total_banned;
             seen.failures += jail.counters.currently_failed;
         }
         seen.counters = counters;
         seen.bans += self.held().and_then(|held| held.count_at(time::now()).ok()).unwrap_or(0) as u64;
         Ok(seen)
+    }
+
+    /// Jails were looked at: what they have restored since is noted, and how much it is to become is asked for once.
+    pub fn note_restoring(&mut self, seen: &[JailCounters]) {
+        if !self.restoring.note(seen) {
+            return;
+        }
+        let task = Task::CountRestored(CountRestored {
+            socket: self.fail2ban_socket().to_owned(),
+            database: self.config.fail2ban_database.clone(),
+        });
+        self.background.push(Job::new(task, |ctx, counted| {
+            ctx.restoring.expect(json::from_tree(counted).map_err(ApiError::internal)?);
+            // What it has now is told by the next look.
+            ctx.snapshot.stale = true;
+            Ok(Response::no_content())
+        }));
     }
 }

@@ -1,8 +1,10 @@
 //! Bans that were made here are noted before they are made, and seen to when the daemon may have lost or shortened them.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::error::ApiError;
+use super::own_bans::{Noted, Settled};
 use super::state::{Ctx, Job};
 use crate::domain::json;
 use crate::domain::own_ban::OwnBan;
@@ -20,15 +22,6 @@ const SOME: usize = 250;
 const LOOKED_FOR: u32 = 20;
 /// How far the daemon's times of a ban may be from ours, in seconds.
 const CLOCKS: i64 = 2;
-
-/// What was noted of something that is about to be lifted.
-#[derive(Debug, Clone, Default)]
-pub struct Noted {
-    /// The numbers of the notes in the archive.
-    lifts: Vec<i64>,
-    /// The bans of ours that were forgotten with it.
-    gone: Vec<OwnBan>,
-}
 
 impl Ctx {
     /// Notes bans before they are made, in the archive as well. Gives what was noted of the same addresses before.
@@ -49,6 +42,15 @@ impl Ctx {
     pub fn own_bans_made(&mut self, names: &[(String, String)]) {
         if let Err(error) = self.store.bans_made(names) {
             log::warn!("that a ban was made cannot be noted: {error}");
+        }
+    }
+
+    /// These were banned already, and are as they were: that is no other ban.
+    pub fn own_bans_unchanged(&mut self, names: &[(String, String)]) {
+        if !names.is_empty()
+            && let Err(error) = self.store.bans_not_made(names, time::now())
+        {
+            log::warn!("that a ban was none cannot be noted: {error}");
         }
     }
 
@@ -94,11 +96,6 @@ impl Ctx {
         }
     }
 
-    /// The same for these addresses, without a way back of the notes. Gives the bans of ours that go with it.
-    pub fn forget_own_bans_of(&mut self, jail: Option<&str>, ips: &[String]) -> Result<Vec<OwnBan>, store::Error> {
-        Ok(self.note_lift(jail, Some(ips), "")?.gone)
-    }
-
     fn forget_named(&mut self, names: &[(String, String)]) -> Result<(), store::Error> {
         if !names.is_empty() {
             self.store.remove_own_bans(names)?;
@@ -107,23 +104,37 @@ impl Ctx {
         Ok(())
     }
 
-    /// The same for many: a few in each turn of the loop.
-    pub fn restore_many_own_bans(&mut self, names: Vec<(String, String)>, before: Vec<OwnBan>) {
-        self.own_bans.undone.0.extend(names);
-        self.own_bans.undone.1.extend(before);
+    /// What has become of many that were noted: a few are dealt with in each turn of the loop.
+    pub fn settle_many_own_bans(&mut self, settled: Settled) {
+        self.own_bans.settled.add(settled);
     }
 
-    /// Takes back a few of what is to be.
-    pub fn restore_some_own_bans(&mut self) {
-        let (names, before) = &mut self.own_bans.undone;
-        let some: Vec<_> = names.split_off(names.len().saturating_sub(SOME));
+    /// Deals with a few of them.
+    pub fn settle_some_own_bans(&mut self) {
+        let settled = &mut self.own_bans.settled;
+        let not_made = last(&mut settled.not_made);
         // What was there before is noted again once all is forgotten that came in its place.
-        let before = if names.is_empty() { before.split_off(before.len().saturating_sub(SOME)) } else { Vec::new() };
-        self.restore_own_bans(&some, before);
+        let before = if settled.not_made.is_empty() { last(&mut settled.before.gone) } else { Vec::new() };
+        let (made, unchanged, lifts) =
+            (last(&mut settled.made), last(&mut settled.unchanged), last(&mut settled.before.lifts));
+        self.restore_own_bans(&not_made, before);
+        self.own_bans_made(&made);
+        self.own_bans_unchanged(&unchanged);
+        if !lifts.is_empty() {
+            self.undo_lift(Noted { lifts, gone: Vec::new() }, false);
+        }
     }
 
     /// Has a child compare them with what the daemon has, if that is due, and make again what is missing or ends too early.
     pub fn keep_ends_when_due(&mut self, daemon_is_free: bool, now: Instant) {
+        if let Some(by) = self.own_bans.moves_by(time::now()) {
+            match self.store.move_own_bans(time::NOT_SET_BEFORE, by) {
+                Ok(()) => log::info!("the clock was set: bans that were made here before it last as long as was said"),
+                Err(error) => log::warn!("bans that were made before the clock was set cannot be moved: {error}"),
+            }
+            self.own_bans.move_early(by);
+            self.own_bans.doubt(now);
+        }
         // What is noted of bans that are being made is none that was lost.
         if !daemon_is_free
             || self.bulk_is_under_way
@@ -133,7 +144,12 @@ impl Ctx {
             return;
         }
         let bans = self.own_bans.matching(None, None);
-        let kept = |ban: OwnBan| Kept { jail: ban.jail, ip: ban.ip, at: ban.at, until: ban.until };
+        let lost = std::mem::take(&mut self.own_bans.lost);
+        let kept = |ban: OwnBan| {
+            let name = (ban.jail, ban.ip);
+            let is_lost = lost.contains(&name);
+            Kept { jail: name.0, ip: name.1, at: ban.at, until: ban.until, is_lost }
+        };
         let paused = self.store.all_idle().unwrap_or_default();
         let task = Task::KeepEnds(KeepEnds {
             socket: self.fail2ban_socket().to_owned(),
@@ -162,10 +178,25 @@ impl Ctx {
             self.banned.held.distrust_jail(jail);
             self.store.ban_made_again(jail, ip, asked_at - CLOCKS, time::now() + CLOCKS)?;
         }
+        let looked_up = found.missing.len().min(SOME);
+        let (mut lost, mut lifted) = (HashSet::new(), Vec::new());
+        for (jail, ip) in found.missing.iter().take(looked_up) {
+            let was_written = self.store.own_ban_was_written(jail, ip)?;
+            let name = (jail.clone(), ip.clone());
+            if was_written {
+                lifted.push(name);
+            } else {
+                lost.insert(name);
+            }
+        }
+        if !lost.is_empty() || looked_up < found.missing.len() {
+            (self.own_bans.due, self.own_bans.is_restart) = (Some(Instant::now()), true);
+            self.own_bans.lost = lost;
+        }
         let own = &self.own_bans;
         // One that was noted since is another ban of that address.
         let is_same = |(jail, ip): &&(String, String)| own.get(jail, ip).is_none_or(|ban| ban.at < asked_at);
-        let gone: Vec<_> = found.gone.iter().filter(is_same).cloned().collect();
+        let gone: Vec<_> = found.gone.iter().chain(&lifted).filter(is_same).cloned().collect();
         self.forget_named(&gone)?;
         if gone.is_empty() { Ok(()) } else { self.store.bans_not_made(&gone, time::now()) }
     }
@@ -173,4 +204,9 @@ impl Ctx {
 
 fn names_of(bans: &[OwnBan]) -> Vec<(String, String)> {
     bans.iter().map(|ban| (ban.jail.clone(), ban.ip.clone())).collect()
+}
+
+/// Takes the last few away.
+fn last<T>(all: &mut Vec<T>) -> Vec<T> {
+    all.split_off(all.len().saturating_sub(SOME))
 }

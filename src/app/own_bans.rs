@@ -1,10 +1,60 @@
 //! Bans that were made here, as the program holds them: each is shown with why and by whom.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Instant;
 
-use crate::domain::own_ban::OwnBan;
+use crate::domain::own_ban::{NEVER, OwnBan};
+use crate::domain::time;
 use crate::fail2ban::commands::JailCounters;
+
+/// What was noted of something that is about to be made or lifted.
+#[derive(Debug, Clone, Default)]
+pub struct Noted {
+    /// The numbers of the notes of lifts in the archive.
+    pub lifts: Vec<i64>,
+    /// The bans of ours that were noted of the same before.
+    pub gone: Vec<OwnBan>,
+}
+
+impl Noted {
+    /// One and another.
+    pub fn add(&mut self, other: Noted) {
+        self.lifts.extend(other.lifts);
+        self.gone.extend(other.gone);
+    }
+}
+
+/// What has become of bans that were noted, by jail and address.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// Those that were not made: what is noted of them goes.
+    pub not_made: Vec<(String, String)>,
+    /// Those that were made.
+    pub made: Vec<(String, String)>,
+    /// Those that were there already, and are as they were.
+    pub unchanged: Vec<(String, String)>,
+    /// What was noted before of bans that were not made or lifted, and the notes of lifts that lifted nothing.
+    pub before: Noted,
+}
+
+impl Settled {
+    /// Some and others.
+    pub fn add(&mut self, other: Settled) {
+        self.not_made.extend(other.not_made);
+        self.made.extend(other.made);
+        self.unchanged.extend(other.unchanged);
+        self.before.add(other.before);
+    }
+
+    fn is_empty(&self) -> bool {
+        let Settled { not_made, made, unchanged, before } = self;
+        not_made.is_empty()
+            && made.is_empty()
+            && unchanged.is_empty()
+            && before.lifts.is_empty()
+            && before.gone.is_empty()
+    }
+}
 
 /// The bans that were made here, by jail and address.
 #[derive(Debug, Default)]
@@ -14,10 +64,14 @@ pub struct OwnBans {
     pub(super) due: Option<Instant>,
     /// The daemon or a jail was started since they were compared.
     pub(super) is_restart: bool,
+    /// When the newest was made of those that were made before the clock was set.
+    early: Option<i64>,
+    /// Those that the daemon has lost, and that are to be made again.
+    pub(super) lost: HashSet<(String, String)>,
     /// How often jails that do not run were looked for.
     pub(super) looked_for: u32,
-    /// What is noted of bans that were not made, and what was noted of the same addresses before: taken back a few at a time.
-    pub(super) undone: (Vec<(String, String)>, Vec<OwnBan>),
+    /// What has become of many, to be noted a few at a time.
+    pub(super) settled: Settled,
     /// What the jails that have some have counted.
     counted: HashMap<String, (u64, u64)>,
 }
@@ -31,6 +85,9 @@ impl OwnBans {
     }
 
     pub(super) fn put(&mut self, ban: OwnBan) {
+        if ban.at < time::NOT_SET_BEFORE {
+            self.early = self.early.max(Some(ban.at));
+        }
         self.by_jail.entry(ban.jail.clone()).or_default().insert(ban.ip.clone(), ban);
     }
 
@@ -41,6 +98,22 @@ impl OwnBans {
             self.by_jail.remove(jail);
         }
         taken
+    }
+
+    /// By how many seconds those are to be moved that were made before the clock was set, now that it is: they last as long as was said, from
+    /// now on at the latest.
+    pub(super) fn moves_by(&self, unix_now: i64) -> Option<i64> {
+        self.early.filter(|_| unix_now >= time::NOT_SET_BEFORE).map(|newest| unix_now - newest)
+    }
+
+    /// Moves them.
+    pub(super) fn move_early(&mut self, by: i64) {
+        for ban in self.by_jail.values_mut().flat_map(BTreeMap::values_mut).filter(|ban| ban.at < time::NOT_SET_BEFORE)
+        {
+            ban.at += by;
+            ban.until = ban.until.map(|until| if until == NEVER { NEVER } else { until + by });
+        }
+        self.early = None;
     }
 
     /// Jail and address of each.
@@ -71,9 +144,9 @@ impl OwnBans {
         (self.due, self.is_restart, self.looked_for) = (Some(now), true, 0);
     }
 
-    /// Whether there is something to take back.
-    pub fn any_undone(&self) -> bool {
-        !self.undone.0.is_empty() || !self.undone.1.is_empty()
+    /// Whether there is something to note of what has become of them.
+    pub fn any_settled(&self) -> bool {
+        !self.settled.is_empty()
     }
 
     /// Some were noted that may never have been made.

@@ -20,6 +20,8 @@ pub struct Snapshot {
     pub jails: u64,
     /// Addresses banned now, all jails together.
     pub bans: u64,
+    /// Bans since the jails were started, all together.
+    pub made: u64,
     /// Addresses with failures now, all jails together.
     pub failures: u64,
     /// The counters of each jail.

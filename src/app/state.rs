@@ -29,7 +29,8 @@ use crate::server::listen::Address;
 use crate::server::response::Response;
 use crate::store::{self, Store, settings::Stored};
 
-use super::banned::{Banned, CatchUp};
+use super::banned::Banned;
+use super::daemon_log::DaemonLog;
 use super::error::ApiError;
 use super::gzip::Gzip;
 use super::imports::{Running, Tending};
@@ -40,6 +41,7 @@ use super::never_ban::NeverBans;
 use super::own_bans::OwnBans;
 use super::pauses::Pauses;
 use super::request_ids::RequestIds;
+use super::restoring::Restoring;
 use super::seen::{ByHand, ProxiesSaid, Restarted, ServerFiles, Snapshot, TheirDatabase};
 
 /// How long a quick command may hold the loop.
@@ -104,12 +106,10 @@ pub struct Ctx {
     pub their_page: Option<Theirs<Page>>,
     /// Whether that could be read when it was last looked into.
     pub their_database: TheirDatabase,
-    /// Where fail2ban writes its log, as it last said: a path, or a word.
-    pub log_target: Option<String>,
-    /// There is more in it than was read: what its database tells comes after that.
-    pub log_is_behind: bool,
-    /// Whether somebody waits for the archive to have everything.
-    pub catch_up: CatchUp,
+    /// What it tells of what it does.
+    pub daemon_log: DaemonLog,
+    /// What it restores after its start.
+    pub restoring: Restoring,
     /// What somebody has changed of the files by hand, as it was found: a timer writes it down.
     pub by_hand: Option<ByHand>,
     /// How many changes were written down since the start.
@@ -265,9 +265,8 @@ impl Ctx {
             known_database: None,
             their_page: None,
             their_database: TheirDatabase::Unknown,
-            log_target: None,
-            log_is_behind: false,
-            catch_up: CatchUp::Idle,
+            daemon_log: DaemonLog::new(),
+            restoring: Restoring::default(),
             by_hand: None,
             changes_noted: 0,
             storage_fails: false,

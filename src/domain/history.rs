@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::log_user::names_user;
 use super::own_ban::Ours;
 
 /// The jail that blocklists are imported into.
@@ -370,27 +371,6 @@ impl Filter {
         self.search.as_deref().is_none_or(|search| has(ip, search) || has(jail, search) || has(lines, search))
             && self.user.as_deref().is_none_or(|user| names_user(lines, user))
     }
-}
-
-/// Words behind which a log line has the name of a user.
-const BEFORE_USER: [&str; 10] =
-    ["user", "for", "login", "account", "acct", "username", "ruser", "name", "sasl_username", "authcid"];
-
-/// Whether log lines name a user that was tried: as a word behind one that says so, as in `Failed password for invalid user bob` or
-/// `user=<bob>`. Another host or service of the same name is no user.
-pub fn names_user(lines: &str, user: &str) -> bool {
-    let is_between = |letter: char| letter.is_whitespace() || "=:<>()[]{}\"',;".contains(letter);
-    let is_said_before = |before: &str| {
-        let before = before.trim_end_matches(is_between);
-        let word = before.rsplit(is_between).next().unwrap_or_default();
-        BEFORE_USER.iter().any(|known| word.eq_ignore_ascii_case(known))
-    };
-    !user.is_empty()
-        && lines.match_indices(user).any(|(at, _)| {
-            let (before, after) = (&lines[..at], &lines[at + user.len()..]);
-            let line = before.rsplit('\n').next().unwrap_or_default();
-            line.ends_with(is_between) && !after.starts_with(|next: char| !is_between(next)) && is_said_before(line)
-        })
 }
 
 /// Which part of a list is wanted.

@@ -65,24 +65,6 @@ fn a_window_between_two_moments_has_whole_buckets_around_it() {
 }
 
 #[test]
-fn a_user_is_a_word_that_a_line_calls_one() {
-    for line in [
-        "sshd[1]: Invalid user bob from 203.0.113.9 port 22",
-        "sshd[1]: Failed password for invalid user bob from 203.0.113.9",
-        "sshd[1]: Failed password for bob from 203.0.113.9",
-        "dovecot: login: user=<bob>, rip=203.0.113.9",
-        "pam_unix(sshd:auth): authentication failure; ruser=bob rhost=203.0.113.9",
-        "first line\nlogin \"bob\" failed",
-    ] {
-        assert!(names_user(line, "bob"), "{line}");
-    }
-    for line in ["bob sshd[1]: failed", "for bobby", "user abob", "user\nbob", "from bob", "", "Invalid user Bob"] {
-        assert!(!names_user(line, "bob"), "{line}");
-    }
-    assert!(!names_user("user x", ""));
-}
-
-#[test]
 fn a_prefix_is_plain_text() {
     let filter = |prefix: &str| Filter { ip_prefix: Some(prefix.into()), ..Filter::default() };
     assert!(filter("203.0.113.").takes("j", "203.0.113.7", 1));

@@ -12,6 +12,7 @@ pub mod forwarded;
 pub mod history;
 pub mod jail_values;
 pub mod json;
+pub mod log_user;
 pub mod names;
 pub mod never_ban;
 pub mod own_ban;

@@ -19,6 +19,9 @@ impl FromStr for Moment {
     }
 }
 
+/// 2024-01-01, in Unix seconds. A clock before that has not been set yet: a machine without a battery for its clock begins in 1970.
+pub const NOT_SET_BEFORE: i64 = 1_704_067_200;
+
 /// Seconds since 1970-01-01T00:00:00Z by the system clock; 0 while the clock is set before that.
 pub fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)

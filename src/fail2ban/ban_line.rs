@@ -17,6 +17,25 @@ pub struct BanLine<'a> {
 /// The length of a time with its milliseconds.
 const TIME: usize = "2026-11-27 11:19:10,123".len();
 
+/// Jail and address of the ban that a message in the journal tells of, if it does. How much stands before it depends on the way it took:
+/// `fail2ban.actions[7]: NOTICE [lab] Ban 192.0.2.7`, or a part of it.
+pub fn in_journal(message: &str) -> Option<(&str, &str)> {
+    let rest = match message.strip_prefix("fail2ban.actions") {
+        Some(rest) => rest.split_once("]: ")?.1.trim_start(),
+        None => message,
+    };
+    let rest = rest.strip_prefix("NOTICE").unwrap_or(rest);
+    ban(rest)
+}
+
+/// Jail and address behind the head of a line.
+fn ban(message: &str) -> Option<(&str, &str)> {
+    let (jail, ip) = message.trim_start().strip_prefix('[')?.rsplit_once("] Ban ")?;
+    let ip = ip.trim_end();
+    let is_plain = |text: &str| !text.is_empty() && !text.chars().any(char::is_control);
+    (is_plain(jail) && is_plain(ip)).then_some((jail, ip))
+}
+
 /// The ban that a line tells of, if it does.
 pub fn read(line: &str) -> Option<BanLine<'_>> {
     let (time, rest) = line.split_at_checked(TIME)?;
@@ -24,10 +43,7 @@ pub fn read(line: &str) -> Option<BanLine<'_>> {
     if head.split_whitespace().next().is_none_or(|name| name.split('[').next() != Some("fail2ban.actions")) {
         return None;
     }
-    let (jail, ip) = message.trim_start().strip_prefix('[')?.rsplit_once("] Ban ")?;
-    let ip = ip.trim_end();
-    let is_plain = |text: &str| !text.is_empty() && !text.chars().any(char::is_control);
-    (is_plain(jail) && is_plain(ip)).then_some(())?;
+    let (jail, ip) = ban(message)?;
     Some(BanLine { at: moment(time)?, jail, ip })
 }
 
@@ -40,6 +56,27 @@ fn moment(text: &str) -> Option<(DateTime, i64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_of_the_journal_is_read_whichever_way_it_took() {
+        for message in [
+            "[lab] Ban 192.0.2.7",
+            "NOTICE [lab] Ban 192.0.2.7",
+            "fail2ban.actions[4711]: NOTICE [lab] Ban 192.0.2.7",
+            "fail2ban.actions        [4711]: NOTICE  [lab] Ban 192.0.2.7",
+        ] {
+            assert_eq!(in_journal(message), Some(("lab", "192.0.2.7")), "{message}");
+        }
+        for other in [
+            "[lab] Restore Ban 192.0.2.7",
+            "NOTICE [lab] Unban 192.0.2.7",
+            "x [lab] Ban 192.0.2.7",
+            "WARNING [lab] Ban 192.0.2.7",
+            "",
+        ] {
+            assert_eq!(in_journal(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn a_line_of_a_ban_is_read_and_no_other() {

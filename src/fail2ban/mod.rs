@@ -8,6 +8,7 @@ pub mod difference;
 pub mod encode;
 mod error;
 pub mod installed;
+pub mod journal;
 pub mod keep;
 mod literal;
 pub mod pickle;

@@ -1,6 +1,7 @@
 //! Bans that are made here, in a child: with the jail's time or their own, and made again where the daemon has lost or shortened them.
 
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -22,8 +23,6 @@ use crate::held::row::{Lasts, Told};
 
 /// Ends that differ by less are the same: the daemon rounds to seconds.
 const SAME: i64 = 2;
-/// A ban that is younger need not be in the daemon's database yet.
-const YOUNG: i64 = 3;
 /// Bans that are made in one command before other clients of the daemon have their turn.
 const BATCH: usize = 10;
 /// How long a jail that starts is waited for.
@@ -131,6 +130,8 @@ pub struct Kept {
     pub at: i64,
     /// When it is to end; `None` as the jail has it.
     pub until: Option<i64>,
+    /// It is known that the daemon has lost it, and that nobody has lifted it.
+    pub is_lost: bool,
 }
 
 /// What was found.
@@ -140,6 +141,9 @@ pub struct Found {
     pub gone: Vec<(String, String)>,
     /// Jail and address of bans that were made again, or lengthened to their end.
     pub again: Vec<(String, String)>,
+    /// Jail and address of bans that the daemon had before it was started and has no more, not even a row: whether it has ever written
+    /// one tells whether they were lifted or lost.
+    pub missing: Vec<(String, String)>,
     /// Jails that do not run.
     pub absent: Vec<String>,
 }
@@ -188,15 +192,21 @@ impl KeepEnds {
         let ips: Vec<&str> = bans.iter().map(|ban| ban.ip.as_str()).collect();
         let rows = database.and_then(|database| database.times_of(jail.as_str(), &ips).ok());
         let (now, mut again) = (time::now(), Vec::new());
+        let ban_time = daemon.ban_time(jail)?;
+        let started = self.socket.metadata().map_or(now, |socket| socket.mtime());
         for (at, ban) in bans.iter().enumerate() {
             let name = || (ban.jail.clone(), ban.ip.clone());
             // A lift takes the daemon's own row as well; a ban that the daemon has lost leaves it, where it was written by then.
             let has_row = rows.as_ref().is_some_and(|rows| rows[at].is_some());
-            let is_lost = has_row || (self.is_restart && (rows.is_none() || ban.at + YOUNG > now));
-            let until = ban.until.filter(|until| *until > now);
+            let is_lost = has_row || ban.is_lost || (self.is_restart && rows.is_none());
+            let is_older = self.is_restart && ban.at <= started + SAME;
+            // Those of the jail's own time that have a row come back by themselves.
+            let of_jail = || ban_time.filter(|_| !has_row).map(|time| if time < 0 { NEVER } else { ban.at + time });
+            let until = ban.until.or_else(of_jail).filter(|until| *until > now);
             match (ends.get(ban.ip.as_str()), until) {
+                (None, Some(_)) if !is_lost && is_older => found.missing.push(name()),
                 (None, Some(until)) if is_lost => again.push((timed(ban, until, now), name())),
-                (Some(end), Some(until)) if end.saturating_add(SAME) < until => {
+                (Some(end), Some(until)) if ban.until.is_some() && end.saturating_add(SAME) < until => {
                     again.push((timed(ban, until, now), name()))
                 }
                 (None, None) if ban.until.is_none() && is_lost => {}

@@ -10,8 +10,8 @@ use super::failure::Failure;
 use super::frames::FrameWriter;
 use super::{
     apply, bans, bulk, changes, default_edits, definitions, edits, geo_update, history, ignored, import, jail_config,
-    jail_edits, logs, never_ban, own_bans, password, patterns, places, preview, read_held, release, server_edits,
-    service, their_database, why,
+    jail_edits, journal_bans, logs, never_ban, own_bans, password, patterns, places, preview, read_held, release,
+    restored, server_edits, service, their_database, why,
 };
 use crate::domain::json;
 
@@ -65,6 +65,10 @@ pub enum Task {
     Recover(apply::Recover),
     /// Read a little of fail2ban's database for the loop.
     ReadTheirs(their_database::ReadTheirs),
+    /// Read what the systemd journal tells of bans.
+    ReadJournal(journal_bans::ReadJournal),
+    /// Count what fail2ban restores after its start.
+    CountRestored(restored::CountRestored),
     /// Ask fail2ban's database about the past.
     AskHistory(history::Ask),
     /// Change a jail: its values at once, or its file.
@@ -128,7 +132,8 @@ impl Task {
             Task::ShowChange(_) | Task::LookAtFiles(_) | Task::ListIgnored(_) => Lane::General,
             Task::ShowDefault(_) => Lane::General,
             Task::EditDefault(_) => Lane::Daemon,
-            Task::ReadTheirs(_) => Lane::Theirs,
+            Task::ReadTheirs(_) | Task::ReadJournal(_) => Lane::Theirs,
+            Task::CountRestored(_) => Lane::General,
             Task::Import(_) => Lane::Import,
             Task::Bulk(_) => Lane::Bulk,
             Task::Preview(_) | Task::AskPlaces(_) | Task::Tend(_) => Lane::General,
@@ -158,8 +163,9 @@ impl Task {
             Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Duration::from_secs(20),
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::WhyAway(_) => Duration::from_secs(20),
             Task::ReadHeld(_) | Task::AskHistory(_) => Duration::from_secs(60),
-            Task::SetAgain(_) | Task::KeepEnds(_) => Duration::from_secs(60),
+            Task::SetAgain(_) | Task::KeepEnds(_) | Task::CountRestored(_) => Duration::from_secs(60),
             Task::ReadTheirs(_) => their_database::DEADLINE,
+            Task::ReadJournal(_) => journal_bans::DEADLINE,
             Task::StopJail(_) => Duration::from_secs(180),
             // Its end, and two starts, each with a limit of its own.
             Task::Restart(_) => Duration::from_secs(400),
@@ -251,6 +257,8 @@ impl Task {
             Task::ReadBackends(task) => task.run(),
             Task::AskHistory(task) => task.run(out),
             Task::ReadTheirs(task) => task.run(),
+            Task::ReadJournal(task) => task.run(),
+            Task::CountRestored(task) => task.run(),
             Task::WhyAway(task) => task.run(),
             Task::Restart(task) => task.run(),
             Task::StopJail(task) => task.run(),

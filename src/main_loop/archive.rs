@@ -54,6 +54,8 @@ pub struct Archivist {
     held: HeldCopy,
     /// A pass goes on: where the database is has been settled at its beginning.
     is_copying: bool,
+    /// A child reads the journal first.
+    awaits_journal: bool,
     /// The database of which a child reads a page.
     asked: Option<PathBuf>,
     /// What it read of this database and is not kept yet.
@@ -93,6 +95,7 @@ impl Archivist {
             page: PAGES.0 * 4,
             held: HeldCopy::default(),
             is_copying: false,
+            awaits_journal: false,
             asked: None,
             left: None,
             locked_since: None,
@@ -108,9 +111,11 @@ impl Archivist {
 
     /// When it is due to copy what fail2ban's database has.
     pub fn next_copy(&self, ctx: &Ctx, now: Instant) -> Instant {
-        let is_wanted = ctx.catch_up == CatchUp::Wanted && self.asked.is_none() && self.left.is_none();
+        let is_idle = self.asked.is_none() && self.left.is_none() && !self.awaits_journal;
+        let is_wanted = ctx.daemon_log.catch_up == CatchUp::Wanted && is_idle;
         // What the log tells of comes first: a ban is found there by whoever tells of it next.
-        let has_come = ctx.their_page.is_some() && !ctx.log_is_behind;
+        let has_come = (ctx.their_page.is_some() && !ctx.daemon_log.is_behind)
+            || (self.awaits_journal && !ctx.daemon_log.is_being_read);
         if has_come || is_wanted { now } else { self.copy_at }
     }
 
@@ -137,13 +142,14 @@ impl Archivist {
             return self.take(ctx, path, now);
         }
         ctx.their_page = None;
-        if ctx.catch_up == CatchUp::Wanted {
-            ctx.catch_up = CatchUp::Running;
+        if ctx.daemon_log.catch_up == CatchUp::Wanted {
+            ctx.daemon_log.catch_up = CatchUp::Running;
         }
-        if !self.is_copying && ctx.config.fail2ban_database.is_none() && ctx.snapshot.online && daemon_is_free {
-            if let Ok(target) = ctx.daemon.log_target() {
-                ctx.log_target = Some(target);
-            }
+        let is_new = !self.is_copying && !self.awaits_journal && ctx.snapshot.online && daemon_is_free;
+        if is_new && let Ok(target) = ctx.daemon.log_target() {
+            ctx.daemon_log.target = Some(target);
+        }
+        if is_new && ctx.config.fail2ban_database.is_none() {
             // It may have moved since the last pass. Where the daemon does not say, the place last known will do.
             if let Ok(path) = ctx.daemon.database_path() {
                 if path.is_none() {
@@ -152,17 +158,30 @@ impl Archivist {
                 ctx.known_database = path;
             }
         }
+        // One that came to no end is not waited for.
+        let has_waited = std::mem::take(&mut self.awaits_journal);
+        ctx.daemon_log.is_being_read &= !has_waited;
+        if !self.is_copying && !has_waited {
+            match ctx.read_journal() {
+                Ok(is_read) => self.awaits_journal = is_read,
+                Err(error) => self.complain(ctx, error.into()),
+            }
+            if self.awaits_journal {
+                self.copy_at = now + READ_LIMIT;
+                return;
+            }
+        }
         let path = ctx.config.fail2ban_database.clone().or_else(|| ctx.known_database.clone());
         let Some(path) = path else {
             self.copy_at = now + AGAIN;
-            ctx.catch_up = CatchUp::Idle;
+            ctx.daemon_log.catch_up = CatchUp::Idle;
             return;
         };
         match self.ask(ctx, path) {
             Ok(()) => self.copy_at = now + READ_LIMIT,
             Err(error) => {
                 self.copy_at = now + AFTER_TROUBLE;
-                ctx.catch_up = CatchUp::Idle;
+                ctx.daemon_log.catch_up = CatchUp::Idle;
                 self.complain(ctx, error.into());
             }
         }
@@ -207,8 +226,8 @@ impl Archivist {
                 Err(_) => period.min(AFTER_TROUBLE),
             };
         let goes_on = matches!(step, Ok(true) | Err(Problem::Theirs(DatabaseError::Locked)));
-        if ctx.catch_up == CatchUp::Running && !goes_on {
-            ctx.catch_up = CatchUp::Idle;
+        if ctx.daemon_log.catch_up == CatchUp::Running && !goes_on {
+            ctx.daemon_log.catch_up = CatchUp::Idle;
         }
         ctx.their_database = self.theirs(ctx.their_database, step.as_ref().err(), now);
         match step {

@@ -137,7 +137,7 @@ impl BanLog {
 
     /// Reads what is due; with `at_once`, whatever there is. The rest has another turn.
     pub fn run(&mut self, ctx: &mut Ctx, registry: &Registry, at_once: bool, now: Instant) {
-        let is_moved = ctx.log_target.as_deref().filter(|target| target.starts_with('/')) != self.target();
+        let is_moved = ctx.daemon_log.target.as_deref().filter(|target| target.starts_with('/')) != self.target();
         if !at_once && !is_moved && now < self.next() {
             return;
         }
@@ -153,7 +153,7 @@ impl BanLog {
                 break;
             }
         }
-        ctx.log_is_behind = goes_on;
+        ctx.daemon_log.is_behind = goes_on;
         self.files.retain(|file| file.until.is_none_or(|until| now < until));
         // Without changes it is not read again before the next look.
         self.read_at = if goes_on { now + REST } else { self.look_at };
@@ -194,7 +194,7 @@ impl BanLog {
 
     /// Finds out whether there is another file than the one that is read.
     fn look(&mut self, ctx: &mut Ctx, now: Instant) {
-        let target = ctx.log_target.as_deref().filter(|target| target.starts_with('/')).map(PathBuf::from);
+        let target = ctx.daemon_log.target.as_deref().filter(|target| target.starts_with('/')).map(PathBuf::from);
         if target != self.path {
             self.files.clear();
             self.path = target;

@@ -76,7 +76,7 @@ impl MainLoop {
             let is_over = now >= self.parked[index].until;
             let has_waited = self.parked[index].request.has_waited;
             let is_ready = if self.parked[index].for_archive {
-                self.ctx.catch_up == CatchUp::Idle
+                self.ctx.daemon_log.catch_up == CatchUp::Idle
             } else {
                 is_free && !(has_waited && self.ctx.banned.is_read())
             };

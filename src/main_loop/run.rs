@@ -186,12 +186,13 @@ impl MainLoop {
 
     /// How long nothing can happen by itself.
     fn timeout(&mut self, now: Instant) -> Duration {
-        let goes_on = self.ctx.catch_up == CatchUp::Idle && self.parked.iter().any(|parked| parked.for_archive);
+        let goes_on =
+            self.ctx.daemon_log.catch_up == CatchUp::Idle && self.parked.iter().any(|parked| parked.for_archive);
         if goes_on
             || self.connections.has_ready()
             || self.connections.wants_accept()
             || self.next_step().is_some()
-            || self.ctx.own_bans.any_undone()
+            || self.ctx.own_bans.any_settled()
         {
             return Duration::ZERO;
         }
@@ -470,13 +471,13 @@ impl MainLoop {
             self.answer_the_slow(now);
         }
         let is_free = !self.children.daemon_is_taken() && !imports::keeps_daemon_busy(&self.ctx);
-        if self.ctx.own_bans.any_undone() {
-            self.ctx.restore_some_own_bans();
+        if self.ctx.own_bans.any_settled() {
+            self.ctx.settle_some_own_bans();
         }
         self.ctx.bulk_is_under_way =
-            self.ctx.own_bans.any_undone() || self.children.any_bulk() || self.stepping.iter().any(Stepping::changes);
+            self.ctx.own_bans.any_settled() || self.children.any_bulk() || self.stepping.iter().any(Stepping::changes);
         if !self.is_for_one {
-            let at_once = self.ctx.their_page.is_some() || self.ctx.catch_up != CatchUp::Idle;
+            let at_once = self.ctx.their_page.is_some() || self.ctx.daemon_log.catch_up != CatchUp::Idle;
             self.ban_log.run(&mut self.ctx, self.poll.registry(), at_once, now);
         }
         let by_itself = if self.is_for_one { Timers::run_for_one } else { Timers::run };

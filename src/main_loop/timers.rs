@@ -89,7 +89,7 @@ impl Timers {
     /// The same while one command is served: only what that needs happens.
     pub fn next_for_one(&self, ctx: &Ctx, now: Instant) -> Duration {
         let look = self.look_at(ctx, now);
-        let is_wanted = ctx.catch_up != CatchUp::Idle;
+        let is_wanted = ctx.daemon_log.catch_up != CatchUp::Idle;
         let next = if is_wanted { look.min(self.archive.next_copy(ctx, now)) } else { look };
         next.saturating_duration_since(now)
     }
@@ -129,7 +129,7 @@ impl Timers {
     pub fn run_for_one(&mut self, ctx: &mut Ctx, daemon_is_free: bool, now: Instant) {
         self.look(ctx, daemon_is_free, now);
         let is_due = self.archive.next_copy(ctx, now) <= now;
-        if ctx.catch_up != CatchUp::Idle && is_due {
+        if ctx.daemon_log.catch_up != CatchUp::Idle && is_due {
             self.archive.copy(ctx, daemon_is_free, now);
         }
     }

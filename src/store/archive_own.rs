@@ -105,6 +105,17 @@ impl Store {
         self.bans_made(names)
     }
 
+    /// Whether the daemon has ever written the newest ban of ours of this jail and address into its database, as far as that was read. One
+    /// that it has written and has no more was lifted.
+    pub fn own_ban_was_written(&self, jail: &str, ip: &str) -> Result<bool, Error> {
+        let mut find = self.connection.prepare_cached(
+            "SELECT is_stored FROM archive INDEXED BY archive_by_ip JOIN archive_seen USING (id)
+             WHERE ip = ?2 AND jail = (SELECT id FROM archive_jails WHERE name = ?1) AND actor IS NOT NULL
+             ORDER BY banned_at DESC LIMIT 1",
+        )?;
+        Ok(find.query_row((jail, ip), |row| row.get(0)).optional()?.unwrap_or(true))
+    }
+
     /// A ban of ours was made again after the daemon had lost it, between two Unix seconds: what was banned then is that ban.
     pub fn ban_made_again(&mut self, jail: &str, ip: &str, from: i64, to: i64) -> Result<(), Error> {
         self.lightly(|transaction| {
@@ -247,7 +258,8 @@ fn note(
     transaction
         .prepare_cached(
             "INSERT INTO archive_seen (id, is_stored, is_made, note, actor_kind, actor) VALUES (?1, ?2, 0, ?3, ?4, ?5)
-             ON CONFLICT DO UPDATE SET note = excluded.note, actor_kind = excluded.actor_kind, actor = excluded.actor",
+             ON CONFLICT DO UPDATE SET note = excluded.note, actor_kind = excluded.actor_kind, actor = excluded.actor
+             WHERE actor IS NULL OR is_made = 0",
         )?
         .execute((id, !is_new, &*ban.note, ban.actor.kind(), ban.actor.name()))?;
     Ok(())
@@ -264,24 +276,26 @@ pub(super) fn is_known(
         return Ok(true);
     }
     let at = ban.banned_at;
-    let mut exact = transaction.prepare_cached(
-        "SELECT is_stored IS 0 FROM archive INDEXED BY archive_by_ip LEFT JOIN archive_seen USING (id)
-         WHERE ip = ?1 AND banned_at = ?2 AND jail = ?3",
-    )?;
-    if exact.query_row(params![ban.ip, at, jail], |row| row.get(0)).optional()? == Some(false) {
-        // It was read there before.
-        return Ok(true);
-    }
     let mut find = transaction.prepare_cached(
-        "SELECT archive.id, banned_at, country FROM archive INDEXED BY archive_by_ip JOIN archive_seen USING (id)
-         WHERE ip = ?1 AND jail = ?2 AND is_stored = 0 AND banned_at BETWEEN ?3 AND ?4
-         AND (actor IS NULL AND banned_at >= ?5 OR actor IS NOT NULL AND banned_at <= ?6)
-         ORDER BY banned_at <> ?7, banned_at LIMIT 1",
+        "SELECT archive.id, banned_at, country, ifnull(is_stored, 1), actor IS NOT NULL
+         FROM archive INDEXED BY archive_by_ip LEFT JOIN archive_seen USING (id)
+         WHERE ip = ?1 AND jail = ?2 AND banned_at BETWEEN ?3 AND ?4",
     )?;
-    let range = (at - MADE_WITHIN, at + FAILED_BEFORE, at - ROUNDED, at + ROUNDED);
-    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-    let found = find.query_row(params![ban.ip, jail, range.0, range.1, range.2, range.3, at], read).optional()?;
-    let Some((id, told_at, country)): Option<(i64, i64, i64)> = found else { return Ok(false) };
+    let mut rows = find.query(params![ban.ip, jail, at - MADE_WITHIN, at + FAILED_BEFORE])?;
+    let mut found: Option<(i64, i64, i64)> = None;
+    while let Some(row) = rows.next()? {
+        let (told_at, is_stored, is_own): (i64, bool, bool) = (row.get(1)?, row.get(3)?, row.get(4)?);
+        if is_stored && told_at == at {
+            // It was read there before.
+            return Ok(true);
+        }
+        let is_near = if is_own { told_at <= at + ROUNDED } else { told_at >= at - ROUNDED };
+        let is_nearer = found.is_none_or(|(_, other, _)| (told_at != at, told_at) < (other != at, other));
+        if !is_stored && is_near && is_nearer {
+            found = Some((row.get(0)?, told_at, row.get(2)?));
+        }
+    }
+    let Some((id, told_at, country)) = found else { return Ok(false) };
     let failures = i64::try_from(ban.failures).unwrap_or(i64::MAX);
     transaction
         .prepare_cached(
@@ -355,6 +369,11 @@ fn logged(transaction: &Transaction<'_>, ban: &Logged, counts: &mut Counts) -> r
 
 /// Whether a ban at this time is one of ours that was made again.
 fn is_again(transaction: &Transaction<'_>, jail: i64, ip: &str, at: i64) -> rusqlite::Result<bool> {
+    let mut any = transaction
+        .prepare_cached("SELECT 1 FROM archive_seen INDEXED BY archive_again WHERE again_to >= ?1 LIMIT 1")?;
+    if !any.exists([at])? {
+        return Ok(false);
+    }
     transaction
         .prepare_cached(
             "SELECT 1 FROM archive INDEXED BY archive_by_ip JOIN archive_seen USING (id)

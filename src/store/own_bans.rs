@@ -8,7 +8,7 @@ use rusqlite::Transaction;
 use super::error::Error;
 use super::open::Store;
 use crate::domain::actor::Actor;
-use crate::domain::own_ban::OwnBan;
+use crate::domain::own_ban::{NEVER, OwnBan};
 
 /// How many are kept: beyond that, the oldest are bans like others.
 const MOST: i64 = 20_000;
@@ -27,6 +27,16 @@ impl Store {
         let transaction = self.connection.transaction()?;
         take(&transaction, bans)?;
         transaction.commit()?;
+        Ok(())
+    }
+
+    /// Moves those that were made before a time by so many seconds, with their ends.
+    pub fn move_own_bans(&mut self, before: i64, by: i64) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "UPDATE own_bans SET at = at + ?2, until = iif(until < ?3, until + ?2, until) WHERE at < ?1",
+            )?
+            .execute((before, by, NEVER))?;
         Ok(())
     }
 

@@ -99,6 +99,48 @@ fn a_ban_or_lift_that_failed_leaves_nothing_in_the_archive() {
 }
 
 #[test]
+fn of_many_at_once_those_that_were_made_or_lifted_are_there_with_who_and_why() {
+    let daemon = RealDaemon::start();
+    let (_server, admin) = Launch::for_real(&daemon).env("BANGUI_ARCHIVE_SECONDS", "1").start().into_ready();
+    daemon.client(&["set", "lab", "banip", "203.0.113.3"]);
+    wait_until("the ban by hand", LIMIT, || of_address(&admin, "203.0.113.3").len() == 1);
+    let ips = ["203.0.113.1", "203.0.113.2", "203.0.113.3", "nonsense"];
+    admin.post("/api/v1/bans/bulk", json!({"ips": ips, "jail": "lab", "note": "a list"})).expect(200);
+    let kept = archived(&admin);
+    assert_eq!(kept.len(), 3, "what was banned before is no other ban: {kept:?}");
+    for ip in &ips[..2] {
+        let item = of_address(&admin, ip).pop().unwrap();
+        assert_eq!((&item["note"], &item["actor"]["name"]), (&json!("a list"), &json!("admin")), "{item}");
+    }
+    wait_until("their times", LIMIT, || archived(&admin).iter().all(|item| !item["ban_time"].is_null()));
+    let lift = json!({"ips": ["203.0.113.1", "203.0.113.9"], "jail": "lab", "note": "a mistake"});
+    admin.post("/api/v1/bans/bulk/remove", lift).expect(200);
+    let item = of_address(&admin, "203.0.113.1").pop().unwrap();
+    assert_eq!((&item["lifted_note"], &item["lifted_by"]["name"]), (&json!("a mistake"), &json!("admin")), "{item}");
+    // It was not banned, so nothing was lifted: a ban that comes in the same second is not taken for one that was.
+    admin.post(BANS, json!({"ip": "203.0.113.9", "jail": "lab"})).expect(201);
+    assert_eq!(of_address(&admin, "203.0.113.9")[0]["lifted_at"], json!(null));
+    // One address at a time tells the same, and of what was lifted by others, too.
+    let of =
+        |ip: &str| admin.get(&format!("/api/v1/addresses/{ip}")).expect(200).json()["history"]["recent"][0].clone();
+    assert_eq!((&of("203.0.113.1")["lifted_by"], &of("203.0.113.2")["lifted_by"]), (&json!("admin"), &json!(null)));
+    assert!(!of("203.0.113.1")["lifted_at"].is_null());
+    daemon.client(&["set", "lab", "unbanip", "203.0.113.2"]);
+    wait_until("the lift by hand", LIMIT, || of("203.0.113.2")["lifted_by"] == "fail2ban");
+    assert_eq!(of("203.0.113.2")["lifted_at"], json!(null));
+}
+
+#[test]
+fn banned_again_as_it_was_is_no_other_ban() {
+    let daemon = RealDaemon::start();
+    let (_server, admin) = Server::ready(&daemon);
+    admin.post(BANS, json!({"ip": "203.0.113.1", "jail": "lab", "note": "first"})).expect(201);
+    admin.post(BANS, json!({"ip": "203.0.113.1", "jail": "lab", "note": "again"})).expect(201);
+    let kept = archived(&admin);
+    assert_eq!((kept.len(), &kept[0]["note"]), (1, &json!("first")), "{kept:?}");
+}
+
+#[test]
 fn a_ban_that_the_daemon_lost_and_that_was_made_again_is_one_in_the_archive() {
     let mut daemon = RealDaemon::start();
     let (_server, admin) = Launch::for_real(&daemon).env("BANGUI_ARCHIVE_SECONDS", "1").start().into_ready();

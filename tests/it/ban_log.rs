@@ -36,7 +36,7 @@ fn name(n: usize) -> String {
 }
 
 /// Bans these, lifts every second one at once, and bans every fourth once more. Gives how often each was banned.
-fn churn(daemon: &RealDaemon, from: usize, count: usize) -> BTreeMap<String, usize> {
+pub fn churn(daemon: &RealDaemon, from: usize, count: usize) -> BTreeMap<String, usize> {
     let all: Vec<String> = (from..from + count).map(name).collect();
     let every = |step: usize| all.iter().step_by(step).cloned().collect::<Vec<_>>();
     let mut told = BTreeMap::new();

@@ -12,10 +12,15 @@ use crate::harness::server::{Launch, Server};
 
 /// Like `Client::post`, but a server that dies is no failure of the test.
 fn try_post(client: &Client, target: &str, body: &str) -> Option<Answer> {
+    try_send(client, "POST", target, body)
+}
+
+/// The same with any method.
+pub fn try_send(client: &Client, method: &str, target: &str, body: &str) -> Option<Answer> {
     let mut wire = Wire::try_connect(&client.address).ok()?;
-    let head = client.head_of("POST", target, Some(body.len()));
+    let head = client.head_of(method, target, Some(body.len()));
     wire.try_send(format!("{head}{body}")).ok()?;
-    wire.try_answer("POST").ok()
+    wire.try_answer(method).ok()
 }
 
 /// Sets one jail after the other idle or not, until the server dies; gives how many were acknowledged.

@@ -125,6 +125,8 @@ fn a_log_line_becomes_a_ban_on_the_map() {
             assert_eq!(total_of(&answer), expected, "{path}");
         }
     }
+    let known = admin.get("/api/v1/addresses/89.160.20.112").expect(200).json();
+    assert_eq!(known["history"]["recent"][0]["user"], "root", "{known}");
     let active = admin.get("/api/v1/bans/active").expect(200).json();
     assert_eq!(active["items"][0]["country"], "SE");
     let looked_up = admin.get("/api/v1/geo/lookup/89.160.20.112").expect(200).json();

@@ -19,7 +19,7 @@ const IP: &str = "203.0.113.7";
 const WEEKS: i64 = 4 * 7 * 86_400;
 
 /// How many seconds the daemon still has this banned; `None` where it has not, -1 for ever.
-fn left(daemon: &RealDaemon, jail: &str, ip: &str) -> Option<i64> {
+pub fn left(daemon: &RealDaemon, jail: &str, ip: &str) -> Option<i64> {
     let lines = daemon.client(&["get", jail, "banip", "--with-time"]);
     let line = lines.lines().find(|line| line.split_whitespace().next() == Some(ip))?;
     let (start, rest) = line.split_once('\t').unwrap().1.trim().split_once(" + ").unwrap();

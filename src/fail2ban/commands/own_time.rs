@@ -73,6 +73,13 @@ impl Daemon {
         made
     }
 
+    /// How old a ban may be, in seconds, for the daemon to restore it at its start; `None` where its age does not matter.
+    pub fn restore_age(&mut self, jail: &JailName) -> Result<Option<i64>, Error> {
+        let own = self.own_times(jail)?;
+        let seconds = own.ban_time.as_str().and_then(|text| text.parse::<f64>().ok()).map(|seconds| seconds as i64);
+        Ok(seconds.filter(|seconds| *seconds >= 0 && !own.grows))
+    }
+
     fn own_times(&mut self, jail: &JailName) -> Result<OwnTimes, Error> {
         let name = self.named(Place::Get, jail)?.to_owned();
         let ban_time = self.client.ask(&["get", &name, "bantime"])?;

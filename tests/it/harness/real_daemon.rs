@@ -56,6 +56,8 @@ pub struct RealDaemon {
     process: Option<(u32, JoinHandle<()>)>,
     /// The jails that are enabled.
     jails: &'static [&'static str],
+    /// What it has in its environment besides.
+    environment: Vec<(String, String)>,
 }
 
 impl RealDaemon {
@@ -86,7 +88,8 @@ impl RealDaemon {
         let directory = tempfile::tempdir().expect("a temporary directory");
         // The name is short because the path of a socket must fit 108 bytes.
         let socket = directory.path().join("f.sock");
-        let daemon = RealDaemon { directory, socket, process: None, jails: &["lab", "slow", "sshd"] };
+        let daemon =
+            RealDaemon { directory, socket, process: None, jails: &["lab", "slow", "sshd"], environment: Vec::new() };
         daemon.write_configuration().expect("fail2ban is installed");
         daemon
     }
@@ -122,6 +125,11 @@ impl RealDaemon {
         daemon
     }
 
+    /// Sets variables of its environment, from its next start on.
+    pub fn set_environment(&mut self, variables: &[(String, String)]) {
+        self.environment = variables.to_vec();
+    }
+
     /// Its configuration directory, which is also where its socket, database and logs are.
     pub fn config(&self) -> &Path {
         self.directory.path()
@@ -151,6 +159,7 @@ impl RealDaemon {
             .arg(self.path("f.log"))
             .args(self.options())
             .arg("start")
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());

@@ -25,7 +25,13 @@ impl Shim {
 
     /// A server under its orders.
     pub fn launch(&self, launch: Launch) -> Launch {
-        launch.env("LD_PRELOAD", library().to_str().unwrap()).env("SHIM_ORDERS", self.orders.path().to_str().unwrap())
+        self.environment().iter().fold(launch, |launch, (name, value)| launch.env(name, value))
+    }
+
+    /// What puts any program under its orders.
+    pub fn environment(&self) -> [(String, String); 2] {
+        let text = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+        [("LD_PRELOAD".into(), text(&library())), ("SHIM_ORDERS".into(), text(self.orders.path()))]
     }
 
     /// Sets the clock so many seconds ahead, or back.
