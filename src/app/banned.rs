@@ -30,9 +30,10 @@ pub enum Readiness {
 }
 
 /// Whether somebody waits for the archive to have everything that fail2ban has told so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CatchUp {
     /// Nobody.
+    #[default]
     Idle,
     /// A look that begins from now on is waited for.
     Wanted,

@@ -3,7 +3,7 @@
 use super::banned::CatchUp;
 
 /// What fail2ban tells of what it does.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct DaemonLog {
     /// Where it writes it, as it last said: a path, or a word.
     pub target: Option<String>,
@@ -20,18 +20,6 @@ pub struct DaemonLog {
 }
 
 impl DaemonLog {
-    /// Nothing is known yet.
-    pub fn new() -> DaemonLog {
-        DaemonLog {
-            target: None,
-            is_behind: false,
-            catch_up: CatchUp::Idle,
-            is_being_read: false,
-            read_at: None,
-            complaint: String::new(),
-        }
-    }
-
     /// Whether the journal has it, where there is one: what goes to syslog is there as well.
     pub(super) fn is_in_journal(&self) -> bool {
         let word = self.target.as_deref().map(|target| target.split('[').next().unwrap_or_default().trim());

@@ -265,7 +265,7 @@ impl Ctx {
             known_database: None,
             their_page: None,
             their_database: TheirDatabase::Unknown,
-            daemon_log: DaemonLog::new(),
+            daemon_log: DaemonLog::default(),
             restoring: Restoring::default(),
             by_hand: None,
             changes_noted: 0,

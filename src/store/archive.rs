@@ -46,9 +46,11 @@ impl Store {
         self.lightly(|transaction| {
             let mut counts = Counts::default();
             let mut added = 0;
+            // A first copy is long, and need not ask at each row.
+            let has_others = transaction.prepare_cached("SELECT 1 FROM archive_seen LIMIT 1")?.exists([])?;
             for ban in bans.iter().filter(|ban| is_storable(ban)) {
                 let jail = jail_id(transaction, ban.jail)?;
-                if !is_known(transaction, jail, ban, &mut counts)? {
+                if !has_others || !is_known(transaction, jail, ban, &mut counts)? {
                     added += usize::from(insert(transaction, jail, ban, &mut counts)?.is_some());
                 }
             }

@@ -58,7 +58,9 @@ fn ask_until_it_dies(admin: &Client, dice: &mut Dice, fates: &mut BTreeMap<Strin
             (true, false) => Fate::Free,
             (false, _) => Fate::Open,
         };
-        asked.iter().for_each(|ip| drop(fates.insert(ip.clone(), fate)));
+        for ip in asked {
+            fates.insert(ip.clone(), fate);
+        }
         if !is_done {
             return;
         }
