@@ -1,7 +1,7 @@
 //! Filters: the files of `filter.d` as they are and as they work, changed through our own `.local` files, and tried on
 //! log lines.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::regex::{MAX_LINE, MAX_REGEX, is_short, job, line_count, log_file};
 use crate::app::input::Fields;
@@ -35,14 +35,14 @@ pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 /// Shows one definition of a kind.
 pub fn show(ctx: &Ctx, kind: Kind, name: ConfName) -> Job {
     let place = apply::installation(ctx);
-    let task = Task::ShowDefinitions(Show { place, kind, name: Some(name.into()) });
+    let task = Task::ShowDefinitions(Show { place, kind, name: Some(name.into()), judged: Map::new() });
     Job::new(task, |ctx, body| Ok(Response::json(200, &with_activity(ctx, body))))
 }
 
 /// Shows all definitions of a kind, as far as the request wants them; remembered as long as nothing has changed.
 pub fn show_all(ctx: &mut Ctx, list: &'static str, kind: Kind, request: &Request) -> Result<Outcome, ApiError> {
     let listed = Listed::read(request.query(), &["name", "filename", "active"])?;
-    let task = Task::ShowDefinitions(Show { place: apply::installation(ctx), kind, name: None });
+    let task = Task::ShowDefinitions(Show { place: apply::installation(ctx), kind, name: None, judged: Map::new() });
     let beside = format!("{} {}", ctx.snapshot.online, request.query().0);
     let complete = move |ctx: &Ctx, body: Value| {
         let mut body = with_activity(ctx, body);

@@ -84,7 +84,12 @@ pub struct Show {
     pub kind: Kind,
     /// One of them; `None` for all.
     pub name: Option<String>,
+    /// What is known already of the costs of filters: by their names, what is to be said of them.
+    pub judged: Map<String, Value>,
 }
+
+/// What the answer has the costs of all filters under; the loop takes it off.
+pub const JUDGED: &str = "judged";
 
 impl Show {
     /// The body of the answer, but for `active`.
@@ -106,12 +111,20 @@ impl Show {
         }
         // Those that are at work come first; there may not be time for all.
         let deadline = Instant::now() + ALL_FILTERS;
-        let mut unjudged = Vec::new();
+        let (mut unjudged, mut judged, mut is_first) = (Vec::new(), self.judged, true);
         items.sort_by_cached_key(|item| item["used_by_jails"].as_array().is_none_or(Vec::is_empty));
         for item in &mut items {
             let name = item["name"].as_str().unwrap_or_default().to_owned();
-            match cost_warnings(&tree, &name, deadline) {
-                Some(warnings) => item["warnings"] = json!(warnings),
+            if !judged.contains_key(&name)
+                && let Some(warnings) = cost_warnings(&tree, &name, deadline)
+                && (Instant::now() < deadline || is_first)
+            {
+                // One that was cut short is looked at anew, with all of the time there is; then what it takes to the end of that is told.
+                is_first = false;
+                judged.insert(name.clone(), json!(warnings));
+            }
+            match judged.get(&name) {
+                Some(warnings) => item["warnings"] = warnings.clone(),
                 None => {
                     item["warnings"] = json!([]);
                     unjudged.push(name);
@@ -119,9 +132,8 @@ impl Show {
             }
         }
         items.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
-        // What there was no time for is looked at by the next one who asks.
-        let from = if unjudged.is_empty() { from } else { Value::Null };
-        Ok(json!({ "total": items.len(), "items": items, "unjudged": unjudged, FROM: from }))
+        // What there was no time for is looked at by the next one who asks: who then has what is known from here.
+        Ok(json!({ "total": items.len(), "items": items, "unjudged": unjudged, FROM: from, JUDGED: judged }))
     }
 }
 

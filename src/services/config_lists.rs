@@ -6,7 +6,8 @@ use crate::app::remembered::Answer;
 use crate::app::{ApiError, Ctx, Job, Outcome};
 use crate::domain::json;
 use crate::jobs::Task;
-use crate::jobs::watched::FROM;
+use crate::jobs::definitions::JUDGED;
+use crate::jobs::watched::{FROM, Watched};
 use crate::server::response::Response;
 
 /// What adds to a child's answer what only the loop knows, and gives it its shape.
@@ -17,7 +18,7 @@ pub type Complete = Box<dyn FnOnce(&Ctx, Value) -> Value>;
 pub fn or_made(
     ctx: &mut Ctx,
     list: &'static str,
-    task: Task,
+    mut task: Task,
     beside: &str,
     complete: Complete,
 ) -> Result<Outcome, ApiError> {
@@ -25,10 +26,18 @@ pub fn or_made(
     if let Some(body) = ctx.remembered.find(list, &question) {
         return Ok(Outcome::Answer(Response::json_bytes(200, body.to_vec())));
     }
+    if let Task::ShowDefinitions(show) = &mut task {
+        show.judged = ctx.remembered.judged();
+    }
     let finish = move |ctx: &mut Ctx, mut answer: Value| {
-        let watched = answer.as_object_mut().and_then(|answer| answer.remove(FROM));
+        let is_whole = answer["unjudged"].as_array().is_none_or(Vec::is_empty);
+        let mut take = |key: &str| answer.as_object_mut().and_then(|answer| answer.remove(key));
+        let (watched, judged) = (take(FROM).and_then(|watched| json::from_tree::<Watched>(watched).ok()), take(JUDGED));
         let body = complete(ctx, answer).to_string().into_bytes();
-        if let Some(watched) = watched.and_then(|watched| json::from_tree(watched).ok()) {
+        if let (Some(watched), Some(Value::Object(judged))) = (&watched, judged) {
+            ctx.remembered.keep_judged(watched.clone(), judged);
+        }
+        if let Some(watched) = watched.filter(|_| is_whole) {
             ctx.remembered.keep(Answer { list, question, watched, body: body.clone() });
         }
         Ok(Response::json_bytes(200, body))
