@@ -25,6 +25,7 @@ pub mod packed;
 pub mod page;
 pub mod pattern;
 pub mod program;
+pub mod protection;
 pub mod remote;
 pub mod renewal;
 pub mod routes;

@@ -247,6 +247,11 @@ pub static ROUTES: &[Route] = &[
     post("/api/v1/never-ban", Later(api::never_ban::create)).bans().counted(Limit::Ban),
     put("/api/v1/never-ban/{id}", Later(api::never_ban::change)).bans().counted(Limit::Ban),
     delete("/api/v1/never-ban/{id}", Later(api::never_ban::remove)).bans().counted(Limit::Ban),
+    // protection
+    get("/api/v1/protection", Now(api::protection::get)),
+    post("/api/v1/protection/check", Later(api::protection::check)),
+    put("/api/v1/protection/findings/{id}/rest", Now(api::protection::rest)).may(Scope::Jails, Role::Operator),
+    delete("/api/v1/protection/findings/{id}/rest", Now(api::protection::wake)).may(Scope::Jails, Role::Operator),
     // addresses
     get("/api/v1/addresses/{ip}", Either(api::addresses::one)).asks_daemon(),
     post("/api/v1/addresses/{ip}/release", Either(api::release::release)).bans().asks_daemon().counted(Limit::Ban),
@@ -267,6 +272,7 @@ pub static ROUTES: &[Route] = &[
     post("/api/v1/jails/{name}/pause", Now(api::jails::pause)).may(Scope::Jails, Role::Operator).asks_daemon(),
     post("/api/v1/jails/{name}/resume", Now(api::jails::resume)).may(Scope::Jails, Role::Operator).asks_daemon(),
     post("/api/v1/jails/{name}/reload", Later(api::jails::reload)).jails(),
+    get("/api/v1/jails/{name}/check", Now(api::protection::jail)),
     get("/api/v1/jails/{name}/ignoreip", Now(api::jails::ignore_list)).asks_daemon().takes(PARAMETERS),
     post("/api/v1/jails/{name}/ignoreip", Later(api::jails::add_ignore)).jails().asks_daemon(),
     delete("/api/v1/jails/{name}/ignoreip", Later(api::jails::remove_ignore)).jails().asks_daemon().takes(&["ip"]),

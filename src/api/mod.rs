@@ -25,6 +25,7 @@ pub mod map;
 pub mod meta;
 pub mod metrics;
 pub mod never_ban;
+pub mod protection;
 pub mod regex;
 pub mod release;
 pub mod repeaters;

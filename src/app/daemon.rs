@@ -75,6 +75,7 @@ impl Ctx {
         self.snapshot.stale = true;
         self.metrics.doubt();
         self.banned.doubt();
+        self.protection.doubt();
         self.backends = None;
     }
 

@@ -24,6 +24,7 @@ pub mod never_ban;
 pub mod own_bans;
 pub mod paths;
 pub mod pauses;
+pub mod protection;
 pub mod read_journal;
 pub mod remembered;
 pub mod request;

@@ -40,6 +40,7 @@ use super::metrics::Metrics;
 use super::never_ban::NeverBans;
 use super::own_bans::OwnBans;
 use super::pauses::Pauses;
+use super::protection::Protection;
 use super::request_ids::RequestIds;
 use super::restoring::Restoring;
 use super::seen::{ByHand, ProxiesSaid, Restarted, ServerFiles, Snapshot, TheirDatabase};
@@ -82,6 +83,8 @@ pub struct Ctx {
     pub never_ban: NeverBans,
     /// Jails that rest until a given time.
     pub pauses: Pauses,
+    /// Whether this machine is protected.
+    pub protection: Protection,
     /// The daemon may have started again: what held at run time only is to be set again.
     pub restarted: bool,
     /// What could not be set again, a sentence each.
@@ -248,6 +251,7 @@ impl Ctx {
         let stored = store.stored()?;
         let own_bans = OwnBans::new(store.own_bans()?, Instant::now());
         let pauses = Pauses::of(&store)?;
+        let protection = Protection::of(&store, Instant::now())?;
         let never_ban = NeverBans::new(store.never_ban()?, Instant::now());
         let socket = socket_of(&config, &stored);
         let geo = Geo::new(config.geoip_database.clone(), config.database.parent().map(Path::to_owned));
@@ -284,6 +288,7 @@ impl Ctx {
             bulk_is_under_way: false,
             never_ban,
             pauses,
+            protection,
             restarted: false,
             not_in_force: Vec::new(),
             daemons_met: 0,

@@ -134,7 +134,7 @@ fn finds(definition: &FilterDefinition, logs: &[Vec<String>], deadline: Instant)
 }
 
 /// The filter that the daemon is told for a jail.
-fn definition(view: &JailView, version: &Version) -> FilterDefinition {
+pub fn definition(view: &JailView, version: &Version) -> FilterDefinition {
     let of = |words: [&str; 2]| -> Vec<String> {
         let word =
             |command: &&Vec<Value>| command.get(2).and_then(Value::as_str).is_some_and(|word| words.contains(&word));

@@ -34,6 +34,7 @@ pub mod password;
 pub mod patterns;
 pub mod places;
 pub mod preview;
+pub mod protection;
 pub mod read_held;
 pub mod refusal;
 pub mod release;

@@ -10,8 +10,8 @@ use super::failure::Failure;
 use super::frames::FrameWriter;
 use super::{
     apply, bans, bulk, changes, default_edits, definitions, edits, geo_update, history, ignored, import, jail_config,
-    jail_edits, journal_bans, logs, never_ban, own_bans, password, patterns, places, preview, read_held, release,
-    restored, server_edits, service, their_database, why,
+    jail_edits, journal_bans, logs, never_ban, own_bans, password, patterns, places, preview, protection, read_held,
+    release, restored, server_edits, service, their_database, why,
 };
 use crate::domain::json;
 
@@ -89,6 +89,8 @@ pub enum Task {
     SetAgain(apply::SetAgain),
     /// What the files say of all jails.
     JailConfigs(jail_config::JailConfigs),
+    /// Look whether this machine is protected.
+    LookAtProtection(protection::Look),
     /// Find out why the daemon does not run.
     WhyAway(why::Why),
     /// How the files have logs watched, by jail.
@@ -130,7 +132,7 @@ impl Task {
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::AskHistory(_) => Lane::General,
             Task::JailConfigs(_) | Task::ReadBackends(_) | Task::WhyAway(_) => Lane::General,
             Task::ShowChange(_) | Task::LookAtFiles(_) | Task::ListIgnored(_) => Lane::General,
-            Task::ShowDefault(_) => Lane::General,
+            Task::ShowDefault(_) | Task::LookAtProtection(_) => Lane::General,
             Task::EditDefault(_) => Lane::Daemon,
             Task::ReadTheirs(_) | Task::ReadJournal(_) => Lane::Theirs,
             Task::CountRestored(_) => Lane::General,
@@ -154,7 +156,7 @@ impl Task {
             Task::HashPassword(_) | Task::VerifyPassword(_) => Duration::from_secs(30),
             Task::JailConfigs(_) | Task::ReadBackends(_) => Duration::from_secs(30),
             Task::ShowChange(_) | Task::LookAtFiles(_) | Task::ListIgnored(_) => Duration::from_secs(30),
-            Task::ShowDefault(_) => Duration::from_secs(30),
+            Task::ShowDefault(_) | Task::LookAtProtection(_) => Duration::from_secs(30),
             Task::EditDefault(_) => Duration::from_secs(400),
             Task::Ban(_) | Task::Unban(_) | Task::Release(_) => Duration::from_secs(70),
             // A load, and another one to undo it.
@@ -260,6 +262,7 @@ impl Task {
             Task::ReadJournal(task) => task.run(),
             Task::CountRestored(task) => task.run(),
             Task::WhyAway(task) => task.run(),
+            Task::LookAtProtection(task) => task.run(),
             Task::Restart(task) => task.run(),
             Task::StopJail(task) => task.run(),
             Task::EditDefinition(task) => task.run(),

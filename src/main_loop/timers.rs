@@ -10,7 +10,7 @@ use crate::dispatch;
 use crate::domain::actor::Actor;
 use crate::domain::time;
 use crate::server::response::Response;
-use crate::services::{changes, imports, never_ban};
+use crate::services::{changes, imports, never_ban, protection};
 use crate::store;
 
 /// How often a daemon that answers is looked at.
@@ -83,6 +83,7 @@ impl Timers {
         let pause = ctx.pauses.next(now, time::now()).filter(|_| ctx.snapshot.online);
         let others = pause.map_or(others, |due| others.min(due.max(now + LOOK_AGAIN)));
         let others = never_ban.map_or(others, |due| others.min(due));
+        let others = protection::due(ctx).map_or(others, |due| others.min(due.max(now + LOOK_AGAIN)));
         self.look_at(ctx, now).min(steps).min(others).saturating_duration_since(now)
     }
 
@@ -150,6 +151,9 @@ impl Timers {
         }
         if let Err(error) = never_ban::tend_when_due(ctx, daemon_is_free, now) {
             log::warn!("the never-ban list: {}", error.cause.unwrap_or(error.detail));
+        }
+        if let Err(error) = protection::look_when_due(ctx, now) {
+            log::warn!("a look at the protection: {}", error.cause.unwrap_or(error.detail));
         }
         self.heed_files(ctx, now);
         if now >= self.storage_at {

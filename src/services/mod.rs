@@ -7,4 +7,5 @@ pub mod first_run;
 pub mod geo;
 pub mod imports;
 pub mod never_ban;
+pub mod protection;
 pub mod setup;

@@ -1,0 +1,109 @@
+//! What fail2ban says of its jails.
+
+use std::collections::BTreeMap;
+
+use crate::domain::names::JailName;
+use crate::fail2ban::{Daemon, Error, Value};
+use crate::protection::facts::{Action, JailFacts, JournalFacts, LogFacts, Source};
+
+/// So many bans of a jail are asked for; of more, only those that are known already are looked for.
+const MOST_BANS: u64 = 2000;
+
+/// What fail2ban says of itself.
+pub struct Server {
+    /// Where it logs.
+    pub log_target: String,
+    /// For how many seconds it remembers bans.
+    pub remembers: Option<i64>,
+}
+
+/// Its jails, as far as it tells.
+pub fn jails(
+    daemon: &mut Daemon,
+    some_bans: &BTreeMap<String, Vec<String>>,
+    resting: &[String],
+) -> Result<Vec<JailFacts>, Error> {
+    let mut found = Vec::new();
+    for name in daemon.jail_names()? {
+        match jail(daemon, &name, some_bans.get(name.as_str())) {
+            Ok(facts) => found.push(JailFacts { rests: resting.iter().any(|own| own == name.as_str()), ..facts }),
+            // It was stopped meanwhile, or cannot be asked by its name.
+            Err(Error::UnknownJail(_) | Error::NameTaken(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+fn jail(daemon: &mut Daemon, name: &JailName, some_bans: Option<&Vec<String>>) -> Result<JailFacts, Error> {
+    let settings = daemon.jail_settings(name)?;
+    let banned = daemon.counters(name)?.counters.currently_banned;
+    let mut looked_for = Vec::new();
+    match some_bans {
+        _ if banned == 0 => {}
+        Some(some) if banned > MOST_BANS => looked_for.clone_from(some),
+        None if banned > MOST_BANS => {}
+        _ => drop(daemon.each_banned(name, &mut |ip| looked_for.push(ip.to_owned()))?),
+    }
+    let source = match daemon.reads_journal(name)? {
+        true => {
+            let matches: Vec<String> = settings.journal_match.iter().map(|group| group.join(" ")).collect();
+            Source::Journal(JournalFacts { matches: matches.join(" + "), ..JournalFacts::default() })
+        }
+        false => {
+            let log = |path: &String| LogFacts { path: path.clone(), ..LogFacts::default() };
+            Source::Files(settings.log_paths.iter().map(log).collect())
+        }
+    };
+    let mut actions = Vec::new();
+    for action in &settings.actions {
+        actions.push(action_of(daemon, name, action)?);
+    }
+    Ok(JailFacts {
+        name: name.to_string(),
+        source,
+        actions,
+        banned,
+        looked_for,
+        find_time: settings.find_time,
+        ban_time: settings.ban_time,
+        max_retry: settings.max_retry,
+        ignored: daemon.ignore_list(name)?,
+        trial: Err("It was not tried.".to_owned()),
+        ..JailFacts::default()
+    })
+}
+
+fn action_of(daemon: &mut Daemon, jail: &JailName, name: &str) -> Result<Action, Error> {
+    let known = daemon.action_properties(jail, name)?;
+    let mut text = |property: &str| -> Result<String, Error> {
+        // Asked for what is not there, fail2ban would write an error into its log each time.
+        if !known.iter().any(|own| own == property) {
+            return Ok(String::new());
+        }
+        let value = daemon.action_property(jail, name, property)?;
+        Ok(value.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned())
+    };
+    let command = text("actionban")?;
+    let ports = text("port")?;
+    Ok(Action { name: name.to_owned(), tools: tools(&command), ports })
+}
+
+/// The programs that show what a command does to the packet filter.
+fn tools(command: &str) -> Vec<&'static str> {
+    let has = |word: &str| command.contains(word);
+    match () {
+        () if has("firewall-cmd") => vec!["nft", "iptables-save"],
+        () if has("ipset ") || has("<ipset") => vec!["iptables-save", "ipset"],
+        () if has("nft ") || has("<nftables>") => vec!["nft"],
+        () if has("iptables") || has("ip6tables") || has("ufw ") => vec!["iptables-save"],
+        () => Vec::new(),
+    }
+}
+
+/// Where it logs, and how long it remembers.
+pub fn server(daemon: &mut Daemon) -> Result<Server, Error> {
+    let settings = daemon.server_settings()?;
+    let remembers = settings.db_path.is_some().then_some(settings.db_purge_age).flatten();
+    Ok(Server { log_target: settings.log_target, remembers })
+}
