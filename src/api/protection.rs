@@ -114,5 +114,5 @@ pub fn wake(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
 
 fn unknown(id: &str, what: &str) -> ApiError {
     let detail = format!("{what} {id:?}. GET /api/v1/protection lists them.");
-    ApiError::new(Code::FindingNotFound, detail).with("id", id)
+    ApiError::new(Code::FindingNotFound, detail).with("name", id)
 }

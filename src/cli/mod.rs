@@ -12,6 +12,7 @@ pub mod job;
 mod never_ban;
 mod past;
 mod pause;
+mod protection;
 pub mod remove_set;
 pub mod serve;
 pub mod set_password;
@@ -50,6 +51,13 @@ pub const COMMANDS: &[Command] = &[
         help: "the jails that run, or one of them with all its values",
         options: &[JSON, SERVER, TOKEN],
         run: status::jails,
+    },
+    Command {
+        name: "protection",
+        arguments: "[JAIL]",
+        help: "whether this machine is protected, or each step of one jail; exit code 1 where something is wrong",
+        options: &[JSON, SERVER, TOKEN],
+        run: protection::run,
     },
     Command {
         name: "bans",

@@ -1,6 +1,7 @@
 //! Am I protected? Broken machines are told from healthy ones, each finding is named rightly, and what was not looked at is not called good.
 
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::client::Client;
 use crate::harness::contract::demand_seen;
 use crate::harness::real_daemon::RealDaemon;
-use crate::harness::server::{Launch, Server};
+use crate::harness::server::{Launch, Server, program};
 use crate::harness::wait_until;
 use crate::operations::{demand_documented, provoke_general_refusals};
 
@@ -118,4 +119,24 @@ fn a_daemon_that_is_away_is_said_to_be_and_nothing_else() {
     fs::write(daemon.path("jail.d/broken.local"), "[lab]\nfilter = nowhere\n").unwrap();
     let why = look(&admin)["findings"][0]["detail"].to_string();
     assert!(why.contains("nowhere"), "{why}");
+}
+
+#[test]
+fn the_command_ends_with_one_where_something_is_wrong() {
+    let mut daemon = RealDaemon::start();
+    let (server, _admin) = beside(&daemon);
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(program());
+        let done = command.arg("protection").args(arguments).arg("--database").arg(server.database()).output().unwrap();
+        (done.status.code(), String::from_utf8(done.stdout).unwrap())
+    };
+    let (code, said) = run(&[]);
+    assert!(code == Some(0) && said.starts_with("Probably protected. 3 jails are watching."), "{said}");
+    assert!(said.contains("\nunknown  lab does not ban by"), "{said}");
+    let (code, said) = run(&["lab"]);
+    assert!(code == Some(0) && said.contains("\nok       lab runs.\n"), "{said}");
+    daemon.stop();
+    let (code, said) = run(&["--json"]);
+    let verdict: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &verdict["level"]), (Some(1), &json!("bad")));
 }
