@@ -249,7 +249,7 @@ pub static ROUTES: &[Route] = &[
     delete("/api/v1/never-ban/{id}", Later(api::never_ban::remove)).bans().counted(Limit::Ban),
     // protection
     get("/api/v1/protection", Now(api::protection::get)),
-    post("/api/v1/protection/check", Later(api::protection::check)),
+    post("/api/v1/protection/check", Later(api::protection::check)).may(Scope::Jails, Role::Operator),
     put("/api/v1/protection/findings/{id}/rest", Now(api::protection::rest)).may(Scope::Jails, Role::Operator),
     delete("/api/v1/protection/findings/{id}/rest", Now(api::protection::wake)).may(Scope::Jails, Role::Operator),
     // addresses
