@@ -565,6 +565,32 @@ async function flows() {
     await close(page);
   });
 
+  await check('the verdict: what is wrong is said, mended with one press, put to rest and woken', async () => {
+    world.client('stop', 'sshd-stubborn');
+    await world.api('POST', 'protection/check');
+    const page = await at('#/overview');
+    await page.waitForSelector('.verdict.bad:has-text("Not protected: sshd-stubborn.")');
+    assert.deepEqual(await axe(page), []);
+    await page.screenshot({ path: `${shots}verdict-bad.png` });
+    await page.goto(`${url}#/jails/sshd`);
+    await page.waitForSelector('.steps .state:text-is("in order")');
+    await page.goto(`${url}#/overview`);
+    const me = counted(page, 'what the verdict found, mended');
+    await me.click(button('Mend it'));
+    await until('the start', () => world.client('status').includes('sshd-stubborn'));
+    await page.waitForSelector('.verdict:not(.bad)');
+    const before = await page.locator('.verdict > div > .findings > li').count();
+    assert.ok(before > 0, 'that these bans cannot be looked at is said');
+    await page.click('.findings >> button:text-is("Put to rest") >> nth=0');
+    await page.waitForSelector('summary:has-text("1 thing is at rest")');
+    assert.equal(await page.locator('.verdict > div > .findings > li').count(), before - 1);
+    await page.click('.toast button:has-text("Undo")');
+    await page.waitForSelector('summary:has-text("at rest")', { state: 'detached' });
+    await page.click(button('Look again'));
+    await page.waitForSelector('.checked:has-text("just now")');
+    await close(page);
+  });
+
   await check('fail2ban is stopped under an open page: said, with its reason, and started again from there', async () => {
     const page = await at('#/overview');
     world.client('stop');
@@ -741,6 +767,7 @@ const start = Date.now();
 try {
   await until('bans', () => /\d/.test(banned()));
   await setUp();
+  await world.api('POST', 'protection/check');
   await everyScreen();
   await flows();
 } finally {

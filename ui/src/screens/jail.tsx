@@ -3,22 +3,25 @@ import { useState } from 'preact/hooks';
 import { duration, durationWords } from '../format';
 import { Icon } from '../icons';
 import { t, number } from '../messages';
+import { Steps } from '../protection';
 import { call, Failure, useGet } from '../request';
 import { link, route } from '../router';
 import { may } from '../session';
-import { attempt, say, Show } from '../status';
+import { attempt, say, Show, Waiting } from '../status';
 import { jailDo, State } from './jails';
 import { Text, useSend, Form } from '../form';
 
 export function JailScreen() {
   const name = route.use().path[1]!;
   const jail = useGet('GET /jails/{name}', { path: { name } }, 15);
+  const check = useGet('GET /jails/{name}/check', { path: { name } }, 20);
   const files = useGet('GET /config/jails/{name}/files', may('config') ? { path: { name } } : null);
   return (
     <>
       <p class="crumb"><a href={link(['jails'])}>{t('jails.title')}</a></p>
       <h1 tabIndex={-1}>{name}</h1>
-      <Show of={jail}>
+      {/* What comes later would push the rest away. */}
+      {jail.data && !check.data && !check.failure ? <Waiting /> : <Show of={jail}>
         {({ jail: now, ignore_list: ignored }) => {
           const banned = now.status?.currently_banned ?? 0;
           const act = (what: Parameters<typeof jailDo>[1]) => jailDo(now, what, banned, jail.reload);
@@ -46,6 +49,7 @@ export function JailScreen() {
                 </dl>
               )}
               <div class="cards">
+                {now.running && <section class="card wide"><h2>{t('jail.works')}</h2><Steps now={check} /></section>}
                 <section class="card">
                   <h2>{t('jail.watches')}</h2>
                   <dl class="facts">
@@ -71,7 +75,7 @@ export function JailScreen() {
             </>
           );
         }}
-      </Show>
+      </Show>}
     </>
   );
 }

@@ -5,9 +5,10 @@ import { Address, country, Jail, relative, Time } from '../format';
 import { t, number } from '../messages';
 import { useGet } from '../request';
 import { link, route } from '../router';
-import { Show, Verdict, Waiting } from '../status';
+import { Protection } from '../protection';
+import { Show, Waiting } from '../status';
 import { Table } from '../table';
-import type { DashboardSummary, JailSummary, ServiceStatusResponse } from '../api';
+import type { DashboardSummary } from '../api';
 import { Ranges, spanOf, type Span } from '../ranges';
 import { lastVisit } from '../session';
 
@@ -17,17 +18,18 @@ export function Overview() {
   const { query } = route.use();
   const span = spanOf(query);
   const summary = useGet('GET /dashboard/summary', { query: span }, OFTEN);
-  const jails = useGet('GET /jails', {}, OFTEN);
-  const service = useGet('GET /config/service-status', summary.data ? {} : null, OFTEN);
-  const reload = async () => { await Promise.all([service.reload(), summary.reload(), jails.reload()]); };
+  const verdict = useGet('GET /protection', {}, OFTEN);
+  const isAway = summary.data && !summary.data.status?.online;
+  const service = useGet('GET /config/service-status', isAway ? {} : null, OFTEN);
+  const reload = async () => { await Promise.all([service.reload(), summary.reload(), verdict.reload()]); };
   // All of it is drawn at once: what comes later would push the rest away.
-  const isThere = (summary.data || summary.failure) && (jails.data || jails.failure) && (!summary.data || service.data || service.failure);
+  const isThere = (summary.data || summary.failure) && (verdict.data || verdict.failure) && (!isAway || service.data || service.failure);
   return (
     <>
       <h1 tabIndex={-1}>{t('overview.title')}</h1>
       {!isThere ? <Waiting /> : (
         <>
-          <Show of={service}>{(now) => (now.online ? <Sentence service={now} jails={jails.data?.items} /> : <DaemonProblem service={now} reload={reload} />)}</Show>
+          {isAway ? <Show of={service}>{(now) => !now.online && <DaemonProblem service={now} reload={reload} />}</Show> : <Protection now={verdict} />}
           <Numbers of={summary.data} />
           <div class="bar"><h2>{t('overview.happened')}</h2><Ranges /></div>
           {lastVisit && <p class="sentence"><a href={link(['history'], { from: lastVisit })}>{t('overview.since', { when: relative(Date.parse(lastVisit)) })}</a></p>}
@@ -35,25 +37,6 @@ export function Overview() {
         </>
       )}
     </>
-  );
-}
-
-/** Says only what was looked at: whether bans reach the packet filter is not. */
-function Sentence({ service, jails }: { service: ServiceStatusResponse; jails?: JailSummary[] }) {
-  if (!jails) return <Waiting />;
-  const wanted = jails.filter((jail) => jail.enabled || jail.running);
-  const watching = wanted.filter((jail) => jail.running && !jail.idle);
-  const wrong = wanted.filter((jail) => !jail.running || jail.problem);
-  const idle = wanted.filter((jail) => jail.running && jail.idle);
-  const level = wanted.length === 0 || watching.length === 0 ? 'bad' : wrong.length + idle.length + service.not_in_force.length > 0 ? 'warn' : 'unknown';
-  return (
-    <Verdict level={level}>
-      <p><strong>{wanted.length === 0 || watching.length === 0 ? t('verdict.none')
-        : t(level === 'unknown' ? 'verdict.probably' : 'verdict.watching', { n: watching.length, of: wanted.length })}</strong></p>
-      {wrong.length > 0 && <ul>{wrong.map((jail) => <li key={jail.name}><Jail name={jail.name} />: {jail.problem ?? t('verdict.stopped')}</li>)}</ul>}
-      {idle.length > 0 && <ul>{idle.map((jail) => <li key={jail.name}><Jail name={jail.name} />: {t('verdict.idle')}</li>)}</ul>}
-      {service.not_in_force.length > 0 && <ul>{service.not_in_force.map((one) => <li key={one}>{one}</li>)}</ul>}
-    </Verdict>
   );
 }
 
