@@ -176,3 +176,50 @@ fn letters(piece: &Piece) -> Letters {
         Piece::Assert(_) | Piece::Look(..) => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVIL: &str = "^(?:a|aa)+b";
+
+    fn judged(prefregex: &str, failregex: &str) -> Option<Slow> {
+        Prefix::new(prefregex).unwrap().judge(failregex, false).slow
+    }
+
+    #[test]
+    fn a_line_that_brings_the_slow_text_through_is_told() {
+        for prefregex in [
+            r"^x (?P<content>.+)$",
+            r"^\s*(?:sshd\[\d+\]: )?x (?P<content>.+?)(?: \[end\])$",
+            r"^(?:y|x (?P<content>\S+)) \d+$",
+        ] {
+            let slow = judged(prefregex, EVIL).unwrap_or_else(|| panic!("{prefregex}"));
+            assert!(slow.is_too_slow() && !slow.is_content, "{prefregex}: {slow:?}");
+            let content = Prefix::new(prefregex).unwrap().content_of(&slow.line).unwrap();
+            assert!(content.len() < slow.line.len() && measure(EVIL, false, &content, ENOUGH) >= ENOUGH, "{slow:?}");
+        }
+    }
+
+    #[test]
+    fn letters_that_the_content_cannot_have_do_no_harm() {
+        assert_eq!(judged(r"^x (?P<content>[0-9 ]+)$", EVIL), None);
+        assert!(judged(r"^x (?P<content>[0-9 ]+)$", r"^(?:\d|\d\d)+b").is_some_and(|slow| slow.is_too_slow()));
+    }
+
+    #[test]
+    fn what_no_line_was_found_for_is_judged_as_if_there_were_one() {
+        for prefregex in [r"^.*(?P<content>.+)$", "^x"] {
+            let slow = judged(prefregex, EVIL).unwrap();
+            assert!(slow.is_too_slow() && slow.is_content, "{prefregex}: {slow:?}");
+        }
+    }
+
+    #[test]
+    fn of_a_real_line_only_what_passes_is_searched() {
+        let prefix = Prefix::new(r"^x (?P<content>.+)$").unwrap();
+        let line = "a".repeat(200);
+        assert!(prefix.measure(EVIL, false, &format!("x {line}"), ENOUGH) >= ENOUGH);
+        assert!(prefix.measure(EVIL, false, &format!("y {line}"), ENOUGH) < ENOUGH / 10);
+    }
+}
