@@ -248,7 +248,7 @@ pub fn wanted(held: &HeldBans, wanted: &Wanted) -> Vec<Place> {
 }
 
 /// Finds the bans of a jail that have `needle`, which is in lower case, in what they ban. Many are written one below the other and searched
-/// together, which is several times as fast as one by one.
+/// together.
 fn search(jail: &JailBans, needle: &str, mut found: impl FnMut(usize)) {
     let finder = memchr::memmem::Finder::new(needle);
     let (mut text, mut ends) = (Vec::with_capacity(SEARCHED + 64), Vec::new());

@@ -251,7 +251,7 @@ const OCTETS: [([u8; 4], u8); 256] = {
     all
 };
 
-/// Appends the text of an IPv4 address or network: ten times as fast as the general way, for a search through 100 000.
+/// Appends the text of an IPv4 address or network, for a search through 100 000 of them.
 fn write_v4(address: Ipv4Addr, prefix: u8, out: &mut Vec<u8>) {
     let (mut text, mut at) = ([0; 20], 0);
     for octet in address.octets() {

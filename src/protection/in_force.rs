@@ -68,10 +68,11 @@ pub fn bans(facts: &Facts, jail: &JailFacts) -> Option<Step> {
         ),
         false => format!("{} banned by {name}, but not in the packet filter.", are(&missing)),
     };
-    let mend = "Restart the jail; its bans are kept, and their rules are made again. If a firewall was reloaded, have it start fail2ban afterwards.";
-    let path = format!("/api/v1/jails/{}/reload", in_path(name));
+    // Loading the jail again would leave alone what is the same in the files: its rules are made by a start only.
+    let mend = "Stop the jail and start it again: its bans are kept, and their rules are made again. If a firewall was reloaded, have it \
+                start fail2ban afterwards.";
     let seen = format!("{} of {looked_for} are missing: {}.", missing.len(), some(&missing));
-    Some(Step::new("bans", "ban_missing", Level::Bad, said).seen(seen).mend(mend).press(path))
+    Some(Step::new("bans", "ban_missing", Level::Bad, said).seen(seen).mend(mend))
 }
 
 fn are(all: &[String]) -> String {

@@ -18,7 +18,7 @@ const DAY: i64 = 86_400;
 fn under(shim: &Shim, zone: &str) -> (RealDaemon, Server, Client) {
     let mut daemon = RealDaemon::configured();
     let zone = ("TZ".to_owned(), zone.to_owned());
-    daemon.set_environment(&[&shim.environment()[..], &[zone.clone()]].concat());
+    daemon.set_environment(&[&shim.environment()[..], std::slice::from_ref(&zone)].concat());
     daemon.start_again();
     let (server, admin) = shim.launch(Launch::for_real(&daemon).env(&zone.0, &zone.1)).start().into_ready();
     (daemon, server, admin)
