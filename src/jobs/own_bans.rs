@@ -184,11 +184,11 @@ impl KeepEnds {
         let mut zone = read_held::Zone::default();
         zone.learn(&listed, &remembered);
         let mut end = |ban: &Listed| match zone.told(ban, remembered.get(&ban.ip).copied()) {
-            Told { lasts: Lasts::Seconds(seconds), since: Some(since), .. } => since + seconds,
+            Told { lasts: Lasts::Seconds(seconds), since: Some(since), .. } => (since + seconds, since),
             // What cannot be told is not touched.
-            _ => NEVER,
+            _ => (NEVER, 0),
         };
-        let ends: HashMap<&str, i64> = listed.iter().map(|ban| (ban.ip.as_str(), end(ban))).collect();
+        let ends: HashMap<&str, (i64, i64)> = listed.iter().map(|ban| (ban.ip.as_str(), end(ban))).collect();
         let ips: Vec<&str> = bans.iter().map(|ban| ban.ip.as_str()).collect();
         let rows = database.and_then(|database| database.times_of(jail.as_str(), &ips).ok());
         let (now, mut again) = (time::now(), Vec::new());
@@ -206,8 +206,9 @@ impl KeepEnds {
             match (ends.get(ban.ip.as_str()), until) {
                 (None, Some(_)) if !is_lost && is_older => found.missing.push(name()),
                 (None, Some(until)) if is_lost => again.push((timed(ban, until, now), name())),
-                (Some(end), Some(until)) if ban.until.is_some() && end.saturating_add(SAME) < until => {
-                    again.push((timed(ban, until, now), name()))
+                (Some((end, since)), Some(until)) if ban.until.is_some() && end.saturating_add(SAME) < until => {
+                    // One that was made under a later clock keeps its beginning where it is only lengthened, and would last for decades.
+                    again.push((Timed { is_lifted: *since > now + SAME, ..timed(ban, until, now) }, name()))
                 }
                 (None, None) if ban.until.is_none() && is_lost => {}
                 (None, _) => found.gone.push(name()),
