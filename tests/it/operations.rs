@@ -206,7 +206,9 @@ impl Operation {
 
 /// The protected operations of one router, named by the beginning of their paths.
 pub fn of_router(prefix: &str) -> impl Iterator<Item = &'static Operation> {
-    PROTECTED.iter().filter(move |operation| operation.target.starts_with(prefix))
+    // `/bans.txt` is no part of `/bans`.
+    let is_of = move |target: &str| target.strip_prefix(prefix).is_some_and(|rest| !rest.starts_with('.'));
+    PROTECTED.iter().filter(move |operation| is_of(operation.target))
 }
 
 /// Provokes what every protected operation of a router can meet: 401 without a session, 403 with a cookie but without the CSRF
