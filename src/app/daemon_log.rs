@@ -21,7 +21,7 @@ pub struct DaemonLog {
 
 impl DaemonLog {
     /// Whether the journal has it, where there is one: what goes to syslog is there as well.
-    pub(super) fn is_in_journal(&self) -> bool {
+    pub fn is_in_journal(&self) -> bool {
         let word = self.target.as_deref().map(|target| target.split('[').next().unwrap_or_default().trim());
         word.is_some_and(|word| ["SYSTEMD-JOURNAL", "SYSLOG"].iter().any(|known| word.eq_ignore_ascii_case(known)))
     }

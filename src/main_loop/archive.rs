@@ -148,6 +148,10 @@ impl Archivist {
         let is_new = !self.is_copying && !self.awaits_journal && ctx.snapshot.online && daemon_is_free;
         if is_new && let Ok(target) = ctx.daemon.log_target() {
             ctx.daemon_log.target = Some(target);
+            // Whether there is anything to read in the journal is told by counters, which may be half a minute old.
+            if ctx.daemon_log.is_in_journal() {
+                ctx.look_again();
+            }
         }
         if is_new && ctx.config.fail2ban_database.is_none() {
             // It may have moved since the last pass. Where the daemon does not say, the place last known will do.
