@@ -44,6 +44,8 @@ fn every_documented_status_of_jails() {
     admin.post_empty("/api/v1/jails/lab/resume").expect(200);
     admin.post("/api/v1/jails/nojail/pause", json!({"for": "2h"})).expect_error(404, "jail_not_found");
     admin.post_empty("/api/v1/jails/nojail/resume").expect_error(404, "jail_not_found");
+    admin.get("/api/v1/jails/lab/check").expect(200);
+    admin.get("/api/v1/jails/nojail/check").expect_error(404, "jail_not_found");
     unknown_jails_are_404(&admin);
     broken_files_are_409_and_cost_no_jail(&daemon, &admin);
     refusals_of_the_daemon_are_409();

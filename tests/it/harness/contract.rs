@@ -13,7 +13,7 @@ use super::http::Answer;
 
 /// Error codes by status, as the contract lists them. A status that is not here needs only the shape of an error.
 const CODES: &[(u16, &[&str])] = &[
-    (400, &["invalid_input", "config_validation_failed"]),
+    (400, &["invalid_input", "config_validation_failed", "config_not_a_file"]),
     (401, &["authentication_required"]),
     (403, &["csrf_header_required", "read_only", "action_edit_disabled", "setup_local_only", "limit_reached"]),
     (
