@@ -46,6 +46,8 @@ struct Waiting {
 struct Running {
     id: TaskId,
     lane: Lane,
+    /// It makes bans again that were there when it began.
+    keeps_ends: bool,
     child: Child,
     input: Option<(Sender, Vec<u8>, usize)>,
     output: Receiver,
@@ -90,6 +92,12 @@ impl Children {
             || self.waiting.iter().any(|waiting| waiting.task.lane() == Lane::Bulk)
     }
 
+    /// Whether bans are being made again that fail2ban may have lost, or are to be.
+    fn keeps_ends(&self) -> bool {
+        self.running().any(|running| running.keeps_ends)
+            || self.waiting.iter().any(|waiting| matches!(waiting.task, Task::KeepEnds(_)))
+    }
+
     /// Asks a task that ends when it is asked to. True where it never began, and is no more.
     pub fn ask_to_end(&mut self, id: TaskId) -> bool {
         if let Some(at) = self.waiting.iter().position(|waiting| waiting.id == id) {
@@ -117,7 +125,9 @@ impl Children {
         match lane {
             // A file system that hangs holds its readers even when they are killed: more of them would not help.
             Lane::Theirs => same == 0 && self.ended.len() < MAX_HELD,
-            Lane::Password | Lane::Bulk | Lane::Import | Lane::Geo | Lane::Restart => same == 0,
+            // What it lifts would be made again by a child that does not know of it.
+            Lane::Bulk => same == 0 && !self.keeps_ends(),
+            Lane::Password | Lane::Import | Lane::Geo | Lane::Restart => same == 0,
             Lane::Daemon => !self.daemon_is_taken() && shared < MAX_SHARED,
             Lane::General => shared < MAX_SHARED,
         }
@@ -185,6 +195,7 @@ impl Children {
         self.places[index].1 = Some(Running {
             id: waiting.id,
             lane: waiting.task.lane(),
+            keeps_ends: matches!(waiting.task, Task::KeepEnds(_)),
             child,
             input: Some((sender, bytes, 0)),
             output: receiver,

@@ -23,6 +23,8 @@ use crate::held::row::{Lasts, Told};
 
 /// Ends that differ by less are the same: the daemon rounds to seconds.
 const SAME: i64 = 2;
+/// How long after its start a daemon counts as new, in seconds, whoever has noticed.
+const NEW: i64 = 120;
 /// Bans that are made in one command before other clients of the daemon have their turn.
 const BATCH: usize = 10;
 /// How long a jail that starts is waited for.
@@ -199,7 +201,9 @@ impl KeepEnds {
             // A lift takes the daemon's own row as well; a ban that the daemon has lost leaves it, where it was written by then.
             let has_row = rows.as_ref().is_some_and(|rows| rows[at].is_some());
             let is_lost = has_row || ban.is_lost || (self.is_restart && rows.is_none());
-            let is_older = self.is_restart && ban.at <= started + SAME;
+            // It may have been started a moment ago, and the loop does not know yet.
+            let is_new = self.is_restart || now - started < NEW;
+            let is_older = is_new && ban.at <= started + SAME;
             // Those of the jail's own time that have a row come back by themselves.
             let of_jail = || ban_time.filter(|_| !has_row).map(|time| if time < 0 { NEVER } else { ban.at + time });
             let until = ban.until.or_else(of_jail).filter(|until| *until > now);

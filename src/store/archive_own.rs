@@ -253,13 +253,15 @@ fn note(
     let jail = jail_id(transaction, jail)?;
     let (id, is_new) = match insert(transaction, jail, &new, counts)? {
         Some(id) => (id, true),
+        // Of two in one second there is one row; whether fail2ban has written the later one down is not known yet.
         None => (row_at(transaction, jail, ip, banned_at)?.unwrap_or(0), false),
     };
     transaction
         .prepare_cached(
             "INSERT INTO archive_seen (id, is_stored, is_made, note, actor_kind, actor) VALUES (?1, ?2, 0, ?3, ?4, ?5)
-             ON CONFLICT DO UPDATE SET note = excluded.note, actor_kind = excluded.actor_kind, actor = excluded.actor
-             WHERE actor IS NULL OR is_made = 0",
+             ON CONFLICT DO UPDATE SET is_stored = 0, note = iif(actor IS NULL OR is_made = 0, excluded.note, note),
+             actor_kind = iif(actor IS NULL OR is_made = 0, excluded.actor_kind, actor_kind),
+             actor = iif(actor IS NULL OR is_made = 0, excluded.actor, actor)",
         )?
         .execute((id, !is_new, &*ban.note, ban.actor.kind(), ban.actor.name()))?;
     Ok(())
@@ -272,7 +274,8 @@ pub(super) fn is_known(
     ban: &NewBan<'_>,
     counts: &mut Counts,
 ) -> rusqlite::Result<bool> {
-    if is_again(transaction, jail, ban.ip, ban.banned_at)? {
+    if let Some(id) = again(transaction, jail, ban.ip, ban.banned_at)? {
+        transaction.prepare_cached("UPDATE archive_seen SET is_stored = 1 WHERE id = ?1")?.execute([id])?;
         return Ok(true);
     }
     let at = ban.banned_at;
@@ -332,7 +335,7 @@ fn logged(transaction: &Transaction<'_>, ban: &Logged, counts: &mut Counts) -> r
         "SELECT 1 FROM archive INDEXED BY archive_by_ip JOIN archive_seen USING (id)
          WHERE ip = ?1 AND jail = ?2 AND logged_at = ?3",
     )?;
-    if seen.exists(params![ip, jail, ban.at])? || is_again(transaction, jail, ip, seconds)? {
+    if seen.exists(params![ip, jail, ban.at])? || again(transaction, jail, ip, seconds)?.is_some() {
         return Ok(false);
     }
     // One of ours, or one that was read in the database a moment ago.
@@ -367,19 +370,20 @@ fn logged(transaction: &Transaction<'_>, ban: &Logged, counts: &mut Counts) -> r
     Ok(known.is_none())
 }
 
-/// Whether a ban at this time is one of ours that was made again.
-fn is_again(transaction: &Transaction<'_>, jail: i64, ip: &str, at: i64) -> rusqlite::Result<bool> {
+/// The ban of ours that a ban at this time is, where that was made again then.
+fn again(transaction: &Transaction<'_>, jail: i64, ip: &str, at: i64) -> rusqlite::Result<Option<i64>> {
     let mut any = transaction
         .prepare_cached("SELECT 1 FROM archive_seen INDEXED BY archive_again WHERE again_to >= ?1 LIMIT 1")?;
     if !any.exists([at])? {
-        return Ok(false);
+        return Ok(None);
     }
     transaction
         .prepare_cached(
-            "SELECT 1 FROM archive INDEXED BY archive_by_ip JOIN archive_seen USING (id)
+            "SELECT archive.id FROM archive INDEXED BY archive_by_ip JOIN archive_seen USING (id)
              WHERE ip = ?1 AND jail = ?2 AND again_from <= ?3 AND again_to >= ?3",
         )?
-        .exists(params![ip, jail, at])
+        .query_row(params![ip, jail, at], |row| row.get(0))
+        .optional()
 }
 
 fn row_at(transaction: &Transaction<'_>, jail: i64, ip: &str, at: i64) -> rusqlite::Result<Option<i64>> {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::archive_own::archived;
 use crate::crash::try_send;
 use crate::harness::client::Client;
+use crate::harness::http::Answer;
 use crate::harness::real_daemon::RealDaemon;
 use crate::harness::server::Launch;
 use crate::harness::wait_until;
@@ -39,7 +40,7 @@ fn name(n: u64) -> String {
 }
 
 /// Sends requests one after the other until one is not answered; what is known of each address afterwards is in `fates`.
-fn ask_until_it_dies(admin: &Client, dice: &mut Dice, fates: &mut BTreeMap<String, Fate>) {
+fn ask_until_it_dies(admin: &Client, dice: &mut Dice, fates: &mut BTreeMap<String, Fate>, asked_for: &mut Vec<String>) {
     loop {
         let ips: Vec<String> = (0..1 + dice.below(3)).map(|_| name(dice.below(40))).collect();
         let is_ban = dice.below(3) > 0;
@@ -58,8 +59,14 @@ fn ask_until_it_dies(admin: &Client, dice: &mut Dice, fates: &mut BTreeMap<Strin
             (true, false) => Fate::Free,
             (false, _) => Fate::Open,
         };
-        for ip in asked {
-            fates.insert(ip.clone(), fate);
+        let status = answer.as_ref().map(|answer| answer.status);
+        let at = jiff::Timestamp::now();
+        asked_for.push(format!("{at} {method} {target} {body} {status:?}"));
+        for (place, ip) in asked.iter().enumerate() {
+            // Of many, some may have been left as they were.
+            let is_left = |answer: &Answer| answer.json()["results"][place]["result"] == "not_done";
+            let is_left = is_done && answer.as_ref().is_some_and(is_left);
+            fates.insert(ip.clone(), if is_left { Fate::Open } else { fate });
         }
         if !is_done {
             return;
@@ -80,12 +87,12 @@ fn killed_at_any_moment_no_ban_is_lost_and_none_left_over() {
     let rounds: u64 = std::env::var("BANGUI_TEST_KILLS").ok().map_or(9, |count| count.parse().unwrap());
     let mut daemon = RealDaemon::start();
     let (mut server, admin) = Launch::for_real(&daemon).env("BANGUI_ARCHIVE_SECONDS", "1").start().into_ready();
-    let (mut dice, mut fates, mut made) = (Dice(rounds), BTreeMap::new(), 0);
+    let (mut dice, mut fates, mut made, mut asked_for) = (Dice(rounds), BTreeMap::new(), 0, Vec::new());
     for round in 0..rounds {
         let admin = server.client().with_identity(admin.identity.clone());
         let (moment, victim) = (Duration::from_micros(dice.below(60_000)), round % 3);
         std::thread::scope(|scope| {
-            let asking = scope.spawn(|| ask_until_it_dies(&admin, &mut dice, &mut fates));
+            let asking = scope.spawn(|| ask_until_it_dies(&admin, &mut dice, &mut fates, &mut asked_for));
             // Another moment each time, so that each step of a request is met.
             std::thread::sleep(moment);
             if victim != 0 {
@@ -120,7 +127,9 @@ fn killed_at_any_moment_no_ban_is_lost_and_none_left_over() {
         let begun = Instant::now();
         while !settled() {
             if begun.elapsed() > LIMIT {
-                panic!("round {round}, victim {victim}, after {moment:?}: {differing:?}\n{}", server.log());
+                let last = &asked_for[asked_for.len().saturating_sub(60)..];
+                let story = last.join("\n");
+                panic!("round {round}, victim {victim}, after {moment:?}: {differing:?}\n{story}\n{}", server.log());
             }
             std::thread::sleep(Duration::from_millis(50));
         }
