@@ -136,8 +136,7 @@ fn a_ban_seen_twice_is_stored_once() {
 #[test]
 fn counts_are_what_the_rows_say_through_all_that_happens() {
     let (_directory, mut store) = temporary();
-    let empty = store.database_bytes().unwrap();
-    let made = many(3000, 400);
+    let (empty, made) = (store.database_bytes().unwrap(), many(3000, 400));
     let bans: Vec<_> = made.iter().map(|(jail, ip, at, country)| new(jail, ip, *at, country)).collect();
     for some in bans.chunks(170) {
         store_some(&mut store, some);
@@ -159,7 +158,6 @@ fn counts_are_what_the_rows_say_through_all_that_happens() {
     while store.purge_archive(Bounds { rows: 1000, ..days }, 50, NOW).unwrap() > 0 {}
     assert_eq!(store.archive_rows().unwrap(), 1000);
     assert_true(&store);
-    // Half of what the rows take, whatever tables stand beside them.
     let bytes = (empty + store.database_bytes().unwrap()) / 2;
     while store.purge_archive(Bounds { bytes, ..days }, 50, NOW).unwrap() > 0 {}
     let (left, rows) = (store.database_bytes().unwrap(), store.archive_rows().unwrap());
