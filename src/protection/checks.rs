@@ -5,21 +5,22 @@ use super::finding::{Level, Step};
 use super::report::{JailReport, Report};
 use super::words::in_path;
 use super::{in_force, watching};
+use crate::domain::history::BLOCKLIST_JAIL;
 
 /// A check of one jail; `None` where there is nothing to be said.
 type Check = fn(&Facts, &JailFacts) -> Option<Step>;
 
-/// All checks of a jail.
-const OF_JAIL: [Check; 8] = [
-    watching::runs,
-    watching::logs,
-    watching::grows,
-    watching::filter,
-    watching::dates,
-    in_force::actions,
-    in_force::bans,
-    in_force::holds,
-];
+/// Whether a jail sees what is to be banned.
+const WATCHING: [Check; 4] = [watching::logs, watching::grows, watching::filter, watching::dates];
+/// Whether what it bans is kept out.
+const IN_FORCE: [Check; 3] = [in_force::actions, in_force::bans, in_force::holds];
+
+/// All checks of a jail. That of imported lists holds what bangui bans there, and is not meant to watch anything.
+fn of_jail(facts: &Facts, jail: &JailFacts) -> Vec<Step> {
+    let watching: &[Check] = if jail.name == BLOCKLIST_JAIL { &[] } else { &WATCHING };
+    let first: [Check; 1] = [watching::runs];
+    first.iter().chain(watching).chain(&IN_FORCE).filter_map(|check| check(facts, jail)).collect()
+}
 
 /// All checks of what jails share.
 const OF_MACHINE: [fn(&Facts) -> Option<Step>; 4] = [daemon, jails, packet_filter, own_log];
@@ -27,8 +28,8 @@ const OF_MACHINE: [fn(&Facts) -> Option<Step>; 4] = [daemon, jails, packet_filte
 /// Makes every check.
 pub fn check(facts: &Facts) -> Report {
     let machine = OF_MACHINE.iter().filter_map(|check| check(facts)).collect();
-    let steps = |jail: &JailFacts| OF_JAIL.iter().filter_map(|check| check(facts, jail)).collect();
-    let running = facts.jails.iter().map(|jail| JailReport { jail: jail.name.clone(), runs: true, steps: steps(jail) });
+    let of_one = |jail: &JailFacts| JailReport { jail: jail.name.clone(), runs: true, steps: of_jail(facts, jail) };
+    let running = facts.jails.iter().map(of_one);
     let mut jails: Vec<JailReport> = running.collect();
     if facts.daemon == Daemon::Answers {
         jails.extend(not_running(facts));
@@ -158,5 +159,14 @@ mod tests {
         assert!(kinds(&seen).is_empty(), "{:?}", kinds(&seen));
         let log = OwnLog { problem: Some("It goes to STDOUT.".into()), ..OwnLog::default() };
         assert_eq!(kinds(&Facts { own_log: log, ..seen }), ["own_log_unseen"]);
+    }
+
+    #[test]
+    fn the_jail_of_imported_lists_is_not_said_to_be_deaf() {
+        let packet_filter = PacketFilter { read: vec!["nft"], ..PacketFilter::default() };
+        let deaf = |name| JailFacts { source: Default::default(), ..jail(name) };
+        let with = |name| Facts { jails: vec![deaf(name)], packet_filter: packet_filter.clone(), ..Facts::default() };
+        assert_eq!(kinds(&with("sshd")).first().map(String::as_str), Some("no_log"));
+        assert!(kinds(&with(BLOCKLIST_JAIL)).is_empty(), "{:?}", kinds(&with(BLOCKLIST_JAIL)));
     }
 }
