@@ -124,7 +124,7 @@ fn own_log(facts: &Facts) -> Option<Step> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protection::facts::{Action, Enabled, OwnLog, PacketFilter};
+    use crate::protection::facts::{Action, Enabled, OwnLog, PacketFilter, Source};
 
     fn kinds(facts: &Facts) -> Vec<String> {
         let report = check(facts);
@@ -135,7 +135,7 @@ mod tests {
 
     fn jail(name: &str) -> JailFacts {
         let actions = vec![Action { name: "nft".into(), tools: vec!["nft"], ..Action::default() }];
-        let source = crate::protection::facts::Source::Files(vec![Default::default()]);
+        let source = Source::Files(vec![Default::default()]);
         JailFacts { name: name.into(), actions, source, trial: Ok(Default::default()), ..JailFacts::default() }
     }
 
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn the_jail_of_imported_lists_is_not_said_to_be_deaf() {
         let packet_filter = PacketFilter { read: vec!["nft"], ..PacketFilter::default() };
-        let deaf = |name| JailFacts { source: Default::default(), ..jail(name) };
+        let deaf = |name| JailFacts { source: Source::Files(Vec::new()), ..jail(name) };
         let with = |name| Facts { jails: vec![deaf(name)], packet_filter: packet_filter.clone(), ..Facts::default() };
         assert_eq!(kinds(&with("sshd")).first().map(String::as_str), Some("no_log"));
         assert!(kinds(&with(BLOCKLIST_JAIL)).is_empty(), "{:?}", kinds(&with(BLOCKLIST_JAIL)));
