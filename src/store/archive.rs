@@ -10,9 +10,10 @@ use super::archive_own::is_known;
 pub use super::archive_own::{LOG_MARK, Logged, NewLift};
 pub use super::archive_read::{Asked, Summary};
 pub use super::archive_row::NewBan;
-use super::archive_row::{insert, is_storable, jail_id, remove, set};
+use super::archive_row::{Counted, insert, is_storable, jail_id, remove};
 use super::error::Error;
 use super::open::Store;
+use super::settings::set;
 use crate::domain::history::{Country, bucket_start};
 
 const DAY: i64 = 86_400;
@@ -150,16 +151,14 @@ fn remove_oldest(
 ) -> rusqlite::Result<usize> {
     let mut select = transaction
         .prepare_cached("SELECT id, banned_at, jail, country FROM archive ORDER BY banned_at, id LIMIT ?1")?;
-    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
-    let oldest: Vec<(i64, i64, i64, i64)> = select.query_map([limit as i64], read)?.collect::<Result<_, _>>()?;
+    let oldest: Vec<Counted> = select.query_map([limit as i64], Counted::read)?.collect::<Result<_, _>>()?;
     let mut counts = Counts::default();
     let mut gone = 0;
-    for (id, banned_at, jail, country) in oldest {
-        if banned_at >= before && gone as u64 >= excess {
+    for row in oldest {
+        if row.banned_at >= before && gone as u64 >= excess {
             break;
         }
-        remove(transaction, id)?;
-        counts.add(banned_at, jail, country, -1);
+        remove(transaction, row, &mut counts)?;
         gone += 1;
     }
     counts.write(transaction, now)?;

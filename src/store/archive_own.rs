@@ -5,9 +5,10 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::archive_counts::Counts;
-use super::archive_row::{NewBan, insert, is_storable, jail_id, lines, remove, set};
+use super::archive_row::{Counted, NewBan, insert, is_storable, jail_id, lines, remove};
 use super::error::Error;
 use super::open::Store;
+use super::settings::set;
 use crate::domain::actor::Actor;
 use crate::domain::history::{Country, PastBan};
 use crate::domain::own_ban::Lift;
@@ -90,11 +91,9 @@ impl Store {
                      WHERE ip = ?2 AND jail = (SELECT id FROM archive_jails WHERE name = ?1)
                      AND is_made = 0 AND is_stored = 0 AND logged_at IS NULL",
                 )?;
-                let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
-                let found: Vec<(i64, i64, i64, i64)> = find.query_map((jail, ip), read)?.collect::<Result<_, _>>()?;
-                for (id, banned_at, jail, country) in found {
-                    remove(transaction, id)?;
-                    counts.add(banned_at, jail, country, -1);
+                let found: Vec<Counted> = find.query_map((jail, ip), Counted::read)?.collect::<Result<_, _>>()?;
+                for row in found {
+                    remove(transaction, row, &mut counts)?;
                     gone += 1;
                 }
             }
@@ -135,12 +134,10 @@ impl Store {
                  WHERE ip = ?2 AND banned_at BETWEEN ?3 AND ?4
                  AND jail = (SELECT id FROM archive_jails WHERE name = ?1) AND id <> ?5",
             )?;
-            let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
-            let found = others.query_map((jail, ip, from, to, id), read)?;
+            let found = others.query_map((jail, ip, from, to, id), Counted::read)?;
             let mut counts = Counts::default();
-            for (id, banned_at, jail, country) in found.collect::<Result<Vec<(i64, i64, i64, i64)>, _>>()? {
-                remove(transaction, id)?;
-                counts.add(banned_at, jail, country, -1);
+            for row in found.collect::<Result<Vec<_>, _>>()? {
+                remove(transaction, row, &mut counts)?;
             }
             counts.write(transaction, to)?;
             Ok(((), true))

@@ -1,6 +1,6 @@
 //! A row of the archive: what it holds, and how it comes and goes. Counts change with it; the transaction is somebody else's.
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::archive_counts::Counts;
 use crate::domain::history::{Country, short_lines};
@@ -52,10 +52,28 @@ pub(super) fn insert(
     Ok(Some(transaction.last_insert_rowid()))
 }
 
+/// A row as the counts know it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counted {
+    id: i64,
+    /// Unix seconds.
+    pub(super) banned_at: i64,
+    jail: i64,
+    country: i64,
+}
+
+impl Counted {
+    /// Of a query for `id, banned_at, jail, country`.
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Counted> {
+        Ok(Counted { id: row.get(0)?, banned_at: row.get(1)?, jail: row.get(2)?, country: row.get(3)? })
+    }
+}
+
 /// Takes a row away, with what else is known of it.
-pub(super) fn remove(transaction: &Transaction<'_>, id: i64) -> rusqlite::Result<()> {
-    transaction.prepare_cached("DELETE FROM archive WHERE id = ?1")?.execute([id])?;
-    transaction.prepare_cached("DELETE FROM archive_seen WHERE id = ?1")?.execute([id])?;
+pub(super) fn remove(transaction: &Transaction<'_>, row: Counted, counts: &mut Counts) -> rusqlite::Result<()> {
+    transaction.prepare_cached("DELETE FROM archive WHERE id = ?1")?.execute([row.id])?;
+    transaction.prepare_cached("DELETE FROM archive_seen WHERE id = ?1")?.execute([row.id])?;
+    counts.add(row.banned_at, row.jail, row.country, -1);
     Ok(())
 }
 
@@ -78,11 +96,4 @@ pub(super) fn jail_id(transaction: &Transaction<'_>, name: &str) -> rusqlite::Re
     }
     transaction.execute("INSERT INTO archive_jails (name) VALUES (?1)", [name])?;
     Ok(transaction.last_insert_rowid())
-}
-
-/// Stores a setting.
-pub(super) fn set(transaction: &Transaction<'_>, key: &str, value: &str) -> rusqlite::Result<()> {
-    let sql =
-        "INSERT INTO settings (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-    transaction.prepare_cached(sql)?.execute([key, value]).map(drop)
 }

@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, Row};
 
 use super::error::Error;
 use super::open::Store;
+use super::settings::set;
 
 /// Runs that the log keeps.
 const RUNS: i64 = 1000;
@@ -246,7 +247,7 @@ impl Store {
         let oldest = "(SELECT coalesce(min(id), 0) FROM blocklist_log)";
         transaction.execute(&format!("DELETE FROM blocklist_log_details WHERE log_id < {oldest}"), [])?;
         let has_errors = has_errors.map_or("", |has_errors| if has_errors { "1" } else { "0" });
-        put(&transaction, LAST_ERRORS, has_errors)?;
+        set(&transaction, LAST_ERRORS, has_errors)?;
         transaction.commit()?;
         Ok(())
     }
@@ -319,13 +320,6 @@ impl Store {
     pub fn begin_import(&mut self, now: i64) -> Result<(), Error> {
         self.set_settings(&[(LAST_RUN, &now.to_string()), (LAST_ERRORS, "")])
     }
-}
-
-fn put(connection: &rusqlite::Connection, key: &str, value: &str) -> rusqlite::Result<usize> {
-    connection.execute(
-        "INSERT INTO settings (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        [key, value],
-    )
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::error::Error;
 use super::open::Store;
@@ -14,14 +14,16 @@ pub struct Stored {
     pub password_hash: Option<String>,
     /// fail2ban's socket.
     pub fail2ban_socket: Option<PathBuf>,
-    /// An IANA time zone.
-    pub timezone: Option<String>,
     /// How long a session lasts, in minutes.
     pub session_minutes: Option<u32>,
 }
 
-const SET: &str =
-    "INSERT INTO settings (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+/// Writes a setting. The transaction is somebody else's.
+pub(super) fn set(connection: &Connection, key: &str, value: &str) -> rusqlite::Result<()> {
+    let sql =
+        "INSERT INTO settings (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+    connection.prepare_cached(sql)?.execute([key, value]).map(drop)
+}
 
 impl Store {
     /// A setting's text.
@@ -34,7 +36,7 @@ impl Store {
     pub fn set_settings(&mut self, pairs: &[(&str, &str)]) -> Result<(), Error> {
         let transaction = self.connection.transaction()?;
         for (key, value) in pairs {
-            transaction.execute(SET, [key, value])?;
+            set(&transaction, key, value)?;
         }
         transaction.commit()?;
         Ok(())
@@ -45,9 +47,9 @@ impl Store {
         let transaction = self.connection.transaction()?;
         for (key, text) in pairs {
             match text {
-                Some(text) => transaction.execute(SET, [key, text])?,
-                None => transaction.execute("DELETE FROM settings WHERE key = ?1", [key])?,
-            };
+                Some(text) => set(&transaction, key, text)?,
+                None => _ = transaction.execute("DELETE FROM settings WHERE key = ?1", [key])?,
+            }
         }
         transaction.commit()?;
         Ok(())
@@ -58,7 +60,6 @@ impl Store {
         Ok(Stored {
             password_hash: self.setting("password_hash")?,
             fail2ban_socket: self.setting("fail2ban_socket")?.map(PathBuf::from),
-            timezone: self.setting("timezone")?,
             session_minutes: self.setting("session_minutes")?.and_then(|text| text.parse().ok()),
         })
     }
@@ -74,7 +75,7 @@ impl Store {
             return Ok(false);
         }
         for (key, value) in others {
-            transaction.execute(SET, [key, value])?;
+            set(&transaction, key, value)?;
         }
         transaction.commit()?;
         Ok(true)
@@ -83,10 +84,7 @@ impl Store {
     /// Replaces the password, ends every session, forgets every device and lifts every lock on logins, in one transaction.
     pub fn change_password(&mut self, password_hash: &str) -> Result<(), Error> {
         let transaction = self.connection.transaction()?;
-        transaction.execute(
-            "INSERT INTO settings (key, value) VALUES ('password_hash', ?1) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            [password_hash],
-        )?;
+        set(&transaction, "password_hash", password_hash)?;
         for table in ["sessions", "devices", "login_failures"] {
             transaction.execute(&format!("DELETE FROM {table}"), [])?;
         }
@@ -124,6 +122,7 @@ mod tests {
         assert!(store.complete_setup("first", &[("timezone", "UTC")]).unwrap());
         assert!(!store.complete_setup("second", &[("timezone", "Europe/Rome")]).unwrap());
         let stored = store.stored().unwrap();
-        assert_eq!((stored.password_hash.as_deref(), stored.timezone.as_deref()), (Some("first"), Some("UTC")));
+        let timezone = store.setting("timezone").unwrap();
+        assert_eq!((stored.password_hash.as_deref(), timezone.as_deref()), (Some("first"), Some("UTC")));
     }
 }
