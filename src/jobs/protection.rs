@@ -22,7 +22,6 @@ use super::failure::Failure;
 use super::why::Why;
 use crate::domain::time;
 use crate::fail2ban::{Daemon, Error, Reason};
-use crate::machine;
 use crate::protection::checks::check;
 use crate::protection::facts::{Daemon as State, Facts};
 use crate::zones;
@@ -78,8 +77,7 @@ impl Look {
         let place = Place::of(daemon.client().daemon_pid());
         let version = daemon.version()?;
         let mut asked = asked::jails(daemon, &self.some_bans, &self.resting)?;
-        let own = asked::server(daemon)?;
-        facts.remembers = own.remembers;
+        let log_target = daemon.log_target()?;
         let configured = configured::read(&self.config_dir, version.as_str(), &asked);
         let until = Instant::now() + TRIALS;
         for jail in &mut asked {
@@ -90,9 +88,8 @@ impl Look {
             };
         }
         facts.packet_filter = packet_filter::look(&asked, place.other_network);
-        facts.own_log = own_log::look(&own.log_target, &self.allowed, facts.now, &zones::local());
+        facts.own_log = own_log::look(&log_target, &self.allowed, facts.now, &zones::local());
         facts.enabled = configured.map(|all| all.enabled);
-        facts.own_addresses = machine::own_addresses().iter().map(ToString::to_string).collect();
         facts.jails = asked;
         Ok(())
     }

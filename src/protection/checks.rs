@@ -134,7 +134,7 @@ mod tests {
     }
 
     fn jail(name: &str) -> JailFacts {
-        let actions = vec![Action { name: "nft".into(), tools: vec!["nft"], ..Action::default() }];
+        let actions = vec![Action { name: "nft".into(), tools: vec!["nft"] }];
         let source = Source::Files(vec![Default::default()]);
         JailFacts { name: name.into(), actions, source, trial: Ok(Default::default()), ..JailFacts::default() }
     }

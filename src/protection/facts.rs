@@ -17,10 +17,6 @@ pub struct Facts {
     pub packet_filter: PacketFilter,
     /// What fail2ban's own log says.
     pub own_log: OwnLog,
-    /// For how many seconds fail2ban's database remembers bans; `None` where that is not known, or there is none.
-    pub remembers: Option<i64>,
-    /// The addresses of this machine, and those of its gateways.
-    pub own_addresses: Vec<String>,
 }
 
 /// Whether fail2ban answers.
@@ -67,14 +63,6 @@ pub struct JailFacts {
     pub looked_for: Vec<String>,
     /// Seconds within which failures count together.
     pub find_time: f64,
-    /// Seconds that a ban lasts; negative for ever.
-    pub ban_time: f64,
-    /// Failures that make a ban.
-    pub max_retry: i64,
-    /// What it never bans.
-    pub ignored: Vec<String>,
-    /// Expressions that can take very long, a sentence each.
-    pub slow_expressions: Vec<String>,
 }
 
 impl Default for JailFacts {
@@ -88,10 +76,6 @@ impl Default for JailFacts {
             banned: 0,
             looked_for: Vec::new(),
             find_time: 600.0,
-            ban_time: 600.0,
-            max_retry: 3,
-            ignored: Vec::new(),
-            slow_expressions: Vec::new(),
         }
     }
 }
@@ -164,14 +148,6 @@ pub struct Trial {
     pub ahead: usize,
     /// How many of them look as if they were written in another time zone.
     pub other_zone: usize,
-    /// The failures of the address that has most of them.
-    pub most_of_one: usize,
-    /// That address.
-    pub busiest: Option<String>,
-    /// How many addresses have failures.
-    pub addresses: usize,
-    /// When the last line was written by its own date, and when the file was: Unix seconds.
-    pub last_date: Option<f64>,
 }
 
 /// What came of trying a filter, or why it was not tried.
@@ -184,8 +160,6 @@ pub struct Action {
     pub name: String,
     /// The programs that show its bans: `nft`, `iptables-save`, `ipset`; none where it does not ban by the packet filter of this machine.
     pub tools: Vec<&'static str>,
-    /// The ports that it blocks, as they were given; empty where none were.
-    pub ports: String,
 }
 
 impl Action {

@@ -117,7 +117,7 @@ mod tests {
     fn jail(banned: &[&str]) -> JailFacts {
         JailFacts {
             name: "sshd".into(),
-            actions: vec![Action { name: "nft".into(), tools: vec!["nft"], ..Action::default() }],
+            actions: vec![Action { name: "nft".into(), tools: vec!["nft"] }],
             banned: banned.len() as u64,
             looked_for: banned.iter().map(|ip| ip.to_string()).collect(),
             ..JailFacts::default()

@@ -9,14 +9,6 @@ use crate::protection::facts::{Action, JailFacts, JournalFacts, LogFacts, Source
 /// So many bans of a jail are asked for; of more, only those that are known already are looked for.
 const MOST_BANS: u64 = 2000;
 
-/// What fail2ban says of itself.
-pub struct Server {
-    /// Where it logs.
-    pub log_target: String,
-    /// For how many seconds it remembers bans.
-    pub remembers: Option<i64>,
-}
-
 /// Its jails, as far as it tells.
 pub fn jails(
     daemon: &mut Daemon,
@@ -66,27 +58,17 @@ fn jail(daemon: &mut Daemon, name: &JailName, some_bans: Option<&Vec<String>>) -
         banned,
         looked_for,
         find_time: settings.find_time,
-        ban_time: settings.ban_time,
-        max_retry: settings.max_retry,
-        ignored: daemon.ignore_list(name)?,
         trial: Err("It was not tried.".to_owned()),
         ..JailFacts::default()
     })
 }
 
 fn action_of(daemon: &mut Daemon, jail: &JailName, name: &str) -> Result<Action, Error> {
-    let known = daemon.action_properties(jail, name)?;
-    let mut text = |property: &str| -> Result<String, Error> {
-        // Asked for what is not there, fail2ban would write an error into its log each time.
-        if !known.iter().any(|own| own == property) {
-            return Ok(String::new());
-        }
-        let value = daemon.action_property(jail, name, property)?;
-        Ok(value.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned())
-    };
-    let command = text("actionban")?;
-    let ports = text("port")?;
-    Ok(Action { name: name.to_owned(), tools: tools(&command), ports })
+    // Asked for what is not there, fail2ban would write an error into its log each time.
+    let bans = daemon.action_properties(jail, name)?.iter().any(|own| own == "actionban");
+    let command = if bans { daemon.action_property(jail, name, "actionban")? } else { None };
+    let command = command.as_ref().and_then(Value::as_str).unwrap_or_default();
+    Ok(Action { name: name.to_owned(), tools: tools(command) })
 }
 
 /// The programs that show what a command does to the packet filter.
@@ -99,11 +81,4 @@ fn tools(command: &str) -> Vec<&'static str> {
         () if has("iptables") || has("ip6tables") || has("ufw ") => vec!["iptables-save"],
         () => Vec::new(),
     }
-}
-
-/// Where it logs, and how long it remembers.
-pub fn server(daemon: &mut Daemon) -> Result<Server, Error> {
-    let settings = daemon.server_settings()?;
-    let remembers = settings.db_path.is_some().then_some(settings.db_purge_age).flatten();
-    Ok(Server { log_target: settings.log_target, remembers })
 }

@@ -1,6 +1,5 @@
 //! A filter tried on the last lines of its jail's log.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -19,8 +18,6 @@ use crate::zones;
 const LINES: usize = 1000;
 /// How many logs of a jail are tried.
 const MOST_LOGS: usize = 4;
-/// Different addresses that are counted.
-const MOST_ADDRESSES: usize = 5000;
 /// How much of a line is shown, in characters.
 const SHOWN: usize = 200;
 
@@ -68,7 +65,6 @@ pub fn run(jail: &mut JailFacts, definition: &FilterDefinition, allowed: &[PathB
     }
     let own_names: Vec<String> = [jail.name.split(['-', '_']).next().unwrap_or_default().to_lowercase()].to_vec();
     let mut trial = Trial::default();
-    let mut by_address: HashMap<String, usize> = HashMap::new();
     for lines in &logs {
         let mut filter = Filter::new(&definition, Clock::of(zones::local())).map_err(|error| format!("{error}."))?;
         for line in lines {
@@ -77,16 +73,7 @@ pub fn run(jail: &mut JailFacts, definition: &FilterDefinition, allowed: &[PathB
             }
             let report = LineReport::of(&mut filter, line);
             count(&mut trial, &report, &own_names);
-            if let Some(host) = report.host.filter(|_| report.matched)
-                && (by_address.len() < MOST_ADDRESSES || by_address.contains_key(&host))
-            {
-                *by_address.entry(host).or_default() += 1;
-            }
         }
-    }
-    trial.addresses = by_address.len();
-    if let Some((address, count)) = by_address.into_iter().max_by_key(|(_, count)| *count) {
-        (trial.busiest, trial.most_of_one) = (Some(address), count);
     }
     Ok(trial)
 }
@@ -97,7 +84,6 @@ fn count(trial: &mut Trial, report: &LineReport, own_names: &[String]) {
     }
     trial.lines += 1;
     trial.dated += usize::from(report.date.is_some());
-    trial.last_date = report.timestamp.or(trial.last_date);
     trial.matched += usize::from(report.matched);
     let is_known = report.matched || report.ignored || !report.tally.failregex.is_empty();
     trial.known += usize::from(is_known);
