@@ -34,7 +34,7 @@ const fn route(method: Verb, path: &'static str, handler: Handler) -> Route {
         takes: &[],
         sources: None,
         csv: None,
-        is_text: false,
+        text: None,
         handler,
     }
 }
@@ -124,9 +124,9 @@ impl Route {
         self
     }
 
-    /// Answered in lines of text.
-    const fn text(mut self) -> Self {
-        self.is_text = true;
+    /// Answered in lines of text, of this type.
+    const fn text(mut self, kind: &'static str) -> Self {
+        self.text = Some(kind);
         self
     }
 
@@ -235,7 +235,9 @@ pub static ROUTES: &[Route] = &[
         .takes(&["jail", "page", "page_size", "sort", "q", "country", "origin"])
         .made_of(Sources::Bans)
         .csv_of("items", BAN),
-    get("/api/v1/bans.txt", Either(api::bans_txt::list)).takes(&["jail", "origin", "min_left"]).text(),
+    get("/api/v1/bans.txt", Either(api::bans_txt::list))
+        .takes(&["jail", "origin", "min_left"])
+        .text("text/plain; charset=utf-8"),
     post("/api/v1/bans", Later(api::bans::ban)).bans().counted(Limit::Ban),
     post("/api/v1/bans/check", Now(api::bans::check)).bans().asks_daemon(),
     post("/api/v1/bans/bulk", Either(api::bulk::ban)).bans().asks_daemon().counted(Limit::Ban).large().long(Long::Slow),
@@ -256,7 +258,11 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/addresses/{ip}", Either(api::addresses::one)).asks_daemon(),
     post("/api/v1/addresses/{ip}/release", Either(api::release::release)).bans().asks_daemon().counted(Limit::Ban),
     // telling
-    get("/api/v1/metrics", Either(api::metrics::scrape)).open(Access::Metrics).may(Scope::Metrics, Role::Viewer),
+    get("/api/v1/metrics", Either(api::metrics::scrape))
+        .open(Access::Metrics)
+        .may(Scope::Metrics, Role::Viewer)
+        // As Prometheus knows it.
+        .text("text/plain; version=0.0.4; charset=utf-8"),
     get("/api/v1/settings", Now(api::settings::show)).reads_config(),
     put("/api/v1/settings", Now(api::settings::change)).configures().counted(Limit::Config),
     // jobs
@@ -568,7 +574,7 @@ mod tests {
             let csv = &answers["200"]["content"]["text/csv"];
             assert_eq!(csv.is_object(), route.csv.is_some(), "{}: CSV", route.path);
             let text = &answers["200"]["content"]["text/plain"];
-            assert!(text.is_object() || !route.is_text, "{}: text", route.path);
+            assert!(text.is_object() || route.text.is_none(), "{}: text", route.path);
         }
     }
 

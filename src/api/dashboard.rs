@@ -26,7 +26,7 @@ pub fn status(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
 
 /// `DashboardStatus` of the contract.
 fn status_now(ctx: &mut Ctx) -> Result<Value, ApiError> {
-    let is_old = ctx.snapshot.stale || ctx.snapshot.taken.is_none_or(|taken| taken.elapsed() >= FRESH);
+    let is_old = ctx.snapshot.stale || ctx.snapshot.is_older(FRESH);
     if ctx.snapshot.online && is_old && !ctx.daemon_is_taken {
         ctx.look_again();
     }

@@ -10,8 +10,6 @@ use crate::domain::time;
 use crate::fail2ban::commands::JailCounters;
 use crate::server::response::Response;
 
-/// The type that Prometheus knows its text format by.
-const TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// How old the last look at the daemon may be that a scrape leaves without another.
 const FRESH: Duration = Duration::from_secs(5);
 /// A daemon of so many jails is looked at before a scrape is answered; one of more behind it, for the next: each jail is a command.
@@ -19,7 +17,7 @@ const FEW: usize = 8;
 
 /// `GET /api/v1/metrics`
 pub fn scrape(ctx: &mut Ctx, _request: &Request) -> Result<Outcome, ApiError> {
-    let is_old = ctx.snapshot.taken.is_none_or(|taken| taken.elapsed() >= FRESH);
+    let is_old = ctx.snapshot.is_older(FRESH);
     if is_old && !ctx.daemon_is_taken && ctx.snapshot.online && ctx.snapshot.counters.len() <= FEW {
         ctx.look_again();
     } else if is_old {
@@ -42,7 +40,7 @@ fn answer(ctx: &Ctx) -> Result<Response, ApiError> {
     of_fail2ban(ctx, &mut text);
     of_jails(ctx, &mut text);
     of_this_program(ctx, &mut text)?;
-    Ok(Response::json_bytes(200, text.0.into_bytes()).with("content-type", TYPE))
+    Ok(Response::json_bytes(200, text.0.into_bytes()))
 }
 
 fn of_fail2ban(ctx: &Ctx, text: &mut Text) {

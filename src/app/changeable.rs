@@ -66,7 +66,10 @@ impl Changeable {
 impl Ctx {
     /// Takes over what is stored of them. A text that is not understood any more leaves the setting as it is by itself.
     pub fn take_stored_settings(&mut self) -> Result<(), store::Error> {
-        for setting in CHANGEABLE.iter().filter(|setting| !setting.is_fixed(&self.config)).collect::<Vec<_>>() {
+        for setting in &CHANGEABLE {
+            if setting.is_fixed(&self.config) {
+                continue;
+            }
             let stored = self.store.setting(&setting.key())?;
             if let Err(problem) = setting.set(&mut self.config, stored.as_deref()) {
                 log::warn!("the stored setting {}: {problem}", setting.name);

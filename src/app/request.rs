@@ -48,8 +48,8 @@ pub struct Route {
     pub sources: Option<Sources>,
     /// The list that it gives as CSV, too.
     pub csv: Option<Columns>,
-    /// Whether it is answered in lines of text.
-    pub is_text: bool,
+    /// The type of its answer, where that is lines of text.
+    pub text: Option<&'static str>,
     /// What answers it.
     pub handler: Handler,
 }

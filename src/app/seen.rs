@@ -1,7 +1,7 @@
 //! What was seen outside: of the daemon, of its files and its database, of proxies. Plain data; who looks is elsewhere.
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -30,6 +30,13 @@ pub struct Snapshot {
     pub taken: Option<Instant>,
     /// Something has happened since: look again soon.
     pub stale: bool,
+}
+
+impl Snapshot {
+    /// Whether it was taken so long ago, or never.
+    pub fn is_older(&self, age: Duration) -> bool {
+        self.taken.is_none_or(|taken| taken.elapsed() >= age)
+    }
 }
 
 /// How fail2ban's database was when it was last looked into.

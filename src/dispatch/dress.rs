@@ -34,8 +34,8 @@ pub fn dress(ctx: &mut Ctx, admitted: &Admitted, route: &Route, response: &mut R
     if is_kept {
         label(ctx, admitted, response);
     }
-    if route.is_text && response.status.0 == 200 {
-        response.headers.push(("content-type", "text/plain; charset=utf-8".to_owned()));
+    if let (Some(kind), 200) = (route.text, response.status.0) {
+        response.headers.push(("content-type", kind.to_owned()));
     }
     response.headers.push(("cache-control", if is_kept { "private, no-cache" } else { "no-store" }.to_owned()));
     let is_packable = !route.tells_secrets() && WORTH.contains(&response.body.len());
