@@ -17,7 +17,7 @@ use crate::store::{self, archive::NewLift};
 /// When it is tried again, where it did not come to an end.
 const AGAIN: Duration = Duration::from_secs(2);
 /// How many are taken back in one turn of the loop.
-const SOME: usize = 250;
+const SOME: usize = 100;
 /// How often a jail that does not run is looked for.
 const LOOKED_FOR: u32 = 20;
 /// How far the daemon's times of a ban may be from ours, in seconds.
