@@ -11,9 +11,31 @@ const root = fileURLToPath(new URL('.', import.meta.url));
 const dist = join(root, 'dist');
 const at = (...parts) => join(root, ...parts);
 
+// A message is called by its name in the source and by its number in what is served: the names would be an eighth of it. Each language
+// becomes a list in the order of English, and a name that stands anywhere in quotes becomes its place in that list. No place is 0, so that
+// a message is never taken for none.
+const messagesOf = (name) => new Map([...readFileSync(at(`src/${name}.ts`), 'utf8').matchAll(/^ {2}('[^']+'): ('(?:[^'\\]|\\.)*'),$/gm)].map(([, key, text]) => [key, text]));
+const keys = [...messagesOf('en').keys()];
+if (!keys.every((key) => /^'\w+\.\w+'$/.test(key))) throw new Error('The name of a message is two words with a dot between them.');
+const numbers = new Map(keys.map((key, index) => [key, index + 1]));
+const numbered = {
+  name: 'numbered messages',
+  setup(build) {
+    build.onLoad({ filter: /src\/.*\.tsx?$/ }, ({ path }) => {
+      const loader = path.endsWith('x') ? 'tsx' : 'ts';
+      const language = /src\/(\w\w)\.ts$/.exec(path)?.[1];
+      if (!language) return { loader, contents: readFileSync(path, 'utf8').replace(/'\w+\.\w+'/g, (one) => numbers.get(one) ?? one) };
+      const messages = messagesOf(language);
+      if (messages.size !== keys.length) throw new Error(`src/${language}.ts has ${messages.size} messages, English ${keys.length}.`);
+      return { loader, contents: `export const ${language === 'en' ? 'en' : 'messages'} = [0,\n${keys.map((key) => messages.get(key)).join(',\n')}];` };
+    });
+  },
+};
+
 rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist);
 await esbuild.build({
+  plugins: [numbered],
   absWorkingDir: root,
   entryPoints: ['src/main.tsx', 'src/style.css'],
   outdir: 'dist',

@@ -10,6 +10,9 @@ use super::effect::Effect;
 pub struct Preview {
     /// The files that would be written.
     pub files: Vec<FileDiff>,
+    /// What a commit would write afterwards, where the change itself writes nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at_commit: Vec<FileDiff>,
     /// The values that would be others.
     pub effect: Vec<Effect>,
     /// What the daemon would be told.

@@ -35,7 +35,7 @@ impl Apply {
                 Told::default()
             }
         };
-        Ok(Preview { files: diffs(&change.changes), effect: found.effect, commands, checks })
+        Ok(Preview { files: diffs(&change.changes), effect: found.effect, commands, checks, ..Preview::default() })
     }
 
     /// What the daemon would be told of the files as the change makes them.

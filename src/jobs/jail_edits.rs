@@ -18,6 +18,7 @@ use super::jail_config::{JailConfigs, Wanted};
 use super::jail_rules::{Limits, Rules};
 use super::own_file::{self, parsed};
 use super::service::CHANGES;
+use crate::apply::diffs::diffs;
 use crate::apply::effect::Effect;
 use crate::apply::effective::Effective;
 use crate::apply::run_time::{self, is_same_entry};
@@ -161,7 +162,8 @@ impl EditJail {
         let rules = Rules { limits: &self.limits, tree: &tree, present: &present };
         let shown = configs.describe(&tree, &view);
         let file = LocalFile::jail(&self.jail)?;
-        let own = parsed(self.read(&file)?.as_deref(), &file)?;
+        let text = self.read(&file)?;
+        let own = parsed(text.as_deref(), &file)?;
         let mut news = changed(&values, &shown);
         news.reset.retain(|field| is_own(&own, &self.jail, field) || pending.fields().contains(field));
         let wrong = read.wrong(&shown, |_| false);
@@ -177,6 +179,8 @@ impl EditJail {
         // The whole is tried on the file now, so that a commit cannot fail for what could be known.
         let all = pending.merged(&news);
         let after = edited(&self.jail, &own, &all)?;
+        let mut at_commit = diffs(&[FileChange::new(&file, text, Some(after.text.clone()))]);
+        at_commit.retain(|file| !file.diff.is_empty());
         if !all.reset.is_empty() {
             let overlay = [(file.path(&tree.base()), Some(after.text.into_bytes()))].into_iter().collect();
             let without = self.view(&Tree::load_with(&self.apply.place.config_dir, overlay)?)?;
@@ -187,7 +191,8 @@ impl EditJail {
         if self.apply.dry_run {
             let after = text::text(&all).map_err(unwritable)?;
             let after = self.configs(running.jails.clone(), Some(after)).describe(&tree, &view);
-            return Err(Failure::DryRun(Box::new(self.preview(&running, &shown, &after, costs))));
+            let preview = Preview { at_commit, ..self.preview(&running, &shown, &after, costs) };
+            return Err(Failure::DryRun(Box::new(preview)));
         }
         if running.has(&self.jail) && !running.hangs {
             // Short values go to the daemon even when the files have them: it may have others.
@@ -233,7 +238,7 @@ impl EditJail {
         };
         let commands = Told { count: if is_told { effect.len() } else { 0 }, jails, restarted: Vec::new() };
         let checks = std::iter::once(Check::ok(how)).chain(costs.into_iter().map(Check::warn)).collect();
-        Preview { files: Vec::new(), effect, commands, checks }
+        Preview { effect, commands, checks, ..Preview::default() }
     }
 
     fn commit(mut self, force: bool) -> Result<Edited, Failure> {

@@ -150,6 +150,7 @@ fn a_dry_run_names_files_values_commands_and_restarts() {
     admin.put(LAB, json!({"max_retry": 9})).expect(200);
     let commit = dry(&admin, "POST", &format!("{LAB}/commit"), &Value::Null);
     assert!(commit["files"][0]["diff"].as_str().unwrap().contains("+maxretry = 9\n"), "{commit}");
+    assert_eq!((&update["files"], &update["at_commit"]), (&json!([]), &commit["files"]), "{update}");
     assert_eq!(commit["files"][0]["path"], "jail.d/zz-bangui-lab.local");
     assert_eq!((&commit["commands"]["jails"], &commit["commands"]["restarted"]), (&json!(["lab"]), &json!([])));
     assert!(commit["commands"]["count"].as_u64().unwrap() > 5, "{commit}");

@@ -4,6 +4,7 @@ import type { Mend, MendKind, Operations, ServiceStatusResponse } from './api';
 import { Icon } from './icons';
 import { t, type Message } from './messages';
 import { call } from './request';
+import { said } from './said';
 import { may } from './session';
 import { attempt, say } from './status';
 
@@ -28,7 +29,7 @@ export function DaemonProblem({ service, reload }: { service: ServiceStatusRespo
       <Icon name="bad" />
       <div>
         <p><strong>{t('daemon.down')}</strong></p>
-        {service.problem && <p>{service.problem}</p>}
+        {service.problem && <p>{said(service.problem)}</p>}
         {service.config_problems.length > 0 && (
           <ul>{service.config_problems.map((one) => (
             <li key={one.detail}>{one.detail}{one.file && <span class="mono small"> {one.file}{one.line ? `:${one.line}` : ''}</span>}</li>

@@ -1,13 +1,17 @@
 // What the page says, in the language of whoever reads it. English is built in; another language is a file, loaded when it is chosen.
 import type { ComponentChildren } from 'preact';
 import { en } from './en';
+import { hear } from './said';
 import { kept, store } from './store';
 
 export type Message = keyof typeof en;
 export type Messages = Record<Message, string>;
 type Values = Record<string, string | number>;
 
-const others: Record<string, () => Promise<{ messages: Messages }>> = { de: () => import('./de') };
+/** A language: what the page says, and what the server does. */
+const others: Record<string, () => Promise<[{ messages: Messages }, { sentences: string; words: string }]>> = {
+  de: () => Promise.all([import('./de'), import('./said-de')]),
+};
 export const languages: Array<[string, string]> = [['en', 'English'], ['de', 'Deutsch']];
 
 const guessed = navigator.languages.map((one) => one.slice(0, 2)).find((one) => one === 'en' || one in others) ?? 'en';
@@ -17,11 +21,9 @@ let messages: Messages = en;
 export const spoken = store(0);
 
 export async function speak(name: string): Promise<void> {
-  try {
-    messages = name in others ? (await others[name]!()).messages : en;
-  } catch {
-    messages = en;
-  }
+  const [ours, theirs] = await others[name]?.().catch(() => undefined) ?? [];
+  messages = ours?.messages ?? en;
+  hear(theirs);
   document.documentElement.lang = messages === en ? 'en' : name;
   spoken.set(spoken.get() + 1);
 }

@@ -2,12 +2,11 @@
 import { useEffect } from 'preact/hooks';
 import type { Finding, JailCheckResponse, JailStep, ProtectionLevel, ProtectionResponse, Remedy } from './api';
 import { Jail, Time } from './format';
-import { t, locale, type Message } from './messages';
+import { t, type Message } from './messages';
 import { call, mend, type Loaded } from './request';
+import { said } from './said';
 import { may } from './session';
 import { attempt, say, Show, Verdict } from './status';
-
-const LEVEL: Record<ProtectionLevel, Message> = { ok: 'protect.ok', warn: 'protect.warn', bad: 'protect.bad', unknown: 'protect.unknown' };
 
 export function Protection({ now }: { now: Loaded<ProtectionResponse> }) {
   const look = () => attempt(async () => {
@@ -24,11 +23,10 @@ export function Protection({ now }: { now: Loaded<ProtectionResponse> }) {
   return (
     <Show of={now}>
       {(data) => {
-        const { watching: n, jails: of } = data.checked;
         const [awake, rested] = [data.findings.filter((one) => !one.rest), data.findings.filter((one) => one.rest)];
         return (
           <Verdict level={data.level}>
-            <p><strong>{isLooking ? t('protect.looking') : locale() === 'en' ? head(data) : t(LEVEL[data.level], { n, of })}</strong></p>
+            <p><strong>{isLooking ? t('protect.looking') : said(head(data))}</strong></p>
             {awake.length > 0 && <ul class="findings">{awake.map((one) => <Found key={one.id} of={one} reload={now.reload} />)}</ul>}
             <p class="small checked">{data.checked_at && <>{t('protect.checked')} <Time at={data.checked_at} />.</>} {may('jails') && <button type="button" class="linklike" onClick={look}>{t('protect.again')}</button>}</p>
             {rested.length > 0 && <details class="small"><summary>{t('protect.rested', { n: rested.length })}</summary><ul class="findings">{rested.map((one) => <Found key={one.id} of={one} reload={now.reload} />)}</ul></details>}
@@ -54,10 +52,10 @@ function Found({ of, reload }: { of: Finding; reload: () => Promise<void> }) {
   };
   return (
     <li>
-      {of.jail && !of.sentence.includes(of.jail) && <><Jail name={of.jail} />: </>}{of.sentence}
-      {of.detail && <div class="small muted">{of.detail}</div>}
+      {of.jail && !of.sentence.includes(of.jail) && <><Jail name={of.jail} />: </>}{said(of.sentence)}
+      {of.detail && <div class="small muted">{said(of.detail)}</div>}
       {of.rest?.note && <div class="small">{t('address.note', { note: of.rest.note, who: of.rest.actor.name })}</div>}
-      {!of.rest && of.remedy && <div class="small">{of.remedy.text}</div>}
+      {!of.rest && of.remedy && <div class="small">{said(of.remedy.text)}</div>}
       {may('jails') && <div class="pair small">
         {!of.rest && <Mend remedy={of.remedy} done={reload} />}
         <button type="button" class="linklike" onClick={() => attempt(of.rest ? wake : rest)}>{t(of.rest ? 'protect.wake' : 'protect.rest')}</button>
@@ -87,7 +85,7 @@ export function Steps({ now }: { now: Loaded<JailCheckResponse> }) {
       {(data) => (
         <>
           <ul class="plainlist steps">{data.steps.map((step) => <Step key={step.id} of={step} reload={now.reload} />)}</ul>
-          {data.steps.length === 0 && <p class="muted">{data.sentence}</p>}
+          {data.steps.length === 0 && <p class="muted">{said(data.sentence)}</p>}
           {data.checked_at && <p class="muted small">{t('protect.checked')} <Time at={data.checked_at} /></p>}
         </>
       )}
@@ -101,9 +99,9 @@ function Step({ of, reload }: { of: JailStep; reload: () => Promise<void> }) {
   return (
     <li>
       <span class={`state ${of.level === 'unknown' ? 'off' : of.level}`}>{t(WORD[of.level])}</span>
-      <div>{of.sentence}
-        {of.detail && <div class="muted small">{of.detail}</div>}
-        {of.level !== 'ok' && of.remedy && <div class="small">{of.remedy.text} <Mend remedy={of.remedy} done={reload} /></div>}
+      <div>{said(of.sentence)}
+        {of.detail && <div class="muted small">{said(of.detail)}</div>}
+        {of.level !== 'ok' && of.remedy && <div class="small">{said(of.remedy.text)} <Mend remedy={of.remedy} done={reload} /></div>}
       </div>
     </li>
   );

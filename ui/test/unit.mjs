@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
+import * as esbuild from 'esbuild';
 
 const ui = fileURLToPath(new URL('..', import.meta.url));
 function files(directory) {
@@ -26,6 +27,52 @@ test('every message exists in every language, with the same places, and none is 
   assert.ok(same.length < 20, `not translated: ${same.join(', ')}`);
 });
 
+/** What a source file of the page exports. */
+async function load(code) {
+  const { outputFiles } = await esbuild.build({ stdin: { contents: code, resolveDir: join(ui, 'src'), loader: 'ts' }, bundle: true, format: 'esm', write: false });
+  return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
+}
+
+/** What its checks are made of, and what else of it is said here. */
+const CHECKS = ['protection/checks', 'protection/watching', 'protection/in_force', 'protection/report'];
+const OTHERS = ['apply/run', 'apply/steps', 'apply/preview', 'services/changes', 'fail2ban/client/wire'];
+
+/** The sentences of the server's sources, with an X for what differs. */
+function sentencesOfTheServer(names) {
+  return names.flatMap((name) => {
+    const [code] = readFileSync(join(ui, '../src', `${name}.rs`), 'utf8').split('#[cfg(test)]');
+    const texts = code.replace(/^\s*\/\/.*$/gm, '').replace(/\\\n\s*/g, '').matchAll(/"((?:[^"\\]|\\.)*)"/g);
+    const put = [['X X a failure', 'X is a failure'], ['X banned by', 'X is banned by'], ['watchingX.', 'watching.']];
+    const whole = (text) => put.reduce((now, [part, words]) => now.replace(part, words), text.replace(/\{\w*\}/g, 'X'));
+    return [...texts].map(([, text]) => whole(text)).filter((text) => / .*[.:]$/.test(text));
+  });
+}
+
+test('what the server finds is said in every language, and what it names stays in the sentence', async () => {
+  const { hear, said, german } = await load("export { hear, said } from './said'; export * as german from './said-de';");
+  assert.equal(said('sshd runs.'), 'sshd runs.');
+  hear(german);
+  const all = sentencesOfTheServer(CHECKS);
+  assert.ok(all.length > 60, `${all.length}`);
+  assert.deepEqual(all.filter((text) => said(text) === text), []);
+  for (const [theirs, ours] of [
+    ['sshd watches /a.log and /b.log, but there is no such file.', 'sshd überwacht /a.log und /b.log, aber diese Datei gibt es nicht.'],
+    ['sshd has seen no new log line for 9 days.', 'sshd wartet schon 9 Tage auf eine neue Logzeile.'],
+    ['1 of the last 478 lines is a failure.', 'Fehlversuche in den letzten 478 Zeilen: 1.'],
+    ['Its actions are loaded: a, b and 3 more.', 'Seine Aktionen sind geladen: a, b und 3 weitere.'],
+    ['The packet filter keeps out the 10 banned addresses of 40 that were looked for.', 'Der Paketfilter hält ab, wonach gesucht wurde: 10 gesperrte Adressen von 40.'],
+    ['Not protected: sshd and 2 other jails.', 'Nicht geschützt: sshd und 2 weitere Jails.'],
+    ['Protected. 2 of 2 jails are watching, and nobody is banned.', 'Geschützt. 2 von 2 Jails wachen, und niemand ist gesperrt.'],
+    ['What nobody knows yet.', 'What nobody knows yet.'],
+  ]) assert.equal(said(theirs), ours);
+  const known = [...all, ...sentencesOfTheServer(OTHERS)];
+  const unused = german.sentences.trim().split('\n').map((line) => line.split(' | ')[0]).filter((start) => {
+    const pattern = new RegExp(`^${start.replace(/[.()?]/g, '\\$&').replace(/\*/g, '.+')}$`);
+    return !known.some((text) => pattern.test(text)) && !/^(Protected|Probably|Not protected|fail2ban cannot be reached|\* of the last|\* (is|are) banned by|The packet filter keeps)/.test(start);
+  });
+  assert.deepEqual(unused, [], 'the server does not say these any more');
+});
+
 test('text from outside never becomes markup, and no way to that is there', () => {
   for (const path of source) {
     const text = readFileSync(path, 'utf8');
@@ -44,7 +91,7 @@ test('what is served weighs no more than it may', () => {
   const weight = Object.fromEntries(readdirSync(dist).filter((name) => name !== 'manifest').map((name) => [name, gzipSync(readFileSync(join(dist, name)), { level: 9 }).length]));
   const of = (start) => Object.entries(weight).filter(([name]) => name.startsWith(start)).reduce((sum, [, size]) => sum + size, 0);
   const all = Object.values(weight).reduce((sum, size) => sum + size, 0);
-  const budget = [['main-', 42_000], ['rest-', 18_000], ['style-', 5_000], ['world-', 10_000], ['icons-', 1_500], ['de-', 8_000]];
+  const budget = [['main-', 42_000], ['rest-', 18_000], ['style-', 5_000], ['world-', 10_000], ['icons-', 1_500], ['de-', 8_000], ['said-de-', 5_000]];
   for (const [start, most] of budget) {
     console.log(`${start.padEnd(8)} ${of(start)} of ${most} bytes`);
     assert.ok(of(start) > 0 && of(start) <= most, `${start} ${of(start)} > ${most}`);

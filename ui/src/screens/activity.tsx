@@ -6,6 +6,7 @@ import { Time } from '../format';
 import { useSend } from '../form';
 import { t } from '../messages';
 import { call, useGet } from '../request';
+import { said } from '../said';
 import { route } from '../router';
 import { may } from '../session';
 import { FailureBox, say, Show } from '../status';
@@ -19,7 +20,7 @@ export function Activity() {
   return (
     <>
       <h1 tabIndex={-1}>{t('activity.title')}</h1>
-      <p class="sentence">{changes.data ? t('activity.sentence', { n: changes.data.pagination.total }) : ' '}</p>
+      <p class="sentence">{changes.data?.pagination.total ? t('activity.sentence', { n: changes.data.pagination.total }) : ' '}</p>
       <Show of={changes}>
         {(data) => (
           <Table label={t('activity.title')} rows={data.items} id={(one) => String(one.id)} pagination={data.pagination} open={(one) => setOpen(one.id)} empty={<p>{t('activity.none')}</p>}
@@ -52,7 +53,7 @@ function Change({ id, close, done }: { id: number; close: () => void; done: () =
             <p class="muted"><Time at={now.at} />, {now.by_hand ? t('activity.byHand') : now.actor.name}</p>
             {now.effect.length > 0 && <Effects effect={now.effect} />}
             <Diffs files={now.files} />
-            {now.report.length > 0 && <details><summary>{t('review.report')}</summary><ol>{now.report.map((step, index) => <li key={index}>{step.sentence}</li>)}</ol></details>}
+            {now.report.length > 0 && <details><summary>{t('review.report')}</summary><ol>{now.report.map((step, index) => <li key={index}>{said(step.sentence)}</li>)}</ol></details>}
             {failure && <><FailureBox failure={failure} />{failure.metadata.files && <Diffs files={failure.metadata.files} />}</>}
             <div class="buttons">
               {may('config') && now.undone_by === null && (

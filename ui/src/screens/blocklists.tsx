@@ -44,7 +44,7 @@ export function Blocklists() {
           <button type="button" class="primary" onClick={() => setEditing('new')}><Icon name="plus" />{t('lists.add')}</button>
         </span>}
       </div>
-      <p class="sentence">{sources.data ? t('lists.sentence', { n: sources.data.items.filter((one) => one.enabled).length }) : ' '}</p>
+      <p class="sentence">{sources.data?.items.length ? t('lists.sentence', { n: sources.data.items.filter((one) => one.enabled).length }) : ' '}</p>
       {progress.data?.running && (
         <div class="line" role="status"><progress aria-label={t('lists.running', { url: progress.data.source_url ?? '' })} /><span>{t('lists.running', { url: progress.data.source_url ?? '' })} {t('lists.so', { size: bytes(progress.data.bytes), lines: progress.data.lines, n: progress.data.banned })}</span></div>
       )}
@@ -111,7 +111,7 @@ function Source({ source, close, done }: { source?: BlocklistSource; close: () =
         {!source && (
           <div class="field" role="group" aria-label={t('lists.known')}>
             <p class="hint">{t('lists.known')}</p>
-            <span class="buttons">{KNOWN.map(([title, where]) => <button type="button" key={title} onClick={() => { setName(title); setUrl(where); setWould(undefined); }}>{title}</button>)}</span>
+            <span class="ranges">{KNOWN.map(([title, where]) => <button type="button" key={title} onClick={() => { setName(title); setUrl(where); setWould(undefined); }}>{title}</button>)}</span>
           </div>
         )}
         <Text label={t('lists.name')} value={name} set={setName} error={failure?.of('name')} maxLength={100} />

@@ -96,7 +96,7 @@ function Editor({ jail, all, own, reload }: EditorProps) {
         </div>
       </Form>
       {review && (
-        <Review file={file} close={() => setReview(undefined)} done={reload}
+        <Review close={() => setReview(undefined)} done={reload}
           preview={() => dryRun(call('PUT /config/jails/{name}', { path, query: { dry_run: true }, body: review }))}
           apply={async () => {
             await call('PUT /config/jails/{name}', { path, body: review });

@@ -6,6 +6,7 @@ import { duration } from '../format';
 import { useSend } from '../form';
 import { t, type Message } from '../messages';
 import { call, Failure } from '../request';
+import { said } from '../said';
 import { FailureBox, Verdict, Waiting } from '../status';
 
 const FIELDS: Record<string, Message> = {
@@ -62,15 +63,13 @@ export async function dryRun(asked: Promise<unknown>): Promise<ChangePreview> {
 }
 
 interface Props {
-  /** The file that is written, where the preview names none: values of a running jail hold before they are written. */
-  file?: string;
   preview: () => Promise<ChangePreview>;
   apply: () => Promise<unknown>;
   close: () => void;
   done: () => Promise<void>;
 }
 
-export function Review({ file, preview, apply, close, done }: Props) {
+export function Review({ preview, apply, close, done }: Props) {
   const [seen, setSeen] = useState<ChangePreview>();
   const [refused, setRefused] = useState<Failure>();
   const [change, setChange] = useState<ConfigChangeDetail>();
@@ -98,7 +97,7 @@ export function Review({ file, preview, apply, close, done }: Props) {
         <Verdict level="ok"><p>{t('review.done')}</p></Verdict>
         <Effects effect={change.effect} />
         <Diffs files={change.files} />
-        {change.report.length > 0 && <details><summary>{t('review.report')}</summary><ol>{change.report.map((step, index) => <li key={index}>{step.sentence}</li>)}</ol></details>}
+        {change.report.length > 0 && <details><summary>{t('review.report')}</summary><ol>{change.report.map((step, index) => <li key={index}>{said(step.sentence)}</li>)}</ol></details>}
         {failure && <FailureBox failure={failure} />}
         <div class="buttons">
           <button type="button" disabled={busy} onClick={() => send(async () => {
@@ -117,11 +116,11 @@ export function Review({ file, preview, apply, close, done }: Props) {
       {!seen && !refused && <Waiting />}
       {seen && (
         <>
-          <p>{seen.files.length === 0 && file ? t('review.written', { file }) : t('review.files', { n: seen.files.length })} {seen.commands.restarted.length > 0
+          <p>{seen.at_commit?.[0] ? t('review.written', { file: seen.at_commit[0].path }) : t('review.files', { n: seen.files.length })} {seen.commands.restarted.length > 0
             ? t('review.restarts', { list: seen.commands.restarted.join(', ') }) : t('review.noRestart')}</p>
           <Effects effect={seen.effect} />
-          {seen.checks.filter((check) => check.level !== 'ok').map((check) => <Verdict key={check.sentence} level={check.level}><p>{check.sentence}</p></Verdict>)}
-          <Diffs files={seen.files} />
+          {seen.checks.filter((check) => check.level !== 'ok').map((check) => <Verdict key={check.sentence} level={check.level}><p>{said(check.sentence)}</p></Verdict>)}
+          <Diffs files={[...seen.files, ...(seen.at_commit ?? [])]} />
         </>
       )}
       <div class="buttons">

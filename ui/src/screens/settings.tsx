@@ -7,7 +7,7 @@ import { duration, parseDuration, zone } from '../format';
 import { Check, Choice, Form, Span, Text, useSend } from '../form';
 import { keysOn } from '../keys';
 import { setTheme, theme } from '../main';
-import { language, languages, speak, t, number } from '../messages';
+import { language, languages, speak, t, number, type Message } from '../messages';
 import { call, useGet } from '../request';
 import { may, meta } from '../session';
 import { attempt, say, Show, Verdict } from '../status';
@@ -112,6 +112,8 @@ function Countries() {
   );
 }
 
+const LIMITS: Record<string, Message> = { changes: 'limits.changes', devices: 'limits.devices', never_ban: 'limits.never_ban', sessions: 'limits.sessions', sources: 'limits.sources' };
+
 function About() {
   const now = meta.use()!;
   return (
@@ -119,7 +121,7 @@ function About() {
       <dl class="facts">
         <div><dt>bangui</dt><dd>{now.version}</dd></div>
         <div><dt>{t('settings.you')}</dt><dd>{now.client.address ?? '–'}</dd></div>
-        {Object.entries(now.limits ?? {}).map(([name, room]) => <div key={name}><dt>{name.replace(/_/g, ' ')}</dt><dd>{number(room.used)} / {number(room.limit)}</dd></div>)}
+        {Object.entries(now.limits ?? {}).map(([name, room]) => <div key={name}><dt>{name in LIMITS ? t(LIMITS[name]!) : name}</dt><dd>{number(room.used)} / {number(room.limit)}</dd></div>)}
       </dl>
       <p><a href="api/v1/openapi.json">{t('settings.api')}</a></p>
       <details>

@@ -1,0 +1,132 @@
+// What the server says, in German: its sentence, a line, and ours. `*` is whatever stands there, `$1` the first of them. The first line that fits
+// counts, and of a long sentence its beginning is enough; a test of this directory holds that every sentence of the server's checks has one.
+export const sentences = `
+fail2ban answers. | fail2ban antwortet.
+fail2ban is busy and did not answer in time. | fail2ban ist beschäftigt und hat nicht rechtzeitig geantwortet.
+Look again in a minute. | In einer Minute noch einmal nachsehen.
+fail2ban may not be asked by this program. | Dieses Programm darf fail2ban nicht fragen.
+Run bangui as the user that fail2ban runs* | bangui als der Benutzer starten, unter dem fail2ban läuft; das ist meist root.
+fail2ban is not running. | fail2ban läuft nicht.
+Start it; if it does not stay, mend what is said here first. | fail2ban starten; bleibt es nicht, zuerst beheben, was hier steht.
+fail2ban runs, but no jail does: it watches nothing. | fail2ban läuft, aber kein Jail: Nichts wird überwacht.
+Enable a jail for each service that can be reached. | Für jeden erreichbaren Dienst einen Jail einschalten.
+There are jails. | Es gibt Jails.
+The packet filter can be read (*). | Der Paketfilter lässt sich lesen ($1).
+The packet filter cannot be read from here,* | Der Paketfilter lässt sich von hier nicht lesen; ob die Sperren darin stehen, bleibt offen.
+Run bangui as root on the machine itself, or put this to rest. | bangui als root auf dem Rechner selbst starten, oder diesen Punkt ruhen lassen.
+fail2ban's own log can be read. | Das Log von fail2ban lässt sich lesen.
+fail2ban's own log cannot be read from* | Das Log von fail2ban lässt sich von hier nicht lesen; ob jemand trotz Sperre durchkommt, bleibt offen.
+Have fail2ban log to a file below an allowed* | fail2ban in eine Datei unter einem erlaubten Verzeichnis loggen lassen, oder diesen Punkt ruhen lassen.
+* is enabled in the files, but it does not run. | $1 ist in den Dateien eingeschaltet, läuft aber nicht.
+Mend what is wrong with it, then start it. | Beheben, was daran falsch ist, dann starten.
+Start it. | Starten.
+* has no action: it notes who is banned, and keeps nobody out. | $1 hat keine Aktion: Er merkt sich, wer gesperrt ist, und hält niemanden ab.
+Load the jail again; if that does not help,* | Den Jail neu laden; hilft das nicht, ihm eine Aktion geben (banaction).
+* should run *, but fail2ban has not loaded it. | $1 soll $2 ausführen, aber fail2ban hat das nicht geladen.
+Loaded: *. | Geladen: $1.
+Load the jail again. | Den Jail neu laden.
+Its actions are loaded: *. | Seine Aktionen sind geladen: $1.
+* does not ban by this machine's packet* | $1 sperrt nicht über den Paketfilter dieses Rechners; ob seine Sperren wirken, lässt sich von hier nicht sehen.
+It runs *. | Er führt $1 aus.
+Nobody is banned, so there is nothing to* | Niemand ist gesperrt, also ist im Paketfilter nichts zu suchen.
+The packet filter keeps out the * of * that were looked for. | Der Paketfilter hält ab, wonach gesucht wurde: $1 von $2.
+The packet filter keeps out the * that were looked for. | Der Paketfilter hält ab, wonach gesucht wurde: $1.
+The packet filter keeps out none of the * of *. | Der Paketfilter hält niemanden ab: $1 von $2 fehlen darin.
+* are banned by *, but not in the packet filter. | $1: von $2 gesperrt, aber nicht im Paketfilter.
+* is banned by *, but not in the packet filter. | $1: von $2 gesperrt, aber nicht im Paketfilter.
+Stop the jail and start it again: its bans* | Den Jail anhalten und wieder starten: Die Sperren bleiben, ihre Regeln entstehen neu. Wurde eine Firewall neu geladen, soll sie danach fail2ban starten.
+* of * are missing: *. | $1 von $2 fehlen: $3.
+No banned address has failed again within the last day. | Keine gesperrte Adresse ist am letzten Tag wieder aufgefallen.
+* is banned and still gets through. | $1 ist gesperrt und kommt trotzdem durch.
+* and * are banned and still get through. | $1 und $2 sind gesperrt und kommen trotzdem durch.
+fail2ban saw * fail again * ago, more than a minute after its ban (*). | fail2ban sah $1 mehr als eine Minute nach der Sperre wieder scheitern ($3); das ist $2 her.
+The ban does not reach these packets: look* | Die Sperre erreicht diese Pakete nicht: Ist der Port des Jails der des Dienstes? Gibt Docker den Dienst frei (Kette DOCKER-USER), oder steht er hinter einem Proxy? Danach den Jail neu starten.
+* is paused: it bans nobody until it is resumed. | $1 pausiert: Er sperrt niemanden, bis er weiterläuft.
+Resume it. | Weiterlaufen lassen.
+* runs. The files do not enable it, so* | $1 läuft. Die Dateien schalten ihn nicht ein: Nach einem Neustart ist er weg.
+* runs. | $1 läuft.
+* has no log to watch, so it will never ban anybody. | $1 hat kein Log und wird nie jemanden sperren.
+Give it a log file (logpath), or have it* | Ihm eine Logdatei geben (logpath), oder ihn das Journal lesen lassen (backend = systemd).
+* watches *, but there is no such file. | $1 überwacht $2, aber diese Datei gibt es nicht.
+* was written to last. | Zuletzt wurde $1 geschrieben.
+Find out where the service writes its log* | Herausfinden, wohin der Dienst jetzt loggt, und das als Logpfad des Jails setzen.
+*, the log of *, cannot be read. | $1, das Log von $2, lässt sich nicht lesen.
+Let the user that fail2ban runs as read it. | Dem Benutzer, unter dem fail2ban läuft, das Lesen erlauben.
+The log of * cannot be looked at from here:* | Das Log von $1 ist von hier nicht zu sehen: fail2ban läuft in einem eigenen Container.
+* can be read. | $1 lässt sich lesen.
+* reads the systemd journal, but this machine keeps none. | $1 liest das Journal von systemd, aber dieser Rechner führt keines.
+Start systemd-journald, or give the jail* | systemd-journald starten, oder dem Jail eine Logdatei geben (logpath und backend = auto).
+The journal that * reads cannot be looked at from here. | Das Journal, das $1 liest, ist von hier nicht zu sehen.
+* watches *, but its service writes to * now. | $1 überwacht $2, aber der Dienst schreibt jetzt nach $3.
+Set that file as the log path of the jail,* | Diese Datei als Logpfad des Jails setzen, oder den Dienst sein Log neu öffnen lassen (postrotate in logrotate).
+The last line is from * ago. | Die letzte Zeile ist $1 alt.
+* has seen no new log line for *. | $1 wartet schon $2 auf eine neue Logzeile.
+If the service is in use, look whether* | Ist der Dienst in Gebrauch, nachsehen, ob er noch in diese Datei schreibt; sonst diesen Punkt ruhen lassen.
+The journal holds no recent line for *. | Das Journal hat keine neue Zeile für $1.
+Look whether the service has another name* | Nachsehen, ob der Dienst anders heißt, als journalmatch des Jails sagt.
+The journal holds * for it. | Das Journal hat $1 dafür.
+The filter of * could not be tried on its log. | Der Filter von $1 ließ sich nicht am Log ausprobieren.
+There is no line yet to try the filter on. | Noch gibt es keine Zeile, an der sich der Filter ausprobieren ließe.
+The filter of * misses what it should find: * of the last * look like failed logins, and it takes none of them for one. | Der Filter von $1 verfehlt, was er finden soll: In den letzten $3 sehen $2 nach einem Fehlversuch aus, und er erkennt keine davon.
+Try the filter on such a line, and mend* | Den Filter an einer solchen Zeile ausprobieren und anpassen; vielleicht ist der Dienst neuer als der Filter.
+None of the last * is a failure, and none looks like one. | In den letzten $1 ist kein Fehlversuch, und nichts sieht danach aus.
+* of the last * is a failure. | Fehlversuche in den letzten $2: $1.
+* of the last * are a failure. | Fehlversuche in den letzten $2: $1.
+fail2ban cannot read the dates in the log of *, so it does not know when something happened. | fail2ban kann die Zeiten im Log von $1 nicht lesen und weiß nicht, wann etwas geschah.
+Set the datepattern of the jail to the form of these dates. | Das Datumsmuster (datepattern) des Jails diesen Zeiten anpassen.
+Set logtimezone of the jail to the zone* | logtimezone des Jails auf die Zeitzone des Logs setzen, etwa UTC+0000.
+Compare the clock of the service with that of this machine. | Die Uhr des Dienstes mit der dieses Rechners vergleichen.
+The dates in the log of * are *, so its failures do not count. | Die Zeiten im Log von $1 liegen $2; seine Fehlversuche zählen deshalb nicht.
+* of * failures. | $1 von $2 Fehlversuchen.
+The dates of its log are understood. | Die Zeiten seines Logs werden verstanden.
+* works, as far as was looked at. | $1 funktioniert, soweit nachgesehen wurde.
+fail2ban cannot be reached at *: there is no such socket; * | fail2ban ist unter $1 nicht zu erreichen: Es gibt diesen Socket nicht. fail2ban starten, oder den richtigen Socket nennen.
+The whole configuration was read * | Die ganze Konfiguration wurde gelesen, als stünde die Änderung schon darin, und ist richtig.
+Written: *. | Geschrieben: $1.
+fail2ban has loaded jail *. | fail2ban hat den Jail $1 geladen.
+fail2ban has loaded * jails: *. | fail2ban hat $1 Jails geladen: $2.
+fail2ban was told; no jail had to be loaded. | fail2ban wurde es gesagt; kein Jail musste geladen werden.
+What fail2ban has in force was read back * | Was in fail2ban gilt, wurde zurückgelesen und ist, was die Dateien sagen.
+Nothing was loaded. | Nichts wurde geladen.
+Jail * would be restarted, and its bans kept: *. | Der Jail $1 würde neu gestartet; seine Sperren bleiben ($2).
+Jail * would be stopped, and its bans lifted. | Der Jail $1 würde angehalten, seine Sperren aufgehoben.
+fail2ban is not reached: the files would be written, and nothing loaded. | fail2ban ist nicht zu erreichen: Die Dateien würden geschrieben, nichts geladen.
+Edited outside of bangui. * | Außerhalb von bangui bearbeitet. Was fail2ban davon geladen hat, ist nicht bekannt; „Alle neu laden“ lädt die Dateien.
+Protected, with 1 thing to look at. | Geschützt; einen Punkt sollte man ansehen.
+Protected, with * things to look at. | Geschützt; $1 Punkte sollte man ansehen.
+Probably protected. * jail is watching. | Wahrscheinlich geschützt. $1 Jail wacht.
+Probably protected. * jails are watching. | Wahrscheinlich geschützt. $1 Jails wachen.
+Protected. * of * watching. | Geschützt. $1 von $2 wachen.
+Protected. * of * watching, and their bans* | Geschützt. $1 von $2 wachen, und ihre Sperren stehen im Paketfilter.
+Protected. * of * watching, and nobody is banned. | Geschützt. $1 von $2 wachen, und niemand ist gesperrt.
+Not protected: * and *. | Nicht geschützt: $1 und $2.
+Not protected: *. | Nicht geschützt: $1.
+Not protected: | Nicht geschützt:
+`;
+
+/** What stands in the places of a sentence. */
+export const words = `
+* seconds | $1 Sekunden
+* second | $1 Sekunde
+* minutes | $1 Minuten
+* hours | $1 Stunden
+* days | $1 Tage
+* lines | $1 Zeilen
+* line | $1 Zeile
+* recent lines | $1 neue Zeilen
+* recent line | $1 neue Zeile
+* banned addresses | $1 gesperrte Adressen
+* banned address | $1 gesperrte Adresse
+* jails are | $1 Jails
+* jail is | $1 Jail
+* other jails | $1 weitere Jails
+* other jail | $1 weiterer Jail
+* others | $1 weitere
+* other | $1 weitere
+* more | $1 weitere
+the systemd journal | das Journal von systemd
+The systemd journal | Das Journal von systemd
+in another time zone than this machine's | in einer anderen Zeitzone als dieser Rechner
+ahead of this machine's clock | vor der Uhr dieses Rechners
+* and * | $1 und $2
+`;
