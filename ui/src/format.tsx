@@ -107,6 +107,10 @@ export function Jail({ name }: { name: string }) {
   return <a href={link(['jails', name])}>{name}</a>;
 }
 
+export function JailNames({ of }: { of: string[] }) {
+  return <>{of.map((name, index) => <>{index > 0 && ', '}<Jail name={name} /></>)}</>;
+}
+
 export function bytes(count: number): string {
   return count < 1e5 ? `${(count / 1000).toFixed(1)} kB` : `${(count / 1e6).toFixed(1)} MB`;
 }

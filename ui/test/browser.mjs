@@ -35,12 +35,17 @@ export async function open(browser, url, { size = WIDE, dark = false, locale = '
   return page;
 }
 
+const ALL_RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+/** What a theme can change: the document is the same in each. */
+const OF_COLOURS = { type: 'rule', values: ['color-contrast', 'link-in-text-block'] };
+
 /** What axe finds against WCAG 2.2 AA. It comes by the debugger, which the page's policy does not hold back. */
-export async function axe(page) {
+export async function axe(page, onlyColours = false) {
   const session = await page.context().newCDPSession(page);
-  await session.send('Runtime.evaluate', { expression: axeSource });
+  const { result: { value: isThere } } = await session.send('Runtime.evaluate', { expression: "typeof axe === 'object'" });
+  if (!isThere) await session.send('Runtime.evaluate', { expression: axeSource });
   const { result } = await session.send('Runtime.evaluate', {
-    expression: "axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }).then((found) => JSON.stringify(found.violations.map((one) => one.id + ': ' + one.nodes.map((node) => node.target.join(' ') + ' ' + (node.any[0]?.message ?? node.failureSummary)).slice(0, 4).join(' | '))))",
+    expression: `axe.run(document, { runOnly: ${JSON.stringify(onlyColours ? OF_COLOURS : ALL_RULES)} }).then((found) => JSON.stringify(found.violations.map((one) => one.id + ': ' + one.nodes.map((node) => node.target.join(' ') + ' ' + (node.any[0]?.message ?? node.failureSummary)).slice(0, 4).join(' | '))))`,
     awaitPromise: true, returnByValue: true,
   });
   await session.detach();

@@ -2,16 +2,17 @@
 //
 // usage: node test/suite.mjs [PATTERN]: only what has it in its name. Pictures go to test/shots.
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { axe, launch, open, overflow, PHONE, shifted, unreached, WIDE } from './browser.mjs';
+import { small } from './picture.mjs';
 import { HOSTILE, PASSWORD, until, World } from './world.mjs';
 import { serve } from '../dev.mjs';
 
 const SCREENS = {
   overview: '#/overview', bans: '#/bans', jails: '#/jails', jail: '#/jails/sshd', edit: '#/jails/sshd/edit', address: '#/address/198.18.0.66',
   unknown: '#/address/203.0.113.200', history: '#/history', never: '#/never-ban', lists: '#/blocklists', filters: '#/filters', filter: '#/filters/lab',
-  new: '#/new-jail', defaults: '#/defaults', actions: '#/actions', action: '#/actions/nothing',
+  new: '#/new-jail', defaults: '#/defaults', actions: '#/actions', action: '#/actions/note-only',
   log: '#/log', activity: '#/activity', settings: '#/settings', more: '#/more',
 };
 const DRESSES = [['wide-light', WIDE, false], ['wide-dark', WIDE, true], ['phone-light', PHONE, false], ['phone-dark', PHONE, true]];
@@ -119,41 +120,48 @@ async function setUp() {
   }
 }
 
-async function everyScreen() {
-  for (const [dress, size, dark] of DRESSES) {
-    await check(`screens, ${dress}`, async () => {
-      const page = await at('#/overview', { size, dark });
-      let worst = [0, ''];
-      for (const [name, hash] of Object.entries(SCREENS)) {
-        if (name === 'more' && size === WIDE) continue;
-        await shifted(page);
-        await page.evaluate((to) => { location.hash = to; }, hash);
-        await settled(page);
-        const shift = await shifted(page);
-        if (shift > worst[0]) worst = [shift, name];
-        await page.screenshot({ path: `${shots}${name}-${dress}.png` });
-        assert.deepEqual(await axe(page), [], name);
-        assert.ok(await overflow(page) <= 0, `${name} is wider than the screen`);
-        const focus = await page.evaluate(() => document.activeElement?.tagName);
-        if (name !== 'overview') assert.equal(focus, 'H1', `${name}: the focus is on the heading`);
-      }
-      console.log(`      layout shift: at most ${worst[0].toFixed(3)}, ${worst[1]}`);
-      assert.ok(worst[0] <= 0.05, `the layout of ${worst[1]} shifts by ${worst[0]}`);
-      await close(page);
-    });
+/** Every screen in one dress: axe, the width, the focus, and how far the layout shifts. */
+async function inDress(dress, size, dark) {
+  const page = await at('#/overview', { size, dark });
+  let worst = [0, ''];
+  for (const [name, hash] of Object.entries(SCREENS)) {
+    if (name === 'more' && size === WIDE) continue;
+    await shifted(page);
+    await page.evaluate((to) => { location.hash = to; }, hash);
+    await settled(page);
+    const shift = await shifted(page);
+    if (shift > worst[0]) worst = [shift, name];
+    await page.screenshot({ path: `${shots}${name}-${dress}.png` });
+    assert.deepEqual(await axe(page, dark), [], name);
+    assert.ok(await overflow(page) <= 0, `${name} is wider than the screen`);
+    const focus = await page.evaluate(() => document.activeElement?.tagName);
+    if (name !== 'overview') assert.equal(focus, 'H1', `${name}: the focus is on the heading`);
   }
-  await check('screens at 320 px, and in German', async () => {
-    const page = await at('#/overview', { size: { width: 320, height: 640 }, locale: 'de-DE' });
-    for (const [name, hash] of Object.entries(SCREENS)) {
-      await page.evaluate((to) => { location.hash = to; }, hash);
-      await settled(page);
-      assert.ok(await overflow(page) <= 0, `${name} is wider than 320 px`);
-    }
-    assert.equal(await page.getAttribute('html', 'lang'), 'de');
-    await page.evaluate(() => { location.hash = '#/bans'; });
-    await page.waitForSelector('h1:text-is("Sperren")');
-    await close(page);
-  });
+  console.log(`      layout shift, ${dress}: at most ${worst[0].toFixed(3)}, ${worst[1]}`);
+  assert.ok(worst[0] <= 0.05, `the layout of ${worst[1]} shifts by ${worst[0]}`);
+  await close(page);
+}
+
+async function narrowAndGerman() {
+  const page = await at('#/overview', { size: { width: 320, height: 640 }, locale: 'de-DE' });
+  for (const [name, hash] of Object.entries(SCREENS)) {
+    await page.evaluate((to) => { location.hash = to; }, hash);
+    await settled(page);
+    assert.ok(await overflow(page) <= 0, `${name} is wider than 320 px`);
+    if (name === 'jail') await page.waitForSelector('.steps:has-text("sshd läuft.")');
+  }
+  assert.equal(await page.getAttribute('html', 'lang'), 'de');
+  await page.evaluate(() => { location.hash = '#/bans'; });
+  await page.waitForSelector('h1:text-is("Sperren")');
+  await close(page);
+}
+
+/** Side by side: nothing is changed here, and most of the time one waits for an answer. */
+async function everyScreen() {
+  await Promise.all([
+    ...DRESSES.map(([dress, size, dark]) => check(`screens, ${dress}`, () => inDress(dress, size, dark))),
+    check('screens at 320 px, and in German', narrowAndGerman),
+  ]);
 }
 
 /** What changes nothing. Whatever else can be pressed changes something. */
@@ -259,6 +267,8 @@ async function flows() {
     await page.click('thead input[type=checkbox]');
     await page.click(button('Let them out'));
     await page.waitForSelector('text=50 bans were lifted', { timeout: 60_000 });
+    // Each of the others would be banned again by every restart of its jail in what follows.
+    world.client('unban', ...list.split('\n').map((line) => line.split(' ')[0]));
     await close(page);
   });
 
@@ -386,7 +396,7 @@ async function flows() {
     const page = await at('#/filters');
     await page.click('.tabs a:text-is("Actions")');
     await page.waitForSelector('h1:text-is("Actions")');
-    await page.click('td a:text-is("nothing")');
+    await page.click('td a:text-is("spare")');
     await page.waitForSelector('text=What stands here is run by root.');
     await page.fill('.field:has-text("At a ban") textarea', 'true <ip>');
     await page.click(button('Review the change'));
@@ -569,16 +579,18 @@ async function flows() {
     world.client('stop', 'sshd-stubborn');
     await world.api('POST', 'protection/check');
     const page = await at('#/overview');
-    await page.waitForSelector('.verdict.bad:has-text("Not protected: sshd-stubborn.")');
+    // There may be more: whoever is banned and fails again after a minute gets through.
+    const stopped = '.findings > li:has-text("sshd-stubborn is enabled in the files, but it does not run.")';
+    await page.waitForSelector(`.verdict.bad:has-text("Not protected: sshd") ${stopped}`);
     assert.deepEqual(await axe(page), []);
     await page.screenshot({ path: `${shots}verdict-bad.png` });
     await page.goto(`${url}#/jails/sshd`);
     await page.waitForSelector('.steps .state:text-is("in order")');
     await page.goto(`${url}#/overview`);
     const me = counted(page, 'what the verdict found, mended');
-    await me.click(button('Mend it'));
+    await me.click(`${stopped} >> ${button('Mend it')}`);
     await until('the start', () => world.client('status').includes('sshd-stubborn'));
-    await page.waitForSelector('.verdict:not(.bad)');
+    await page.waitForSelector(stopped, { state: 'detached' });
     const before = await page.locator('.verdict > div > .findings > li').count();
     assert.ok(before > 0, 'that these bans cannot be looked at is said');
     await page.click('.findings >> button:text-is("Put to rest") >> nth=0');
@@ -669,66 +681,67 @@ async function flows() {
     await close(page);
   });
 
-  await check('the memory of the page does not grow with the pages turned', async () => {
-    const page = await at('#/bans');
-    const session = await page.context().newCDPSession(page);
-    const used = async () => {
-      await session.send('HeapProfiler.collectGarbage');
-      return (await session.send('Runtime.getHeapUsage')).usedSize;
-    };
-    const turn = async (key, range) => {
-      await page.keyboard.press(key);
-      await page.waitForSelector(`text=/^${range} to/`);
-    };
-    const turns = async (count) => {
-      for (let turned = 0; turned < count; turned += 1) { await turn('n', 51); await turn('p', 1); }
-    };
-    await turns(3);
-    const before = await used();
-    await turns(20);
-    const after = await used();
-    console.log(`      memory: ${(before / 1e6).toFixed(1)} MB, after 40 more pages ${(after / 1e6).toFixed(1)} MB`);
-    assert.ok(after < 8e6 && after - before < 0.7e6, `${before} ${after}`);
-    await close(page);
-  });
-
-  await check('the first visit on the wire, and the second', async () => {
-    const context = await browser.newContext({ viewport: PHONE });
-    const page = await context.newPage();
-    const session = await context.newCDPSession(page);
-    await session.send('Network.enable');
-    let bytes = 0;
-    let count = 0;
-    const names = new Map();
-    session.on('Network.responseReceived', ({ requestId, response }) => names.set(requestId, response.url));
-    session.on('Network.loadingFinished', ({ requestId, encodedDataLength }) => { if (names.has(requestId)) { bytes += encodedDataLength; count += 1; } });
-    await page.goto(url);
-    await page.waitForSelector('input[type=password]');
-    await page.waitForLoadState('networkidle');
-    console.log(`      login: ${bytes} bytes on the wire in ${count} requests`);
-    assert.ok(bytes <= 48_000 && count <= 6, `${bytes} bytes, ${count} requests`);
-    const shift = await page.evaluate(() => new Promise((go) => {
-      let sum = 0;
-      new PerformanceObserver((list) => { for (const one of list.getEntries()) sum += one.value; }).observe({ type: 'layout-shift', buffered: true });
-      setTimeout(() => go(sum), 300);
-    }));
-    assert.ok(shift <= 0.05, `layout shift ${shift}`);
-    await context.close();
-  });
-
-  await check('who may only look is offered nothing else', async () => {
-    const page = await open(browser, url, { storage });
-    // There is no second person yet: the server's own answer, with the role of one who may look.
-    await page.route('**/api/v1/meta', async (route) => {
-      const answer = await route.fetch();
-      const now = await answer.json();
-      await route.fulfill({ response: answer, json: { ...now, user: { ...now.user, role: 'viewer', scopes: ['read', 'config'] } } });
-    });
-    await page.goto(`${url}#/overview`);
-    await settled(page);
-    await offersNothing(page);
-    await close(page);
-  });
+  // These only look, and go side by side.
+  await Promise.all([
+    check('the memory of the page does not grow with the pages turned', async () => {
+      const page = await at('#/bans');
+      const session = await page.context().newCDPSession(page);
+      const used = async () => {
+        await session.send('HeapProfiler.collectGarbage');
+        return (await session.send('Runtime.getHeapUsage')).usedSize;
+      };
+      const turn = async (key, range) => {
+        await page.keyboard.press(key);
+        await page.waitForSelector(`text=/^${range} to/`);
+      };
+      const turns = async (count) => {
+        for (let turned = 0; turned < count; turned += 1) { await turn('n', 51); await turn('p', 1); }
+      };
+      await turns(3);
+      const before = await used();
+      await turns(10);
+      const after = await used();
+      console.log(`      memory: ${(before / 1e6).toFixed(1)} MB, after 20 more pages ${(after / 1e6).toFixed(1)} MB`);
+      assert.ok(after < 8e6 && after - before < 0.7e6, `${before} ${after}`);
+      await close(page);
+    }),
+    check('the first visit on the wire, and the second', async () => {
+      const context = await browser.newContext({ viewport: PHONE });
+      const page = await context.newPage();
+      const session = await context.newCDPSession(page);
+      await session.send('Network.enable');
+      let bytes = 0;
+      let count = 0;
+      const names = new Map();
+      session.on('Network.responseReceived', ({ requestId, response }) => names.set(requestId, response.url));
+      session.on('Network.loadingFinished', ({ requestId, encodedDataLength }) => { if (names.has(requestId)) { bytes += encodedDataLength; count += 1; } });
+      await page.goto(url);
+      await page.waitForSelector('input[type=password]');
+      await page.waitForLoadState('networkidle');
+      console.log(`      login: ${bytes} bytes on the wire in ${count} requests`);
+      assert.ok(bytes <= 48_000 && count <= 6, `${bytes} bytes, ${count} requests`);
+      const shift = await page.evaluate(() => new Promise((go) => {
+        let sum = 0;
+        new PerformanceObserver((list) => { for (const one of list.getEntries()) sum += one.value; }).observe({ type: 'layout-shift', buffered: true });
+        setTimeout(() => go(sum), 300);
+      }));
+      assert.ok(shift <= 0.05, `layout shift ${shift}`);
+      await context.close();
+    }),
+    check('who may only look is offered nothing else', async () => {
+      const page = await open(browser, url, { storage });
+      // There is no second person yet: the server's own answer, with the role of one who may look.
+      await page.route('**/api/v1/meta', async (route) => {
+        const answer = await route.fetch();
+        const now = await answer.json();
+        await route.fulfill({ response: answer, json: { ...now, user: { ...now.user, role: 'viewer', scopes: ['read', 'config'] } } });
+      });
+      await page.goto(`${url}#/overview`);
+      await settled(page);
+      await offersNothing(page);
+      await close(page);
+    }),
+  ]);
 
   await check('a server that is read-only offers nothing to change, and says so', async () => {
     await world.restartServer({ BANGUI_READ_ONLY: '1' });
@@ -780,7 +793,7 @@ if (process.env.UI_PICTURES && results.every(Boolean)) {
   const PICTURES = ['overview-wide-light', 'bans-wide-light', 'address-wide-light', 'jail-wide-dark', 'review', 'history-wide-dark', 'filter-tried', 'overview-phone-dark'];
   const to = new URL('../../docs/screens/', import.meta.url).pathname;
   mkdirSync(to, { recursive: true });
-  for (const name of PICTURES) copyFileSync(`${shots}${name}.png`, `${to}${name.replace("-wide", "").replace("-light", "")}.png`);
+  for (const name of PICTURES) writeFileSync(`${to}${name.replace('-wide', '').replace('-light', '')}.png`, small(readFileSync(`${shots}${name}.png`)));
 }
 if (effort.length > 0) {
   console.log('\nWhat it takes            clicks  keys');

@@ -2,84 +2,31 @@
 import { useState } from 'preact/hooks';
 import type { FilterConfig, FilterTestLine, FilterTestResponse } from '../api';
 import { Area, Form, Text, useSend } from '../form';
-import { Jail } from '../format';
 import { t } from '../messages';
 import { call, useGet } from '../request';
-import { link, route } from '../router';
+import { route } from '../router';
 import { may } from '../session';
-import { Show, Verdict } from '../status';
-import { Search, Table } from '../table';
+import { Verdict } from '../status';
+import { Definitions, DefinitionScreen } from './definitions';
 import { dryRun, Review } from './review';
 
 export function Filters() {
-  const { path, query } = route.use();
-  if (path[1]) return <Filter name={path[1]} />;
-  return <List q={query.q ?? ''} />;
-}
-
-function List({ q }: { q: string }) {
-  const { query } = route.use();
-  const filters = useGet('GET /config/filters', { query: { q, page: query.page ?? 1, page_size: 25, sort: '-active' } });
-  return (
-    <>
-      <h1 tabIndex={-1}>{t('filters.title')}</h1>
-      <FilterTabs at="filters" />
-      <p class="sentence">{filters.data ? t('filters.sentence', { n: filters.data.pagination.total }) : ' '}</p>
-      <Search label={t('filters.search')} />
-      <Show of={filters}>
-        {(data) => (
-          <Table label={t('filters.title')} rows={data.items} id={(one) => one.name} open={(one) => { location.hash = link(['filters', one.name]); }} empty={<p>{t('filters.none')}</p>}
-            pagination={data.pagination} dim={filters.loading}
-            columns={[
-              { title: t('col.filter'), cell: (one) => <a href={link(['filters', one.name])}>{one.name}</a>, phone: 'main' },
-              { title: t('filters.used'), phone: 'sub', cell: (one) => <UsedBy jails={one.used_by_jails} /> },
-              { title: t('filters.origin'), phone: 'side', cell: (one) => <Origin local={one.has_local_override} /> },
-              { title: t('jail.expressions'), right: true, phone: 'none', cell: (one) => one.failregex.length },
-            ]} />
-        )}
-      </Show>
-    </>
-  );
-}
-
-/** Filters and actions are two halves of one thing. */
-export function FilterTabs({ at }: { at: 'filters' | 'actions' }) {
-  return (
-    <nav class="tabs" aria-label={t('filters.tabs')}>
-      {(['filters', 'actions'] as const).map((name) => <a key={name} href={link([name])} aria-current={name === at ? 'page' : undefined}>{t(name === 'filters' ? 'filters.title' : 'actions.title')}</a>)}
-    </nav>
-  );
-}
-
-export function UsedBy({ jails }: { jails: string[] }) {
-  if (jails.length === 0) return <span class="muted">{t('filters.unused')}</span>;
-  return <>{jails.map((name, index) => <>{index > 0 && ', '}<Jail name={name} /></>)}</>;
-}
-
-export function Origin({ local }: { local: boolean }) {
-  return local ? <span class="tag">{t('jail.local')}</span> : <span class="muted">{t('filters.shipped')}</span>;
+  const name = route.use().path[1];
+  if (name) return <Filter name={name} />;
+  return <Definitions kind="filters" more={[{ title: t('jail.expressions'), right: true, phone: 'none', cell: (one) => ('failregex' in one ? one.failregex.length : '') }]} />;
 }
 
 function Filter({ name }: { name: string }) {
   const one = useGet('GET /config/filters/{name}', { path: { name } });
   return (
-    <>
-      <p class="crumb"><a href={link(['filters'])}>{t('filters.title')}</a></p>
-      <h1 tabIndex={-1}>{name}</h1>
-      <Show of={one}>
-        {(data) => (
-          <>
-            <p class="sentence">{data.used_by_jails.length > 0 ? t('filters.usedBy', { list: data.used_by_jails.join(', ') }) : t('filters.unusedText')}</p>
-            {data.problem && <Verdict level="bad"><p>{data.problem}</p></Verdict>}
-            {data.warnings.map((one) => <Verdict key={one} level="warn"><p>{one}</p></Verdict>)}
-            <div class="columns">
-              <section><h2>{t('filters.test')}</h2><Tester name={name} /></section>
-              <section><h2>{t('jail.expressions')}</h2><Expressions of={data} reload={one.reload} /></section>
-            </div>
-          </>
-        )}
-      </Show>
-    </>
+    <DefinitionScreen kind="filters" name={name} of={one}>
+      {(data) => (
+        <div class="columns">
+          <section><h2>{t('filters.test')}</h2><Tester name={name} /></section>
+          <section><h2>{t('jail.expressions')}</h2><Expressions of={data} reload={one.reload} /></section>
+        </div>
+      )}
+    </DefinitionScreen>
   );
 }
 

@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks';
 import type { HistoryBanItem, Repeater, RepeaterKind } from '../api';
 import { Shares, Trend } from '../chart';
-import { Address, country, Jail, Time } from '../format';
+import { Address, country, Jail, JailNames, Time } from '../format';
 import { Icon } from '../icons';
 import { WorldMap } from '../map/map';
 import { t, number, type Message } from '../messages';
@@ -99,7 +99,7 @@ function Back({ by }: { by: RepeaterKind }) {
         {(data) => <Table label={t('history.back')} rows={data.items} id={(row) => row.name} pagination={data.pagination} dim={list.loading} empty={<p>{t(by === 'operator' ? 'history.noOperator' : 'history.nobody')}</p>} columns={[
           { title: t(by === 'operator' ? 'history.byOperator' : 'col.address'), phone: 'main', cell: (row) => (by === 'operator' ? row.org ?? row.name : <Address ip={row.name} />) },
           { title: t('history.howOften'), phone: 'sub', cell: (row) => t(by === 'address' ? 'history.bansOf' : 'history.addressesOf', { n: row.addresses, bans: row.bans }) },
-          { title: t('col.jail'), phone: 'none', cell: (row) => row.jails.map((name, index) => <>{index > 0 && ', '}<Jail name={name} /></>) },
+          { title: t('col.jail'), phone: 'none', cell: (row) => <JailNames of={row.jails} /> },
           { title: t('col.country'), phone: 'none', cell: (row) => (row.country_code ? country(row.country_code) : '–') },
           { title: t('history.last'), phone: by === 'operator' || !may('bans') ? 'side' : 'subside', cell: (row) => <Time at={row.last_ban_at} /> },
           ...(may('bans') && by !== 'operator' ? [{ title: t('col.do'), phone: 'side' as const, right: true, cell: (row: Repeater) => (

@@ -1,7 +1,7 @@
 // Who is safe, and why?
 import { useState } from 'preact/hooks';
 import type { NeverBan as Entry } from '../api';
-import { Jail, parseDuration, Time } from '../format';
+import { JailNames, parseDuration, Time } from '../format';
 import { Form, Span, Text, useSend } from '../form';
 import { Icon } from '../icons';
 import { t } from '../messages';
@@ -43,7 +43,7 @@ export function NeverBan() {
             {data.problem && <Verdict level="warn"><p>{data.problem}</p></Verdict>}
             <Table label={t('never.title')} rows={data.items} id={(row) => `${row.id} ${row.entry} ${row.source?.file} ${row.source?.line}`} pagination={data.pagination} empty={<p>{t('never.none')}</p>} columns={[
               { title: t('never.entry'), phone: 'main', cell: (row) => <><span class="address">{row.entry}</span>{!row.in_force && <span class="tag">{t('never.waits')}</span>}</> },
-              { title: t('jails.title'), phone: 'sub', cell: (row) => (row.jails.length === 0 ? t('never.everywhere') : row.jails.map((name, index) => <>{index > 0 && ', '}<Jail name={name} /></>)) },
+              { title: t('jails.title'), phone: 'sub', cell: (row) => (row.jails.length === 0 ? t('never.everywhere') : <JailNames of={row.jails} />) },
               { title: t('col.note'), phone: 'none', cell: (row) => row.note || (row.source ? <span class="mono small">{row.source.file}:{row.source.line}</span> : <span class="muted">–</span>) },
               { title: t('col.until'), phone: 'subside', cell: (row) => (row.until ? <Time at={row.until} /> : t('time.ever')) },
               { title: t('activity.who'), phone: 'none', cell: (row) => row.actor?.name ?? <span class="muted">–</span> },
