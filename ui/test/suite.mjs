@@ -198,6 +198,7 @@ async function flows() {
 
   await check('an address: is it banned, until when; let out, undone, let out for good', async () => {
     const page = await at('#/log');
+    assert.deepEqual((await page.locator('.lines a').allTextContents()).filter((text) => /^\d\d:\d\d:\d\d$/.test(text)), [], 'a time is taken for an address');
     const me = counted(page, 'is 198.18.0.66 banned, why, until when');
     await me.press('/');
     await page.keyboard.insertText('198.18.0.66');
@@ -494,11 +495,12 @@ async function flows() {
     await page.fill('textarea', '203.0.113.44');
     await page.fill('dialog input:not([type=checkbox])', 'half a note');
     await page.context().clearCookies();
+    const me = counted(page, 'the session ended under a form: logged in, and it is sent');
     await page.click('dialog button.danger');
     await page.waitForSelector('text=Please log in again');
     assert.deepEqual(await axe(page), []);
-    await page.fill('input[type=password]', PASSWORD);
-    await page.keyboard.press('Enter');
+    await me.paste('input[type=password]', PASSWORD);
+    await me.press('Enter');
     await page.waitForSelector('.toast:has-text("1 address is banned")');
     assert.match(banned(), /203\.0\.113\.44/);
     const { items } = await world.api('GET', 'bans/active?q=203.0.113.44');
@@ -780,7 +782,8 @@ const start = Date.now();
 try {
   await until('bans', () => /\d/.test(banned()));
   await setUp();
-  await world.api('POST', 'protection/check');
+  // A machine that is busy may leave no time to try a filter, which is said and would be in the pictures.
+  await until('a whole look', async () => !(await world.api('POST', 'protection/check')).findings.some((one) => one.id.startsWith('filter_not_tried')), 120);
   await everyScreen();
   await flows();
 } finally {

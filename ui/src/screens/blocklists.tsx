@@ -73,7 +73,7 @@ export function Blocklists() {
           <>
             <p>{data.config.enabled && data.next_run_at ? <>{t(FREQUENCY[data.config.frequency])}. {t('lists.next')} <Time at={data.next_run_at} />.</> : t('lists.byHand')}
               {data.last_run_at && <> {t('lists.lastRun')} <Time at={data.last_run_at} />.</>}</p>
-            {may('config') && <button type="button" onClick={() => setTiming(true)}>{t('lists.scheduleChange')}</button>}
+            {may('config') && <div class="buttons"><button type="button" onClick={() => setTiming(true)}>{t('lists.scheduleChange')}</button></div>}
             {timing && <Schedule config={data.config} close={() => setTiming(false)} done={schedule.reload} />}
           </>
         )}

@@ -44,7 +44,8 @@ export function Log() {
 }
 
 const SHAPE = /^(\S+ \S+?)(?:,\d+)? (fail2ban\.\S*)\s*\[\d+\]:\s*(\w+)\s+(.*)$/;
-const INSIDE = /(\[[\w.@-]+\])|(\b\d{1,3}(?:\.\d{1,3}){3}\b|\b[0-9a-f]{1,4}(?::[0-9a-f]{0,4}){2,7}\b)/gi;
+/** A jail, or an address; a time of day looks like the beginning of one. */
+const INSIDE = /(\[[\w.@-]+\])|(\b\d{1,3}(?:\.\d{1,3}){3}\b|\b(?!\d\d:\d\d:\d\d(?![:\w]))[0-9a-f]{1,4}(?::[0-9a-f]{0,4}){2,7}\b)/gi;
 
 function Line({ line }: { line: string }) {
   const found = SHAPE.exec(line);
