@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use ureq::config::Config;
-use ureq::http::header::{CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, RETRY_AFTER};
+use ureq::http::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, RETRY_AFTER};
 use ureq::http::{HeaderMap, HeaderName, Response, Uri};
 use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
@@ -166,7 +166,11 @@ impl std::error::Error for Refused {}
 
 impl Resolver for Guard {
     fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let found = DefaultResolver::default().resolve(uri, config, timeout)?;
+        let found = DefaultResolver::default().resolve(uri, config, timeout).map_err(|error| match error {
+            // What the system says of it is different on each.
+            ureq::Error::Io(_) => ureq::Error::HostNotFound,
+            other => other,
+        })?;
         for place in found.iter() {
             check_address(uri.host().unwrap_or_default(), place.ip(), self.allow_private, &self.own)
                 .map_err(|refused| ureq::Error::Io(io::Error::other(Refused(refused))))?;
@@ -256,13 +260,25 @@ impl Reply {
     }
 }
 
-/// Sends JSON to a URL, and reads what is answered, whatever its status. A redirect is an answer like any other: what is sent is meant for
-/// one server.
-pub fn post(url: &str, json: &[u8], rules: &Rules) -> Result<Reply, FetchError> {
+/// Sends something to a URL; what is answered is not read, but for its head. A redirect is an answer like any other: what is sent is meant
+/// for one server.
+pub fn send(url: &str, body: &[u8], headers: &[(&str, String)], rules: &Rules) -> Result<Reply, FetchError> {
+    let response = posted(url, body, headers, rules)?;
+    Ok(Reply { status: response.status().as_u16(), body: Vec::new(), headers: response.headers().clone() })
+}
+
+fn posted(url: &str, body: &[u8], headers: &[(&str, String)], rules: &Rules) -> Result<Response<Body>, FetchError> {
     let uri = check_url(url, rules.allow_private)?;
-    let request =
-        agent(rules, &rules.tls()?, rules.time, &Hosts::default()).post(uri).header(CONTENT_TYPE, "application/json");
-    let response = request.send(json)?;
+    let mut request = agent(rules, &rules.tls()?, rules.time, &Hosts::default()).post(uri);
+    for (name, value) in headers {
+        request = request.header(*name, value);
+    }
+    Ok(request.send(body)?)
+}
+
+/// Sends JSON to a URL, and reads what is answered, whatever its status. Redirects are as with `send`.
+pub fn post(url: &str, json: &[u8], rules: &Rules) -> Result<Reply, FetchError> {
+    let response = posted(url, json, &[("content-type", "application/json".to_owned())], rules)?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let mut body = Vec::new();
     Download::new(response, rules.bytes, &Hosts::default()).each(|bytes, _| {
@@ -362,11 +378,9 @@ impl Download {
 impl From<ureq::Error> for FetchError {
     fn from(error: ureq::Error) -> FetchError {
         match error {
-            ureq::Error::Timeout(Timeout::Resolve) => {
-                FetchError::Unreachable("its name cannot be looked up".to_owned())
-            }
+            ureq::Error::Timeout(Timeout::Resolve) | ureq::Error::HostNotFound => FetchError::Unresolved,
             ureq::Error::Timeout(_) => FetchError::TooSlow,
-            ureq::Error::HostNotFound => FetchError::Unreachable("there is no such host".to_owned()),
+            ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => FetchError::Refused,
             ureq::Error::Io(error) => {
                 if let Some(Refused(refused)) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
                     return refused.clone();

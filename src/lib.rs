@@ -21,6 +21,7 @@ pub mod jobs;
 mod log_sink;
 pub mod machine;
 pub mod main_loop;
+pub mod notify;
 pub mod packed;
 pub mod page;
 pub mod pattern;

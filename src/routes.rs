@@ -1,8 +1,11 @@
 //! Every endpoint in one table: method, path, who may call it, what it may carry, and the handler. A test over the
 //! table holds it against openapi.json.
 
+mod columns;
+
 use tiny_http::Method;
 
+use self::columns::{BAN, CHANGE, IMPORT, NEVER_BAN, NOTIFICATION, PAST_BAN, REPEATER};
 use crate::api;
 use crate::app::csv::Columns;
 use crate::app::listed::PARAMETERS;
@@ -141,65 +144,6 @@ impl Route {
     }
 }
 
-/// The columns of lists as CSV.
-const BAN: &[&str] = &[
-    "ip",
-    "jail",
-    "banned_at",
-    "expires_at",
-    "ban_count",
-    "country",
-    "origin",
-    "note",
-    "actor.kind",
-    "actor.name",
-    "own_end",
-];
-const PAST_BAN: &[&str] = &[
-    "ip",
-    "jail",
-    "banned_at",
-    "ban_time",
-    "ban_count",
-    "failures",
-    "country_code",
-    "country_name",
-    "asn",
-    "org",
-    "origin",
-    "matches",
-];
-const REPEATER: &[&str] = &[
-    "name",
-    "bans",
-    "addresses",
-    "first_ban_at",
-    "last_ban_at",
-    "jails",
-    "country_code",
-    "country_name",
-    "asn",
-    "org",
-];
-const CHANGE: &[&str] = &["id", "at", "actor.kind", "actor.name", "by_hand", "jails", "paths", "undoes", "undone_by"];
-const NEVER_BAN: &[&str] = &[
-    "id",
-    "entry",
-    "kind",
-    "jails",
-    "note",
-    "until",
-    "created_at",
-    "actor.kind",
-    "actor.name",
-    "addresses",
-    "in_force",
-    "source.file",
-    "source.line",
-];
-const IMPORT: &[&str] =
-    &["id", "source_id", "source_url", "timestamp", "ips_imported", "ips_skipped", "errors", "note"];
-
 /// The table. A literal segment stands before a `{parameter}` in the same place.
 pub static ROUTES: &[Route] = &[
     get("/api/v1/health", Now(api::health::get)).open(Access::Unlimited),
@@ -263,6 +207,16 @@ pub static ROUTES: &[Route] = &[
         .may(Scope::Metrics, Role::Viewer)
         // As Prometheus knows it.
         .text("text/plain; version=0.0.4; charset=utf-8"),
+    get("/api/v1/notifications", Now(api::notifications::list)).reads_config().takes(PARAMETERS),
+    post("/api/v1/notifications", Now(api::notifications::create)).configures().counted(Limit::Config),
+    post("/api/v1/notifications/test", Later(api::notifications::test_new)).configures().counted(Limit::Config),
+    get("/api/v1/notifications/log", Now(api::notifications::log))
+        .reads_config()
+        .takes(PARAMETERS)
+        .csv_of("items", NOTIFICATION),
+    put("/api/v1/notifications/{id}", Now(api::notifications::change)).configures().counted(Limit::Config),
+    delete("/api/v1/notifications/{id}", Now(api::notifications::remove)).configures().counted(Limit::Config),
+    post("/api/v1/notifications/{id}/test", Later(api::notifications::test_saved)).configures().counted(Limit::Config),
     get("/api/v1/settings", Now(api::settings::show)).reads_config(),
     put("/api/v1/settings", Now(api::settings::change)).configures().counted(Limit::Config),
     // jobs

@@ -9,6 +9,7 @@ use crate::app::session::{
 use crate::app::{Admitted, ApiError, Ctx, Job, Request};
 use crate::domain::actor::OWNER;
 use crate::domain::client::Client;
+use crate::domain::notification::Event;
 use crate::domain::time;
 use crate::jobs::{Task, password};
 use crate::server::response::Response;
@@ -112,6 +113,10 @@ fn finish_login(
     if !is_right {
         ctx.store.login_failed(&who.budget, time::now())?;
         log_failure(admitted, "wrong password");
+        if let Login::Wait(seconds) = ctx.store.may_log_in(&who.budget, who.is_known, time::now())? {
+            let line = format!("{} has failed to log in too often and has to wait {seconds} seconds.", admitted.client);
+            ctx.tell(Event::LoginBlocked, &line);
+        }
         return Err(ApiError::new(Code::AuthenticationRequired, "The password is wrong."));
     }
     let token = random_token(&mut [0; TOKEN_BYTES])?;
@@ -121,6 +126,7 @@ fn finish_login(
     ctx.store.login_succeeded(&who.budget)?;
     ctx.store.add_session(&token_hash(&token), &admitted.client.key().to_string(), now, now + seconds)?;
     ctx.store.remember_device(&token_hash(&device), now)?;
+    ctx.tell(Event::Login, &format!("{} has logged in.", admitted.client));
     let mut body = json!({ "expires_at": time::rfc3339(now + seconds) });
     if wish.return_token {
         body["token"] = json!(token);

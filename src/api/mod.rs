@@ -25,6 +25,8 @@ pub mod map;
 pub mod meta;
 pub mod metrics;
 pub mod never_ban;
+mod notification_fields;
+pub mod notifications;
 pub mod protection;
 pub mod regex;
 pub mod release;

@@ -51,6 +51,7 @@ codes! {
     ConfigFileNotFound = "config_file_not_found", [404];
     ChangeNotFound = "change_not_found", [404];
     NeverBanNotFound = "never_ban_not_found", [404];
+    ChannelNotFound = "channel_not_found", [404];
     FindingNotFound = "finding_not_found", [404];
     BlocklistSourceNotFound = "blocklist_source_not_found", [404];
     JobNotFound = "job_not_found", [404];

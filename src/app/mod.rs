@@ -21,6 +21,8 @@ pub mod listed;
 pub mod long_jobs;
 pub mod metrics;
 pub mod never_ban;
+pub mod notify;
+pub mod notifying;
 pub mod own_bans;
 pub mod paths;
 pub mod pauses;

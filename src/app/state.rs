@@ -38,6 +38,7 @@ use super::limits::Limits;
 use super::long_jobs::LongJobs;
 use super::metrics::Metrics;
 use super::never_ban::NeverBans;
+use super::notifying::Notifying;
 use super::own_bans::OwnBans;
 use super::pauses::Pauses;
 use super::protection::Protection;
@@ -85,6 +86,8 @@ pub struct Ctx {
     pub pauses: Pauses,
     /// Whether this machine is protected.
     pub protection: Protection,
+    /// What is being told to people.
+    pub notifying: Notifying,
     /// The daemon may have started again: what held at run time only is to be set again.
     pub restarted: bool,
     /// What could not be set again, a sentence each.
@@ -252,6 +255,7 @@ impl Ctx {
         let own_bans = OwnBans::new(store.own_bans()?, Instant::now());
         let pauses = Pauses::of(&store)?;
         let protection = Protection::of(&store, Instant::now())?;
+        let notifying = Notifying::of(&store)?;
         let never_ban = NeverBans::new(store.never_ban()?, Instant::now());
         let socket = socket_of(&config, &stored);
         let geo = Geo::new(config.geoip_database.clone(), config.database.parent().map(Path::to_owned));
@@ -289,6 +293,7 @@ impl Ctx {
             never_ban,
             pauses,
             protection,
+            notifying,
             restarted: false,
             not_in_force: Vec::new(),
             daemons_met: 0,

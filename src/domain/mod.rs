@@ -15,6 +15,7 @@ pub mod json;
 pub mod log_user;
 pub mod names;
 pub mod never_ban;
+pub mod notification;
 pub mod own_ban;
 pub mod packet;
 pub mod page;

@@ -18,7 +18,11 @@ pub enum FetchError {
         /// Where that leads.
         address: IpAddr,
     },
-    /// No answer: the name is unknown, nobody listens, the connection broke.
+    /// The name leads to no address.
+    Unresolved,
+    /// Nobody listens there.
+    Refused,
+    /// No answer otherwise: there is no way, the connection broke.
     Unreachable(String),
     /// Its certificate is not to be trusted, or the file of authorities that would say so cannot be used.
     Untrusted(String),
@@ -45,6 +49,8 @@ impl fmt::Display for FetchError {
                 f,
                 "{host} is {address}, which is not on the public Internet; BANGUI_ALLOW_PRIVATE_FETCH=1 allows it"
             ),
+            FetchError::Unresolved => f.write_str("the server cannot be reached: there is no such host"),
+            FetchError::Refused => f.write_str("the server cannot be reached: it refuses the connection"),
             FetchError::Unreachable(why) => write!(f, "the server cannot be reached: {why}"),
             FetchError::Untrusted(why) => write!(f, "the server's certificate is not trusted: {why}"),
             FetchError::Status { status: status @ (404 | 410), .. } => {
@@ -64,7 +70,7 @@ impl FetchError {
     /// Whether it may be better later by itself: then it is asked less often.
     pub fn is_passing(&self) -> bool {
         match self {
-            FetchError::Unreachable(_) | FetchError::TooSlow => true,
+            FetchError::Unresolved | FetchError::Refused | FetchError::Unreachable(_) | FetchError::TooSlow => true,
             FetchError::Status { status, .. } => *status == 429 || *status >= 500,
             _ => false,
         }

@@ -22,6 +22,8 @@ const MAX_WAITING: usize = 8;
 const MAX_URGENT: usize = 4;
 /// Children of the lanes General and Daemon at a time.
 const MAX_SHARED: usize = 2;
+/// Messages that are sent at a time: a few slow receivers do not keep the others waiting.
+const MAX_NOTIFY: usize = 4;
 /// Killed children that the kernel may hold before no more are sent where they are held.
 const MAX_HELD: usize = 4;
 /// What is read of a child in one turn, in bytes.
@@ -130,6 +132,7 @@ impl Children {
             Lane::Password | Lane::Import | Lane::Geo | Lane::Restart => same == 0,
             Lane::Daemon => !self.daemon_is_taken() && shared < MAX_SHARED,
             Lane::General => shared < MAX_SHARED,
+            Lane::Notify => same < MAX_NOTIFY,
         }
     }
 

@@ -27,6 +27,7 @@ pub mod log_paths;
 pub mod logs;
 pub mod mends;
 pub mod never_ban;
+pub mod notify;
 pub mod own_bans;
 mod own_file;
 mod pace;

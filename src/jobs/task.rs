@@ -10,8 +10,8 @@ use super::failure::Failure;
 use super::frames::FrameWriter;
 use super::{
     apply, bans, bulk, changes, default_edits, definitions, edits, geo_update, history, ignored, import, jail_config,
-    jail_edits, journal_bans, logs, never_ban, own_bans, password, patterns, places, preview, protection, read_held,
-    release, restored, server_edits, service, their_database, why,
+    jail_edits, journal_bans, logs, never_ban, notify, own_bans, password, patterns, places, preview, protection,
+    read_held, release, restored, server_edits, service, their_database, why,
 };
 use crate::domain::json;
 
@@ -32,6 +32,8 @@ pub enum Lane {
     Bulk,
     /// A blocklist import: one at a time.
     Import,
+    /// Telling somebody something, however slow the receiver is: four at a time.
+    Notify,
     /// Fetching a country database, however slow its server is: one at a time.
     Geo,
 }
@@ -121,6 +123,8 @@ pub enum Task {
     UpdateGeo(geo_update::UpdateGeo),
     /// Look after what is imported.
     Tend(import::tend::Tend),
+    /// Send a message to somebody.
+    Notify(Box<notify::Notify>),
 }
 
 impl Task {
@@ -140,6 +144,7 @@ impl Task {
             Task::Bulk(_) => Lane::Bulk,
             Task::Preview(_) | Task::AskPlaces(_) | Task::Tend(_) => Lane::General,
             Task::UpdateGeo(_) => Lane::Geo,
+            Task::Notify(_) => Lane::Notify,
             Task::Restart(_) => Lane::Restart,
             Task::Ban(_) | Task::KeepEnds(_) | Task::Unban(_) | Task::ReadHeld(_) | Task::KeepNeverBan(_) => {
                 Lane::Daemon
@@ -179,6 +184,7 @@ impl Task {
             Task::Tend(_) => Duration::from_secs(300),
             Task::Preview(_) => Duration::from_secs(150),
             Task::AskPlaces(_) => Duration::from_secs(30),
+            Task::Notify(_) => notify::DEADLINE,
             Task::UpdateGeo(_) => geo_update::PATIENCE + Duration::from_secs(30),
         }
     }
@@ -276,6 +282,7 @@ impl Task {
             Task::AskPlaces(task) => Ok(task.run()),
             Task::UpdateGeo(task) => task.run(),
             Task::Tend(task) => Ok(task.run()),
+            Task::Notify(task) => Ok(task.run()),
         }
     }
 }

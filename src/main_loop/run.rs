@@ -197,7 +197,7 @@ impl MainLoop {
             return Duration::ZERO;
         }
         let timers = if self.is_for_one { Timers::next_for_one } else { Timers::next };
-        let mut wait = timers(&self.timers, &self.ctx, now);
+        let mut wait = timers(&self.timers, &mut self.ctx, now);
         if !self.is_for_one {
             wait = wait.min(self.ban_log.next().saturating_duration_since(now));
         }

@@ -10,7 +10,7 @@ use crate::dispatch;
 use crate::domain::actor::Actor;
 use crate::domain::time;
 use crate::server::response::Response;
-use crate::services::{changes, imports, never_ban, protection};
+use crate::services::{changes, imports, never_ban, notify, protection};
 use crate::store;
 
 /// How often a daemon that answers is looked at.
@@ -19,6 +19,8 @@ const LOOK: Duration = Duration::from_secs(30);
 const LOOK_WHILE_AWAY: Duration = Duration::from_secs(1);
 /// How long a look that is due waits at least for the next one.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How long it rests where what is to be sent finds no place.
+const TELL_AGAIN: Duration = Duration::from_millis(20);
 /// How often expired rows are removed.
 const EXPIRE: Duration = Duration::from_secs(600);
 /// How often the schedule of imports is compared with the clock, and the database looked after.
@@ -71,7 +73,8 @@ impl Timers {
     }
 
     /// How long nothing is due, deadlines excepted.
-    pub fn next(&self, ctx: &Ctx, now: Instant) -> Duration {
+    pub fn next(&self, ctx: &mut Ctx, now: Instant) -> Duration {
+        let notification = ctx.notification_due(now).unwrap_or(now + SCHEDULE).max(now + TELL_AGAIN);
         let steps =
             self.checkpoint_at.min(self.archive.next(ctx, now)).min(self.geography.next(ctx)).min(self.expire_at);
         let found = if ctx.by_hand.is_some() { self.found_after } else { self.files_at };
@@ -84,11 +87,11 @@ impl Timers {
         let others = pause.map_or(others, |due| others.min(due.max(now + LOOK_AGAIN)));
         let others = never_ban.map_or(others, |due| others.min(due));
         let others = protection::due(ctx).map_or(others, |due| others.min(due.max(now + LOOK_AGAIN)));
-        self.look_at(ctx, now).min(steps).min(others).saturating_duration_since(now)
+        self.look_at(ctx, now).min(steps).min(others).min(notification).saturating_duration_since(now)
     }
 
     /// The same while one command is served: only what that needs happens.
-    pub fn next_for_one(&self, ctx: &Ctx, now: Instant) -> Duration {
+    pub fn next_for_one(&self, ctx: &mut Ctx, now: Instant) -> Duration {
         let look = self.look_at(ctx, now);
         let is_wanted = ctx.daemon_log.catch_up != CatchUp::Idle;
         let next = if is_wanted { look.min(self.archive.next_copy(ctx, now)) } else { look };
@@ -155,6 +158,9 @@ impl Timers {
         if let Err(error) = protection::look_when_due(ctx, now) {
             log::warn!("a look at the protection: {}", error.cause.unwrap_or(error.detail));
         }
+        if let Err(error) = notify::send_when_due(ctx, now) {
+            log::warn!("notifications: {}", error.cause.unwrap_or(error.detail));
+        }
         self.heed_files(ctx, now);
         if now >= self.storage_at {
             watch_storage(ctx);
@@ -209,6 +215,7 @@ impl Timers {
             self.expire_at = now + EXPIRE;
             ctx.store.expire(time::now())?;
             ctx.store.expire_places(time::now())?;
+            ctx.store.expire_notifications(time::now())?;
         } else {
             return Ok(());
         }

@@ -12,6 +12,7 @@ use crate::apply::effect::Effect;
 use crate::apply::{Applied, Done, FileChange};
 use crate::domain::actor::Actor;
 use crate::domain::json;
+use crate::domain::notification::Event;
 use crate::domain::time;
 use crate::jobs::Task;
 use crate::jobs::changes::{FoundFile, LookAtFiles};
@@ -83,9 +84,17 @@ fn note_edits_before(ctx: &mut Ctx, changes: &[FileChange]) -> Result<(), ApiErr
 }
 
 fn add(ctx: &mut Ctx, actor: &Actor, files: &[FileChange], effect: &str, seen: &[SeenFile]) -> Result<i64, ApiError> {
+    let paths: Vec<String> = files.iter().take(5).map(FileChange::path).collect();
     let files = json::text(&files).map_err(ApiError::internal)?;
     let change = NewChange { at: time::now(), actor, files: &files, effect };
-    Ok(ctx.store.add_change(change, seen)?)
+    let number = ctx.store.add_change(change, seen)?;
+    let who = match (actor.kind(), actor.name()) {
+        ("system", _) => "It was changed".to_owned(),
+        (_, "") => "Somebody at this machine changed it".to_owned(),
+        (_, name) => format!("{name} changed it"),
+    };
+    ctx.tell(Event::ConfigChanged, &format!("{who}: {} (change {number}).", paths.join(", ")));
+    Ok(number)
 }
 
 /// Whether it is known how the files were.

@@ -14,6 +14,7 @@ use crate::blocklist::schedule::Schedule;
 use crate::domain::address::IpOrNet;
 use crate::domain::client::Client;
 use crate::domain::json;
+use crate::domain::notification::Event;
 use crate::domain::time;
 use crate::fetch::Validators;
 use crate::jobs::Task;
@@ -137,6 +138,12 @@ fn finish(ctx: &mut Ctx, sources: &[Source], outcome: Value) -> Result<Response,
         "total_skipped": total(skipped),
         "errors_count": errors_count,
     });
+    for done in &outcome.sources {
+        if let Some(error) = &done.error {
+            let name = sources.iter().find(|source| source.id == done.id).map_or("", |source| &source.name);
+            ctx.tell(Event::ImportFailed, &format!("The blocklist \"{name}\" could not be imported: {error}."));
+        }
+    }
     log::info!(
         "import of {} blocklists: {} banned, {} lifted, {errors_count} with errors",
         outcome.sources.len(),
@@ -303,6 +310,9 @@ pub fn ended_early(ctx: &mut Ctx, why: &str, again: bool) {
         error: Some(why.to_owned()),
         details: None,
     };
+    if !again {
+        ctx.tell(Event::ImportFailed, &format!("The import of blocklists did not come to its end: {why}."));
+    }
     if let Err(error) = ctx.store.finish_import(&[(entry, None)], (!again).then_some(true)) {
         log::warn!("{error}");
     }

@@ -7,5 +7,6 @@ pub mod first_run;
 pub mod geo;
 pub mod imports;
 pub mod never_ban;
+pub mod notify;
 pub mod protection;
 pub mod setup;

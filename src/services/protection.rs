@@ -11,6 +11,7 @@ use crate::jobs::Task;
 use crate::jobs::protection::Look;
 use crate::protection::Report;
 use crate::server::response::Response;
+use crate::services::notify;
 
 /// So many bans of a jail are too many to ask fail2ban for; of those that are known, so many are looked for.
 const MANY: usize = 2000;
@@ -39,6 +40,7 @@ pub fn task(ctx: &Ctx) -> Result<Task, ApiError> {
 pub fn looked(ctx: &mut Ctx, found: Value) -> Result<(), ApiError> {
     let report: Report = json::from_tree(found).map_err(ApiError::internal)?;
     ctx.protection.take(report);
+    notify::looked(ctx);
     Ok(())
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Beside the rows stand counts of them, see `archive_counts.rs`.
 
+use std::sync::Arc;
+
 use rusqlite::{Row, Transaction, params};
 
 pub use super::archive_counts::{Counting, Of};
@@ -12,11 +14,14 @@ pub use super::archive_read::{Asked, Summary};
 pub use super::archive_row::NewBan;
 use super::archive_row::{Counted, insert, is_storable, jail_id, remove};
 use super::error::Error;
+use super::notifications::gather_bans;
 use super::open::Store;
 use super::settings::set;
 use crate::domain::history::{Country, bucket_start};
 
 const DAY: i64 = 86_400;
+/// Bans that are older when they are found are told to nobody, in seconds.
+const TOLD_WITHIN: i64 = 3600;
 /// The setting that says how far fail2ban's database has been read.
 pub const FAIL2BAN_MARK: &str = "archive_marks";
 /// The setting that says since when what was put into the set of imported addresses has to be read.
@@ -44,18 +49,23 @@ impl Store {
     /// Stores bans and, with its key, how far reading has come, in one transaction. A ban that is there already is left alone. Gives how
     /// many were new.
     pub fn archive_bans(&mut self, bans: &[NewBan<'_>], mark: Option<(&str, &str)>, now: i64) -> Result<usize, Error> {
+        let channels = Arc::clone(&self.channels);
         self.lightly(|transaction| {
-            let mut counts = Counts::default();
+            let (mut counts, mut fresh) = (Counts::default(), Vec::new());
             let mut added = 0;
             // A first copy is long, and need not ask at each row.
             let has_others = transaction.prepare_cached("SELECT 1 FROM archive_seen LIMIT 1")?.exists([])?;
             for ban in bans.iter().filter(|ban| is_storable(ban)) {
                 let jail = jail_id(transaction, ban.jail)?;
-                if !has_others || !is_known(transaction, jail, ban, &mut counts)? {
-                    added += usize::from(insert(transaction, jail, ban, &mut counts)?.is_some());
+                if !has_others || !is_known(transaction, jail, ban, &mut counts, &mut fresh)? {
+                    let new = insert(transaction, jail, ban, &mut counts)?;
+                    added += usize::from(new.is_some());
+                    // A first copy tells of the past only.
+                    fresh.extend(new.filter(|_| ban.banned_at > now - TOLD_WITHIN));
                 }
             }
             counts.write(transaction, now)?;
+            gather_bans(transaction, &channels, &fresh, now)?;
             if let Some((key, text)) = mark {
                 set(transaction, key, text)?;
             }

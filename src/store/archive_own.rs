@@ -2,17 +2,21 @@
 //! tells of. One ban is one row, whoever tells of it first: what is told of it again is found by its jail, address and time. The index by
 //! address is named in each query: without figures SQLite takes the one by jail, and reads the whole jail for one ban.
 
+use std::sync::Arc;
+
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::archive_counts::Counts;
 use super::archive_row::{Counted, NewBan, insert, is_storable, jail_id, lines, remove};
 use super::error::Error;
+use super::notifications::gather_bans;
 use super::open::Store;
 use super::settings::set;
 use crate::domain::actor::Actor;
 use crate::domain::history::{Country, PastBan};
 use crate::domain::own_ban::Lift;
 use crate::domain::own_ban::{NEVER, OwnBan};
+use crate::domain::time;
 
 /// The setting that says how far fail2ban's log has been read.
 pub const LOG_MARK: &str = "archive_log_mark";
@@ -67,16 +71,20 @@ impl Store {
 
     /// The commands of these have been run, by jail and address.
     pub fn bans_made(&mut self, names: &[(String, String)]) -> Result<(), Error> {
+        let channels = Arc::clone(&self.channels);
         self.lightly(|transaction| {
             let mut update = transaction.prepare_cached(
                 "UPDATE archive_seen SET is_made = 1 WHERE is_made = 0 AND id IN (
-                     SELECT id FROM archive WHERE ip = ?2 AND jail = (SELECT id FROM archive_jails WHERE name = ?1))",
+                     SELECT id FROM archive WHERE ip = ?2 AND jail = (SELECT id FROM archive_jails WHERE name = ?1))
+                 RETURNING id",
             )?;
-            let mut made = 0;
+            let mut made: Vec<i64> = Vec::new();
             for (jail, ip) in names {
-                made += update.execute((jail, ip))?;
+                let found = update.query_map((jail, ip), |row| row.get(0))?;
+                made.extend(found.collect::<Result<Vec<i64>, _>>()?);
             }
-            Ok(((), made > 0))
+            gather_bans(transaction, &channels, &made, time::now())?;
+            Ok(((), !made.is_empty()))
         })
     }
 
@@ -146,12 +154,14 @@ impl Store {
 
     /// Stores bans that the log tells of and, where something is new, how far it was read, in one transaction. Gives how many were new.
     pub fn archive_logged(&mut self, bans: &[Logged], mark: &str, now: i64) -> Result<usize, Error> {
+        let channels = Arc::clone(&self.channels);
         self.lightly(|transaction| {
-            let (mut counts, mut added) = (Counts::default(), 0);
+            let (mut counts, mut added, mut fresh) = (Counts::default(), 0, Vec::new());
             for ban in bans {
-                added += usize::from(logged(transaction, ban, &mut counts)?);
+                added += usize::from(logged(transaction, ban, &mut counts, &mut fresh)?);
             }
             counts.write(transaction, now)?;
+            gather_bans(transaction, &channels, &fresh, now)?;
             if !bans.is_empty() {
                 set(transaction, LOG_MARK, mark)?;
             }
@@ -270,6 +280,7 @@ pub(super) fn is_known(
     jail: i64,
     ban: &NewBan<'_>,
     counts: &mut Counts,
+    fresh: &mut Vec<i64>,
 ) -> rusqlite::Result<bool> {
     if let Some(id) = again(transaction, jail, ban.ip, ban.banned_at)? {
         transaction.prepare_cached("UPDATE archive_seen SET is_stored = 1 WHERE id = ?1")?.execute([id])?;
@@ -304,6 +315,7 @@ pub(super) fn is_known(
         )?
         .execute(params![id, at, ban.ban_time, ban.count.max(1), failures, lines(ban.matches)])?;
     transaction.prepare_cached("UPDATE archive_seen SET is_stored = 1 WHERE id = ?1")?.execute([id])?;
+    confirmed(transaction, id, fresh)?;
     if told_at != at {
         counts.add(told_at, jail, country, -1);
         counts.add(at, jail, country, 1);
@@ -312,7 +324,12 @@ pub(super) fn is_known(
 }
 
 /// A ban that the log tells of. True where nobody has told of it before.
-fn logged(transaction: &Transaction<'_>, ban: &Logged, counts: &mut Counts) -> rusqlite::Result<bool> {
+fn logged(
+    transaction: &Transaction<'_>,
+    ban: &Logged,
+    counts: &mut Counts,
+    fresh: &mut Vec<i64>,
+) -> rusqlite::Result<bool> {
     let (ip, seconds) = (ban.ip.as_str(), ban.at.div_euclid(1000));
     let mut new = NewBan {
         jail: &ban.jail,
@@ -345,7 +362,10 @@ fn logged(transaction: &Transaction<'_>, ban: &Logged, counts: &mut Counts) -> r
     let known: Option<i64> =
         find.query_row(params![ip, jail, range.0, range.1, range.2], |row| row.get(0)).optional()?;
     let (id, is_stored) = match known {
-        Some(id) => (id, true),
+        Some(id) => {
+            confirmed(transaction, id, fresh)?;
+            (id, true)
+        }
         None => {
             // Of two in one second, the later one has the next.
             let first = seconds;
@@ -364,7 +384,19 @@ fn logged(transaction: &Transaction<'_>, ban: &Logged, counts: &mut Counts) -> r
              ON CONFLICT DO UPDATE SET logged_at = excluded.logged_at",
         )?
         .execute((id, is_stored, ban.at))?;
+    if known.is_none() {
+        fresh.push(id);
+    }
     Ok(known.is_none())
+}
+
+/// Somebody else tells of a ban of ours: it was made, and is news where nobody has said so before.
+fn confirmed(transaction: &Transaction<'_>, id: i64, fresh: &mut Vec<i64>) -> rusqlite::Result<()> {
+    let mut update = transaction.prepare_cached("UPDATE archive_seen SET is_made = 1 WHERE id = ?1 AND is_made = 0")?;
+    if update.execute([id])? > 0 {
+        fresh.push(id);
+    }
+    Ok(())
 }
 
 /// The ban of ours that a ban at this time is, where that was made again then.

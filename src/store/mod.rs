@@ -20,6 +20,7 @@ mod error;
 mod judge;
 mod logins;
 mod never_ban;
+pub mod notifications;
 mod open;
 mod own_bans;
 mod pending;

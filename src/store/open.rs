@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -12,6 +13,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::ended_file::EndedFile;
 use super::error::Error;
 use super::judge::{self, APPLICATION_ID};
+use crate::domain::notification::Channel;
 
 const SCHEMA: &str = include_str!("../../schema.sql");
 /// What brings an old database to `SCHEMA`: the step at index N makes version N + 2 of version N + 1.
@@ -27,6 +29,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("never_ban.sql"),
     include_str!("archive_own.sql"),
     include_str!("blocklist_fetched.sql"),
+    include_str!("notifications.sql"),
 ];
 /// The version of `SCHEMA`, kept in `PRAGMA user_version`.
 const VERSION: i64 = 1 + MIGRATIONS.len() as i64;
@@ -47,6 +50,8 @@ pub struct Store {
     pub(super) ended: Vec<TokenHash>,
     /// Where they are noted meanwhile.
     pub(super) ended_file: EndedFile,
+    /// Whom something is told, as it is stored.
+    pub(super) channels: Arc<Vec<Channel>>,
 }
 
 impl Store {
@@ -86,7 +91,8 @@ impl Store {
         let canonical = path.canonicalize().map_err(|error| unusable(error.to_string()))?;
         let connection = Connection::open_with_flags(&canonical, flags).map_err(|error| unusable(error.to_string()))?;
         let ended_file = EndedFile::beside(&canonical);
-        let mut store = Self { connection, path: canonical, ended: Vec::new(), ended_file };
+        let channels = Arc::default();
+        let mut store = Self { connection, path: canonical, ended: Vec::new(), ended_file, channels };
         store.prepare().map_err(|error| match error {
             Error::Sqlite(error) => match error.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Locked(path.to_path_buf()),
@@ -95,6 +101,7 @@ impl Store {
             other => other,
         })?;
         store.find_ended()?;
+        store.read_channels()?;
         Ok(store)
     }
 

@@ -8,6 +8,7 @@ use super::error::Error;
 use super::open::Store;
 use super::{blocklists, changes, devices, sessions};
 use crate::domain::never_ban::MOST;
+use crate::domain::notification;
 
 /// The room in one list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -31,6 +32,7 @@ impl Store {
                 Some(now - devices::DEVICE_SECONDS),
             ),
             ("never_ban", MOST as i64, "SELECT count(*) FROM never_ban WHERE state <> 2", None),
+            ("channels", notification::MOST as i64, "SELECT count(*) FROM notification_channels", None),
             ("changes", changes::MOST, "SELECT count(*) FROM changes", None),
         ];
         let mut rooms = BTreeMap::new();

@@ -78,6 +78,11 @@ fn largest(route: &Route, directory: &str) -> (String, Option<Value>) {
             Some(json!({"never_again": true, "note": "n".repeat(500), "jails": ["lab", "sshd", "slow"]}))
         }
         ("PUT", "/api/v1/never-ban/{id}") => Some(json!({"note": "n".repeat(500)})),
+        ("POST", "/api/v1/notifications" | "/api/v1/notifications/test") => Some(
+            json!({"name": "n".repeat(100), "kind": "webhook", "url": "http://127.0.0.1:9/", "allow_private": true,
+                "secret": "s".repeat(500)}),
+        ),
+        ("PUT", "/api/v1/notifications/{id}") => Some(json!({"name": "n"})),
         ("PUT", path) if path.ends_with("/rest") => Some(json!({"note": "n".repeat(500)})),
         ("POST", "/api/v1/blocklists") => Some(json!({"name": "list", "url": "https://9.9.9.9/list.txt"})),
         ("POST", "/api/v1/blocklists/preview") => Some(json!({"url": "https://9.9.9.9/list.txt"})),

@@ -66,6 +66,7 @@ mod metrics;
 mod names;
 mod never_ban;
 mod noticed;
+mod notifications;
 mod protection;
 mod proxies;
 mod put_back;

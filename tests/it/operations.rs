@@ -39,6 +39,8 @@ const ACTION: &str = r#"{"name":"made","actionban":"true"}"#;
 const COMMAND: &str = r#"{"actionban":"true"}"#;
 const LEVEL: &str = r#"{"log_level":"INFO"}"#;
 
+const CHANNEL: &str = r#"{"name":"x","kind":"webhook","url":"https://example.org/"}"#;
+
 const MAP: &str = r#"{"threshold_high":3,"threshold_medium":2,"threshold_low":1}"#;
 
 /// Operations that need a session.
@@ -92,6 +94,13 @@ pub const PROTECTED: &[Operation] = &[
         &[200, 400, 401, 403, 404, 409, 422, 429],
     ),
     op("DELETE /api/v1/never-ban/{id}", "/api/v1/never-ban/1", "", &[204, 400, 401, 403, 404, 409, 429]),
+    op("GET /api/v1/notifications", "/api/v1/notifications", "", &[200, 400, 401]),
+    op("POST /api/v1/notifications", "/api/v1/notifications", CHANNEL, &[201, 401, 403, 422]),
+    op("POST /api/v1/notifications/test", "/api/v1/notifications/test", CHANNEL, &[401, 403, 422]),
+    op("GET /api/v1/notifications/log", "/api/v1/notifications/log", "", &[200, 400, 401]),
+    op("PUT /api/v1/notifications/{id}", "/api/v1/notifications/1", r#"{"name":"x"}"#, &[200, 400, 401, 403, 404, 422]),
+    op("DELETE /api/v1/notifications/{id}", "/api/v1/notifications/1", "", &[204, 400, 401, 403, 404]),
+    op("POST /api/v1/notifications/{id}/test", "/api/v1/notifications/1/test", "", &[200, 400, 401, 403, 404]),
     op("GET /api/v1/protection", "/api/v1/protection", "", &[200, 401]),
     op("POST /api/v1/protection/check", "/api/v1/protection/check", "", &[200, 401, 403]),
     op(

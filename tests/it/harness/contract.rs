@@ -27,6 +27,7 @@ const CODES: &[(u16, &[&str])] = &[
             "change_not_found",
             "job_not_found",
             "never_ban_not_found",
+            "channel_not_found",
             "finding_not_found",
             "blocklist_source_not_found",
         ],

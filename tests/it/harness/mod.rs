@@ -15,6 +15,7 @@ pub mod name_server;
 pub mod network;
 pub mod pickle;
 pub mod real_daemon;
+pub mod receiver;
 pub mod release;
 pub mod rules;
 pub mod server;
