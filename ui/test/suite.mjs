@@ -511,6 +511,8 @@ async function flows() {
   await check("last night's bans by country, one country opened, and saved as CSV", async () => {
     const page = await at('#/history');
     await page.waitForSelector('.world path.c5, .world path.c4');
+    const { sums } = await world.api('GET', 'dashboard/summary?range=24h');
+    await page.waitForSelector(`.sentence:has-text("${sums.bans} bans in this time.")`);
     const me = counted(page, 'one country of the last day opened, and saved');
     await me.click('.shares a >> nth=0');
     await page.waitForSelector('.filters button:has(.icon)');

@@ -155,7 +155,7 @@ logpath = ${this.at('nginx.log')}
   }
 
   client(...words) {
-    return execFileSync('fail2ban-client', ['-s', this.at('f.sock'), ...words], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    return execFileSync('fail2ban-client', ['-s', this.at('f.sock'), ...words], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], maxBuffer: 1 << 26 });
   }
 
   async startServer(env = {}) {
