@@ -233,6 +233,7 @@ pub static ROUTES: &[Route] = &[
     post("/api/v1/jails/{name}/resume", Now(api::jails::resume)).may(Scope::Jails, Role::Operator).asks_daemon(),
     post("/api/v1/jails/{name}/reload", Later(api::jails::reload)).jails(),
     get("/api/v1/jails/{name}/check", Now(api::protection::jail)),
+    post("/api/v1/jails/{name}/prove", Later(api::protection::prove)).bans().counted(Limit::Ban).takes(&["dry_run"]),
     get("/api/v1/jails/{name}/ignoreip", Now(api::jails::ignore_list)).asks_daemon().takes(PARAMETERS),
     post("/api/v1/jails/{name}/ignoreip", Later(api::jails::add_ignore)).jails().asks_daemon(),
     delete("/api/v1/jails/{name}/ignoreip", Later(api::jails::remove_ignore)).jails().asks_daemon().takes(&["ip"]),

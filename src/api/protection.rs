@@ -12,6 +12,8 @@ use crate::domain::names::Running;
 use crate::domain::own_ban::LONGEST_NOTE;
 use crate::domain::time;
 use crate::fail2ban::Error;
+use crate::jobs::Task;
+use crate::jobs::protection::prove::Prove;
 use crate::protection::Level;
 use crate::server::response::Response;
 use crate::services::protection;
@@ -66,6 +68,25 @@ pub fn jail(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
         "jail": name.as_str(), "level": Level::Unknown, "sentence": "Not looked yet.", "checked_at": null, "steps": [],
     });
     Ok(Response::json(200, &body))
+}
+
+/// `POST /api/v1/jails/{name}/prove`
+pub fn prove(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
+    let Running(name) = request.parameter()?;
+    let is_dry = request.query().get("dry_run")?.unwrap_or(false);
+    if !request.body.is_empty() {
+        request.fields()?.finish()?;
+    }
+    let prove = Prove { socket: ctx.fail2ban_socket().to_owned(), jail: name.to_string(), is_dry, only_lifts: false };
+    let lifts = Prove { only_lifts: true, ..prove.clone() };
+    let job = Job::new(Task::Prove(prove), |_, proof| Ok(Response::json(200, &proof)));
+    if is_dry {
+        return Ok(job);
+    }
+    // A child that died may have left its ban behind.
+    Ok(job.detached().undone_by(|ctx| {
+        ctx.background.push(Job::new(Task::Prove(lifts), |_, _| Ok(Response::no_content())));
+    }))
 }
 
 /// Somebody wants to know, and nobody has looked since the start.

@@ -13,6 +13,7 @@ mod never_ban;
 mod past;
 mod pause;
 mod protection;
+mod prove;
 pub mod remove_set;
 pub mod serve;
 pub mod set_password;
@@ -58,6 +59,13 @@ pub const COMMANDS: &[Command] = &[
         help: "whether this machine is protected, or each step of one jail; exit code 1 where something is wrong",
         options: &[JSON, SERVER, TOKEN],
         run: protection::run,
+    },
+    Command {
+        name: "prove",
+        arguments: "JAIL",
+        help: "ban an address that nobody has, see whether it is kept out, and lift it; exit code 1 where it is not",
+        options: &[choice("dry-run", "", "only say which actions would run"), JSON, SERVER, TOKEN],
+        run: prove::run,
     },
     Command {
         name: "bans",

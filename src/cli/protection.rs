@@ -34,7 +34,7 @@ pub fn run(invocation: &Invocation) -> Result<(), Failure> {
 }
 
 /// A finding, or a step of a jail.
-fn one(part: &Value) {
+pub(super) fn one(part: &Value) {
     let level = match part["rest"].is_object() {
         true => "at rest".to_owned(),
         false => text(part, "level"),

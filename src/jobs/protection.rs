@@ -8,6 +8,7 @@ mod configured;
 mod logs;
 mod own_log;
 mod packet_filter;
+pub mod prove;
 mod trial;
 
 use std::collections::BTreeMap;

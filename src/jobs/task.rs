@@ -93,6 +93,8 @@ pub enum Task {
     JailConfigs(jail_config::JailConfigs),
     /// Look whether this machine is protected.
     LookAtProtection(protection::Look),
+    /// Put a jail to the proof.
+    Prove(protection::prove::Prove),
     /// Find out why the daemon does not run.
     WhyAway(why::Why),
     /// How the files have logs watched, by jail.
@@ -151,7 +153,7 @@ impl Task {
             }
             Task::Apply(_) | Task::Recover(_) | Task::EditJail(_) | Task::EditDefinition(_) => Lane::Daemon,
             Task::SetAgain(_) | Task::StopJail(_) | Task::EditServer(_) | Task::Undo(_) => Lane::Daemon,
-            Task::Release(_) => Lane::Daemon,
+            Task::Release(_) | Task::Prove(_) => Lane::Daemon,
         }
     }
 
@@ -163,7 +165,7 @@ impl Task {
             Task::ShowChange(_) | Task::LookAtFiles(_) | Task::ListIgnored(_) => Duration::from_secs(30),
             Task::ShowDefault(_) | Task::LookAtProtection(_) => Duration::from_secs(30),
             Task::EditDefault(_) => Duration::from_secs(400),
-            Task::Ban(_) | Task::Unban(_) | Task::Release(_) => Duration::from_secs(70),
+            Task::Ban(_) | Task::Unban(_) | Task::Release(_) | Task::Prove(_) => Duration::from_secs(70),
             // A load, and another one to undo it.
             Task::Apply(_) | Task::EditDefinition(_) | Task::EditJail(_) | Task::Recover(_) => Duration::from_secs(400),
             Task::EditServer(_) | Task::Undo(_) | Task::KeepNeverBan(_) => Duration::from_secs(400),
@@ -223,6 +225,7 @@ impl Task {
                 | Task::KeepEnds(_)
                 | Task::Unban(_)
                 | Task::Release(_)
+                | Task::Prove(_)
                 | Task::ReadHeld(_)
                 | Task::KeepNeverBan(_)
         );
@@ -269,6 +272,7 @@ impl Task {
             Task::CountRestored(task) => task.run(),
             Task::WhyAway(task) => task.run(),
             Task::LookAtProtection(task) => task.run(),
+            Task::Prove(task) => task.run(),
             Task::Restart(task) => task.run(),
             Task::StopJail(task) => task.run(),
             Task::EditDefinition(task) => task.run(),

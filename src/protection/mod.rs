@@ -7,7 +7,10 @@ pub mod facts;
 mod finding;
 mod in_force;
 pub mod packet_filter;
+pub mod path;
+pub mod prove;
 mod report;
+pub mod ruleset;
 mod watching;
 mod words;
 

@@ -15,7 +15,7 @@ pub struct Wanted {
 }
 
 /// Addresses from one to another: whether they are IPv6, the first, the last.
-type Range = (bool, u128, u128);
+pub type Range = (bool, u128, u128);
 
 impl Wanted {
     /// Texts that are neither addresses nor networks are not looked for.
@@ -43,7 +43,7 @@ impl Wanted {
 }
 
 /// `192.0.2.1`, `192.0.2.0/24` or `192.0.2.1-192.0.2.9`.
-fn range(text: &str) -> Option<Range> {
+pub(super) fn range(text: &str) -> Option<Range> {
     if let Some((first, last)) = text.split_once('-') {
         let (first, last): (IpAddr, IpAddr) = (first.parse().ok()?, last.parse().ok()?);
         return (first.is_ipv6() == last.is_ipv6()).then(|| (first.is_ipv6(), number(first), number(last)));
@@ -63,18 +63,17 @@ fn number(address: IpAddr) -> u128 {
     }
 }
 
+/// Every address, network and range that a piece of text names.
+pub(super) fn ranges_in(text: &str) -> impl Iterator<Item = Range> {
+    let is_part = |letter: char| letter.is_ascii_hexdigit() || ".:/-".contains(letter);
+    let words = text.split(move |letter| !is_part(letter));
+    // A colon or a dot at least, and nothing that begins like a number of something else.
+    words.filter(|word| word.len() > 2 && word.contains(['.', ':'])).filter_map(range)
+}
+
 /// Marks every address of a piece of text.
 fn mark_all(text: &str, wanted: &mut Wanted) {
-    let is_part = |letter: char| letter.is_ascii_hexdigit() || ".:/-".contains(letter);
-    for word in text.split(|letter| !is_part(letter)) {
-        // A colon or a dot at least, and nothing that begins like a number of something else.
-        if word.len() > 2
-            && word.contains(['.', ':'])
-            && let Some(range) = range(word)
-        {
-            wanted.mark(range);
-        }
-    }
+    ranges_in(text).for_each(|range| wanted.mark(range));
 }
 
 /// What a rule does with whoever is to be kept out, the last two by a chain of fail2ban's that logs first.

@@ -68,6 +68,7 @@ mod never_ban;
 mod noticed;
 mod notifications;
 mod protection;
+mod prove;
 mod proxies;
 mod put_back;
 mod random_edits;

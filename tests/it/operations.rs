@@ -125,6 +125,12 @@ pub const PROTECTED: &[Operation] = &[
     op("POST /api/v1/jails/{name}/resume", "/api/v1/jails/lab/resume", "", &[200, 401, 404, 502]),
     op("POST /api/v1/jails/{name}/reload", "/api/v1/jails/lab/reload", "", &[200, 401, 404, 409, 502]),
     op("GET /api/v1/jails/{name}/check", "/api/v1/jails/lab/check", "", &[200, 401, 404]),
+    op(
+        "POST /api/v1/jails/{name}/prove",
+        "/api/v1/jails/lab/prove",
+        "",
+        &[200, 400, 401, 403, 404, 409, 422, 429, 502],
+    ),
     op("GET /api/v1/jails/{name}/ignoreip", "/api/v1/jails/lab/ignoreip", "", &[200, 401, 404, 502]),
     op("POST /api/v1/jails/{name}/ignoreip", "/api/v1/jails/lab/ignoreip", IP, &[201, 400, 401, 404, 409, 502]),
     op("DELETE /api/v1/jails/{name}/ignoreip", "/api/v1/jails/lab/ignoreip", IP, &[200, 401, 404, 409, 502]),

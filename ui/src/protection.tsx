@@ -1,6 +1,6 @@
 // Am I protected? The verdict with its findings, each with its mend; and the steps of one jail, from a failed login to a ban.
 import { useEffect } from 'preact/hooks';
-import type { Finding, JailCheckResponse, JailStep, ProtectionLevel, ProtectionResponse, Remedy } from './api';
+import type { Finding, JailCheckResponse, JailStep, ProofResponse, ProofStep, ProtectionLevel, ProtectionResponse, Remedy } from './api';
 import { Jail, Time } from './format';
 import { t, type Message } from './messages';
 import { call, mend, type Loaded } from './request';
@@ -93,15 +93,20 @@ export function Steps({ now }: { now: Loaded<JailCheckResponse> }) {
   );
 }
 
+/** What came of putting a jail to the proof. */
+export function ProofSteps({ of }: { of: ProofResponse }) {
+  return <ul class="plainlist steps">{of.steps.map((step) => <Step key={step.id} of={step} />)}</ul>;
+}
+
 const WORD: Record<ProtectionLevel, Message> = { ok: 'protect.stepOk', warn: 'protect.stepWarn', bad: 'protect.stepBad', unknown: 'protect.stepUnknown' };
 
-function Step({ of, reload }: { of: JailStep; reload: () => Promise<void> }) {
+function Step({ of, reload }: { of: JailStep | ProofStep; reload?: () => Promise<void> }) {
   return (
     <li>
       <span class={`state ${of.level === 'unknown' ? 'off' : of.level}`}>{t(WORD[of.level])}</span>
       <div>{said(of.sentence)}
         {of.detail && <div class="muted small">{said(of.detail)}</div>}
-        {of.level !== 'ok' && of.remedy && <div class="small">{said(of.remedy.text)} <Mend remedy={of.remedy} done={reload} /></div>}
+        {of.level !== 'ok' && of.remedy && <div class="small">{said(of.remedy.text)} {reload && <Mend remedy={of.remedy} done={reload} />}</div>}
       </div>
     </li>
   );

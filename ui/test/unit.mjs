@@ -34,7 +34,7 @@ async function load(code) {
 }
 
 /** What its checks are made of, and what else of it is said here. */
-const CHECKS = ['protection/checks', 'protection/watching', 'protection/in_force', 'protection/report'];
+const CHECKS = ['protection/checks', 'protection/watching', 'protection/in_force', 'protection/report', 'protection/prove'];
 const OTHERS = ['apply/run', 'apply/steps', 'apply/preview', 'services/changes', 'fail2ban/client/wire'];
 
 /** The sentences of the server's sources, with an X for what differs. */
@@ -91,7 +91,7 @@ test('what is served weighs no more than it may', () => {
   const weight = Object.fromEntries(readdirSync(dist).filter((name) => name !== 'manifest').map((name) => [name, gzipSync(readFileSync(join(dist, name)), { level: 9 }).length]));
   const of = (start) => Object.entries(weight).filter(([name]) => name.startsWith(start)).reduce((sum, [, size]) => sum + size, 0);
   const all = Object.values(weight).reduce((sum, size) => sum + size, 0);
-  const budget = [['main-', 42_000], ['rest-', 18_000], ['style-', 5_000], ['world-', 10_000], ['icons-', 1_500], ['de-', 8_000], ['said-de-', 5_000]];
+  const budget = [['main-', 42_000], ['rest-', 18_000], ['style-', 5_000], ['world-', 10_000], ['icons-', 1_500], ['de-', 8_000], ['said-de-', 7_000]];
   for (const [start, most] of budget) {
     console.log(`${start.padEnd(8)} ${of(start)} of ${most} bytes`);
     assert.ok(of(start) > 0 && of(start) <= most, `${start} ${of(start)} > ${most}`);

@@ -1,5 +1,7 @@
 //! The actions of a running jail, read back: which there are, and each command and parameter of them.
 
+use serde_json::Value as JsonValue;
+
 use super::Daemon;
 use crate::domain::names::{JailName, Place};
 use crate::fail2ban::error::Error;
@@ -29,6 +31,13 @@ impl Daemon {
             Err(Error::Refused { .. } | Error::Protocol(_)) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Has an action do what it does for a ban (`ban`) or when one is lifted (`unban`), and nothing else: nobody is banned by it. `told` is what it
+    /// is told of it, by the names that its commands use. What the action cannot do is refused.
+    pub fn run_action(&mut self, jail: &JailName, action: &str, method: &str, told: &JsonValue) -> Result<(), Error> {
+        let jail = self.named(Place::Set, jail)?;
+        self.client.call(&["set", jail, "action", action, method, &told.to_string()]).map(drop)
     }
 
     /// Whether the jail reads the systemd journal, rather than files.

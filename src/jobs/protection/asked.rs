@@ -63,6 +63,12 @@ fn jail(daemon: &mut Daemon, name: &JailName, some_bans: Option<&Vec<String>>) -
     })
 }
 
+/// The actions of one jail.
+pub fn actions(daemon: &mut Daemon, jail: &JailName) -> Result<Vec<Action>, Error> {
+    let names = daemon.action_names(jail)?;
+    names.iter().map(|name| action_of(daemon, jail, name)).collect()
+}
+
 fn action_of(daemon: &mut Daemon, jail: &JailName, name: &str) -> Result<Action, Error> {
     // Asked for what is not there, fail2ban would write an error into its log each time.
     let bans = daemon.action_properties(jail, name)?.iter().any(|own| own == "actionban");

@@ -1,15 +1,19 @@
 //! Asks the tools of the packet filter what it holds. They are only told to print.
 
 use std::ffi::OsStr;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::program::{self, NotRun};
-use crate::protection::facts::{JailFacts, PacketFilter};
+use crate::protection::facts::{Action, JailFacts, PacketFilter};
 use crate::protection::packet_filter::{Wanted, ipset, iptables, nft};
+use crate::protection::ruleset::Ruleset;
 
 /// How long each may take.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Why they are not asked.
+const ELSEWHERE: &str = "fail2ban runs in a container with a network of its own.";
 
 /// What those tools print that show the bans of these jails. `is_elsewhere`: fail2ban has a packet filter that is not ours.
 pub fn look(jails: &[JailFacts], is_elsewhere: bool) -> PacketFilter {
@@ -20,7 +24,7 @@ pub fn look(jails: &[JailFacts], is_elsewhere: bool) -> PacketFilter {
         return found;
     }
     if is_elsewhere {
-        found.problem = Some("fail2ban runs in a container with a network of its own.".to_owned());
+        found.problem = Some(ELSEWHERE.to_owned());
         return found;
     }
     let mut wanted = Wanted::new(jails.iter().flat_map(|jail| jail.looked_for.iter().map(String::as_str)));
@@ -46,6 +50,27 @@ pub fn look(jails: &[JailFacts], is_elsewhere: bool) -> PacketFilter {
     }
     found.kept_out = wanted.found();
     found
+}
+
+/// All rules, where those can be read that these actions make; of what sets hold, these addresses. The text says why they cannot.
+pub fn ruleset(actions: &[Action], is_elsewhere: bool, addresses: &[IpAddr]) -> Result<Ruleset, String> {
+    if is_elsewhere {
+        return Err(ELSEWHERE.to_owned());
+    }
+    let is_needed = |tool: &str| actions.iter().any(|action| action.tools.contains(&tool));
+    let mut rules = Ruleset::about(addresses);
+    // What others have made bears on the way of a packet, but need not be there.
+    let read = |tool: &str, args: &[&str]| match printed(tool, args) {
+        Err(why) if is_needed(tool) => Err(why),
+        other => Ok(other.unwrap_or_default()),
+    };
+    rules.add_nft(&read("nft", &["list", "ruleset"])?);
+    rules.add_iptables(&read("iptables-save", &[])?, false);
+    rules.add_iptables(&read("ip6tables-save", &[])?, true);
+    if is_needed("ipset") {
+        rules.add_ipset(&printed("ipset", &["save"])?);
+    }
+    Ok(rules)
 }
 
 /// What a tool prints, or a sentence that says why it does not.

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::fd::RawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::network::{Network, live_in};
 use super::release::Release;
 
 const JAILS: &str = "[DEFAULT]
@@ -58,6 +60,8 @@ pub struct RealDaemon {
     jails: &'static [&'static str],
     /// What it has in its environment besides.
     environment: Vec<(String, String)>,
+    /// The network that it lives in, where that is not the machine's.
+    network: Option<RawFd>,
 }
 
 impl RealDaemon {
@@ -88,8 +92,14 @@ impl RealDaemon {
         let directory = tempfile::tempdir().expect("a temporary directory");
         // The name is short because the path of a socket must fit 108 bytes.
         let socket = directory.path().join("f.sock");
-        let daemon =
-            RealDaemon { directory, socket, process: None, jails: &["lab", "slow", "sshd"], environment: Vec::new() };
+        let daemon = RealDaemon {
+            directory,
+            socket,
+            process: None,
+            jails: &["lab", "slow", "sshd"],
+            environment: Vec::new(),
+            network: None,
+        };
         daemon.write_configuration().expect("fail2ban is installed");
         daemon
     }
@@ -130,6 +140,11 @@ impl RealDaemon {
         self.environment = variables.to_vec();
     }
 
+    /// Has it live in a network, which outlives it, from its next start on.
+    pub fn live_in(&mut self, network: &Network) {
+        self.network = Some(network.descriptor());
+    }
+
     /// Its configuration directory, which is also where its socket, database and logs are.
     pub fn config(&self) -> &Path {
         self.directory.path()
@@ -164,6 +179,7 @@ impl RealDaemon {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         super::die_with_us(&mut command);
+        self.network.iter().for_each(|network| live_in(&mut command, *network));
         let mut child = command.spawn().expect("fail2ban-server is installed");
         let pid = child.id();
         let waiting = std::thread::spawn(move || drop(child.wait()));

@@ -9,12 +9,14 @@ import { link, route } from '../router';
 import { may } from '../session';
 import { attempt, say, Show, Waiting } from '../status';
 import { jailDo, State } from './jails';
+import { Proving } from './prove';
 import { Text, useSend, Form } from '../form';
 
 export function JailScreen() {
   const name = route.use().path[1]!;
   const jail = useGet('GET /jails/{name}', { path: { name } }, 15);
   const check = useGet('GET /jails/{name}/check', { path: { name } }, 20);
+  const [isProving, setProving] = useState(false);
   const files = useGet('GET /config/jails/{name}/files', may('config') ? { path: { name } } : null);
   return (
     <>
@@ -37,6 +39,7 @@ export function JailScreen() {
                     ? <button type="button" onClick={() => act('resume')}>{t('jail.resume')}</button>
                     : <button type="button" onClick={() => act('pause')}>{t('jail.pause')}</button>)}
                   {now.running ? <button type="button" onClick={() => act('reload')}>{t('jail.reload')}</button> : <button type="button" onClick={() => act('start')}>{t('jail.start')}</button>}
+                  {now.running && may('bans') && <button type="button" onClick={() => setProving(true)}>{t('prove.open')}</button>}
                   {now.running && <button type="button" class="danger" onClick={() => act('stop')}>{t('jail.stop')}</button>}
                 </div>
               )}
@@ -76,6 +79,7 @@ export function JailScreen() {
           );
         }}
       </Show>}
+      {isProving && <Proving name={name} close={() => setProving(false)} />}
     </>
   );
 }

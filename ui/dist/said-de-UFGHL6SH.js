@@ -1,4 +1,36 @@
 var e=`
+* would be banned in * for a moment. Nothing was done yet. | $1 würde in $2 kurz gesperrt. Noch ist nichts geschehen.
+* works: what it bans is kept out. | $1 wirkt: Was er sperrt, bleibt draußen.
+* would run for *. | Für $2 würde $1 laufen.
+* ran for *. | Für $2 lief $1.
+A ban runs nothing else here. | Eine Sperre führt hier sonst nichts aus.
+A real ban runs * as well* | Eine echte Sperre führt auch $1 aus (Mails, Meldungen, andere Rechner). Das bleibt weg; niemand erfährt von dieser.
+* has no action, so nothing that it bans is kept out. | $1 hat keine Aktion; was er sperrt, wird nicht abgehalten.
+Give it an action (banaction). | Ihm eine Aktion geben (banaction).
+* bans by *, which is not this machine's* | $1 sperrt mit $2, nicht über den Paketfilter dieses Rechners; beweisen lässt sich das von hier nicht. Nichts wurde ausgeführt.
+* could not ban: its action failed. | $1 konnte nicht sperren: Die Aktion ist gescheitert.
+fail2ban's own log says which command* | Welcher Befehl warum gescheitert ist, steht im Log von fail2ban. Das beheben, dann den Jail neu starten.
+* was banned for a moment. | $1 war kurz gesperrt.
+* was banned, but no rule of the packet filter* | $1 war gesperrt, aber keine Regel des Paketfilters hält die Adresse ab.
+The action bans elsewhere than in what* | Die Aktion sperrt nicht dort, wo die Pakete durchkommen: Läuft fail2ban in einem Container? Nutzt seine Aktion den Paketfilter dieses Rechners (nftables oder iptables)?
+It was found in *. | Gefunden in: $1.
+Whether every packet comes to that rule* | Ob jedes Paket zu dieser Regel kommt, hängt von Bedingungen ab, die sich von hier nicht beurteilen lassen.
+Packets to * come to that rule,* | Pakete an $1 kommen zu dieser Regel, und keine davor lässt sie durch.
+The ban of * could not be lifted. | Die Sperre von $1 ließ sich nicht aufheben.
+Restart the jail, which makes its rules* | Den Jail neu starten; dann entstehen seine Regeln neu. Niemand hat diese Adresse, es schadet also keinem.
+* was lifted, but still stands in *. | Die Sperre von $1 ist aufgehoben, steht aber noch in $2.
+What lifts a ban in this action (actionunban)* | Was in dieser Aktion eine Sperre aufhebt (actionunban), passt nicht zu dem, was sie setzt. Das beheben, dann den Jail neu starten.
+The ban was lifted, and no list,* | Die Sperre ist aufgehoben; sie steht in keiner Liste, keiner Zählung, keinem Verlauf.
+Made with it, and kept for the next ban: *. | Dafür angelegt und für die nächste Sperre behalten: $1.
+Packets to * do not pass that rule: a container* | Pakete an $1 kommen nicht an dieser Regel vorbei: Ein Container gibt diesen Port frei, und sie gehen an ihn weiter.
+Inside, it is port *. Packets for containers* | Innen ist es Port $1. Pakete für Container laufen durch die Ketten FORWARD und DOCKER-USER, nicht durch INPUT.
+Give the jail the chain DOCKER-USER* | Dem Jail die Kette DOCKER-USER geben (chain = DOCKER-USER) und den Port, den die Pakete innen haben, oder alle Ports.
+Packets to * are let through by a rule before that one. | Pakete an $1 lässt schon eine Regel davor durch.
+Put fail2ban's rule before the rule that* | Die Regel von fail2ban vor diese stellen: den Jail nach der Firewall neu starten, oder die andere Regel entfernen.
+Packets to * do not come to that rule. | Pakete an $1 kommen nicht zu dieser Regel.
+It is about *. | Sie gilt für $1.
+Set the port of the jail to the one that* | Den Port des Jails auf den setzen, an dem der Dienst lauscht, dann den Jail neu starten.
+The packet filter cannot be read from here, so nothing was tried. | Der Paketfilter lässt sich von hier nicht lesen; deshalb wurde nichts versucht.
 fail2ban answers. | fail2ban antwortet.
 fail2ban is busy and did not answer in time. | fail2ban ist beschäftigt und hat nicht rechtzeitig geantwortet.
 Look again in a minute. | In einer Minute noch einmal nachsehen.
@@ -119,6 +151,9 @@ Not protected: | Nicht geschützt:
 * others | $1 weitere
 * other | $1 weitere
 * more | $1 weitere
+any port | einen beliebigen Port
+port * | Port $1
+ports * | die Ports $1
 the systemd journal | das Journal von systemd
 The systemd journal | Das Journal von systemd
 in another time zone than this machine's | in einer anderen Zeitzone als dieser Rechner

@@ -1,0 +1,99 @@
+//! What `iptables-save` and `ip6tables-save` print, as rules.
+
+use super::nft::from_interface;
+use super::{Chain, Condition, Hook, Rule, Ruleset, Verdict, port_ranges, words};
+use crate::protection::packet_filter::ranges_in;
+
+/// Reads all of it.
+pub fn read(ruleset: &mut Ruleset, text: &str, family: &str) {
+    let mut table = String::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix('*') {
+            table = format!("{family} {}", name.trim());
+        } else if let Some(about) = line.strip_prefix(':') {
+            let mut words = about.split(' ');
+            let name = words.next().unwrap_or_default().to_owned();
+            let (hook, policy_drops) = (hook(&name), words.next() == Some("DROP"));
+            let table = table.clone();
+            ruleset.chains.push(Chain { tool: "iptables", table, name, hook, policy_drops, rules: Vec::new() });
+        } else if let Some(about) = line.strip_prefix("-A ") {
+            let (name, rest) = about.split_once(' ').unwrap_or((about, ""));
+            let own = ruleset.chains.iter_mut().rev().find(|chain| chain.table == table && chain.name == name);
+            own.into_iter().for_each(|chain| chain.rules.push(rule(line, rest)));
+        }
+    }
+}
+
+fn hook(chain: &str) -> Option<Hook> {
+    match chain {
+        "PREROUTING" => Some(Hook::Prerouting),
+        "INPUT" => Some(Hook::Input),
+        "FORWARD" => Some(Hook::Forward),
+        "OUTPUT" | "POSTROUTING" => Some(Hook::Other),
+        _ => None,
+    }
+}
+
+/// One rule.
+fn rule(line: &str, rest: &str) -> Rule {
+    let mut rule = Rule { text: line.to_owned(), ..Rule::default() };
+    let words = words(rest);
+    let mut words = words.iter().copied().peekable();
+    let mut is_not = false;
+    while let Some(word) = words.next() {
+        let negated = std::mem::take(&mut is_not);
+        let mut value = || words.next().unwrap_or_default();
+        match word {
+            "!" => is_not = true,
+            "-m" | "--reject-with" | "--comment" | "--set-xmark" | "--log-prefix" | "--log-level" => _ = value(),
+            // `--match-set NAME src`
+            "--match-set" => {
+                let (name, side) = (value().to_owned(), value());
+                let from_sender = side.starts_with("src");
+                rule.conditions.push(match from_sender {
+                    true => Condition::FromSet(name, negated),
+                    false => Condition::Unknown,
+                });
+            }
+            "-j" => rule.verdict = verdict(value()),
+            "-g" => rule.verdict = Verdict::Goto(value().to_owned()),
+            "--to-destination" => {
+                let port = value().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+                rule.verdict = Verdict::Forwarded(port);
+            }
+            _ if word.starts_with('-') => {
+                let value = value();
+                rule.conditions.extend(condition(word, value, negated));
+            }
+            _ => rule.conditions.push(Condition::Unknown),
+        }
+    }
+    rule
+}
+
+fn verdict(target: &str) -> Verdict {
+    match target {
+        "ACCEPT" => Verdict::Accept,
+        "DROP" | "REJECT" | "TARPIT" => Verdict::Drop,
+        "RETURN" => Verdict::Return,
+        "DNAT" => Verdict::Forwarded(None),
+        "LOG" | "NFLOG" | "MARK" | "CONNMARK" | "MASQUERADE" | "SNAT" | "REDIRECT" | "NFQUEUE" | "TCPMSS" | "SET" => {
+            Verdict::Nothing
+        }
+        chain => Verdict::Jump(chain.to_owned()),
+    }
+}
+
+/// One option with its value; `None` for what always fits.
+fn condition(option: &str, value: &str, is_not: bool) -> Option<Condition> {
+    Some(match option {
+        "-s" => Condition::From(ranges_in(value).collect(), is_not),
+        "-p" if value == "all" => return None,
+        "-p" => Condition::Tcp((value == "tcp") != is_not),
+        "--dport" | "--dports" => port_ranges(value).map_or(Condition::Unknown, |ports| Condition::Port(ports, is_not)),
+        "--ctstate" | "--state" => Condition::Is(value.split(',').any(|state| state == "NEW") != is_not),
+        "-i" => from_interface(value, is_not),
+        "--dst-type" if value == "LOCAL" && !is_not => return None,
+        _ => Condition::Unknown,
+    })
+}
