@@ -6,6 +6,8 @@ pub mod checks;
 pub mod facts;
 mod finding;
 mod in_force;
+pub mod iptables_rules;
+pub mod nft_rules;
 pub mod packet_filter;
 pub mod path;
 pub mod prove;

@@ -189,14 +189,15 @@ impl<'r> Walk<'r> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protection::{iptables_rules, nft_rules};
 
     const BAD: &str = "192.0.2.1";
 
     fn rules(nft: &str, iptables: &str, ipset: &str) -> Ruleset {
         let mut rules = Ruleset::about(&[BAD.parse().unwrap(), "2001:db8::1".parse().unwrap()]);
-        rules.add_nft(nft);
+        nft_rules::read(&mut rules, nft);
         if !iptables.is_empty() {
-            rules.add_iptables(iptables, false);
+            iptables_rules::read(&mut rules, iptables, false);
         }
         rules.add_ipset(ipset);
         rules

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::finding::{Level, Step};
 use super::path::{Fate, Way};
 use super::ruleset::Place;
-use super::words::{count, some};
 
 /// All that was seen.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -254,7 +253,7 @@ fn place(place: &Place) -> String {
 /// All of them, with an "and" before the last.
 pub(super) fn list(all: &[String]) -> String {
     match all {
-        [] => count(0, "", ""),
+        [] => String::new(),
         [only] => only.clone(),
         [most @ .., last] => format!("{} and {last}", most.join(", ")),
     }

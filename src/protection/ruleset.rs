@@ -1,9 +1,6 @@
 //! The rules of the packet filter as a model: chains, what their rules look at, and what they do with a packet. Only what bears on who is kept
 //! out is told apart; a condition that is not known here stays unknown, and nothing is concluded from it.
 
-mod iptables;
-mod nft;
-
 use std::net::IpAddr;
 
 use super::packet_filter::{Range, range, ranges_in};
@@ -131,19 +128,9 @@ impl Ruleset {
         Ruleset { wanted, ..Ruleset::default() }
     }
 
-    /// Takes in what `nft list ruleset` prints.
-    pub fn add_nft(&mut self, text: &str) {
-        nft::read(self, text);
-    }
-
-    /// Takes in what `iptables-save` prints, or `ip6tables-save`. What `nft` has printed of the same tables is forgotten: it cannot name sets of
-    /// ipset.
-    pub fn add_iptables(&mut self, text: &str, is_v6: bool) {
-        let family = if is_v6 { "ip6" } else { "ip" };
-        let tables: Vec<String> =
-            text.lines().filter_map(|line| Some(format!("{family} {}", line.strip_prefix('*')?.trim()))).collect();
+    /// Forgets these tables.
+    pub(super) fn forget(&mut self, tables: &[String]) {
         self.chains.retain(|chain| !tables.contains(&chain.table));
-        iptables::read(self, text, family);
     }
 
     /// Takes in what `ipset save` prints.
@@ -159,7 +146,7 @@ impl Ruleset {
     }
 
     /// Notes of a set what of its elements was asked for.
-    fn note_set(&mut self, table: &str, name: &str, elements: &str) {
+    pub(super) fn note_set(&mut self, table: &str, name: &str, elements: &str) {
         let wanted = &self.wanted;
         let is_wanted = |own: &Range| wanted.iter().any(|one| is_within(one, own));
         let holds: Vec<Range> = ranges_in(elements).filter(is_wanted).collect();
@@ -266,12 +253,12 @@ fn port_range(text: &str) -> Option<(u16, u16)> {
 }
 
 /// Ports as a list with commas; `None` where one of them is not known.
-fn port_ranges(text: &str) -> Option<Vec<(u16, u16)>> {
+pub(super) fn port_ranges(text: &str) -> Option<Vec<(u16, u16)>> {
     text.split([',', ' ', '{', '}']).filter(|part| !part.is_empty()).map(port_range).collect()
 }
 
 /// The words of a rule; what stands in quotation marks, or in braces, is one.
-fn words(line: &str) -> Vec<&str> {
+pub(super) fn words(line: &str) -> Vec<&str> {
     let (mut words, mut start, mut depth, mut quoted) = (Vec::new(), None, 0_u32, false);
     for (at, letter) in line.char_indices() {
         match letter {
@@ -292,4 +279,14 @@ fn words(line: &str) -> Vec<&str> {
     }
     words.extend(start.map(|from| &line[from..]));
     words
+}
+
+/// Somebody outside comes neither from loopback nor from the network of containers; of other interfaces it is not known which one it is.
+pub(super) fn from_interface(name: &str, is_not: bool) -> Condition {
+    let name = name.trim_matches('"');
+    let is_inside = ["lo", "docker", "br-", "veth", "cni", "virbr", "podman"].iter().any(|own| name.starts_with(own));
+    match is_inside {
+        true => Condition::Is(is_not),
+        false => Condition::Unknown,
+    }
 }

@@ -9,6 +9,7 @@ use crate::program::{self, NotRun};
 use crate::protection::facts::{Action, JailFacts, PacketFilter};
 use crate::protection::packet_filter::{Wanted, ipset, iptables, nft};
 use crate::protection::ruleset::Ruleset;
+use crate::protection::{iptables_rules, nft_rules};
 
 /// How long each may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -64,9 +65,9 @@ pub fn ruleset(actions: &[Action], is_elsewhere: bool, addresses: &[IpAddr]) -> 
         Err(why) if is_needed(tool) => Err(why),
         other => Ok(other.unwrap_or_default()),
     };
-    rules.add_nft(&read("nft", &["list", "ruleset"])?);
-    rules.add_iptables(&read("iptables-save", &[])?, false);
-    rules.add_iptables(&read("ip6tables-save", &[])?, true);
+    nft_rules::read(&mut rules, &read("nft", &["list", "ruleset"])?);
+    iptables_rules::read(&mut rules, &read("iptables-save", &[])?, false);
+    iptables_rules::read(&mut rules, &read("ip6tables-save", &[])?, true);
     if is_needed("ipset") {
         rules.add_ipset(&printed("ipset", &["save"])?);
     }

@@ -1,9 +1,9 @@
 //! What `nft list ruleset` prints, as rules.
 
-use super::{Chain, Condition, Hook, Rule, Ruleset, Verdict, port_ranges, words};
-use crate::protection::packet_filter::ranges_in;
+use super::packet_filter::ranges_in;
+use super::ruleset::{Chain, Condition, Hook, Rule, Ruleset, Verdict, from_interface, port_ranges, words};
 
-/// Reads all of it.
+/// Takes in all of it.
 pub fn read(ruleset: &mut Ruleset, text: &str) {
     let (mut table, mut set, mut elements) = (String::new(), None::<String>, String::new());
     let mut is_in_chain = false;
@@ -137,16 +137,6 @@ fn condition(word: &str, rest: &mut &[&str]) -> Option<Condition> {
 /// Whether a list names it.
 fn named_in(list: &str, name: &str) -> bool {
     list.split([',', ' ', '{', '}']).any(|one| one == name)
-}
-
-/// Somebody outside comes neither from loopback nor from the network of containers; of other interfaces it is not known which one it is.
-pub(super) fn from_interface(name: &str, is_not: bool) -> Condition {
-    let name = name.trim_matches('"');
-    let is_inside = ["lo", "docker", "br-", "veth", "cni", "virbr", "podman"].iter().any(|own| name.starts_with(own));
-    match is_inside {
-        true => Condition::Is(is_not),
-        false => Condition::Unknown,
-    }
 }
 
 /// `dnat to 172.17.0.2:80`, `dnat ip to ...`, `redirect to :8080`.

@@ -1,11 +1,14 @@
 //! What `iptables-save` and `ip6tables-save` print, as rules.
 
-use super::nft::from_interface;
-use super::{Chain, Condition, Hook, Rule, Ruleset, Verdict, port_ranges, words};
-use crate::protection::packet_filter::ranges_in;
+use super::packet_filter::ranges_in;
+use super::ruleset::{Chain, Condition, Hook, Rule, Ruleset, Verdict, from_interface, port_ranges, words};
 
-/// Reads all of it.
-pub fn read(ruleset: &mut Ruleset, text: &str, family: &str) {
+/// Takes in all of it. What `nft` has printed of the same tables is forgotten: it cannot name sets of ipset.
+pub fn read(ruleset: &mut Ruleset, text: &str, is_v6: bool) {
+    let family = if is_v6 { "ip6" } else { "ip" };
+    let tables: Vec<String> =
+        text.lines().filter_map(|line| Some(format!("{family} {}", line.strip_prefix('*')?.trim()))).collect();
+    ruleset.forget(&tables);
     let mut table = String::new();
     for line in text.lines() {
         if let Some(name) = line.strip_prefix('*') {
