@@ -170,6 +170,8 @@ fn past(ctx: &Ctx, recent: &[PastBan], out: &Out) -> Vec<Value> {
             "until": until.map(rfc3339),
             "lifted_at": lift.map(|lift| rfc3339(lift.at)),
             "lifted_by": lift.map(|lift| by(&lift.actor)).or_else(|| is_gone.then(|| "fail2ban".to_owned())),
+            "note": Some(&ban.ours.note).filter(|note| !note.is_empty()),
+            "lifted_note": lift.map(|lift| &lift.note).filter(|note| !note.is_empty()),
             "failures": ban.failures.max(0),
             "user": user_named(&ban.matches),
             "lines": ban.matches,

@@ -54,6 +54,7 @@ pub fn ban(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let mut fields = request.fields()?;
     let texts = texts(&mut fields);
     let jail: Option<String> = fields.required("jail");
+    let force = fields.optional("force").unwrap_or(false);
     let duration = fields.duration("duration");
     let note: Rc<str> = note_field(&mut fields).into();
     fields.finish()?;
@@ -61,7 +62,7 @@ pub fn ban(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let guard = Guard::new(ctx, request.admitted.client, &[jail.as_str()]);
     let judge = |(at, text): (usize, &String)| match text.parse().and_then(IpOrNet::bannable) {
         Err(error) => Item::invalid(at, text, &ApiError::from(error).detail),
-        Ok(net) => match guard.refuses(&net) {
+        Ok(net) => match guard.refuses(&net).filter(|_| !force) {
             None => Item::open(net.to_string()),
             Some((reason, what)) => {
                 let detail = Some(format!("{what}."));
@@ -88,7 +89,7 @@ pub fn ban(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
         };
         Ok(Noted { gone: ctx.note_own_bans(ips.iter().map(own).collect())?, lifts: Vec::new() })
     };
-    let what = What::Ban { jail: jail.to_string(), until, is_paused };
+    let what = What::Ban { jail: jail.to_string(), until, is_paused, force };
     let work = Work { items, jail: Some(jail.to_string()), until, is_ban: true };
     Ok(steps(work, what, Box::new(notes)))
 }

@@ -65,21 +65,20 @@ pub fn ban(invocation: &Invocation) -> Result<(), Failure> {
         Some(jail) => jail.to_owned(),
         None => only_jail(&asked)?,
     };
-    // Force is said of one address, not of a list.
-    if addresses.len() > 1 && !force {
-        let options = [("duration", invocation.option("for")), ("note", invocation.option("note"))];
-        return together(invocation, &asked, "/bans/bulk", &addresses, Some(&jail), &options);
+    let mut body = json!({ "jail": jail });
+    if force {
+        body["force"] = json!(true);
+    }
+    for (option, field) in [("for", "duration"), ("note", "note")] {
+        if let Some(text) = invocation.option(option) {
+            body[field] = json!(text);
+        }
+    }
+    if addresses.len() > 1 {
+        return together(invocation, &asked, "/bans/bulk", &addresses, body);
     }
     each(invocation, &addresses, |address| {
-        let mut body = json!({ "ip": address, "jail": jail });
-        if force {
-            body["force"] = json!(true);
-        }
-        for (option, field) in [("for", "duration"), ("note", "note")] {
-            if let Some(text) = invocation.option(option) {
-                body[field] = json!(text);
-            }
-        }
+        body["ip"] = json!(address);
         asked.send("POST", "/bans", Some(&body))
     })
 }
@@ -87,15 +86,19 @@ pub fn ban(invocation: &Invocation) -> Result<(), Failure> {
 /// `bangui unban ADDRESS...`, or `--me`, or `--all`.
 pub fn unban(invocation: &Invocation) -> Result<(), Failure> {
     let never_again = invocation.option("never-again").is_some();
-    if !never_again && let Some(option) = ["note", "for"].into_iter().find(|name| invocation.option(name).is_some()) {
-        return Err(Failure::usage(format!("--{option} goes with unban --never-again; see bangui help unban")));
+    if !never_again && invocation.option("for").is_some() {
+        let line = "--for says how long somebody is not banned again: it goes with unban --never-again";
+        return Err(Failure::usage(line));
     }
     if invocation.option("all").is_some() {
         if never_again {
             return Err(Failure::usage("--never-again is said of addresses, not of everybody"));
         }
         let asked = Asked::open(invocation)?;
-        let answer = asked.send("DELETE", "/bans/all", None)?;
+        let answer = match invocation.option("note") {
+            Some(note) => asked.send("DELETE", "/bans", Some(&json!({ "unban_all": true, "note": note })))?,
+            None => asked.send("DELETE", "/bans/all", None)?,
+        };
         if invocation.is_json() {
             object(&answer);
         } else {
@@ -128,14 +131,17 @@ pub fn unban(invocation: &Invocation) -> Result<(), Failure> {
             asked.send("POST", &format!("/addresses/{}/release", encoded(address)), Some(&body))
         });
     }
+    let mut body = json!({});
+    for (field, value) in [("jail", jail), ("note", invocation.option("note"))] {
+        if let Some(value) = value {
+            body[field] = json!(value);
+        }
+    }
     if addresses.len() > 1 {
-        return together(invocation, &asked, "/bans/bulk/remove", &addresses, jail, &[]);
+        return together(invocation, &asked, "/bans/bulk/remove", &addresses, body);
     }
     each(invocation, &addresses, |address| {
-        let mut body = json!({ "ip": address });
-        if let Some(jail) = jail {
-            body["jail"] = json!(jail);
-        }
+        body["ip"] = json!(address);
         asked.send("DELETE", "/bans", Some(&body))
     })
 }
@@ -146,24 +152,19 @@ fn together(
     asked: &Asked,
     path: &str,
     addresses: &[String],
-    jail: Option<&str>,
-    options: &[(&str, Option<&str>)],
+    mut body: Value,
 ) -> Result<(), Failure> {
+    let jail = body["jail"].as_str().map(str::to_owned);
     let (mut documents, mut left) = (Vec::new(), 0);
     for some in addresses.chunks(MOST) {
-        let mut body = json!({ "ips": some });
-        for (field, value) in options.iter().copied().chain([("jail", jail)]) {
-            if let Some(value) = value {
-                body[field] = json!(value);
-            }
-        }
+        body["ips"] = json!(some);
         let mut answer = asked.send_and_wait("POST", path, &body)?;
         let is_done = |result: &str| matches!(result, "banned" | "was_banned" | "unbanned" | "not_banned");
         for item in answer["results"].as_array_mut().into_iter().flatten() {
             let success = is_done(item["result"].as_str().unwrap_or_default());
             left += usize::from(!success);
             if !invocation.is_json() {
-                tell(item, jail, success);
+                tell(item, jail.as_deref(), success);
             }
             item["success"] = json!(success);
         }
@@ -219,7 +220,7 @@ fn tell(item: &Value, jail: Option<&str>, success: bool) {
 fn each(
     invocation: &Invocation,
     addresses: &[String],
-    work: impl Fn(&str) -> Result<Value, Failure>,
+    mut work: impl FnMut(&str) -> Result<Value, Failure>,
 ) -> Result<(), Failure> {
     let mut results = Vec::new();
     let mut failed: Vec<Failure> = Vec::new();

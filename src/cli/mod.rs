@@ -98,7 +98,7 @@ pub const COMMANDS: &[Command] = &[
             choice("me", "", "the address that this SSH session comes from"),
             choice("all", "", "everybody, out of every jail"),
             choice("never-again", "", "and put them on the never-ban list first"),
-            choice("note", "TEXT", "with --never-again: why, for whoever asks later"),
+            choice("note", "TEXT", "why, for whoever asks later"),
             choice("for", "TIME", "with --never-again: as long as this, such as 3d (for ever)"),
             JSON,
             SERVER,

@@ -53,6 +53,8 @@ pub enum What {
         until: Option<i64>,
         /// The jail rests now and is to go on resting.
         is_paused: bool,
+        /// Ban also what is on the jail's ignore list.
+        force: bool,
     },
     /// Lift it.
     Lift {
@@ -87,6 +89,14 @@ pub struct Done {
     pub is_cancelled: bool,
 }
 
+/// How bans are to be made, as `What::Ban` says.
+#[derive(Clone, Copy)]
+struct How {
+    until: Option<i64>,
+    is_paused: bool,
+    force: bool,
+}
+
 /// A run under way.
 struct Run<'a, 'w> {
     texts: &'a [String],
@@ -102,7 +112,10 @@ impl Bulk {
         let texts = self.texts.as_slice();
         let mut run = Run { texts, fates: vec![fate::NOT_DONE; texts.len()], out, told: Instant::now() };
         let result = match &self.what {
-            What::Ban { jail, until, is_paused } => run.ban(&self.socket, jail, *until, *is_paused, &mut done),
+            What::Ban { jail, until, is_paused, force } => {
+                let how = How { until: *until, is_paused: *is_paused, force: *force };
+                run.ban(&self.socket, jail, how, &mut done)
+            }
             What::Lift { jail, set } => run.lift(&self.socket, jail.as_deref(), set),
         };
         let has_done = run.fates.iter().any(|fate| *fate != fate::NOT_DONE);
@@ -122,8 +135,7 @@ impl Run<'_, '_> {
         &mut self,
         socket: &std::path::Path,
         jail: &str,
-        until: Option<i64>,
-        is_paused: bool,
+        How { until, is_paused, force }: How,
         done: &mut Done,
     ) -> Result<bool, Failure> {
         let mut daemon = answering(socket, CHANGES)?;
@@ -135,7 +147,7 @@ impl Run<'_, '_> {
         let mut banned = self.banned_among(&mut daemon, &jail)?;
         let nets: Vec<Option<IpOrNet>> = self.texts.iter().map(|text| text.parse().ok()).collect();
         for (at, net) in nets.iter().enumerate() {
-            let Some(net) = net else { continue };
+            let Some(net) = net.as_ref().filter(|_| !force) else { continue };
             if let Some((_, entry)) = ignoring.iter().find(|(ignored, _)| ignored.overlaps(net)) {
                 self.fates[at] = fate::IGNORED;
                 done.ignored.push((at, (*entry).clone()));

@@ -120,6 +120,18 @@ fn each_address_has_a_result_and_none_keeps_another_from_being_banned() {
     assert!(own_bans(&admin, "lab").is_empty());
     bodies_that_are_refused(&admin);
     assert!(daemon.banned("lab").is_empty());
+    // With force, all of them but what is no address: for the jail's time and for one of their own.
+    let ips = ["203.0.113.1", "198.51.100.7", "127.0.0.1", "0.0.0.0/1", "example.org"];
+    for duration in [Value::Null, json!("2h")] {
+        let body = json!({"ips": ips, "jail": "lab", "duration": duration, "force": true});
+        let answer = admin.post(BULK, body).expect(200).json();
+        assert_eq!(results(&answer), ["banned", "banned", "banned", "banned", "invalid"], "{answer}");
+        let mut banned = daemon.banned("lab");
+        banned.sort();
+        assert_eq!(banned, ["0.0.0.0/1", "127.0.0.1", "198.51.100.7", "203.0.113.1"]);
+        admin.post(REMOVE, json!({"ips": ips, "jail": "lab"})).expect(200);
+        assert!(daemon.banned("lab").is_empty());
+    }
 }
 
 fn bodies_that_are_refused(admin: &Client) {
@@ -130,7 +142,8 @@ fn bodies_that_are_refused(admin: &Client) {
     assert_eq!(field(json!({"ips": [], "jail": "lab"}))["source_field"], "ips");
     assert_eq!(field(json!({"ips": ["203.0.113.1", 7], "jail": "lab"}))["source_field"], "ips.1");
     assert_eq!(field(json!({"ips": ["203.0.113.1"]}))["source_field"], "jail");
-    assert_eq!(field(json!({"ips": ["203.0.113.1"], "jail": "lab", "force": true}))["rule"], "unknown");
+    assert_eq!(field(json!({"ips": ["203.0.113.1"], "jail": "lab", "forced": true}))["rule"], "unknown");
+    assert_eq!(field(json!({"ips": ["203.0.113.1"], "jail": "lab", "force": "yes"}))["source_field"], "force");
     for note in ["n".repeat(501), "two\nlines".to_owned(), "\u{1b}[2J".to_owned()] {
         assert_eq!(field(json!({"ips": ["203.0.113.1"], "jail": "lab", "note": note}))["source_field"], "note");
     }

@@ -131,9 +131,21 @@ fn a_list(daemon: &RealDaemon, caller: &Caller) {
     let lines: Vec<&str> = error.lines().collect();
     assert!(lines[0].contains("127.0.0.1") && lines[1].contains("nobody"), "{error}");
     assert_eq!((lines.len(), lines[2]), (3, "bangui: 2 of 4 were left as they were"));
-    let out = caller.says(&["unban", "198.51.100.23", "198.51.100.99"]);
+    let out = caller.says(&["unban", "198.51.100.23", "198.51.100.99", "--note", "a slip"]);
     assert!(out.starts_with("198.51.100.23 is no longer banned.\n198.51.100.99 was not banned.\n"), "{out}");
     assert_eq!(daemon.banned("lab").len(), 4);
+    caller.says(&["ban", "127.0.0.1", "198.51.100.24", "--jail", "lab", "--force", "--note", "all of them"]);
+    assert_eq!(daemon.banned("lab").len(), 6);
+    caller.says(&["unban", "127.0.0.1", "--note", "only one"]);
+    caller.says(&["unban", "198.51.100.24"]);
+    // Why it was let out stands in the history.
+    let lifted = |ip: &str| caller.json(&["find", ip])["history"]["recent"][0].clone();
+    for (ip, note) in
+        [("198.51.100.23", json!("a slip")), ("127.0.0.1", json!("only one")), ("198.51.100.24", json!(null))]
+    {
+        let past = lifted(ip);
+        assert_eq!((&past["lifted_note"], &past["lifted_by"]["kind"]), (&note, &json!("console")), "{past}");
+    }
 }
 
 /// Who is never banned: let out by one word, shown, and taken off the list.
@@ -155,7 +167,7 @@ fn never_again(daemon: &RealDaemon, caller: &Caller) {
     assert_eq!(caller.says(&["never-ban", "remove", "192.0.2.0/24"]), "192.0.2.0/24 is off the list.\n");
     caller.says(&["never-ban", "clear"]);
     assert!(!daemon.client(&["get", "sshd", "ignoreip"]).contains("198.51.100.7"));
-    assert_eq!(caller.fails(&["unban", "198.51.100.7", "--note", "x"]).0, 2);
+    assert_eq!(caller.fails(&["unban", "198.51.100.7", "--for", "3d"]).0, 2);
     assert_eq!(caller.fails(&["unban", "--all", "--never-again"]).0, 2);
     assert_eq!(caller.fails(&["never-ban", "add", "a b"]).0, 1);
 }
