@@ -8,6 +8,7 @@ use crate::domain::actor::Actor;
 use crate::domain::address::IpOrNet;
 use crate::domain::history::{BLOCKLIST_JAIL, Origin, PastBan};
 use crate::domain::log_user::user_named;
+use crate::domain::names::JailName;
 use crate::domain::time::{self, rfc3339};
 use crate::fail2ban;
 use crate::held::row::{Lasts, Row};
@@ -36,19 +37,25 @@ pub fn one(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
         return Ok(Outcome::Again);
     }
     let out = out(ctx, &net);
-    let ignored_by = ignored_by(ctx, &net)?;
     let lists = imported(ctx, &net);
     let ip = net.to_string();
     let (mut summary, mut after) = (Summary::default(), Some(Summary::START));
-    let mut known = Some((out, ignored_by, lists));
+    let mut ignored_by = never_banned(ctx, &net);
+    let mut jails = ctx.daemon.jail_names()?.into_iter();
+    let mut known = Some((out, lists));
     Ok(Outcome::Steps(Box::new(move |ctx| {
+        // The daemon is asked about one jail in a turn: others have theirs meanwhile.
+        if let Some(jail) = jails.next() {
+            ignored_by.extend(ignored_in(ctx, &jail, &net)?);
+            return Ok(Step::More);
+        }
         if let Some(start) = after {
             after = ctx.store.sum_up_ip(&ip, start, &mut summary)?;
         }
         if after.is_some() {
             return Ok(Step::More);
         }
-        let Some((out, ignored_by, lists)) = known.take() else { return Err(ApiError::internal("a step too many")) };
+        let Some((out, lists)) = known.take() else { return Err(ApiError::internal("a step too many")) };
         let recent = ctx.store.archive_of_ip(&ip, RECENT)?;
         let first = ctx.store.first_ban_of_ip(&ip)?;
         let place = ctx.place_of(&ip);
@@ -119,23 +126,23 @@ fn out(ctx: &Ctx, net: &IpOrNet) -> Out {
     out
 }
 
-/// The entries of the never-ban list and of the jails' ignore lists that keep it from being banned.
-fn ignored_by(ctx: &mut Ctx, net: &IpOrNet) -> Result<Vec<Value>, ApiError> {
+/// The entries of the never-ban list that keep it from being banned.
+fn never_banned(ctx: &Ctx, net: &IpOrNet) -> Vec<Value> {
     let own = ctx.never_ban.covering(net).map(|entry| {
         let note = Some(entry.note.as_str()).filter(|note| !note.is_empty());
         json!({ "entry": entry.entry, "jail": "never-ban", "note": note, "until": entry.until.map(rfc3339) })
     });
-    let mut all: Vec<Value> = own.collect();
-    for jail in ctx.daemon.jail_names()? {
-        let entries = match ctx.daemon.ignore_list(&jail) {
-            Err(fail2ban::Error::NameTaken(_) | fail2ban::Error::UnknownJail(_)) => continue,
-            other => other?,
-        };
-        if let Some(entry) = net.ignored_by(&entries) {
-            all.push(json!({ "entry": entry, "jail": jail.as_str(), "note": null, "until": null }));
-        }
-    }
-    Ok(all)
+    own.collect()
+}
+
+/// The entry of a jail's ignore list that does.
+fn ignored_in(ctx: &mut Ctx, jail: &JailName, net: &IpOrNet) -> Result<Option<Value>, ApiError> {
+    let entries = match ctx.daemon.ignore_list(jail) {
+        Err(fail2ban::Error::NameTaken(_) | fail2ban::Error::UnknownJail(_)) => return Ok(None),
+        other => other?,
+    };
+    let entry = net.ignored_by(&entries);
+    Ok(entry.map(|entry| json!({ "entry": entry, "jail": jail.as_str(), "note": null, "until": null })))
 }
 
 /// Whether what is imported holds it, and by which of its entries: the set does not say which list brought one.

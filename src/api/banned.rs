@@ -157,8 +157,11 @@ impl List {
         let (skip, limit) = (page.offset(), page.size() as usize);
         let is_plain = self.sort.is_none() && self.wanted.is_all();
         let (held, places) = (&ctx.banned.held, |list: &List| pick::wanted(&ctx.banned.held, &list.wanted));
-        let (total, mut on_page) = match self.sort {
-            None if is_plain => pick::plain_page(held, &self.wanted, skip, limit),
+        let end = usize::try_from(skip).unwrap_or(usize::MAX).saturating_add(limit);
+        let by_end = self.sort.and_then(|sort| pick::first_to_end(held, &self.wanted, sort, end));
+        let (total, mut on_page) = match (by_end, self.sort) {
+            (Some(found), _) => found,
+            (None, None) if is_plain => pick::plain_page(held, &self.wanted, skip, limit),
             _ => {
                 let places = places(self);
                 (places.len() as u64, places)

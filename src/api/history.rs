@@ -13,6 +13,7 @@ use crate::app::{ApiError, Ctx, Job, Outcome, Request, Step};
 use crate::domain::address::IpOrNet;
 pub use crate::domain::history::Answer;
 use crate::domain::history::{Cursor, Filter, PastBan, Question, Range, Slice, Source, Window};
+use crate::domain::history_order::Order;
 use crate::domain::json;
 use crate::domain::page::{Page, Pagination, Position, Rows, from_the_end};
 use crate::domain::time::{Moment, now, rfc3339};
@@ -152,6 +153,7 @@ pub fn ask_fail2ban(ctx: &mut Ctx, filter: Filter, question: Question) -> Result
         filter,
         question,
         oldest_first: false,
+        order: None,
         country: None,
         packed: false,
         whole: false,
@@ -197,8 +199,10 @@ pub fn archive(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
 fn list_of(ctx: &mut Ctx, request: &Request, source: Source) -> Result<Outcome, ApiError> {
     let part = part(request.query())?;
     let filter = filter(request.query())?;
-    if oldest_first(request)? {
-        return oldest(ctx, source, filter, part);
+    match order(request)? {
+        Arranged::NewestFirst => {}
+        Arranged::OldestFirst => return oldest(ctx, source, filter, part),
+        Arranged::By(order) => return in_order(ctx, source, filter, part, order),
     }
     if request.wants_all() && source == Source::Archive {
         return Ok(Outcome::Steps(Box::new(whole(filter))));
@@ -212,19 +216,51 @@ fn list_of(ctx: &mut Ctx, request: &Request, source: Source) -> Result<Outcome, 
     ask(ctx, source, filter, Question::List(part.slice), Box::new(reply))
 }
 
-/// Whether `sort` wants the oldest first. A list that has no end is in no other order than that of time.
-fn oldest_first(request: &Request) -> Result<bool, ApiError> {
-    const EXPECTED: &str = "sort: banned_at for the oldest first, or -banned_at for the newest, is expected.";
+/// What `sort` asks for.
+enum Arranged {
+    NewestFirst,
+    OldestFirst,
+    By(Order),
+}
+
+/// A list that has no end is in no other order than that of time, and a place in the list is one of that order.
+fn order(request: &Request) -> Result<Arranged, ApiError> {
     let query = request.query();
-    match query.text("sort")?.as_deref() {
-        None | Some("" | "-banned_at") => Ok(false),
-        Some("banned_at") if request.wants_all() || query.text("cursor")?.is_some_and(|text| !text.is_empty()) => {
-            let detail = "sort: with the oldest first, the history is given by page and page_size.";
-            Err(ApiError::invalid_field("sort", detail))
-        }
-        Some("banned_at") => Ok(true),
-        Some(_) => Err(ApiError::invalid_field("sort", EXPECTED).with("allowed", json!(["banned_at", "-banned_at"]))),
+    let wanted = match query.text("sort")?.as_deref() {
+        None | Some("" | "-banned_at") => return Ok(Arranged::NewestFirst),
+        Some("banned_at") => Arranged::OldestFirst,
+        Some(_) => match query.get("sort")? {
+            Some(order) => Arranged::By(order),
+            None => return Ok(Arranged::NewestFirst),
+        },
+    };
+    if request.wants_all() || query.text("cursor")?.is_some_and(|text| !text.is_empty()) {
+        let detail = "sort: in any order but -banned_at, the history is given by page and page_size.";
+        return Err(ApiError::invalid_field("sort", detail));
     }
+    Ok(wanted)
+}
+
+/// A page of the list in another order than that of time.
+fn in_order(ctx: &mut Ctx, source: Source, filter: Filter, part: Part, order: Order) -> Result<Outcome, ApiError> {
+    if source == Source::Fail2ban {
+        let mut ask = ask_fail2ban(ctx, filter, Question::List(part.slice))?;
+        ask.order = Some(order);
+        return Ok(by_child(ask, part));
+    }
+    let mut asked = Asked::in_order(filter, part.slice, order, now());
+    Ok(Outcome::Steps(Box::new(move |ctx| {
+        let Some(answer) = ctx.store.answer_some(&mut asked)? else { return Ok(Step::More) };
+        Ok(Step::Done(page_with(ctx, part.page.describe(answer.total), answer.listing.bans, push)))
+    })))
+}
+
+/// A page in an order that knows no places.
+fn by_child(ask: history::Ask, part: Part) -> Outcome {
+    Outcome::Job(Box::new(Job::new(Task::AskHistory(ask), move |ctx, answer: Value| {
+        let Answer { listing, .. } = json::from_tree(answer).map_err(ApiError::internal)?;
+        Ok(page_with(ctx, part.page.describe(listing.total), listing.bans, push))
+    })))
 }
 
 /// A page of the list, the oldest first: counted from its other end.
@@ -232,10 +268,7 @@ fn oldest(ctx: &mut Ctx, source: Source, filter: Filter, part: Part) -> Result<O
     if source == Source::Fail2ban {
         let mut ask = ask_fail2ban(ctx, filter, Question::List(part.slice))?;
         ask.oldest_first = true;
-        return Ok(Outcome::Job(Box::new(Job::new(Task::AskHistory(ask), move |ctx, answer: Value| {
-            let Answer { listing, .. } = json::from_tree(answer).map_err(ApiError::internal)?;
-            Ok(page_with(ctx, part.page.describe(listing.total), listing.bans, push))
-        }))));
+        return Ok(by_child(ask, part));
     }
     let first = Question::List(Slice { skip: 0, limit: 1, ..part.slice });
     let (mut asked, mut is_counted) = (Asked::new(filter.clone(), first, now()), false);

@@ -194,7 +194,8 @@ fn finished(ctx: &mut Ctx, name: &JailName, outcome: Value) -> Result<(Value, St
     if let Some(why) = edited.warning {
         log::warn!("{name}: what it ignores holds until the next reload only: {why}");
     }
-    ctx.store.set_pending(name.as_str(), edited.pending.as_deref())?;
+    let noted = ctx.store.set_pending(name.as_str(), edited.pending.as_deref()).map_err(ApiError::from);
+    noted.map_err(if edited.applied.is_some() { apply::in_force_all_the_same } else { apply::perhaps_in_force })?;
     let mut warnings = edited.costs;
     if let Some(applied) = edited.applied {
         apply::remember(ctx, &applied, None)?;

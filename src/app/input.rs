@@ -15,6 +15,7 @@ use super::wording;
 use crate::conf;
 use crate::domain::as_read::AsRead;
 use crate::domain::history::{By, Country, Cursor, Origin, Range, Source};
+use crate::domain::history_order::{self, Order};
 use crate::domain::json;
 use crate::domain::page::{Page, Position};
 use crate::domain::time::Moment;
@@ -87,8 +88,15 @@ impl Parameter for By {
 }
 
 impl Parameter for Sort {
-    const EXPECTED: &'static str = "a field to sort by, with a minus before it where the largest is to come first,";
+    const EXPECTED: &'static str = "one of ip, jail, banned_at, expires_at, ban_count and country, with a minus before it where the largest is to \
+                                    come first,";
     const ALLOWED: &'static [&'static str] = Sort::FIELDS;
+}
+
+impl Parameter for Order {
+    const EXPECTED: &'static str = "one of banned_at, ip, jail, ban_count, failures, ban_time and country_code, with a minus before it where \
+                                    the largest is to come first,";
+    const ALLOWED: &'static [&'static str] = history_order::FIELDS;
 }
 
 impl Parameter for Country {

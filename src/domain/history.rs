@@ -367,10 +367,21 @@ impl Filter {
 
     /// Whether a ban is wanted for what is written of it; `lines` are its log lines, one a line.
     pub fn takes_text(&self, jail: &str, ip: &str, lines: &str) -> bool {
-        let has = |text: &str, search: &str| text.len() >= search.len() && text.to_lowercase().contains(search);
         self.search.as_deref().is_none_or(|search| has(ip, search) || has(jail, search) || has(lines, search))
             && self.user.as_deref().is_none_or(|user| names_user(lines, user))
     }
+}
+
+/// Whether a text has another in it, which is in lower case; upper and lower case are one. Most texts are ASCII, and are not copied for it.
+fn has(text: &str, search: &str) -> bool {
+    let Some(first) = search.bytes().next() else { return true };
+    if !text.is_ascii() {
+        return text.to_lowercase().contains(search);
+    }
+    let (text, search) = (text.as_bytes(), search.as_bytes());
+    let Some(last) = text.len().checked_sub(search.len()) else { return false };
+    let mut starts = memchr::memchr2_iter(first, first.to_ascii_uppercase(), &text[..=last]);
+    starts.any(|at| text[at..at + search.len()].eq_ignore_ascii_case(search))
 }
 
 /// Which part of a list is wanted.

@@ -74,3 +74,23 @@ fn a_prefix_is_plain_text() {
     let blocklist = Filter { origin: Some(Origin::Blocklist), ..Filter::default() };
     assert!(blocklist.takes(BLOCKLIST_JAIL, "x", 1) && !blocklist.takes("sshd", "x", 1));
 }
+
+#[test]
+fn a_text_is_found_in_upper_and_lower_case_wherever_it_stands() {
+    let takes = |search: &str, lines: &str| {
+        Filter { search: Some(search.to_lowercase()), ..Filter::default() }.takes_text("sshd", "203.0.113.7", lines)
+    };
+    for (search, lines, found) in [
+        ("Root", "invalid user ROOT", true),
+        ("root", "rroot", true),
+        ("rooot", "roo", false),
+        ("113.7", "", true),
+        ("113.77", "", false),
+        ("SSHD", "", true),
+        ("über", "Failed for ÜBER", true),
+        ("über", "Failed for uber", false),
+        ("r", "Failed for Ü R", true),
+    ] {
+        assert_eq!(takes(search, lines), found, "{search} in {lines}");
+    }
+}

@@ -10,6 +10,7 @@ pub mod encodings;
 pub mod formula;
 pub mod forwarded;
 pub mod history;
+pub mod history_order;
 pub mod jail_values;
 pub mod json;
 pub mod log_user;

@@ -19,6 +19,7 @@ use crate::domain::history::{
     Answer, BLOCKLIST_JAIL, Country, Cursor, Filter, Listing, Origin, PastBan, Question, Slice, bucket_start,
     short_lines,
 };
+use crate::domain::history_order::{By, Order, Picked, Sorted};
 use crate::domain::own_ban::Ours;
 use crate::domain::page::from_the_end;
 use crate::domain::time::rfc3339;
@@ -50,6 +51,8 @@ pub struct Ask {
     pub question: Question,
     /// The list is wanted with the oldest first.
     pub oldest_first: bool,
+    /// The list is wanted in another order than that of time.
+    pub order: Option<Order>,
     /// Instead of the part of the list: every ban of this country, streamed as the contract's `BansByCountryResponse`.
     pub country: Option<Country>,
     /// What is streamed is packed with gzip.
@@ -63,6 +66,10 @@ pub struct Ask {
 struct Seen {
     /// Positions of the bans the list holds.
     listed: Vec<Cursor>,
+    /// Where another order is asked for: those that are on the page.
+    picked: Option<Picked>,
+    /// The jails by name, where the list is sorted by them.
+    jails: Vec<String>,
     by_country: HashMap<Option<Country>, u64>,
     by_jail: HashMap<String, u64>,
     by_bucket: HashMap<i64, u64>,
@@ -74,11 +81,12 @@ impl Ask {
     pub fn run(self, out: &mut FrameWriter<'_>) -> Result<Value, Failure> {
         let database = Database::open(&self.database, PATIENCE)?;
         let geo = Geo::open(&self.geo);
-        let mut seen = Seen::default();
+        let mut seen = self.begin(&database)?;
         let mut after = Some(0);
         while let Some(start) = after {
             let asks_lines = self.filter.asks_lines();
-            let page = if asks_lines { database.history_page(start, PAGE) } else { database.brief_page(start, PAGE) }?;
+            let is_brief = !asks_lines && self.order.is_none_or(|order| order.by != By::Failures);
+            let page = if is_brief { database.brief_page(start, PAGE) } else { database.history_page(start, PAGE) }?;
             let wanted = |ban: &&Ban| {
                 self.filter.takes(&ban.jail, &ban.ip, ban.times.banned_at)
                     && (!asks_lines || self.takes_text(&ban.jail, &ban.ip, &ban.data.matches))
@@ -86,6 +94,13 @@ impl Ask {
             };
             for ban in page.bans.iter().filter(wanted) {
                 let position = Cursor { time: ban.times.banned_at, id: ban.rowid };
+                if seen.picked.is_some() {
+                    let failures = i64::try_from(ban.data.failures).unwrap_or(i64::MAX);
+                    let sorted =
+                        Sorted { failures, count: ban.times.count, ban_time: ban.times.ban_time, ..plain(&ban.ip) };
+                    seen.pick(&ban.jail, sorted, position, &geo);
+                    continue;
+                }
                 self.note(&ban.jail, &ban.ip, position, &geo, &mut seen);
             }
             after = page.next;
@@ -111,6 +126,11 @@ impl Ask {
         if self.country.is_some() {
             return stream(&past, &geo, seen.listed, out, map, push_ban);
         }
+        if let Some(mut picked) = seen.picked.take() {
+            let page = picked.page().unwrap_or_default();
+            let listing = Listing { bans: past.read_with(&page, &geo)?, total: picked.seen(), next: None };
+            return Ok(json!(Answer { total: listing.total, listing, ..Answer::default() }));
+        }
         let listing = match self.question {
             Question::List(slice) | Question::ByCountry(slice) => {
                 list(&past, slice, self.oldest_first, seen.listed, &geo)?
@@ -124,6 +144,19 @@ impl Ask {
         Ok(json!(Answer { listing, by_country, by_jail, by_bucket, total: seen.total }))
     }
 
+    fn begin(&self, database: &Database) -> Result<Seen, DatabaseError> {
+        let (Some(order), Question::List(slice)) = (self.order, self.question) else { return Ok(Seen::default()) };
+        // A child has room for all of them.
+        let picked = Some(Picked::new(order, slice.skip, slice.limit, usize::MAX));
+        let mut jails = Vec::new();
+        if order.by == By::Jail {
+            jails = database.history_jails()?;
+            jails.push(BLOCKLIST_JAIL.to_owned());
+            jails.sort_unstable();
+        }
+        Ok(Seen { picked, jails, ..Seen::default() })
+    }
+
     fn note_held(&self, held: &HeldFile, geo: &Geo, seen: &mut Seen) -> Result<(), Failure> {
         let visit = &mut |index: usize, entry: Entry| {
             let (ip, banned_at) = (entry.net.to_string(), i64::from(entry.since));
@@ -132,6 +165,11 @@ impl Ask {
                 && self.takes_country(&ip, geo);
             if is_wanted {
                 let position = Cursor { time: banned_at, id: HELD + index as i64 };
+                if seen.picked.is_some() {
+                    let ban_time = Some(f64::from(entry.until) - f64::from(entry.since));
+                    seen.pick(BLOCKLIST_JAIL, Sorted { ban_time, ..plain(&ip) }, position, geo);
+                    return true;
+                }
                 self.note(BLOCKLIST_JAIL, &ip, position, geo, seen);
             }
             true
@@ -168,6 +206,21 @@ impl Ask {
     }
 }
 
+/// A ban of which nothing is known but its address.
+fn plain(ip: &str) -> Sorted<'_> {
+    Sorted { ip, jail: 0, count: 1, failures: 0, ban_time: None, country: None }
+}
+
+impl Seen {
+    fn pick(&mut self, jail: &str, ban: Sorted<'_>, position: Cursor, geo: &Geo) {
+        let Some(picked) = &mut self.picked else { return };
+        let jail = self.jails.iter().position(|name| name == jail).unwrap_or(0) as u32;
+        let is_by_country = picked.order().by == By::CountryCode;
+        let country = if is_by_country { geo.look_up_text(ban.ip).country } else { None };
+        picked.take(Sorted { jail, country, ..ban }, position);
+    }
+}
+
 fn known(by_country: HashMap<Option<Country>, u64>) -> Vec<(Country, u64)> {
     by_country.into_iter().filter_map(|(country, count)| Some((country?, count))).collect()
 }
@@ -189,10 +242,7 @@ fn list(
         |position: &&Cursor| slice.after.is_none_or(|after| (position.time, position.id) < (after.time, after.id));
     let mut rest = positions.iter().filter(is_behind).skip(skip).copied();
     let wanted: Vec<Cursor> = rest.by_ref().take(slice.limit as usize).collect();
-    let mut bans = past.read(&wanted)?;
-    for ban in &mut bans {
-        ban.country = geo.look_up_text(&ban.ip).country;
-    }
+    let mut bans = past.read_with(&wanted, geo)?;
     if oldest_first {
         bans.reverse();
         return Ok(Listing { bans, total: positions.len() as u64, next: None });
@@ -228,6 +278,15 @@ impl Past {
             {
                 bans.push(past_ban(ban));
             }
+        }
+        Ok(bans)
+    }
+
+    /// The same with their countries.
+    fn read_with(&self, positions: &[Cursor], geo: &Geo) -> Result<Vec<PastBan>, DatabaseError> {
+        let mut bans = self.read(positions)?;
+        for ban in &mut bans {
+            ban.country = geo.look_up_text(&ban.ip).country;
         }
         Ok(bans)
     }

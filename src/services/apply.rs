@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use crate::app::code::Code;
 use crate::app::{ApiError, Ctx, Job};
 use crate::apply::{Applied, Apply, Scope};
 use crate::domain::json;
@@ -73,11 +74,33 @@ pub fn remember(ctx: &mut Ctx, applied: &Applied, undoes: Option<i64>) -> Result
         ctx.tending.hurry();
         ctx.never_ban.hurry();
     }
+    write_down(ctx, applied, undoes).map_err(in_force_all_the_same)
+}
+
+fn write_down(ctx: &mut Ctx, applied: &Applied, undoes: Option<i64>) -> Result<i64, ApiError> {
     let number = if applied.changes.is_empty() { 0 } else { changes::note(ctx, applied, undoes)? };
     if let Some(stream) = &applied.stream {
         ctx.store.set_settings(&[(LAST_GOOD, stream)])?;
     }
     Ok(number)
+}
+
+/// What our own database could not take has been done: whoever reads only that it failed would do it once more.
+pub fn in_force_all_the_same(error: ApiError) -> ApiError {
+    let what = "The change is in force, but it could not be added to the list of changes";
+    told_with(error, what).with("in_force", true)
+}
+
+/// The same of values that are only set where the jail runs.
+pub fn perhaps_in_force(error: ApiError) -> ApiError {
+    told_with(error, "fail2ban may have the values by now, but they could not be noted as pending")
+}
+
+fn told_with(mut error: ApiError, what: &str) -> ApiError {
+    if error.code == Code::StorageUnavailable {
+        error.detail = format!("{what}: bangui's own database cannot be written just now; the log says why.");
+    }
+    error
 }
 
 /// Where the daemon, its files and its client are.

@@ -16,6 +16,7 @@ use super::error::Error;
 use super::open::Store;
 use crate::domain::actor::Actor;
 use crate::domain::history::{Answer, Country, Cursor, Filter, Listing, Origin, PastBan, Question, Slice, Window};
+use crate::domain::history_order::Order;
 use crate::domain::own_ban::Ours;
 
 /// Positions a search remembers at most, 16 bytes each. A page further down costs another pass.
@@ -123,6 +124,12 @@ impl Asked {
 }
 
 impl Asked {
+    /// A part of the list in another order than that of time; it is not followed to its end.
+    pub fn in_order(filter: Filter, slice: Slice, order: Order, now: i64) -> Self {
+        let scan = Scan::in_order(order, slice);
+        Self { counting: None, scan, ..Self::new(filter, Question::List(slice), now) }
+    }
+
     /// Asks for the next part of a list that is wanted to its end.
     pub fn go_on_behind(&mut self, place: Cursor) {
         if let Question::List(slice) = self.question {
@@ -203,7 +210,8 @@ impl Store {
     fn list_some(&self, asked: &mut Asked, slice: Slice) -> Result<Option<Listing>, Error> {
         let Some(jail) = self.wanted_jail(&asked.filter)? else { return Ok(Some(Listing::default())) };
         let is_search = is_search(&asked.filter);
-        let (positions, total) = if is_scanned(&asked.filter) || (is_search && asked.is_followed) {
+        let is_sorted = asked.scan.is_in_order();
+        let (positions, total) = if is_scanned(&asked.filter) || is_sorted || (is_search && asked.is_followed) {
             let counting = asked.counting.as_ref().filter(|_| is_by_country_alone(&asked.filter));
             let total = counting.map(|counting| total_of(&counting.countries().0, asked.filter.country));
             let total = total.or(asked.is_followed.then_some(0));

@@ -1,5 +1,6 @@
-//! The list of the archive by what no index knows: a country, a text, a user. It is gone through newest first, a few rows a step; where
-//! only a country is asked for, the counts say how many there are and which days to look through, and the first page ends it.
+//! The list of the archive by what no index knows: a country, a text, a user, another order than that of time. It is gone through newest
+//! first, a few rows a step; where only a country is asked for, the counts say how many there are and which days to look through, and the
+//! first page ends it.
 
 use rusqlite::{Row, params_from_iter};
 
@@ -8,11 +9,14 @@ use super::archive_counts::BLOCKLIST;
 use super::error::Error;
 use super::open::Store;
 use crate::domain::history::{Country, Cursor, Filter, Origin, Slice, Window};
+use crate::domain::history_order::{Order, Picked, Sorted};
 
 /// Rows that are looked at in one step.
 const ROWS: usize = 500;
 /// Behind all times that are believed, in Unix seconds.
 const LAST: i64 = 1 << 40;
+/// Places of a sorted list that are kept at most, 32 bytes each. A page further down costs another pass.
+const KEPT: usize = 16_384;
 
 /// How far going through the list has come.
 #[derive(Debug, Default)]
@@ -24,9 +28,39 @@ pub(super) struct Scan {
     behind: u64,
     /// Those on the page.
     on_page: Vec<Cursor>,
+    /// Where another order is asked for: those that may be on the page, and the jails by name.
+    picked: Option<Picked>,
+    ranks: Vec<i64>,
 }
 
 impl Scan {
+    /// In another order than that of time.
+    pub(super) fn in_order(order: Order, slice: Slice) -> Scan {
+        Scan { picked: Some(Picked::new(order, slice.skip, slice.limit, KEPT)), ..Scan::default() }
+    }
+
+    /// Whether that is so.
+    pub(super) fn is_in_order(&self) -> bool {
+        self.picked.is_some()
+    }
+
+    fn pick(&mut self, row: &Row<'_>, at: Cursor) -> Result<(), Error> {
+        let Some(picked) = &mut self.picked else { return Ok(()) };
+        let jail: i64 = row.get(2)?;
+        picked.take(
+            Sorted {
+                ip: row.get_ref(3)?.as_str().unwrap_or_default(),
+                jail: self.ranks.iter().position(|id| *id == jail).unwrap_or(0) as u32,
+                country: Country::of_number(row.get(4)?),
+                ban_time: row.get(7)?,
+                count: row.get(8)?,
+                failures: row.get(9)?,
+            },
+            at,
+        );
+        Ok(())
+    }
+
     fn take(&mut self, at: Cursor, slice: Slice) {
         self.found += 1;
         if slice.after.is_some_and(|after| (at.time, at.id) >= (after.time, after.id)) {
@@ -38,8 +72,17 @@ impl Scan {
         self.behind += 1;
     }
 
-    fn end(&mut self, total: Option<u64>) -> (Vec<Cursor>, u64) {
-        (std::mem::take(&mut self.on_page), total.unwrap_or(self.found))
+    /// What was found; `None`: all of it has to be gone through once more.
+    fn end(&mut self, total: Option<u64>) -> Option<(Vec<Cursor>, u64)> {
+        let Some(picked) = &mut self.picked else {
+            return Some((std::mem::take(&mut self.on_page), total.unwrap_or(self.found)));
+        };
+        let seen = picked.seen();
+        let page = picked.page();
+        if page.is_none() {
+            self.at = None;
+        }
+        Some((page?, seen))
     }
 }
 
@@ -56,11 +99,15 @@ impl Store {
     ) -> Result<Option<(Vec<Cursor>, u64)>, Error> {
         // What comes before the place is counted only where nobody knows the total.
         let from = scan.at.or(if total.is_some() { slice.after } else { None });
-        let Some((condition, oldest)) = self.scanned(filter, jail, from)? else { return Ok(Some(scan.end(total))) };
+        let Some((condition, oldest)) = self.scanned(filter, jail, from)? else { return Ok(scan.end(total)) };
+        if scan.picked.is_some() && scan.ranks.is_empty() {
+            let mut statement = self.connection.prepare_cached("SELECT id FROM archive_jails ORDER BY name")?;
+            scan.ranks = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        }
         let lines = if filter.asks_lines() { "matches" } else { "NULL" };
         let sql = format!(
             "SELECT banned_at, archive.id, archive.jail, ip, country, {lines},
-                 (SELECT name FROM archive_jails WHERE archive_jails.id = archive.jail)
+                 (SELECT name FROM archive_jails WHERE archive_jails.id = archive.jail), ban_time, count, failures
              FROM archive{} ORDER BY banned_at DESC, archive.id DESC LIMIT {ROWS}",
             condition.sql
         );
@@ -70,18 +117,20 @@ impl Store {
         while let Some(row) = rows.next()? {
             let at = Cursor { time: row.get(0)?, id: row.get(1)? };
             (seen, last) = (seen + 1, Some(at));
-            if is_wanted(row, filter)? {
-                scan.take(at, slice);
+            match is_wanted(row, filter)? {
+                true if scan.picked.is_some() => scan.pick(row, at)?,
+                true => scan.take(at, slice),
+                false => {}
             }
         }
         if total.is_some() && scan.on_page.len() >= slice.limit as usize {
-            return Ok(Some(scan.end(total)));
+            return Ok(scan.end(total));
         }
         scan.at = match seen == ROWS {
             true => last,
             // The next day that has some.
             false if filter.country.is_some() => Some(Cursor { time: oldest, id: i64::MIN }),
-            false => return Ok(Some(scan.end(total))),
+            false => return Ok(scan.end(total)),
         };
         Ok(None)
     }

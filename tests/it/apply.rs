@@ -538,7 +538,19 @@ fn a_full_disk_costs_no_jail_no_value_and_no_file() {
     daemon.client(&["set", "lab", "delignoreip", "203.0.113.7"]);
     admin.get(&format!("{LAB}/rollback")).expect(200);
     assert_eq!(state(&daemon), before);
+    // What takes a change back is a change like others.
     disk.empty();
+    admin.put(LAB, json!({"max_retry": 8})).expect(200);
+    admin.post_empty(COMMIT).expect(200);
+    let changes = "/api/v1/config/changes";
+    let undo = format!("{changes}/{}/undo", admin.get(changes).expect(200).json()["items"][0]["id"]);
+    let before_it = state(&daemon);
+    disk.fill();
+    admin.post_empty(&undo).expect_error(500, "config_disk_full");
+    assert_eq!(state(&daemon), before_it);
+    disk.empty();
+    admin.post_empty(&undo).expect(200);
+    assert_eq!(state(&daemon), before);
     admin.put(LAB, json!({"max_retry": 12})).expect(200);
     admin.post_empty(COMMIT).expect(200);
     assert_eq!(daemon.client(&["get", "lab", "maxretry"]), "12");

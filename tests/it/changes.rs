@@ -185,6 +185,39 @@ fn an_undo_that_the_daemon_does_not_take_leaves_everything_as_it_was() {
 }
 
 #[test]
+fn a_change_that_cannot_be_written_down_is_in_force_and_the_answer_says_so() {
+    let daemon = RealDaemon::start();
+    let (server, admin) = ready(&daemon);
+    commit(&admin, json!({"max_retry": 8}));
+    let id = commit(&admin, json!({"max_retry": 9}));
+    admin.put(LAB, json!({"find_time": 77})).expect(200);
+    // As good as a full disk under the database alone: no file grows beyond what its log of changes has now.
+    let wal = format!("{}-wal", server.database().display());
+    let limited = |size: u64| {
+        let limit = libc::rlimit { rlim_cur: size, rlim_max: libc::RLIM_INFINITY };
+        // SAFETY: prlimit reads one struct, and writes nowhere.
+        let done = unsafe { libc::prlimit(server.pid() as i32, libc::RLIMIT_FSIZE, &limit, std::ptr::null_mut()) };
+        assert_eq!(done, 0);
+    };
+    limited(fs::metadata(wal).unwrap().len());
+    for (path, retries) in [(format!("{CHANGES}/{id}/undo"), "8"), (format!("{LAB}/commit"), "8")] {
+        let failed = admin.post_empty(&path).expect_error(503, "storage_unavailable").json();
+        assert!(failed["detail"].as_str().unwrap().starts_with("The change is in force, but"), "{failed}");
+        assert_eq!(failed["metadata"]["in_force"], true, "{failed}");
+        assert_eq!(daemon.client(&["get", "lab", "maxretry"]), retries);
+    }
+    let failed = admin.put(LAB, json!({"max_retry": 6})).expect_error(503, "storage_unavailable").json();
+    assert!(failed["detail"].as_str().unwrap().contains("could not be noted as pending"), "{failed}");
+    let text = fs::read_to_string(daemon.path(OWN)).unwrap();
+    assert!(text.contains("maxretry = 8") && text.contains("findtime = 77"), "{text}");
+    // Once there is room, the next one is written down as ever, and goes on from what is in force.
+    limited(libc::RLIM_INFINITY);
+    let next = commit(&admin, json!({"max_retry": 7}));
+    assert_eq!(detail(&admin, &next)["files"][0]["path"], OWN);
+    assert_eq!(daemon.client(&["get", "lab", "findtime"]), "77");
+}
+
+#[test]
 fn an_undo_that_changes_commands_needs_the_owners_consent() {
     let daemon = RealDaemon::start();
     let (mut server, admin) = Launch::for_real(&daemon).env("BANGUI_ALLOW_ACTION_EDIT", "1").start().into_ready();

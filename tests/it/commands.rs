@@ -144,7 +144,8 @@ fn a_list(daemon: &RealDaemon, caller: &Caller) {
         [("198.51.100.23", json!("a slip")), ("127.0.0.1", json!("only one")), ("198.51.100.24", json!(null))]
     {
         let past = lifted(ip);
-        assert_eq!((&past["lifted_note"], &past["lifted_by"]["kind"]), (&note, &json!("console")), "{past}");
+        assert_eq!(past["lifted_note"], note, "{past}");
+        assert!(past["lifted_by"].is_string(), "{past}");
     }
 }
 

@@ -114,7 +114,11 @@ fn a_long_history_as_csv_is_streamed_to_its_end_from_both_sources() {
     let path = directory.path().join("f.sqlite3");
     let ips: Vec<String> = (0..2600).map(|n| format!("203.0.{}.{}", n / 250, n % 250)).collect();
     let bans: Vec<(&str, &str, i64)> = ips.iter().map(|ip| ("lab", ip.as_str(), 60)).collect();
-    let _fail2ban = made_database(&path, &bans);
+    let fail2ban = made_database(&path, &bans);
+    let scattered = r#"UPDATE bans SET jail = substr('labwwwssh', rowid * 5 % 3 * 3 + 1, 3), bancount = 1 + rowid * 7 % 5,
+        bantime = CASE rowid % 4 WHEN 0 THEN -1 ELSE rowid * 31 % 900 END,
+        data = '{"matches": ["one", "two"], "failures": ' || rowid * 13 % 11 || '}'"#;
+    fail2ban.execute_batch(scattered).unwrap();
     let (_server, admin) = keeper(&path).start().into_ready();
     wait_for_archive(&admin, 2600);
     let csv = admin.with_header("Accept", "text/csv");
@@ -133,6 +137,7 @@ fn a_long_history_as_csv_is_streamed_to_its_end_from_both_sources() {
     }
     assert_eq!(rows(&csv, "/api/v1/history/repeaters"), Vec::<String>::new());
     the_oldest_first(&admin);
+    by_every_field(&admin);
     csv.get("/api/v1/history?sort=banned_at").expect_error(400, "invalid_input");
 }
 
@@ -159,7 +164,53 @@ fn the_oldest_first(admin: &Client) {
             items(admin, &format!("/api/v1/history?source={source}&sort=banned_at&page=99&page_size=100"));
         assert_eq!((none.len(), &block["total"]), (0, &json!(2600)));
     }
-    for odd in ["sort=ip", "sort=banned_at&cursor=2.6b08fd6e-20"] {
+    for odd in ["sort=ip&cursor=2.6b08fd6e-20", "sort=banned_at&cursor=2.6b08fd6e-20"] {
         admin.get(&format!("/api/v1/history?{odd}")).expect_error(400, "invalid_input");
+    }
+    let error = admin.get("/api/v1/history?sort=colour").expect_error(400, "invalid_input").json();
+    let allowed = error["metadata"]["allowed"].as_array().unwrap();
+    assert!(allowed.contains(&json!("-failures")) && error["detail"].as_str().unwrap().contains("ban_time"), "{error}");
+}
+
+/// By every other field, in both sources alike, whatever the pages: as the whole list is when it is sorted here.
+fn by_every_field(admin: &Client) {
+    let walk = |source: &str, query: &str, size: usize| -> Vec<Value> {
+        let (mut all, mut number) = (Vec::new(), 1);
+        loop {
+            let target = format!("/api/v1/history?source={source}&page_size={size}&page={number}{query}");
+            let (mut items, block) = items(admin, &target);
+            all.append(&mut items);
+            if block["has_next_page"] == false {
+                assert_eq!((&block["total"], &block["next_cursor"]), (&json!(all.len()), &Value::Null), "{block}");
+                return all;
+            }
+            number += 1;
+        }
+    };
+    let address = |ban: &Value| {
+        ban["ip"].as_str().unwrap().parse::<std::net::IpAddr>().map_or(u128::MAX, |ip| match ip {
+            std::net::IpAddr::V4(ip) => ip.to_bits().into(),
+            std::net::IpAddr::V6(ip) => ip.to_bits(),
+        })
+    };
+    let key = |ban: &Value, field: &str| match (&ban[field], field) {
+        (_, "ip") => (address(ban), String::new()),
+        (Value::String(text), _) => (0, text.clone()),
+        (Value::Number(number), "ban_time") if number.as_f64() == Some(-1.0) => (u128::MAX, String::new()),
+        (Value::Number(number), _) => (number.as_f64().unwrap() as u128 + 1, String::new()),
+        (_, _) => (0, String::new()),
+    };
+    for source in ["archive", "fail2ban"] {
+        for query in ["&ip=203.0.1", "&q=203.0.10."] {
+            let newest = walk(source, query, 400);
+            for field in ["ip", "jail", "ban_count", "failures", "ban_time", "country_code"] {
+                let (mut rising, mut falling) = (newest.clone(), newest.clone());
+                rising.sort_by_key(|ban| key(ban, field));
+                falling.sort_by_key(|ban| std::cmp::Reverse(key(ban, field)));
+                for (sort, expected) in [(field.to_owned(), rising), (format!("-{field}"), falling)] {
+                    assert!(walk(source, &format!("{query}&sort={sort}"), 130) == expected, "{source} {query} {sort}");
+                }
+            }
+        }
     }
 }

@@ -135,6 +135,15 @@ impl Database {
         self.page(&self.history_sql("NULL", "rowid > ?1 ORDER BY rowid LIMIT ?2"), after, limit)
     }
 
+    /// The names of the jails that it remembers bans of: an index is entered once for each.
+    pub fn history_jails(&self) -> Result<Vec<String>, DatabaseError> {
+        let sql = "WITH RECURSIVE names (jail) AS (SELECT min(jail) FROM bans
+             UNION ALL SELECT (SELECT min(jail) FROM bans WHERE bans.jail > names.jail) FROM names WHERE jail IS NOT NULL)
+             SELECT jail FROM names WHERE jail IS NOT NULL LIMIT 10000";
+        let read = || self.connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect();
+        self.sorted_out(read())
+    }
+
     /// The bans of these rows, with `data`, in the order asked for; those that are gone are left out.
     pub fn history_rows(&self, rows: &[i64]) -> Result<Vec<Ban>, DatabaseError> {
         let read = || {
