@@ -87,8 +87,9 @@ fn write_down(ctx: &mut Ctx, applied: &Applied, undoes: Option<i64>) -> Result<i
 
 /// What our own database could not take has been done: whoever reads only that it failed would do it once more.
 pub fn in_force_all_the_same(error: ApiError) -> ApiError {
-    let what = "The change is in force, but it could not be added to the list of changes";
-    told_with(error, what).with("in_force", true)
+    let is_storage = error.code == Code::StorageUnavailable;
+    let error = told_with(error, "The change is in force, but it could not be added to the list of changes");
+    if is_storage { error.with("in_force", true) } else { error }
 }
 
 /// The same of values that are only set where the jail runs.
