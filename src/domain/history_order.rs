@@ -205,7 +205,7 @@ mod tests {
     const COUNT: i64 = 5000;
 
     /// Bans whose fields are all over the place.
-    fn bans() -> Vec<(String, u32, i64, i64, Option<f64>, Option<Country>)> {
+    fn bans() -> Vec<(String, Sorted<'static>)> {
         let one = |n: i64| {
             let scattered = (n as u32).wrapping_mul(2_654_435_761);
             let ip = match n % 40 {
@@ -216,7 +216,8 @@ mod tests {
             };
             let ban_time = [None, Some(-1.0), Some(0.5), Some(f64::from(scattered % 999))][n as usize % 4];
             let country = ["DE", "FR", "AT"].get(n as usize % 5).and_then(|code| code.parse().ok());
-            (ip, scattered % 3, n % 7, i64::from(scattered % 100), ban_time, country)
+            let failures = i64::from(scattered % 100);
+            (ip, Sorted { ip: "", jail: scattered % 3, count: n % 7, failures, ban_time, country })
         };
         (0..COUNT).map(one).collect()
     }
@@ -225,9 +226,8 @@ mod tests {
     fn every_page_of_every_order_is_that_of_the_sorted_list_however_few_places_are_kept() {
         let bans = bans();
         let sorted = |n: i64| {
-            let (ip, jail, count, failures, ban_time, country) = &bans[n as usize];
-            let (jail, count, failures) = (*jail, *count, *failures);
-            Sorted { ip, jail, count, failures, ban_time: *ban_time, country: *country }
+            let (ip, ban) = &bans[n as usize];
+            Sorted { ip, ..*ban }
         };
         let at = |n: i64| Cursor { time: n / 3, id: n };
         for word in FIELDS.iter().filter(|word| !word.ends_with("banned_at")) {
