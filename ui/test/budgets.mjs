@@ -103,7 +103,7 @@ try {
       for (const [key, first] of [['n', 51], ['p', 1]]) {
         took.push(await page.evaluate(([pressed, wanted]) => new Promise((go) => {
           const start = performance.now();
-          const look = () => (document.querySelector('.pages .muted')?.textContent.startsWith(`${wanted} to`) ? go(performance.now() - start) : requestAnimationFrame(look));
+          const look = () => (document.querySelector('.pages .muted')?.textContent.startsWith(`${wanted} to`) || performance.now() - start > 10_000 ? go(performance.now() - start) : requestAnimationFrame(look));
           dispatchEvent(new KeyboardEvent('keydown', { key: pressed }));
           look();
         }), [key, first]));
