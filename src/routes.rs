@@ -5,7 +5,7 @@ mod columns;
 
 use tiny_http::Method;
 
-use self::columns::{BAN, CHANGE, IMPORT, NEVER_BAN, NOTIFICATION, PAST_BAN, REPEATER};
+use self::columns::{BAN, CHANGE, FAILING, IMPORT, NEVER_BAN, NOTIFICATION, PAST_BAN, REPEATER};
 use crate::api;
 use crate::app::csv::Columns;
 use crate::app::listed::PARAMETERS;
@@ -179,6 +179,10 @@ pub static ROUTES: &[Route] = &[
         .takes(&["jail", "page", "page_size", "sort", "q", "country", "origin"])
         .made_of(Sources::Bans)
         .csv_of("items", BAN),
+    get("/api/v1/bans/failing", Either(api::failing::list))
+        .asks_daemon()
+        .takes(&["jail", "page", "page_size", "sort", "q"])
+        .csv_of("items", FAILING),
     get("/api/v1/bans.txt", Either(api::bans_txt::list))
         .takes(&["jail", "origin", "min_left"])
         .text("text/plain; charset=utf-8"),

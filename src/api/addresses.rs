@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::failing;
 use crate::app::banned::Readiness;
-use crate::app::{ApiError, Ctx, Outcome, Request, Step};
+use crate::app::failing::Known;
+use crate::app::{ApiError, Ctx, Job, Outcome, Request, Step};
 use crate::domain::actor::Actor;
 use crate::domain::address::IpOrNet;
 use crate::domain::history::{BLOCKLIST_JAIL, Origin, PastBan};
@@ -33,12 +35,18 @@ struct Out {
 /// `GET /api/v1/addresses/{ip}`
 pub fn one(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let net: IpOrNet = request.parameter()?;
+    let failures_known = ctx.failures_known()?;
     if let Readiness::Reading = ctx.ready_bans(None, request)? {
         return Ok(Outcome::Again);
     }
-    let out = out(ctx, &net);
-    let lists = imported(ctx, &net);
+    if ctx.failing_is_behind() && !request.has_waited {
+        return Ok(Outcome::Again);
+    }
+    ctx.count_failures()?;
+    let (out, lists) = (out(ctx, &net), imported(ctx, &net));
     let ip = net.to_string();
+    let may_fail = failures_known == Known::Journal || ctx.failing.now.has(&ip);
+    let mut behind = if may_fail { ctx.look_at_failing(&failures_known)? } else { None };
     let (mut summary, mut after) = (Summary::default(), Some(Summary::START));
     let mut ignored_by = never_banned(ctx, &net);
     let mut jails = ctx.daemon.jail_names()?.into_iter();
@@ -56,31 +64,60 @@ pub fn one(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
             return Ok(Step::More);
         }
         let Some((out, lists)) = known.take() else { return Err(ApiError::internal("a step too many")) };
-        let recent = ctx.store.archive_of_ip(&ip, RECENT)?;
-        let first = ctx.store.first_ban_of_ip(&ip)?;
-        let place = ctx.place_of(&ip);
-        let history = json!({
-            "bans": summary.bans,
-            "first": first.map(rfc3339),
-            "last": recent.first().map(|ban| rfc3339(ban.banned_at)),
-            "recent": past(ctx, &recent, &out),
-        });
+        let known = Seen {
+            recent: ctx.store.archive_of_ip(&ip, RECENT)?,
+            first: ctx.store.first_ban_of_ip(&ip)?,
+            bans: summary.bans,
+            ip: ip.clone(),
+            out,
+            ignored_by: std::mem::take(&mut ignored_by),
+            lists,
+        };
+        Ok(match behind.take() {
+            None => Step::Done(Response::json(200, &known.shown(ctx))),
+            Some(task) => Step::Job(Box::new(Job::new(task, move |ctx, found| {
+                ctx.take_failing(found)?;
+                Ok(Response::json(200, &known.shown(ctx)))
+            }))),
+        })
+    })))
+}
+
+/// What was found of an address.
+struct Seen {
+    ip: String,
+    out: Out,
+    ignored_by: Vec<Value>,
+    lists: Vec<Value>,
+    bans: u64,
+    first: Option<i64>,
+    recent: Vec<PastBan>,
+}
+
+impl Seen {
+    fn shown(&self, ctx: &Ctx) -> Value {
+        let place = ctx.place_of(&self.ip);
         let operator = place.asn.as_ref().or(place.org.as_ref()).map(|_| json!({ "asn": place.asn, "org": place.org }));
-        let body = json!({
-            "ip": ip,
-            "sentence": sentence(&ip, &out, &ignored_by, summary.bans, recent.first()),
-            "banned": out.banned,
-            "covered_by": out.covered_by,
-            "failing": [],
-            "ignored_by": ignored_by,
-            "lists": lists,
+        let failing: Vec<Value> = failing::items(ctx, None, Some(&self.ip)).into_iter().map(|(_, item)| item).collect();
+        json!({
+            "ip": self.ip,
+            "sentence": sentence(self, &failing),
+            "banned": self.out.banned,
+            "covered_by": self.out.covered_by,
+            "failing": failing,
+            "ignored_by": self.ignored_by,
+            "lists": self.lists,
             "country": place.country,
             "operator": operator,
-            "history": history,
+            "history": {
+                "bans": self.bans,
+                "first": self.first.map(rfc3339),
+                "last": self.recent.first().map(|ban| rfc3339(ban.banned_at)),
+                "recent": past(ctx, &self.recent, &self.out),
+            },
             "firewall": { "state": "unknown", "where": null, "reason": "The packet filter was not looked at." },
-        });
-        Ok(Step::Done(Response::json(200, &body)))
-    })))
+        })
+    }
 }
 
 fn out(ctx: &Ctx, net: &IpOrNet) -> Out {
@@ -198,7 +235,8 @@ fn by(actor: &Actor) -> String {
 }
 
 /// All of it in one sentence.
-fn sentence(ip: &str, out: &Out, ignored_by: &[Value], bans: u64, last: Option<&PastBan>) -> String {
+fn sentence(seen: &Seen, failing: &[Value]) -> String {
+    let Seen { ip, out, ignored_by, bans, recent, .. } = seen;
     if let Some((jail, lasts, until, note)) = out.told.first() {
         let more = match out.told.len() - 1 {
             0 => String::new(),
@@ -221,17 +259,23 @@ fn sentence(ip: &str, out: &Out, ignored_by: &[Value], bans: u64, last: Option<&
         let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
         return match text("jail").as_str() {
             "never-ban" => {
-                let entry = if text("entry") == ip { String::new() } else { format!(" as {}", text("entry")) };
+                let entry = if text("entry") == *ip { String::new() } else { format!(" as {}", text("entry")) };
                 let note = if text("note").is_empty() { String::new() } else { format!(": \"{}\"", text("note")) };
                 format!("{ip} is never banned: it is on the never-ban list{entry}{note}.")
             }
             jail => format!("{ip} is not banned: {jail} ignores it ({}).", text("entry")),
         };
     }
-    match last {
+    if let Some(fails) = failing.first() {
+        let number = |name: &str| fails[name].as_i64().unwrap_or_default();
+        let (jail, left) = (fails["jail"].as_str().unwrap_or_default(), number("left"));
+        let more = if left == 1 { "one more and it is".to_owned() } else { format!("{left} more and it is") };
+        return format!("{ip} is not banned. {} of {} failures in {jail}; {more}.", number("failures"), number("of"));
+    }
+    match recent.first() {
         None => format!("{ip} is not banned, and was never seen here."),
         Some(last) => {
-            let times = if bans == 1 { "once".to_owned() } else { format!("{bans} times") };
+            let times = if *bans == 1 { "once".to_owned() } else { format!("{bans} times") };
             format!(
                 "{ip} is not banned now. It was banned {times}, last on {} in {}.",
                 rfc3339(last.banned_at),

@@ -12,6 +12,7 @@ pub mod changes;
 pub mod config;
 pub mod config_default;
 pub mod dashboard;
+pub mod failing;
 pub mod filters;
 pub mod geo;
 pub mod health;

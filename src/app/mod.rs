@@ -10,6 +10,8 @@ pub mod daemon_log;
 pub mod dry_run;
 pub mod end_pauses;
 pub mod error;
+pub mod failing;
+pub mod failing_look;
 pub mod guard;
 pub mod gzip;
 pub mod imports;

@@ -32,6 +32,7 @@ use crate::store::{self, Store, settings::Stored};
 use super::banned::Banned;
 use super::daemon_log::DaemonLog;
 use super::error::ApiError;
+use super::failing::Failing;
 use super::gzip::Gzip;
 use super::imports::{Running, Tending};
 use super::limits::Limits;
@@ -74,6 +75,8 @@ pub struct Ctx {
     pub banned: Banned,
     /// What of it was banned here.
     pub own_bans: OwnBans,
+    /// Who is failing now.
+    pub failing: Failing,
     /// What metrics need beside that.
     pub metrics: Metrics,
     /// Work whose clients do not wait for its end.
@@ -287,6 +290,7 @@ impl Ctx {
             snapshot: Snapshot::default(),
             banned: Banned::default(),
             own_bans,
+            failing: Failing::default(),
             metrics: Metrics::default(),
             long_jobs: LongJobs::default(),
             bulk_is_under_way: false,

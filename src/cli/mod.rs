@@ -5,6 +5,7 @@ mod bans;
 mod changes;
 pub mod check;
 pub mod dump_config;
+mod failing;
 pub mod geo_update;
 mod help;
 mod invocation;
@@ -73,6 +74,13 @@ pub const COMMANDS: &[Command] = &[
         help: "who is banned now",
         options: &[JSON, SERVER, TOKEN],
         run: bans::list,
+    },
+    Command {
+        name: "failing",
+        arguments: "[JAIL]",
+        help: "who is failing now, and how many more times until a ban",
+        options: &[JSON, SERVER, TOKEN],
+        run: failing::list,
     },
     Command {
         name: "ban",

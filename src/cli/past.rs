@@ -1,6 +1,7 @@
 //! `bangui find`, `history` and `log`: what is known of an address, what happened, and what fail2ban wrote.
 
 use super::ask::{Asked, encoded};
+use super::failing;
 use super::invocation::{Failure, Invocation};
 use super::show::{number, object, seconds, text, time, word};
 use super::table::{Table, plain, print};
@@ -50,13 +51,15 @@ pub fn find(invocation: &Invocation) -> Result<(), Failure> {
         ]);
     }
     now.print();
+    let fails = failing::rows(found["failing"].as_array().map(Vec::as_slice).unwrap_or_default(), false);
+    fails.print();
     let mut past = Table::new(&["BANNED", "JAIL", "UNTIL", "FAILURES", "LINE"]);
     for event in found["history"]["recent"].as_array().into_iter().flatten() {
         let line = event["lines"].as_array().and_then(|lines| lines.last()).map(word).unwrap_or_default();
         let until = if event["until"].is_null() { "-".to_owned() } else { time(&event["until"]) };
         past.row(vec![time(&event["at"]), text(event, "jail"), until, number(&event["failures"]), line]);
     }
-    if now.rows() > 0 && past.rows() > 0 {
+    if now.rows() + fails.rows() > 0 && past.rows() > 0 {
         print("\n");
     }
     past.print();

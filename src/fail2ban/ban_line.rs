@@ -15,7 +15,7 @@ pub struct BanLine<'a> {
 }
 
 /// The length of a time with its milliseconds.
-const TIME: usize = "2026-11-27 11:19:10,123".len();
+pub(super) const TIME: usize = "2026-11-27 11:19:10,123".len();
 
 /// Jail and address of the ban that a message in the journal tells of, if it does. How much stands before it depends on the way it took:
 /// `fail2ban.actions[7]: NOTICE [lab] Ban 192.0.2.7`, or a part of it.
@@ -47,7 +47,7 @@ pub fn read(line: &str) -> Option<BanLine<'_>> {
     Some(BanLine { at: moment(time)?, jail, ip })
 }
 
-fn moment(text: &str) -> Option<(DateTime, i64)> {
+pub(super) fn moment(text: &str) -> Option<(DateTime, i64)> {
     let (seconds, millis) = text.split_once(',')?;
     let at: DateTime = seconds.parse().ok()?;
     Some((at, millis.parse().ok().filter(|millis| (0..1000).contains(millis))?))

@@ -167,7 +167,7 @@ impl Daemon {
         let db_max_matches =
             if self.version()?.is_modern() { self.client.ask(&["get", "dbmaxmatches"])?.as_i64() } else { None };
         Ok(ServerSettings {
-            log_level: self.ask_text(&["get", "loglevel"], "its log level")?,
+            log_level: self.log_level()?,
             log_target: self.log_target()?,
             syslog_socket: self.client.ask(&["get", "syslogsocket"])?.as_str().map(str::to_owned),
             db_path: self.client.ask(&["get", "dbfile"])?.as_str().map(str::to_owned),
@@ -179,6 +179,11 @@ impl Daemon {
     /// Where it writes its log: a path, or `STDOUT`, `STDERR`, `SYSLOG`, `SYSTEMD-JOURNAL`.
     pub fn log_target(&mut self) -> Result<String, Error> {
         self.ask_text(&["get", "logtarget"], "its log target")
+    }
+
+    /// How much it writes there: `INFO` and so on.
+    pub fn log_level(&mut self) -> Result<String, Error> {
+        self.ask_text(&["get", "loglevel"], "its log level")
     }
 
     /// Sets the log level, which the caller has checked to be one. Returns what is in effect.

@@ -1,4 +1,4 @@
-//! Reads the bans that fail2ban tells the systemd journal of, by `journalctl`, from where it was last read. Only what the user of the
+//! Reads the bans that fail2ban tells the systemd journal of, by `journalctl`, from where it was last read, and the failures of a while. Only what the user of the
 //! daemon has written counts: anybody may write to the journal under any name. Without a journal, nothing is known of them.
 
 use std::ffi::OsStr;
@@ -6,14 +6,20 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ban_line;
+use super::failure_line::{self, Event};
 use crate::program::{self, NotRun};
 
 /// How long the journal may take: where it is large, finding a place in it takes a second.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// Entries that are read for failures.
+const MOST_LINES: u32 = 20_000;
+/// Time zones differ by so many seconds, or a multiple.
+const ZONE_STEP: i64 = 900;
 /// What `journalctl` may print before the rest has another turn, in bytes: about 30 000 lines.
 const MOST: usize = 8 << 20;
 
@@ -30,6 +36,63 @@ pub struct Found {
     pub goes_on: bool,
     /// Why it was not read.
     pub why_not: Option<String>,
+}
+
+/// What the journal tells of failures, and what ends the count of them.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Told {
+    /// A failure that counts.
+    Failure {
+        /// The jail.
+        jail: String,
+        /// Who failed.
+        ip: String,
+        /// When, in Unix seconds.
+        at: i64,
+        /// As how many it counts.
+        count: u32,
+    },
+    /// A ban.
+    Ban {
+        /// The jail.
+        jail: String,
+        /// Who.
+        ip: String,
+    },
+    /// A jail counts from nothing.
+    Begun(String),
+    /// Every jail does.
+    Started,
+}
+
+/// Who of the daemon writes of that.
+const TELLERS: [&str; 6] =
+    ["fail2ban", "fail2ban.filter", "fail2ban.observer", "fail2ban.actions", "fail2ban.jail", "fail2ban.server"];
+
+/// What the journal tells of failures since then, in Unix seconds; the first ones are left out where there are too many. `zone` is that of
+/// this machine.
+pub fn failures(socket: &Path, since: i64, zone: &TimeZone) -> Result<Vec<Told>, String> {
+    let owner = socket.metadata().map_err(|error| format!("{}: {error}", socket.display()))?.uid();
+    let mut arguments = vec![format!("_UID={owner}"), format!("--since=@{since}"), format!("--lines={MOST_LINES}")];
+    arguments.extend(TELLERS.iter().map(|name| format!("--identifier={name}")));
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let text = journal(&arguments)?;
+    Ok(text.lines().filter_map(Entry::read).filter_map(|entry| told(&entry, zone)).collect())
+}
+
+fn told(entry: &Entry, zone: &TimeZone) -> Option<Told> {
+    Some(match failure_line::in_journal(&entry.sender, entry.message.as_str()?)? {
+        Event::Failure { jail, ip, at, count } => {
+            let written = entry.micros.parse::<i64>().ok()? / 1_000_000;
+            let shown = zone.to_ambiguous_zoned(at).compatible().ok()?.timestamp().as_second();
+            // A failure is written down soon after it has happened: what is left is another zone.
+            let off = (written - shown + ZONE_STEP / 2).div_euclid(ZONE_STEP) * ZONE_STEP;
+            Told::Failure { jail: jail.to_owned(), ip: ip.to_owned(), at: shown + off, count }
+        }
+        Event::Ban { jail, ip } => Told::Ban { jail: jail.to_owned(), ip: ip.to_owned() },
+        Event::Begun(jail) => Told::Begun(jail.to_owned()),
+        Event::Started => Told::Started,
+    })
 }
 
 /// What the journal tells of bans behind a place; without one, where it ends now. The owner of fail2ban's socket is who writes.
@@ -69,7 +132,7 @@ fn bans(socket: &Path, after: &str) -> Result<Found, String> {
 
 /// What `journalctl` says, a JSON object a line.
 fn journal(arguments: &[&str]) -> Result<String, String> {
-    let usual = ["--quiet", "--no-pager", "--output=json", "--output-fields=MESSAGE"];
+    let usual = ["--quiet", "--no-pager", "--output=json", "--output-fields=MESSAGE,SYSLOG_IDENTIFIER"];
     let all: Vec<&OsStr> = usual.iter().chain(arguments).map(OsStr::new).collect();
     match program::run(Path::new("journalctl"), &all, PATIENCE) {
         Ok(outcome) if outcome.success => Ok(outcome.stdout),
@@ -89,6 +152,8 @@ struct Entry {
     cursor: String,
     #[serde(rename = "__REALTIME_TIMESTAMP")]
     micros: String,
+    #[serde(rename = "SYSLOG_IDENTIFIER", default)]
+    sender: String,
     /// A text; numbers where it is none, nothing where it is too long.
     #[serde(rename = "MESSAGE", default)]
     message: Value,

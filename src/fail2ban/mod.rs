@@ -7,6 +7,7 @@ pub mod database;
 pub mod difference;
 pub mod encode;
 mod error;
+pub mod failure_line;
 pub mod installed;
 pub mod journal;
 pub mod keep;

@@ -11,6 +11,7 @@ pub mod default_edits;
 pub mod definitions;
 pub mod edits;
 pub mod expressions;
+pub mod failing;
 mod failure;
 pub mod frames;
 pub mod geo_update;

@@ -4,8 +4,8 @@
 //! waits for it: what cannot be found out in that time is said to be unknown.
 
 mod asked;
-mod configured;
-mod logs;
+pub(super) mod configured;
+pub(super) mod logs;
 mod own_log;
 mod packet_filter;
 pub mod prove;

@@ -70,8 +70,13 @@ pub struct Tail {
 impl LogFile {
     /// The last `most` lines that are `wanted`, as far as they are within the last 16 MiB and come to no more than 2 MiB.
     pub fn tail(&self, most: usize, wanted: impl Fn(&str) -> bool) -> Result<Tail, Error> {
+        self.tail_within(MAX_READ, most, wanted)
+    }
+
+    /// The same, of the last `within` bytes.
+    pub fn tail_within(&self, within: u64, most: usize, wanted: impl Fn(&str) -> bool) -> Result<Tail, Error> {
         let (file, size) = self.open()?;
-        Ok(read_back(&file, size, most, wanted)?)
+        Ok(read_back(&file, size, within, most, wanted)?)
     }
 
     /// Opens it without waiting for a writer of a FIFO and without following a link, and gives its size in bytes.
@@ -117,9 +122,9 @@ impl<W: Fn(&str) -> bool> Found<W> {
     }
 }
 
-fn read_back(file: &File, size: u64, most: usize, wanted: impl Fn(&str) -> bool) -> io::Result<Tail> {
+fn read_back(file: &File, size: u64, within: u64, most: usize, wanted: impl Fn(&str) -> bool) -> io::Result<Tail> {
     let mut found = Found { wanted, lines: Vec::new(), examined: 0, kept: 0 };
-    let floor = size.saturating_sub(MAX_READ);
+    let floor = size.saturating_sub(within);
     let mut position = size;
     // The line that the block before began in the middle of, from there on.
     let mut rest: Vec<u8> = Vec::new();

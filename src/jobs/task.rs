@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::failure::Failure;
 use super::frames::FrameWriter;
 use super::{
-    apply, bans, bulk, changes, default_edits, definitions, edits, geo_update, history, ignored, import, jail_config,
-    jail_edits, journal_bans, logs, never_ban, notify, own_bans, password, patterns, places, preview, protection,
-    read_held, release, restored, server_edits, service, their_database, why,
+    apply, bans, bulk, changes, default_edits, definitions, edits, failing, geo_update, history, ignored, import,
+    jail_config, jail_edits, journal_bans, logs, never_ban, notify, own_bans, password, patterns, places, preview,
+    protection, read_held, release, restored, server_edits, service, their_database, why,
 };
 use crate::domain::json;
 
@@ -69,6 +69,8 @@ pub enum Task {
     ReadTheirs(their_database::ReadTheirs),
     /// Read what the systemd journal tells of bans.
     ReadJournal(journal_bans::ReadJournal),
+    /// Look at what is behind failures.
+    LookAtFailing(failing::LookAtFailing),
     /// Count what fail2ban restores after its start.
     CountRestored(restored::CountRestored),
     /// Ask fail2ban's database about the past.
@@ -138,7 +140,7 @@ impl Task {
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::AskHistory(_) => Lane::General,
             Task::JailConfigs(_) | Task::ReadBackends(_) | Task::WhyAway(_) => Lane::General,
             Task::ShowChange(_) | Task::LookAtFiles(_) | Task::ListIgnored(_) => Lane::General,
-            Task::ShowDefault(_) | Task::LookAtProtection(_) => Lane::General,
+            Task::ShowDefault(_) | Task::LookAtProtection(_) | Task::LookAtFailing(_) => Lane::General,
             Task::EditDefault(_) => Lane::Daemon,
             Task::ReadTheirs(_) | Task::ReadJournal(_) => Lane::Theirs,
             Task::CountRestored(_) => Lane::General,
@@ -163,7 +165,7 @@ impl Task {
             Task::HashPassword(_) | Task::VerifyPassword(_) => Duration::from_secs(30),
             Task::JailConfigs(_) | Task::ReadBackends(_) => Duration::from_secs(30),
             Task::ShowChange(_) | Task::LookAtFiles(_) | Task::ListIgnored(_) => Duration::from_secs(30),
-            Task::ShowDefault(_) | Task::LookAtProtection(_) => Duration::from_secs(30),
+            Task::ShowDefault(_) | Task::LookAtProtection(_) | Task::LookAtFailing(_) => Duration::from_secs(30),
             Task::EditDefault(_) => Duration::from_secs(400),
             Task::Ban(_) | Task::Unban(_) | Task::Release(_) | Task::Prove(_) => Duration::from_secs(70),
             // A load, and another one to undo it.
@@ -269,6 +271,7 @@ impl Task {
             Task::AskHistory(task) => task.run(out),
             Task::ReadTheirs(task) => task.run(),
             Task::ReadJournal(task) => task.run(),
+            Task::LookAtFailing(task) => task.run(),
             Task::CountRestored(task) => task.run(),
             Task::WhyAway(task) => task.run(),
             Task::LookAtProtection(task) => task.run(),

@@ -1,6 +1,8 @@
 //! Reads the bans that the daemon's log tells of, as they are written: one that is made and gone between two looks into the daemon's
 //! database is told of nowhere else, and without a database none is. It waits for the file to change; a file that is moved away is read on
 //! for a while beside the new one, for the daemon goes on writing to it until it is told. Nothing is known of logs that are no files.
+//! The failures that it tells of are counted in memory; so at a start what was read already is read for them once more, as far as they may
+//! still count.
 
 use std::fs::File;
 use std::io;
@@ -10,6 +12,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
@@ -18,7 +21,8 @@ use serde::{Deserialize, Serialize};
 use crate::app::Ctx;
 use crate::domain::json;
 use crate::domain::time;
-use crate::fail2ban::ban_line::{self, BanLine};
+use crate::fail2ban::ban_line;
+use crate::fail2ban::failure_line::{self, Event};
 use crate::files;
 use crate::server::token::Source;
 use crate::store::archive::{LOG_MARK, Logged};
@@ -28,6 +32,8 @@ use crate::{store, zones};
 const BLOCK: usize = 16 * 1024;
 /// How far back is read of what was written while nobody read, in bytes.
 const FARTHEST: u64 = 16 << 20;
+/// How much of what was read already is read again for failures, in bytes: some 20 000 of them.
+const AGAIN: u64 = 2 << 20;
 /// Steps that are done at once where somebody waits.
 const AT_ONCE: usize = 8;
 /// How long it rests between two steps.
@@ -61,6 +67,8 @@ struct Mark {
 struct Followed {
     file: File,
     mark: Mark,
+    /// From where it is read again for failures, up to where reading goes on.
+    again: u64,
     /// The number of its watch; -1 where there is none.
     watch: i32,
     /// What was read of it at once is news: it was read to its end before.
@@ -154,6 +162,9 @@ impl BanLog {
             }
         }
         ctx.daemon_log.is_behind = goes_on;
+        if !goes_on {
+            ctx.failing.caught_up.clone_from(&self.path);
+        }
         self.files.retain(|file| file.until.is_none_or(|until| now < until));
         // Without changes it is not read again before the next look.
         self.read_at = if goes_on { now + REST } else { self.look_at };
@@ -239,6 +250,7 @@ impl BanLog {
         let size = present.file.metadata()?.len();
         let Some(marks) = stored.and_then(|text| json::read::<Vec<Mark>>(&text).ok()) else {
             (present.mark.offset, present.is_live) = (size, true);
+            present.again = size.saturating_sub(AGAIN);
             let text = json::text(&[&present.mark]).unwrap_or_default();
             if let Err(error) = ctx.store.begin_log(&text) {
                 self.complain(error.to_string());
@@ -252,12 +264,14 @@ impl BanLog {
         };
         present.mark.offset = known(present).filter(|offset| *offset <= size).unwrap_or(0);
         present.mark.offset = present.mark.offset.max(size.saturating_sub(FARTHEST));
+        present.again = size.saturating_sub(AGAIN).min(present.mark.offset);
         let mut before = path.as_os_str().to_owned();
         before.push(".1");
         let Ok(mut all) = self.open(Path::new(&before), 0) else { return Ok(new) };
         all.retain_mut(|file| {
             let offset = known(file);
             (file.mark.offset, file.until) = (offset.unwrap_or(0), Some(Instant::now() + READ_ON));
+            file.again = file.mark.offset.saturating_sub(AGAIN);
             offset.is_some()
         });
         all.append(&mut new);
@@ -268,7 +282,8 @@ impl BanLog {
         let file = files::open(path)?;
         let found = file.metadata()?;
         let mark = Mark { device: found.dev(), inode: found.ino(), offset, zone: self.zone_off };
-        Ok(vec![Followed { file, mark, watch: self.watch(path), is_live: false, until: None }])
+        let again = mark.offset;
+        Ok(vec![Followed { file, mark, again, watch: self.watch(path), is_live: false, until: None }])
     }
 
     fn watch(&self, path: &Path) -> i32 {
@@ -287,7 +302,10 @@ impl BanLog {
         let size = file.file.metadata().map_err(|error| error.to_string())?.len();
         if size < file.mark.offset {
             // It was emptied, not moved away.
-            file.mark.offset = 0;
+            (file.mark.offset, file.again) = (0, 0);
+        }
+        if file.again < file.mark.offset {
+            return self.read_again(ctx, at);
         }
         let length = file.file.read_at(&mut block, file.mark.offset).map_err(|error| error.to_string())?;
         let is_whole = length == BLOCK;
@@ -298,9 +316,10 @@ impl BanLog {
             None => 0,
         };
         let is_live = file.is_live;
-        let bans = self.bans(ctx, &block[..end], is_live);
+        let bans = self.told(ctx, &block[..end], is_live);
         let file = &mut self.files[at];
         file.mark.offset += end as u64;
+        file.again = file.mark.offset;
         file.is_live |= !is_whole;
         let zone = self.zone_off;
         let marks: Vec<Mark> = self.files.iter().map(|file| Mark { zone, ..file.mark.clone() }).collect();
@@ -308,6 +327,7 @@ impl BanLog {
             let mark = json::text(&marks).unwrap_or_default();
             if let Err(error) = ctx.store.archive_logged(&bans, &mark, time::now()) {
                 self.files[at].mark.offset -= end as u64;
+                self.files[at].again = self.files[at].mark.offset;
                 ctx.storage_fails |= !matches!(error, store::Error::Locked(_));
                 return Err(error.to_string());
             }
@@ -317,33 +337,59 @@ impl BanLog {
         Ok(is_whole && end > 0)
     }
 
-    fn bans(&mut self, ctx: &Ctx, block: &[u8], is_live: bool) -> Vec<Logged> {
-        // Most lines tell of no ban: they are not looked at one by one.
-        let finder = memchr::memmem::Finder::new(b"] Ban ");
-        let (mut found, mut from) = (Vec::new(), 0);
-        while let Some(place) = finder.find(&block[from..]) {
-            let start = block[..from + place].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-            let rest = &block[from + place..];
-            let end = from + place + memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-            let line = String::from_utf8_lossy(&block[start..end]);
-            from = end;
-            if let Some(ban) = ban_line::read(&line) {
-                let at = self.moment(&ban, is_live);
-                let country = ctx.place_of(ban.ip).country;
-                found.push(Logged { jail: ban.jail.to_owned(), ip: ban.ip.to_owned(), at, country });
+    /// Reads a step of what was read before this program was started, for the failures in it.
+    fn read_again(&mut self, ctx: &mut Ctx, at: usize) -> Result<bool, String> {
+        let file = &mut self.files[at];
+        let most = (file.mark.offset - file.again).min(BLOCK as u64) as usize;
+        let mut block = vec![0; most];
+        let length = file.file.read_at(&mut block, file.again).map_err(|error| error.to_string())?;
+        // What is written up to there ends with a line.
+        let end = block[..length].iter().rposition(|byte| *byte == b'\n').map_or(length, |last| last + 1);
+        file.again = if end == 0 { file.mark.offset } else { file.again + end as u64 };
+        self.told(ctx, &block[..end], false);
+        Ok(true)
+    }
+
+    /// What some lines tell: bans, which it gives, and failures, which are counted.
+    fn told(&mut self, ctx: &mut Ctx, block: &[u8], is_live: bool) -> Vec<Logged> {
+        let mut found = Vec::new();
+        for line in block.split(|byte| *byte == b'\n') {
+            let line = String::from_utf8_lossy(line);
+            let Some((written, event)) = failure_line::read(&line) else { continue };
+            self.learn_zone(ctx, written, is_live);
+            match event {
+                Event::Failure { jail, ip, at, count } => {
+                    let at = self.shown_here(at);
+                    ctx.failing.now.failed(jail, ip, at, count);
+                }
+                Event::Begun(jail) => ctx.failing.now.forget_jail(jail),
+                Event::Started => ctx.failing.now.forget_all(),
+                Event::Ban { jail, ip } => {
+                    ctx.failing.now.banned(jail, ip);
+                    if let Some(ban) = ban_line::read(&line) {
+                        let at = (self.shown_here(ban.at.0) + self.zone_off) * 1000 + ban.at.1;
+                        let country = ctx.place_of(ban.ip).country;
+                        found.push(Logged { jail: ban.jail.to_owned(), ip: ban.ip.to_owned(), at, country });
+                    }
+                }
             }
         }
         found
     }
 
-    /// Unix time in milliseconds. What is read as it is written tells by how much the daemon's zone is another than ours.
-    fn moment(&mut self, ban: &BanLine<'_>, is_live: bool) -> i64 {
+    /// Unix time in seconds of when the clocks of this machine show it.
+    fn shown_here(&mut self, at: DateTime) -> i64 {
         let zone = self.zone.get_or_insert_with(zones::local);
-        let told = zone.to_ambiguous_zoned(ban.at.0).compatible().map_or(0, |at| at.timestamp().as_second());
+        zone.to_ambiguous_zoned(at).compatible().map_or(0, |at| at.timestamp().as_second())
+    }
+
+    /// What is read as it is written tells by how much the daemon's zone is another than ours.
+    fn learn_zone(&mut self, ctx: &mut Ctx, written: DateTime, is_live: bool) {
         if is_live {
+            let told = self.shown_here(written);
             self.zone_off = (time::now() - told + ZONE_STEP / 2).div_euclid(ZONE_STEP) * ZONE_STEP;
         }
-        (told + self.zone_off) * 1000 + ban.at.1
+        ctx.failing.now.set_zone(self.zone_off);
     }
 
     fn complain(&mut self, why: String) {

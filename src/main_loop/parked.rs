@@ -78,7 +78,7 @@ impl MainLoop {
             let is_ready = if self.parked[index].for_archive {
                 self.ctx.daemon_log.catch_up == CatchUp::Idle
             } else {
-                is_free && !(has_waited && self.ctx.banned.is_read())
+                is_free && !(has_waited && (self.ctx.banned.is_read() || self.ctx.failing_is_behind()))
             };
             if is_ready || (is_over && has_waited) {
                 self.ctx.daemon_is_taken = self.children.daemon_is_taken();

@@ -198,7 +198,7 @@ impl MainLoop {
         }
         let timers = if self.is_for_one { Timers::next_for_one } else { Timers::next };
         let mut wait = timers(&self.timers, &mut self.ctx, now);
-        if !self.is_for_one {
+        if self.ctx.reads_log(self.is_for_one) {
             wait = wait.min(self.ban_log.next().saturating_duration_since(now));
         }
         if self.connections.any_open() || self.children.any() || self.stopping.is_some() || !self.parked.is_empty() {
@@ -476,7 +476,7 @@ impl MainLoop {
         }
         self.ctx.bulk_is_under_way =
             self.ctx.own_bans.any_settled() || self.children.any_bulk() || self.stepping.iter().any(Stepping::changes);
-        if !self.is_for_one {
+        if self.ctx.reads_log(self.is_for_one) {
             let at_once = self.ctx.their_page.is_some() || self.ctx.daemon_log.catch_up != CatchUp::Idle;
             self.ban_log.run(&mut self.ctx, self.poll.registry(), at_once, now);
         }

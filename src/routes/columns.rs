@@ -17,6 +17,9 @@ pub(super) const BAN: &[&str] = &[
 /// What was told.
 pub(super) const NOTIFICATION: &[&str] =
     &["id", "at", "channel", "event", "title", "text", "count", "state", "attempts", "failure.kind", "failure.detail"];
+/// Who is failing.
+pub(super) const FAILING: &[&str] =
+    &["ip", "jail", "failures", "of", "left", "user", "users", "first_at", "last_at", "forgotten_at", "country"];
 /// The history.
 pub(super) const PAST_BAN: &[&str] = &[
     "ip",

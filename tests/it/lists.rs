@@ -37,6 +37,7 @@ fn every_list_has_the_same_shape_is_sorted_searched_and_paged() {
         ("/api/v1/config/jails/lab/files", "path", "jail", 1),
         ("/api/v1/jails/lab/ignoreip", "", "203.0", 3),
         ("/api/v1/bans/active", "ip", "nothing", 0),
+        ("/api/v1/bans/failing", "ip", "nothing", 0),
     ] {
         let (all, block) = items(&admin, list);
         let total = all.len();

@@ -38,6 +38,7 @@ mod debian;
 mod defaults;
 mod dry_run;
 mod errors;
+mod failing;
 mod faults;
 mod feeds;
 mod fetch;

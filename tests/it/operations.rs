@@ -66,6 +66,7 @@ pub const PROTECTED: &[Operation] = &[
     op("GET /api/v1/config/map-color-thresholds", "/api/v1/config/map-color-thresholds", "", &[200, 401]),
     op("PUT /api/v1/config/map-color-thresholds", "/api/v1/config/map-color-thresholds", MAP, &[200, 400, 401, 429]),
     op("GET /api/v1/bans/active", "/api/v1/bans/active", "", &[200, 401, 502]),
+    op("GET /api/v1/bans/failing", "/api/v1/bans/failing", "", &[200, 304, 400, 401, 404, 502]),
     op("GET /api/v1/bans.txt", "/api/v1/bans.txt", "", &[200, 304, 400, 401, 404, 502]),
     op("POST /api/v1/bans", "/api/v1/bans", BAN, &[201, 400, 401, 404, 409, 429, 502]),
     op("POST /api/v1/bans/bulk", "/api/v1/bans/bulk", MANY, &[200, 400, 401, 404, 409, 422, 429, 502]),

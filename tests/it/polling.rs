@@ -16,6 +16,7 @@ const POLLED: &[&str] = &[
     "/api/v1/dashboard/bans",
     "/api/v1/dashboard/bans/by-jail?source=archive",
     "/api/v1/bans/active",
+    "/api/v1/bans/failing",
     "/api/v1/bans.txt",
     "/api/v1/bans/active?page_size=50&sort=-ip",
     "/api/v1/jails",

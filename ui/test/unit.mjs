@@ -35,7 +35,7 @@ async function load(code) {
 
 /** What its checks are made of, and what else of it is said here. */
 const CHECKS = ['protection/checks', 'protection/watching', 'protection/in_force', 'protection/report', 'protection/prove'];
-const OTHERS = ['apply/run', 'apply/steps', 'apply/preview', 'services/changes', 'fail2ban/client/wire'];
+const OTHERS = ['apply/run', 'apply/steps', 'apply/preview', 'services/changes', 'fail2ban/client/wire', 'app/failing_look'];
 
 /** The sentences of the server's sources, with an X for what differs. */
 function sentencesOfTheServer(names) {

@@ -12,7 +12,7 @@ use crate::protection::facts::{JailFacts, JournalFacts, LogFacts, LogState, Sour
 /// How long the journal may take.
 const JOURNAL: Duration = Duration::from_secs(2);
 /// How many lines of it are read.
-const LINES: &str = "500";
+pub const LINES: &str = "500";
 /// How many log files of a jail are looked at.
 const MOST: usize = 200;
 
@@ -21,7 +21,7 @@ pub fn look(jail: &mut JailFacts, other_files: bool) {
     match &mut jail.source {
         Source::Files(logs) => logs.iter_mut().take(MOST).for_each(|log| file(log, other_files)),
         Source::Journal(journal) => {
-            let read = read_journal(journal, other_files);
+            let read = read_journal(journal, LINES, other_files);
             journal.lines = read.map(|lines| lines.len());
         }
     }
@@ -59,8 +59,8 @@ fn newer_beside(path: &Path, than: i64) -> Option<String> {
     (newest.0 > than).then(|| newest.1.display().to_string())
 }
 
-/// The last lines of the journal that a jail is told to read, as text. What is wrong is noted.
-pub fn read_journal(journal: &mut JournalFacts, other_files: bool) -> Option<Vec<String>> {
+/// The last `lines` of the journal that a jail is told to read, as text. What is wrong is noted.
+pub fn read_journal(journal: &mut JournalFacts, lines: &str, other_files: bool) -> Option<Vec<String>> {
     if other_files {
         journal.problem = Some("fail2ban runs in a container of its own.".to_owned());
         return None;
@@ -70,7 +70,7 @@ pub fn read_journal(journal: &mut JournalFacts, other_files: bool) -> Option<Vec
         journal.is_missing = true;
         return None;
     }
-    let mut args = vec!["-q", "--no-pager", "-o", "short-iso", "-n", LINES];
+    let mut args = vec!["-q", "--no-pager", "-o", "short-iso", "-n", lines];
     args.extend(journal.matches.split_ascii_whitespace());
     let args: Vec<&OsStr> = args.into_iter().map(OsStr::new).collect();
     match program::run(Path::new("journalctl"), &args, JOURNAL) {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::logs::read_journal;
+use super::logs::{LINES as JOURNAL_LINES, read_journal};
 use crate::domain::address::IpOrNet;
 use crate::jobs::log_paths;
 use crate::jobs::tail::{LogFile, shown};
@@ -47,7 +47,7 @@ pub fn run(jail: &mut JailFacts, definition: &FilterDefinition, allowed: &[PathB
         Source::Journal(journal) => {
             // Its dates are the journal's own.
             definition.datepattern = None;
-            let lines = read_journal(&mut journal.clone(), false);
+            let lines = read_journal(&mut journal.clone(), JOURNAL_LINES, false);
             vec![lines.ok_or("Its journal cannot be read.")?]
         }
         Source::Files(logs) => {

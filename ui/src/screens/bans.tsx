@@ -2,6 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { ActiveBan, BanSort } from '../api';
 import { BanDialog } from './bandialog';
+import { BanTabs, FailingTab } from './failing';
 import { ask } from '../dialog';
 import { Address, country, exact, Jail, Time } from '../format';
 import { Icon } from '../icons';
@@ -17,6 +18,10 @@ export const PAGE = 50;
 const idOf = (ban: ActiveBan) => `${ban.ip} ${ban.jail}`;
 
 export function Bans() {
+  return route.use().query.tab === 'failing' ? <FailingTab /> : <BannedNow />;
+}
+
+function BannedNow() {
   const { query } = route.use();
   const [banning, setBanning] = useState(false);
   const [chosen, setChosen] = useState(new Set<string>());
@@ -46,6 +51,7 @@ export function Bans() {
         <h1 tabIndex={-1}>{t('bans.title')}</h1>
         {isIn && <button type="button" class="primary" onClick={() => setBanning(true)}><Icon name="plus" />{t('ban.open')}</button>}
       </div>
+      <BanTabs />
       <p class="sentence">{total === undefined ? ' ' : isFiltered ? t('bans.sentenceFound', { n: total }) : t('bans.sentence', { n: total })}</p>
       <Filters jails={jails.data?.items.filter((jail) => jail.running).map((jail) => jail.name) ?? []} />
       {chosen.size > 0 && bans.data && (

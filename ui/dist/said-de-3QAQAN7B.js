@@ -31,6 +31,9 @@ Packets to * do not come to that rule. | Pakete an $1 kommen nicht zu dieser Reg
 It is about *. | Sie gilt für $1.
 Set the port of the jail to the one that* | Den Port des Jails auf den setzen, an dem der Dienst lauscht, dann den Jail neu starten.
 The packet filter cannot be read from here, so nothing was tried. | Der Paketfilter lässt sich von hier nicht lesen; deshalb wurde nichts versucht.
+fail2ban's log level is *, and failures* | Das Log-Level von fail2ban ist $1, Fehlversuche stehen erst ab INFO im Log: log_level auf INFO setzen.
+fail2ban's log cannot be read: * | Das Log von fail2ban lässt sich nicht lesen: $1
+fail2ban writes its log to *, where* | fail2ban schreibt sein Log nach $1, wo es nicht zu lesen ist: log_target auf eine Datei setzen.
 fail2ban answers. | fail2ban antwortet.
 fail2ban is busy and did not answer in time. | fail2ban ist beschäftigt und hat nicht rechtzeitig geantwortet.
 Look again in a minute. | In einer Minute noch einmal nachsehen.
