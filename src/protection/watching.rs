@@ -125,6 +125,11 @@ pub fn filter(_: &Facts, jail: &JailFacts) -> Option<Step> {
     let name = &jail.name;
     let trial = match &jail.trial {
         Ok(trial) => trial,
+        // That there is nothing to try it on was said of its logs.
+        Err(_) if matches!(&jail.source, Source::Files(logs) if logs.iter().all(|log| log.state != LogState::Readable)) =>
+        {
+            return None;
+        }
         Err(why) => {
             let said = format!("The filter of {name} could not be tried on its log.");
             return Some(Step::new("filter", "filter_not_tried", Level::Unknown, said).seen(why.clone()));

@@ -22,6 +22,7 @@ mod barren;
 mod behind_nginx;
 mod blocklist_set;
 mod blocklists;
+mod broken_machines;
 mod bulk;
 mod changes;
 mod claims;
