@@ -92,6 +92,8 @@ pub struct Config {
     pub blocklist_ca_file: Option<PathBuf>,
     /// From where metrics are read without a session.
     pub metrics_networks: Vec<IpOrNet>,
+    /// The hour of the day at which the digest is told.
+    pub digest_hour: u32,
     /// The variables of the settings that were given at the start.
     pub given: BTreeSet<&'static str>,
 }
@@ -344,6 +346,9 @@ pub const SETTINGS: &[Setting] = &[
         "from where metrics are read without a session, by comma; 0.0.0.0/0 and ::/0 is anywhere (none)",
         |config, text| list(text, str::parse::<IpOrNet>).map(|found| config.metrics_networks = found),
     ),
+    unlisted("BANGUI_DIGEST_HOUR", "HOUR", "when the digest is told, in the time zone; 0 to 23 (7)", |config, text| {
+        number(text, 0, 23).map(|found| config.digest_hour = found)
+    }),
     unlisted("BANGUI_GEOIP_UPDATE_URL", "URL", "where bangui geo update fetches its file", |config, text| {
         parse_web(text).map(|found| config.geoip_update_url = found)
     }),
@@ -454,6 +459,7 @@ impl Config {
             blocklist_reach: Reach::Here,
             blocklist_ca_file: None,
             metrics_networks: Vec::new(),
+            digest_hour: 7,
             given: BTreeSet::new(),
         }
     }

@@ -55,6 +55,16 @@ pub fn trust(authorities: Option<&Path>) -> Result<TlsConfig, FetchError> {
     tls::config(authorities)
 }
 
+/// Has libraries that ask for the cryptography of the process use ours.
+pub fn use_own_cryptography() {
+    tls::install();
+}
+
+/// What of a failed handshake is about the certificate; `None` where it is about something else.
+pub fn distrust(text: &str) -> Option<FetchError> {
+    tls::distrust(text)
+}
+
 impl Rules {
     fn tls(&self) -> Result<TlsConfig, FetchError> {
         tls::config(self.authorities.as_deref())
@@ -134,7 +144,8 @@ fn is_name(host: &str) -> bool {
     letters && !last.is_empty() && host.len() <= 253 && !is_number
 }
 
-fn check_address(host: &str, address: IpAddr, allow_private: bool, own: &[IpAddr]) -> Result<(), FetchError> {
+/// Checks where a name leads: it must be public and none of `own`, unless any address is fine.
+pub fn check_address(host: &str, address: IpAddr, allow_private: bool, own: &[IpAddr]) -> Result<(), FetchError> {
     if allow_private || (IpOrNet::from(address).is_public() && !own.contains(&address.to_canonical())) {
         return Ok(());
     }

@@ -5,10 +5,10 @@ use serde_json::Value;
 use crate::app::ApiError;
 use crate::app::input::Fields;
 use crate::domain::names::Running;
-use crate::domain::notification::{Channel, Event, MASK, Preset, Target, Webhook};
+use crate::domain::notification::{Channel, Event, MASK, Mail, Preset, Security, Target, Webhook};
 use crate::domain::time;
 use crate::jobs::Failure;
-use crate::notify::webhook;
+use crate::notify::{email, webhook};
 
 /// What is shown of a channel and cannot be changed.
 pub const READ_ONLY: [&str; 6] = ["id", "kind", "has_secret", "has_token", "created_at", "updated_at"];
@@ -18,6 +18,8 @@ const LONGEST_NAME: usize = 100;
 const LONGEST_SECRET: usize = 500;
 /// The most jails, or countries, that a channel names.
 const MOST_NAMED: usize = 100;
+/// The most receivers of mail.
+const MOST_RECEIVERS: usize = 10;
 /// Where bots of Telegram are told what to say, before their token.
 const TELEGRAM: &str = "https://api.telegram.org/";
 
@@ -39,19 +41,22 @@ impl Wanted {
         }
         fields.drop_unchanged(|name, value| shown[name] == *value);
         let now = time::now();
-        let kind = match present {
-            Some(_) => None,
-            None => fields.required::<String>("kind"),
+        let kind = match present.map(|own| &own.target) {
+            Some(Target::Webhook(_)) => "webhook".to_owned(),
+            Some(Target::Email(_)) => "email".to_owned(),
+            None => fields.required::<String>("kind").unwrap_or_else(|| "webhook".to_owned()),
         };
-        let is_kind = kind.as_deref().is_none_or(|kind| kind == "webhook");
-        fields.check(is_kind, "kind", "enum", "kind: webhook is expected.");
+        fields.check(["webhook", "email"].contains(&&*kind), "kind", "enum", "kind: webhook or email is expected.");
         let allow_private = fields.optional("allow_private").or(present.map(|own| own.allow_private)).unwrap_or(false);
-        let (target, forgets) = webhook_of(&mut fields, present, allow_private || any);
+        let (target, forgets) = match kind.as_str() {
+            "email" => mail_of(&mut fields, present, allow_private || any),
+            _ => webhook_of(&mut fields, present, allow_private || any),
+        };
         let channel = Channel {
             id: present.map_or(0, |own| own.id),
             name: name(&mut fields, present),
             enabled: fields.optional("enabled").or(present.map(|own| own.enabled)).unwrap_or(true),
-            target: Target::Webhook(target),
+            target,
             allow_private,
             events: events(&mut fields, present),
             jails: named(&mut fields, "jails", present.map(|own| &own.jails)),
@@ -131,7 +136,7 @@ fn secret(fields: &mut Fields, name: &str, present: Option<&String>) -> Option<S
 }
 
 /// The receiver of a webhook, and whether a secret was forgotten.
-fn webhook_of(fields: &mut Fields, present: Option<&Channel>, allow_private: bool) -> (Webhook, bool) {
+fn webhook_of(fields: &mut Fields, present: Option<&Channel>, allow_private: bool) -> (Target, bool) {
     let old = present.and_then(|own| match &own.target {
         Target::Webhook(hook) => Some(hook),
         Target::Email(_) => None,
@@ -182,7 +187,69 @@ fn webhook_of(fields: &mut Fields, present: Option<&Channel>, allow_private: boo
     let had = |secret: fn(&Webhook) -> &Option<String>| old.is_some_and(|old| secret(old).is_some());
     let forgets =
         is_other && ((had(|old| &old.secret) && secret_now.is_none()) || (had(|old| &old.token) && token.is_none()));
-    (Webhook { preset, url, chat_id, secret: secret_now, token }, forgets)
+    (Target::Webhook(Webhook { preset, url, chat_id, secret: secret_now, token }), forgets)
+}
+
+/// The receivers of mail, and whether a password was forgotten.
+fn mail_of(fields: &mut Fields, present: Option<&Channel>, allow_private: bool) -> (Target, bool) {
+    let old = present.and_then(|own| match &own.target {
+        Target::Email(mail) => Some(mail),
+        Target::Webhook(_) => None,
+    });
+    let text = |fields: &mut Fields, name: &str, old: Option<&String>| -> String {
+        let given: Option<String> = match old {
+            None => fields.required(name),
+            Some(_) => fields.optional(name),
+        };
+        given.or_else(|| old.cloned()).unwrap_or_default()
+    };
+    let host = text(fields, "host", old.map(|old| &old.host));
+    let is_host = host.is_empty() || webhook::check(&format!("https://{host}/"), allow_private).is_ok();
+    let rule = "host: the name of a mail server is expected; one in your own network needs allow_private.";
+    fields.check(is_host && !host.contains([':', '/', '?', '#']), "host", "format", rule);
+    let given: Option<String> = fields.optional("security");
+    let security = match given.as_deref() {
+        None => Some(old.map_or(Security::Starttls, |old| old.security)),
+        Some("starttls") => Some(Security::Starttls),
+        Some("tls") => Some(Security::Tls),
+        Some(_) => None,
+    };
+    fields.check(security.is_some(), "security", "enum", "security: starttls or tls is expected.");
+    let security = security.unwrap_or(Security::Starttls);
+    let usual = if security == Security::Tls { 465 } else { 587 };
+    let port = fields.optional::<u16>("port").or(old.map(|old| old.port)).unwrap_or(usual);
+    let is_port = port > 0 && (allow_private || email::PORTS.contains(&port));
+    fields.check(is_port, "port", "range", "port: one of 25, 465, 587, 2525 is expected; allow_private allows any.");
+    let given: Option<Option<String>> = fields.optional("username");
+    let username =
+        given.map(Option::unwrap_or_default).or_else(|| old.map(|old| old.username.clone())).unwrap_or_default();
+    fields.check(email::is_credential(&username), "username", "format", "username: one line of text is expected.");
+    let from = text(fields, "from", old.map(|old| &old.from));
+    let rule = "from: an address such as box@example.org is expected.";
+    fields.check(from.is_empty() || email::is_mailbox(&from), "from", "format", rule);
+    let given: Option<Vec<String>> = match old {
+        None => fields.required("to"),
+        Some(_) => fields.optional("to"),
+    };
+    let is_missing = old.is_none() && given.is_none();
+    let to = given.or_else(|| old.map(|old| old.to.clone())).unwrap_or_default();
+    let are_some = is_missing || (1..=MOST_RECEIVERS).contains(&to.len());
+    fields.check(are_some, "to", "length", "to: 1 to 10 addresses are expected.");
+    for (index, one) in to.iter().enumerate() {
+        let rule = "An address such as anna@example.org is expected.";
+        fields.check(email::is_mailbox(one), &format!("to.{index}"), "format", rule);
+    }
+    let is_same =
+        |old: &&Mail| (&old.host, old.port, old.security, &old.username) == (&host, port, security, &username);
+    let kept = old.filter(is_same).and_then(|old| old.password.clone());
+    let forgets_null = fields.takes_null("password");
+    let given: Option<String> = fields.optional("password");
+    let is_plain = given.as_deref().is_none_or(|text| !text.is_empty() && email::is_credential(text));
+    fields.check(is_plain, "password", "format", "password: one line of text is expected; null for none.");
+    let password = if forgets_null { None } else { given.or(kept) };
+    let had = old.is_some_and(|old| old.password.is_some());
+    let forgets = had && password.is_none() && !forgets_null;
+    (Target::Email(Mail { host, port, security, username, password, from, to }), forgets)
 }
 
 #[cfg(test)]

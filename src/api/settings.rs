@@ -58,7 +58,7 @@ pub fn change(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
 /// A value as the text that the setting takes at the start.
 fn given(fields: &mut Fields, name: &str) -> Option<String> {
     match name {
-        "archive_days" => fields.optional::<u32>(name).map(|days| days.to_string()),
+        "archive_days" | "digest_hour" => fields.optional::<u32>(name).map(|number| number.to_string()),
         "metrics_networks" => fields.optional::<Vec<String>>(name).map(|networks| networks.join(",")),
         _ => fields.optional::<String>(name),
     }

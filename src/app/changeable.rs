@@ -20,7 +20,7 @@ pub struct Changeable {
 }
 
 /// All of them.
-pub const CHANGEABLE: [Changeable; 3] = [
+pub const CHANGEABLE: [Changeable; 4] = [
     Changeable {
         name: "timezone",
         variable: "BANGUI_TIMEZONE",
@@ -38,6 +38,12 @@ pub const CHANGEABLE: [Changeable; 3] = [
         variable: "BANGUI_METRICS_NETWORKS",
         default: "",
         shown: |config| config.metrics_networks.iter().map(ToString::to_string).collect(),
+    },
+    Changeable {
+        name: "digest_hour",
+        variable: "BANGUI_DIGEST_HOUR",
+        default: "7",
+        shown: |config| json!(config.digest_hour),
     },
 ];
 

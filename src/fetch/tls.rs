@@ -72,17 +72,26 @@ impl KeyProvider for Kernel {
     }
 }
 
-/// How https is spoken, with the authorities of a file or those that are built in.
-pub fn config(authorities_file: Option<&Path>) -> Result<TlsConfig, FetchError> {
-    let provider = CryptoProvider {
+/// Has libraries that ask for the cryptography of the process use this one.
+pub fn install() {
+    // It stays where somebody was here before: it is the same one.
+    let _ = provider().install_default();
+}
+
+fn provider() -> CryptoProvider {
+    CryptoProvider {
         cipher_suites: CIPHER_SUITES.to_vec(),
         kx_groups: vec![kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1],
         signature_verification_algorithms: SIGNATURES,
         secure_random: &Kernel,
         key_provider: &Kernel,
-    };
+    }
+}
+
+/// How https is spoken, with the authorities of a file or those that are built in.
+pub fn config(authorities_file: Option<&Path>) -> Result<TlsConfig, FetchError> {
     Ok(TlsConfig::builder()
-        .unversioned_rustls_crypto_provider(Arc::new(provider))
+        .unversioned_rustls_crypto_provider(Arc::new(provider()))
         .root_certs(authorities(authorities_file)?)
         .build())
 }

@@ -10,6 +10,7 @@ use crate::dispatch;
 use crate::domain::actor::Actor;
 use crate::domain::time;
 use crate::server::response::Response;
+use crate::services::digest::Digest;
 use crate::services::{changes, imports, never_ban, notify, protection};
 use crate::store;
 
@@ -44,6 +45,7 @@ pub struct Timers {
     archive: Archivist,
     geography: Geographer,
     schedule_at: Instant,
+    digest: Digest,
     /// When the files are looked at again: somebody may have changed them.
     files_at: Instant,
     /// Not before this, what was found of them is written down.
@@ -65,6 +67,7 @@ impl Timers {
             archive,
             geography,
             schedule_at: now,
+            digest: Digest::default(),
             files_at: now,
             found_after: now,
             storage_at: now,
@@ -78,7 +81,8 @@ impl Timers {
         let steps =
             self.checkpoint_at.min(self.archive.next(ctx, now)).min(self.geography.next(ctx)).min(self.expire_at);
         let found = if ctx.by_hand.is_some() { self.found_after } else { self.files_at };
-        let others = self.schedule_at.min(self.storage_at).min(self.files_at).min(found);
+        let digest = if self.digest.is_under_way() { now + REST } else { self.schedule_at };
+        let others = digest.min(self.schedule_at).min(self.storage_at).min(self.files_at).min(found);
         // While the daemon is away or taken, its return wakes the loop.
         let own_ends = ctx.own_bans.due().filter(|_| ctx.snapshot.online);
         let others = own_ends.map_or(others, |due| others.min(due.max(now + LOOK_AGAIN)));
@@ -148,6 +152,9 @@ impl Timers {
             if let Err(error) = imports::start_when_due(ctx) {
                 log::warn!("the schedule of imports: {}", error.cause.unwrap_or(error.detail));
             }
+            self.go_on_with_digest(ctx);
+        } else if self.digest.is_under_way() {
+            self.go_on_with_digest(ctx);
         }
         if let Err(error) = imports::tend_when_due(ctx, now) {
             log::warn!("the set of imported addresses: {}", error.cause.unwrap_or(error.detail));
@@ -196,6 +203,12 @@ impl Timers {
             // Something of ours is changing them.
             Ok(None) => self.files_at = now + LOOK_WHILE_AWAY,
             Err(error) => log::warn!("changes by hand: {}", error.cause.unwrap_or(error.detail)),
+        }
+    }
+
+    fn go_on_with_digest(&mut self, ctx: &mut Ctx) {
+        if let Err(error) = self.digest.step(ctx) {
+            log::warn!("the digest: {}", error.cause.unwrap_or(error.detail));
         }
     }
 

@@ -24,6 +24,8 @@ pub enum Kind {
     Timeout,
     /// It wants to be asked elsewhere, which is not followed: what is sent is meant for one receiver.
     Redirect,
+    /// It does not take the account and its password.
+    Authentication,
     /// It answers with a status that is no success.
     Status,
     /// Whoever should have sent it was lost.

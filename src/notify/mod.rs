@@ -2,6 +2,7 @@
 //! process of ours. What waits to be sent, and when it is tried again, is none of its business.
 
 mod delivery;
+pub mod email;
 mod failure;
 mod hmac;
 mod send;

@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod changes;
 pub mod config_lists;
+pub mod digest;
 pub mod first_run;
 pub mod geo;
 pub mod imports;

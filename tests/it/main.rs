@@ -62,6 +62,7 @@ mod lists;
 mod logs;
 mod long_jobs;
 mod r#loop;
+mod mail;
 mod mends;
 mod meta;
 mod metrics;

@@ -96,7 +96,7 @@ fn metrics_are_for_sessions_and_for_the_networks_that_are_named() {
     let first = settings(&admin);
     assert_eq!(
         first,
-        json!({"timezone": "UTC", "archive_days": 30, "metrics_networks": [], "fixed": ["archive_days"]})
+        json!({"timezone": "UTC", "archive_days": 30, "metrics_networks": [], "digest_hour": 7, "fixed": ["archive_days"]})
     );
 
     let named = json!({"metrics_networks": ["127.0.0.0/8", "2001:db8::/32"], "timezone": "Europe/Berlin"});
@@ -117,6 +117,7 @@ fn metrics_are_for_sessions_and_for_the_networks_that_are_named() {
         (json!({"timezone": "Mars/Olympus"}), "timezone"),
         (json!({"metrics_networks": ["10.0.0.0/33"]}), "metrics_networks"),
         (json!({"archive_days": -1}), "archive_days"),
+        (json!({"digest_hour": 24}), "digest_hour"),
         (json!({"nights": 1}), "nights"),
     ] {
         let said = admin.put(SETTINGS, wrong).expect_error(422, "invalid_input").json();

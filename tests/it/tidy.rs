@@ -14,7 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("conf", &["domain", "files"]),
     ("program", &[]),
     ("protection", &["domain"]),
-    ("notify", &["domain", "fetch"]),
+    ("notify", &["domain", "fetch", "files"]),
     ("fail2ban", &["domain", "files", "program"]),
     ("pattern", &["domain"]),
     ("apply", &["conf", "domain", "fail2ban", "files", "pattern"]),

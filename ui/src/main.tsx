@@ -54,6 +54,7 @@ const PLACES: Place[] = [
   { path: 'history', title: 'history.title', icon: 'history', key: 'h', screen: History, first: true },
   { path: 'never-ban', title: 'never.title', icon: 'shield', key: 'n', screen: 'NeverBan' },
   { path: 'blocklists', title: 'lists.title', icon: 'list', key: 'l', screen: 'Blocklists' },
+  { path: 'notifications', title: 'tell.title', icon: 'bell', key: 't', screen: 'Notifications' },
   { path: 'filters', title: 'filters.title', icon: 'filter', key: 'f', screen: 'Filters' },
   { path: 'log', title: 'log.title', icon: 'log', key: 'd', screen: 'Log' },
   { path: 'activity', title: 'activity.title', icon: 'activity', key: 'a', screen: 'Activity' },

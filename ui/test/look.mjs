@@ -37,7 +37,7 @@ try {
   await page.waitForTimeout(1500);
   const ip = await page.evaluate(() => document.querySelector('td .address')?.textContent ?? '203.0.113.9');
   const screens = { overview: '#/overview', bans: '#/bans', jails: '#/jails', jail: '#/jails/sshd', edit: '#/jails/sshd/edit', address: `#/address/${ip}`, history: '#/history', never: '#/never-ban',
-    lists: '#/blocklists', filters: '#/filters', filter: '#/filters/sshd', log: '#/log', activity: '#/activity', settings: '#/settings', more: '#/more' };
+    lists: '#/blocklists', tell: '#/notifications', filters: '#/filters', filter: '#/filters/sshd', log: '#/log', activity: '#/activity', settings: '#/settings', more: '#/more' };
   for (const [size, dark] of [[WIDE, false], [PHONE, true]]) {
     page = await open(browser, url, { size, dark, storage });
     for (const [name, hash] of Object.entries(screens)) {

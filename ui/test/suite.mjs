@@ -11,7 +11,7 @@ import { serve } from '../dev.mjs';
 
 const SCREENS = {
   overview: '#/overview', bans: '#/bans', failing: '#/bans?tab=failing', jails: '#/jails', jail: '#/jails/sshd', edit: '#/jails/sshd/edit', address: '#/address/198.18.0.66',
-  unknown: '#/address/203.0.113.200', history: '#/history', never: '#/never-ban', lists: '#/blocklists', filters: '#/filters', filter: '#/filters/lab',
+  unknown: '#/address/203.0.113.200', history: '#/history', never: '#/never-ban', lists: '#/blocklists', tell: '#/notifications', filters: '#/filters', filter: '#/filters/lab',
   new: '#/new-jail', defaults: '#/defaults', actions: '#/actions', action: '#/actions/note-only',
   log: '#/log', activity: '#/activity', settings: '#/settings', more: '#/more',
 };

@@ -8,4 +8,5 @@ export { JailEdit } from './jailedit';
 export { JailNew } from './jailnew';
 export { Log } from './log';
 export { NeverBan } from './neverban';
+export { Notifications } from './notifications';
 export { Settings } from './settings';
