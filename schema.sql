@@ -7,14 +7,43 @@ CREATE TABLE settings (
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Who may log in. The one with the number 1 is the owner, whom setup makes.
+CREATE TABLE users (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT, -- never given twice
+    name          TEXT NOT NULL UNIQUE,
+    role          TEXT NOT NULL,                     -- viewer, operator, admin
+    password_hash TEXT NOT NULL,                     -- Argon2id, in PHC form
+    created_at    INTEGER                            -- NULL = by a version that did not note it
+) STRICT;
+
 -- A session is known by the SHA-256 of its token only: whoever reads this file cannot log in with it.
 CREATE TABLE sessions (
     token_hash BLOB PRIMARY KEY,
+    user       INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     client     TEXT NOT NULL,
     created_at INTEGER NOT NULL,
-    expires_at INTEGER NOT NULL
+    expires_at INTEGER NOT NULL,
+    used_at    INTEGER NOT NULL -- at the latest ten minutes ago when it says so
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sessions_by_expiry ON sessions (expires_at);
+
+-- Keys of programs, each known by the SHA-256 of its text only. It goes with whoever made it.
+CREATE TABLE tokens (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT, -- never given twice
+    token_hash  BLOB NOT NULL UNIQUE,
+    user        INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    name        TEXT NOT NULL,
+    prefix      TEXT NOT NULL, -- the beginning of its text, to be told from others by
+    scopes      TEXT NOT NULL, -- with blanks between them
+    jails       TEXT NOT NULL, -- as a JSON array; empty for all
+    allowed_ips TEXT NOT NULL, -- as a JSON array; empty for all
+    created_at  INTEGER NOT NULL,
+    rotated_at  INTEGER,
+    expires_at  INTEGER,       -- NULL = never
+    used_at     INTEGER,       -- as in sessions
+    used_from   TEXT,
+    UNIQUE (user, name)
+) STRICT;
 
 -- Failed logins of each client (an IPv4 address or an IPv6 /64), so that a restart forgives nothing.
 CREATE TABLE login_failures (

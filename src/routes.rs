@@ -10,7 +10,8 @@ use crate::api;
 use crate::app::csv::Columns;
 use crate::app::listed::PARAMETERS;
 use crate::app::request::{
-    Access, BODY_WITHOUT_SESSION, Handler, Handler::Either, Handler::Later, Handler::Now, Limit, Long, Route, Verb,
+    Access, BODY_WITHOUT_SESSION, Handler, Handler::Either, Handler::Later, Handler::Now, Limit, Long, OfJails, Route,
+    Verb,
 };
 use crate::app::revision::Sources;
 use crate::domain::permission::{Role, Scope};
@@ -28,6 +29,8 @@ const fn route(method: Verb, path: &'static str, handler: Handler) -> Route {
         path,
         access: Access::Session,
         scope: Scope::Read,
+        for_people: false,
+        of_jails: OfJails::All,
         role: Role::Viewer,
         changes,
         body_limit,
@@ -89,9 +92,31 @@ impl Route {
         self.may(Scope::Config, Role::Admin)
     }
 
+    /// Who may do what: for people who may do everything.
+    const fn governs(self) -> Self {
+        self.may(Scope::Config, Role::Admin).for_people()
+    }
+
     /// Reading what the configuration says, or what its files and logs hold.
     const fn reads_config(self) -> Self {
         self.may(Scope::Config, Role::Viewer)
+    }
+
+    /// No program's key opens it.
+    const fn for_people(mut self) -> Self {
+        self.for_people = true;
+        self
+    }
+
+    /// What a key that is for some jails finds there; unless it says so, such a key is refused.
+    const fn of_jails(mut self, of_jails: OfJails) -> Self {
+        self.of_jails = of_jails;
+        self
+    }
+
+    /// Reading what may hold secrets: commands and their parameters.
+    const fn reads_commands(self) -> Self {
+        self.may(Scope::Config, Role::Admin)
     }
 
     /// A GET that changes something.
@@ -152,9 +177,24 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/config/security-headers", Now(api::meta::security_headers)).open(Access::Public),
     // auth
     post("/api/v1/auth/login", Later(api::auth::login)).open(Access::AfterSetup),
-    get("/api/v1/auth/session", Now(api::auth::session)),
-    post("/api/v1/auth/session", Now(api::auth::prolong)).open(Access::SessionAlways),
-    post("/api/v1/auth/logout", Now(api::auth::logout)).open(Access::SessionAlways),
+    get("/api/v1/auth/session", Now(api::auth::session)).of_jails(OfJails::None),
+    post("/api/v1/auth/session", Now(api::auth::prolong)).open(Access::SessionAlways).for_people(),
+    post("/api/v1/auth/logout", Now(api::auth::logout)).open(Access::SessionAlways).for_people(),
+    get("/api/v1/auth/sessions", Now(api::sessions::list)).for_people(),
+    delete("/api/v1/auth/sessions", Now(api::sessions::end_others)).open(Access::SessionAlways).for_people(),
+    delete("/api/v1/auth/sessions/{id}", Now(api::sessions::end)).open(Access::SessionAlways).for_people(),
+    put("/api/v1/auth/password", Either(api::sessions::change_password)).for_people(),
+    // users and tokens
+    get("/api/v1/users", Now(api::users::list)).governs().takes(PARAMETERS),
+    post("/api/v1/users", Either(api::users::create)).governs(),
+    put("/api/v1/users/{name}", Either(api::users::change)).governs(),
+    delete("/api/v1/users/{name}", Either(api::users::remove)).governs(),
+    get("/api/v1/tokens", Now(api::tokens::list)).governs().takes(PARAMETERS),
+    post("/api/v1/tokens", Either(api::tokens::create)).governs(),
+    get("/api/v1/tokens/{id}", Now(api::tokens::detail)).governs(),
+    put("/api/v1/tokens/{id}", Either(api::tokens::change)).governs(),
+    delete("/api/v1/tokens/{id}", Either(api::tokens::remove)).governs(),
+    post("/api/v1/tokens/{id}/rotate", Either(api::tokens::rotate)).governs(),
     // setup
     get("/api/v1/setup", Now(api::setup::status)).open(Access::Public),
     post("/api/v1/setup", Later(api::setup::complete)).open(Access::Public),
@@ -178,20 +218,37 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/bans/active", Either(api::banned::active))
         .takes(&["jail", "page", "page_size", "sort", "q", "country", "origin"])
         .made_of(Sources::Bans)
-        .csv_of("items", BAN),
+        .csv_of("items", BAN)
+        .of_jails(OfJails::Seen),
     get("/api/v1/bans/failing", Either(api::failing::list))
         .asks_daemon()
         .takes(&["jail", "page", "page_size", "sort", "q"])
         .csv_of("items", FAILING),
     get("/api/v1/bans.txt", Either(api::bans_txt::list))
         .takes(&["jail", "origin", "min_left"])
-        .text("text/plain; charset=utf-8"),
-    post("/api/v1/bans", Later(api::bans::ban)).bans().counted(Limit::Ban),
-    post("/api/v1/bans/check", Now(api::bans::check)).bans().asks_daemon(),
-    post("/api/v1/bans/bulk", Either(api::bulk::ban)).bans().asks_daemon().counted(Limit::Ban).large().long(Long::Slow),
-    post("/api/v1/bans/bulk/remove", Either(api::bulk::remove)).bans().counted(Limit::Ban).large().long(Long::Slow),
+        .text("text/plain; charset=utf-8")
+        .of_jails(OfJails::Seen),
+    post("/api/v1/bans", Later(api::bans::ban)).bans().counted(Limit::Ban).of_jails(OfJails::Seen),
+    post("/api/v1/bans/check", Now(api::bans::check)).bans().asks_daemon().of_jails(OfJails::Seen),
+    post("/api/v1/bans/bulk", Either(api::bulk::ban))
+        .bans()
+        .asks_daemon()
+        .counted(Limit::Ban)
+        .large()
+        .long(Long::Slow)
+        .of_jails(OfJails::Seen),
+    post("/api/v1/bans/bulk/remove", Either(api::bulk::remove))
+        .bans()
+        .counted(Limit::Ban)
+        .large()
+        .long(Long::Slow)
+        .of_jails(OfJails::Seen),
     delete("/api/v1/bans/all", Either(api::bans::unban_all)).bans(),
-    delete("/api/v1/bans", Either(api::bans::unban)).bans().counted(Limit::Ban).takes(&["ip", "jail", "unban_all"]),
+    delete("/api/v1/bans", Either(api::bans::unban))
+        .bans()
+        .counted(Limit::Ban)
+        .takes(&["ip", "jail", "unban_all"])
+        .of_jails(OfJails::Seen),
     // never-ban
     get("/api/v1/never-ban", Later(api::never_ban::list)).takes(PARAMETERS).csv_of("items", NEVER_BAN),
     post("/api/v1/never-ban", Later(api::never_ban::create)).bans().counted(Limit::Ban),
@@ -211,23 +268,33 @@ pub static ROUTES: &[Route] = &[
         .may(Scope::Metrics, Role::Viewer)
         // As Prometheus knows it.
         .text("text/plain; version=0.0.4; charset=utf-8"),
-    get("/api/v1/notifications", Now(api::notifications::list)).reads_config().takes(PARAMETERS),
-    post("/api/v1/notifications", Now(api::notifications::create)).configures().counted(Limit::Config),
-    post("/api/v1/notifications/test", Later(api::notifications::test_new)).configures().counted(Limit::Config),
+    get("/api/v1/notifications", Now(api::notifications::list)).reads_config().takes(PARAMETERS).for_people(),
+    post("/api/v1/notifications", Now(api::notifications::create)).configures().counted(Limit::Config).for_people(),
+    post("/api/v1/notifications/test", Later(api::notifications::test_new))
+        .configures()
+        .counted(Limit::Config)
+        .for_people(),
     get("/api/v1/notifications/log", Now(api::notifications::log))
         .reads_config()
         .takes(PARAMETERS)
-        .csv_of("items", NOTIFICATION),
-    put("/api/v1/notifications/{id}", Now(api::notifications::change)).configures().counted(Limit::Config),
-    delete("/api/v1/notifications/{id}", Now(api::notifications::remove)).configures().counted(Limit::Config),
-    post("/api/v1/notifications/{id}/test", Later(api::notifications::test_saved)).configures().counted(Limit::Config),
-    get("/api/v1/settings", Now(api::settings::show)).reads_config(),
-    put("/api/v1/settings", Now(api::settings::change)).configures().counted(Limit::Config),
+        .csv_of("items", NOTIFICATION)
+        .for_people(),
+    put("/api/v1/notifications/{id}", Now(api::notifications::change)).configures().counted(Limit::Config).for_people(),
+    delete("/api/v1/notifications/{id}", Now(api::notifications::remove))
+        .configures()
+        .counted(Limit::Config)
+        .for_people(),
+    post("/api/v1/notifications/{id}/test", Later(api::notifications::test_saved))
+        .configures()
+        .counted(Limit::Config)
+        .for_people(),
+    get("/api/v1/settings", Now(api::settings::show)).reads_config().for_people(),
+    put("/api/v1/settings", Now(api::settings::change)).configures().counted(Limit::Config).for_people(),
     // jobs
-    get("/api/v1/jobs/{id}", Now(api::jobs::get)),
-    delete("/api/v1/jobs/{id}", Now(api::jobs::cancel)).bans(),
+    get("/api/v1/jobs/{id}", Now(api::jobs::get)).of_jails(OfJails::None),
+    delete("/api/v1/jobs/{id}", Now(api::jobs::cancel)).bans().of_jails(OfJails::None),
     // jails
-    get("/api/v1/jails", Either(api::jails::list)).asks_daemon().takes(PARAMETERS),
+    get("/api/v1/jails", Either(api::jails::list)).asks_daemon().takes(PARAMETERS).of_jails(OfJails::Seen),
     post("/api/v1/jails/reload-all", Later(api::jails::reload_all)).jails().long(Long::OnDemand),
     get("/api/v1/jails/{name}", Either(api::jails::detail)).asks_daemon(),
     post("/api/v1/jails/{name}/start", Later(api::jails::start)).jails(),
@@ -341,12 +408,12 @@ pub static ROUTES: &[Route] = &[
     put("/api/v1/config/filters/{name}", Later(api::filters::update)).configures().large().counted(Limit::Config),
     delete("/api/v1/config/filters/{name}", Later(api::filters::delete)).configures().counted(Limit::Config),
     post("/api/v1/config/filters/{name}/test", Later(api::filters::test)).reads_config().large(),
-    get("/api/v1/config/actions", Either(api::actions::list)).reads_config().takes(PARAMETERS),
+    get("/api/v1/config/actions", Either(api::actions::list)).reads_commands().takes(PARAMETERS),
     post("/api/v1/config/actions", Later(api::actions::create))
         .may(Scope::Actions, Role::Admin)
         .large()
         .counted(Limit::Config),
-    get("/api/v1/config/actions/{name}", Later(api::actions::detail)).reads_config(),
+    get("/api/v1/config/actions/{name}", Later(api::actions::detail)).reads_commands(),
     put("/api/v1/config/actions/{name}", Later(api::actions::update))
         .may(Scope::Actions, Role::Admin)
         .large()
@@ -357,19 +424,19 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/config/map-color-thresholds", Now(api::map::thresholds)),
     put("/api/v1/config/map-color-thresholds", Now(api::map::change_thresholds)).configures().counted(Limit::Config),
     // jail_config
-    get("/api/v1/config/default", Later(api::config_default::show)).reads_config(),
+    get("/api/v1/config/default", Later(api::config_default::show)).reads_commands(),
     put("/api/v1/config/default", Later(api::config_default::change))
         .configures()
         .large()
         .asks_daemon()
         .counted(Limit::Config),
-    get("/api/v1/config/jails", Either(api::jail_config::list)).asks_daemon().takes(PARAMETERS),
+    get("/api/v1/config/jails", Either(api::jail_config::list)).asks_daemon().takes(PARAMETERS).reads_commands(),
     post("/api/v1/config/jails", Later(api::jail_config::create))
         .configures()
         .asks_daemon()
         .counted(Limit::Config)
         .large(),
-    get("/api/v1/config/jails/{name}", Later(api::jail_config::detail)).asks_daemon(),
+    get("/api/v1/config/jails/{name}", Later(api::jail_config::detail)).asks_daemon().reads_commands(),
     put("/api/v1/config/jails/{name}", Later(api::jail_config::update))
         .configures()
         .asks_daemon()
@@ -387,7 +454,7 @@ pub static ROUTES: &[Route] = &[
     post("/api/v1/config/jails/{name}/rollback", Later(api::jail_config::rollback)).configures().asks_daemon(),
     get("/api/v1/config/jails/{name}/rollback", Later(api::jail_config::rollback)).configures().asks_daemon().changes(),
     get("/api/v1/config/jails/{name}/files", Later(api::jail_config::files))
-        .reads_config()
+        .reads_commands()
         .asks_daemon()
         .takes(PARAMETERS),
 ];
@@ -476,10 +543,11 @@ mod tests {
 
     #[test]
     fn every_route_that_changes_something_needs_more_than_looking() {
-        let own = ["/api/v1/auth/login", "/api/v1/auth/session", "/api/v1/auth/logout", "/api/v1/setup"];
+        // What concerns oneself.
+        let is_own = |path: &str| path.starts_with("/api/v1/auth/") || path == "/api/v1/setup";
         for route in ROUTES {
             let name = format!("{} {}", route.method.as_str(), route.path);
-            if route.changes && !own.contains(&route.path) {
+            if route.changes && !is_own(route.path) {
                 assert!(route.scope > Scope::Read, "{name} needs a scope");
                 let only_tries = ["/regex-test", "/preview-log", "/test"].iter().any(|end| route.path.ends_with(end));
                 assert!(only_tries || route.role > Role::Viewer, "{name} needs a role");

@@ -39,7 +39,11 @@ pub fn login(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
         );
     }
     fields.finish()?;
-    let Some(hash) = ctx.stored.password_hash.clone() else { return Err(ApiError::internal("no password is set")) };
+    let Some(of_owner) = ctx.stored.password_hash.clone() else { return Err(ApiError::internal("no password is set")) };
+    let name = name.unwrap_or_else(|| OWNER.to_owned());
+    let row = ctx.store.user(&name)?;
+    // A name that nobody has takes as long as a wrong password and is answered like one.
+    let hash = row.as_ref().map_or(of_owner, |row| row.password_hash.clone());
     let who = Attempt::of(ctx, request)?;
     if let Login::Wait(seconds) = ctx.store.may_log_in(&who.budget, who.is_known, time::now())? {
         log_failure(&request.admitted, "too many attempts");
@@ -49,12 +53,11 @@ pub fn login(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let task = Task::VerifyPassword(password::Verify { secret, hash: hash.clone() });
     let admitted = request.admitted.clone();
     let urgent = who.is_known;
-    // A name that nobody has takes as long as a wrong password and is answered like one.
-    let is_owner = name.is_none_or(|name| name == OWNER);
     let mut job = Job::new(task, move |ctx, matches| {
         // The password may have been changed while the old one was being compared.
-        let is_right = matches == Value::Bool(true) && is_owner && ctx.stored.password_hash.as_deref() == Some(&hash);
-        finish_login(ctx, &admitted, &who, wish, is_right)
+        let now = ctx.store.user(&name)?.filter(|row| row.password_hash == hash);
+        let user = now.filter(|_| matches == Value::Bool(true)).map(|row| row.user.id);
+        finish_login(ctx, &admitted, &who, wish, user)
     });
     job.urgent = urgent;
     Ok(job)
@@ -108,9 +111,9 @@ fn finish_login(
     admitted: &Admitted,
     who: &Attempt,
     wish: Wish,
-    is_right: bool,
+    user: Option<i64>,
 ) -> Result<Response, ApiError> {
-    if !is_right {
+    let Some(user) = user else {
         ctx.store.login_failed(&who.budget, time::now())?;
         log_failure(admitted, "wrong password");
         if let Login::Wait(seconds) = ctx.store.may_log_in(&who.budget, who.is_known, time::now())? {
@@ -118,13 +121,13 @@ fn finish_login(
             ctx.tell(Event::LoginBlocked, &line);
         }
         return Err(ApiError::new(Code::AuthenticationRequired, "The password is wrong."));
-    }
+    };
     let token = random_token(&mut [0; TOKEN_BYTES])?;
     let device = who.device.clone().map_or_else(|| random_token(&mut [0; DEVICE_BYTES]), Ok)?;
     let now = time::now();
     let seconds = if wish.remember { ctx.session_seconds().max(LONGEST_SESSION) } else { ctx.session_seconds() };
     ctx.store.login_succeeded(&who.budget)?;
-    ctx.store.add_session(&token_hash(&token), &admitted.client.key().to_string(), now, now + seconds)?;
+    ctx.store.add_session(&token_hash(&token), user, &admitted.client.key().to_string(), now, now + seconds)?;
     ctx.store.remember_device(&token_hash(&device), now)?;
     ctx.tell(Event::Login, &format!("{} has logged in.", admitted.client));
     let mut body = json!({ "expires_at": time::rfc3339(now + seconds) });

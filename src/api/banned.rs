@@ -51,13 +51,18 @@ pub fn active(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
         Some(text) => Some(text.parse::<Running>()?.0),
         None => None,
     };
+    if let Some(jail) = &jail {
+        request.admitted.demand_jail(jail.as_str())?;
+    }
     let page = match (query.text("page_size")?, query.text("page")?) {
         (None, None) => None,
         _ => Some(query.page()?),
     };
     let set = ctx.held().filter(|_| jail.as_ref().is_none_or(|jail| jail.as_str() == BLOCKLIST_JAIL));
+    let set = set.filter(|_| request.admitted.sees(BLOCKLIST_JAIL));
     let wanted = Wanted {
         jail: jail.as_ref().map(JailName::to_string),
+        among: request.admitted.jails().map(<[String]>::to_vec),
         search: search(query.text("q")?),
         searches_jails: true,
         country: query.get("country")?,

@@ -36,6 +36,7 @@ struct Wanted {
 /// `POST /api/v1/bans`
 pub fn ban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let Wanted { target, jails, force, duration, note } = wanted(request, true)?;
+    jails.iter().try_for_each(|jail| request.admitted.demand_jail(jail.as_str()))?;
     if !force {
         Guard::new(ctx, request.admitted.client, &names_of(&jails)).check(&target)?;
     }
@@ -162,8 +163,10 @@ fn banned_answer(ip: &str, until: Option<i64>, made: Vec<Made>) -> Result<Respon
 /// `POST /api/v1/bans/check`: what the guard says of a ban that is not made.
 pub fn check(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let Wanted { target, jails, .. } = wanted(request, false)?;
+    jails.iter().try_for_each(|jail| request.admitted.demand_jail(jail.as_str()))?;
     let refused = Guard::new(ctx, request.admitted.client, &names_of(&jails)).check(&target).err();
-    let jails = if jails.is_empty() { ctx.daemon.jail_names()? } else { jails };
+    let mut jails = if jails.is_empty() { ctx.daemon.jail_names()? } else { jails };
+    jails.retain(|jail| request.admitted.sees(jail.as_str()));
     let mut results = Vec::new();
     for jail in &jails {
         let ignored = match ctx.daemon.ignore_list(jail) {
@@ -200,7 +203,7 @@ pub(super) const NO_ADDRESS: &str = "ip must be an IP address, a network, or exa
 /// `DELETE /api/v1/bans`
 pub fn unban(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let Unwanted { ip, jail, everything, note } = unban_input(request)?;
-    let jail: Option<JailName> = jail.as_deref().map(JailName::from_daemon).transpose()?;
+    let jail = unbanned_in(request, jail.as_deref())?;
     let ip = match ip {
         Some(_) if everything => return Err(ApiError::invalid_input("Give ip or unban_all, not both.")),
         None if !everything => {
@@ -248,6 +251,15 @@ pub fn unban(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
         Ok(command_done(200, message, place))
     });
     Ok(Outcome::Job(Box::new(done.undone_by(|ctx| ctx.undo_lift(undone, true)).detached())))
+}
+
+/// The jail that a lift is for; `None` for all.
+pub(super) fn unbanned_in(request: &Request, jail: Option<&str>) -> Result<Option<JailName>, ApiError> {
+    if let Some(jail) = jail {
+        request.admitted.demand_jail(jail)?;
+    }
+    let jail = jail.map_or_else(|| request.admitted.only_jail(), |jail| Ok(Some(jail)))?;
+    Ok(jail.map(JailName::from_daemon).transpose()?)
 }
 
 /// Whether a lift has to wait: it takes with it what the daemon's database has of the address, which the archive is to have first.

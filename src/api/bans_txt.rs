@@ -22,12 +22,16 @@ pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
         Some(text) => Some(text.parse::<Running>()?.0),
         None => None,
     };
+    if let Some(jail) = &jail {
+        request.admitted.demand_jail(jail.as_str())?;
+    }
     let origin: Option<Origin> = query.get("origin")?;
     let Span(least) = query.get("min_left")?.unwrap_or(Span(0));
     if let Readiness::Reading = ctx.ready_bans(jail.as_ref(), request)? {
         return Ok(Outcome::Again);
     }
-    let wanted = Wanted { jail: jail.as_ref().map(JailName::to_string), origin, ..Wanted::default() };
+    let among = request.admitted.jails().map(<[String]>::to_vec);
+    let wanted = Wanted { jail: jail.as_ref().map(JailName::to_string), among, origin, ..Wanted::default() };
     let all = addresses(ctx, &wanted, least);
     let state = ctx.number(&(request.admitted.seed, &all));
     let (mut at, mut is_named) = (0, (1..=WRITTEN).contains(&all.len()));

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::bans::{listed, note_field, waits_for_archive};
+use super::bans::{listed, note_field, unbanned_in, waits_for_archive};
 use crate::app::guard::Guard;
 use crate::app::input::Fields;
 use crate::app::own_bans::{Noted, Settled};
@@ -59,6 +59,7 @@ pub fn ban(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let note: Rc<str> = note_field(&mut fields).into();
     fields.finish()?;
     let Running(jail) = jail.unwrap_or_default().parse()?;
+    request.admitted.demand_jail(jail.as_str())?;
     let guard = Guard::new(ctx, request.admitted.client, &[jail.as_str()]);
     let judge = |(at, text): (usize, &String)| match text.parse().and_then(IpOrNet::bannable) {
         Err(error) => Item::invalid(at, text, &ApiError::from(error).detail),
@@ -101,7 +102,7 @@ pub fn remove(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let jail: Option<String> = fields.optional::<Option<String>>("jail").flatten();
     let note = note_field(&mut fields);
     fields.finish()?;
-    let jail: Option<JailName> = jail.as_deref().map(JailName::from_daemon).transpose()?;
+    let jail = unbanned_in(request, jail.as_deref())?;
     let judge = |(at, text): (usize, &String)| match listed(text) {
         Ok(text) => Item::open(text),
         Err(error) => Item::invalid(at, text, &error.detail),

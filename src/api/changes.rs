@@ -58,8 +58,8 @@ pub fn undo(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let ChangeId(id) = request.parameter()?;
     let files = changes::one(ctx, id)?.files;
     let apply = apply::apply_task(ctx, Scope::Jails(Vec::new()))?;
-    let allow_action_edit = ctx.config.allow_action_edit;
-    let task = Task::Undo(Box::new(Undo { files, allow_action_edit, apply }));
+    let commands = ctx.commands();
+    let task = Task::Undo(Box::new(Undo { files, commands, apply }));
     let finish = move |ctx: &mut Ctx, outcome: Value| {
         let Undone { applied, files } = json::from_tree(outcome).map_err(ApiError::internal)?;
         let made = apply::remember(ctx, &applied, Some(id))?;

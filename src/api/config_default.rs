@@ -33,8 +33,7 @@ pub fn change(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let values = taken(&mut fields);
     fields.finish()?;
     let read = AsRead { read_only: Map::new(), ..read };
-    let limits =
-        Limits { log_dirs: ctx.config.allowed_log_dirs.clone(), allow_action_edit: ctx.config.allow_action_edit };
+    let limits = Limits { log_dirs: ctx.config.allowed_log_dirs.clone(), commands: ctx.commands() };
     let apply = apply::apply_task(ctx, Scope::Jails(Vec::new()))?;
     let task = EditDefault { values, read, force, limits, configs: configs(ctx), apply };
     Ok(Job::new(Task::EditDefault(Box::new(task)), changed).detached())

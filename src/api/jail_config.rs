@@ -158,8 +158,7 @@ fn edit_job(ctx: &mut Ctx, name: JailName, edit: JailEdit, status: u16) -> Resul
 }
 
 fn edit_task(ctx: &mut Ctx, name: &JailName, edit: JailEdit) -> Result<Task, ApiError> {
-    let limits =
-        Limits { log_dirs: ctx.config.allowed_log_dirs.clone(), allow_action_edit: ctx.config.allow_action_edit };
+    let limits = Limits { log_dirs: ctx.config.allowed_log_dirs.clone(), commands: ctx.commands() };
     let apply = match edit {
         JailEdit::Update { .. } => apply::files_task(ctx),
         _ => apply::apply_task(ctx, crate::apply::Scope::Jails(Vec::new()))?,

@@ -34,7 +34,9 @@ pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let mut items = Vec::new();
     let seen = ctx.daemon.all_counters()?;
     ctx.note_restoring(&seen);
-    for JailCounters { jail, backend, counters } in seen {
+    for JailCounters { jail, backend, counters } in
+        seen.into_iter().filter(|one| request.admitted.sees(one.jail.as_str()))
+    {
         let limits = match ctx.daemon.jail_limits(&jail) {
             // It stopped between the two questions.
             Err(Error::UnknownJail(_)) => continue,

@@ -8,7 +8,6 @@ use crate::app::session::CSRF_HEADER;
 use crate::app::{ApiError, Ctx, Request};
 use crate::domain::actor::OWNER;
 use crate::domain::address::IpOrNet;
-use crate::domain::permission::{Role, Scope};
 use crate::domain::time;
 use crate::packed;
 use crate::server::response::Response;
@@ -24,8 +23,8 @@ pub fn about(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let mut body = json!({
         "setup_complete": ctx.is_set_up(),
         "authenticated": admitted.has_identity(),
-        // One person, whose name nobody has to know.
-        "users": false,
+        // One person alone is the owner, whose name nobody has to know.
+        "users": ctx.store.room(time::now())?.get("users").is_some_and(|users| users.used > 1),
         "time": time::rfc3339(time::now()),
         "timezone": ctx.timezone(),
         "base_path": ctx.config.base_path,
@@ -37,9 +36,11 @@ pub fn about(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
             None => Value::Null,
         };
         body["client"]["is_never_banned"] = json!(address.map(|address| is_never_banned(ctx, address.to_canonical())));
-        let scopes = Scope::ALL.map(Scope::as_str);
+        let role = admitted.role();
+        let scopes = role.scopes().iter().filter(|scope| admitted.holds(**scope)).map(|scope| scope.as_str());
+        let name = admitted.user().map_or(OWNER, |user| &user.name);
+        body["user"] = json!({ "name": name, "role": role.as_str(), "scopes": scopes.collect::<Vec<_>>() });
         body["version"] = json!(env!("CARGO_PKG_VERSION"));
-        body["user"] = json!({ "name": OWNER, "role": Role::Admin.as_str(), "scopes": scopes });
         body["read_only"] = json!(ctx.config.read_only);
         body["action_edit_allowed"] = json!(ctx.config.allow_action_edit);
         body["mfa_enabled"] = json!(false);

@@ -33,5 +33,8 @@ pub mod regex;
 pub mod release;
 pub mod repeaters;
 pub mod server;
+pub mod sessions;
 pub mod settings;
 pub mod setup;
+pub mod tokens;
+pub mod users;

@@ -38,7 +38,14 @@ macro_rules! codes {
 codes! {
     InvalidInput = "invalid_input", [400, 408, 417, 422, 431];
     ConfigValidationFailed = "config_validation_failed", [422, 400];
+    InvalidName = "invalid_name", [400];
     AuthenticationRequired = "authentication_required", [401];
+    InvalidToken = "invalid_token", [401];
+    InsufficientRole = "insufficient_role", [403];
+    InsufficientScope = "insufficient_scope", [403];
+    SessionRequired = "session_required", [403];
+    ReauthenticationRequired = "reauthentication_required", [403];
+    IpNotAllowed = "ip_not_allowed", [403];
     CsrfHeaderRequired = "csrf_header_required", [403];
     ReadOnly = "read_only", [403];
     ActionEditDisabled = "action_edit_disabled", [403];
@@ -55,8 +62,12 @@ codes! {
     FindingNotFound = "finding_not_found", [404];
     BlocklistSourceNotFound = "blocklist_source_not_found", [404];
     JobNotFound = "job_not_found", [404];
+    SessionNotFound = "session_not_found", [404];
+    UserNotFound = "user_not_found", [404];
+    TokenNotFound = "token_not_found", [404];
     MethodNotAllowed = "method_not_allowed", [405];
     Conflict = "conflict", [409];
+    LastAdmin = "last_admin", [409];
     SetupAlreadyComplete = "setup_already_complete", [409];
     Fail2banCommandFailed = "fail2ban_command_failed", [409];
     ApplyInProgress = "apply_in_progress", [409];

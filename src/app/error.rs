@@ -7,6 +7,7 @@ use super::code::Code;
 use crate::domain::address::AddressError;
 pub use crate::domain::as_read::FieldError;
 use crate::domain::names::NameError;
+use crate::domain::permission::Scope;
 use crate::domain::quota::wait_in_words;
 use crate::fail2ban::database::DatabaseError;
 use crate::fail2ban::{self, Reason};
@@ -94,7 +95,18 @@ impl ApiError {
 
     /// 401.
     pub fn authentication_required() -> Self {
-        ApiError::new(Code::AuthenticationRequired, "Not signed in, or the session has ended. Log in again.")
+        let detail = "Not signed in. Send the session cookie, or \"Authorization: Bearer <token>\".";
+        ApiError::new(Code::AuthenticationRequired, detail)
+    }
+
+    /// 403: the token lacks a scope.
+    pub fn out_of_scope(scope: Scope, detail: impl Into<String>) -> Self {
+        ApiError::new(Code::InsufficientScope, detail).with("required_scope", scope.as_str())
+    }
+
+    /// 404: a jail that does not run, or that this caller may not know of.
+    pub fn no_jail(jail: &str) -> Self {
+        ApiError::new(Code::JailNotFound, format!("fail2ban is not running a jail named {jail:?}.")).with("jail", jail)
     }
 
     /// 429.
@@ -162,7 +174,7 @@ impl From<fail2ban::Error> for ApiError {
             )
             .with("reason", "timeout"),
             UnknownJail(jail) => {
-                ApiError::new(Code::JailNotFound, format!("fail2ban is not running a jail named {jail:?}.")).with("jail", jail)
+                ApiError::no_jail(&jail)
             }
             NameTaken(jail) => {
                 ApiError::new(Code::Fail2banCommandFailed, format!("{detail}.")).with("jail", jail)
@@ -296,6 +308,7 @@ impl From<Failure> for ApiError {
             }
             Failure::Barren { reason, detail } => ApiError::new(Code::Conflict, detail).with("reason", reason),
             Failure::Forbidden(detail) => ApiError::new(Code::ActionEditDisabled, detail),
+            Failure::OutOfScope(detail) => ApiError::out_of_scope(Scope::Actions, detail),
             Failure::NotSet { field, error, left } => not_set(&field, error, left),
             Failure::NotPutBack { why, left } => not_put_back(ApiError::from(*why), left),
             Failure::DryRun(_) => ApiError::internal("what a dry run would do was taken for a failure"),

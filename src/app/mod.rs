@@ -18,6 +18,7 @@ pub mod imports;
 pub mod input;
 pub mod jail_fields;
 pub mod keep_ends;
+pub mod keys;
 pub mod limits;
 pub mod listed;
 pub mod long_jobs;
@@ -39,6 +40,7 @@ pub mod seen;
 pub mod session;
 pub mod span;
 pub mod state;
+pub mod uses;
 pub(crate) mod wording;
 
 pub use self::error::ApiError;

@@ -9,7 +9,7 @@ use super::error::ApiError;
 use super::input::{Fields, Query, percent_decode};
 use super::revision::Sources;
 use super::state::{Ctx, Job, Outcome};
-use crate::domain::actor::{Actor, OWNER};
+use crate::domain::actor::Actor;
 use crate::domain::client::Client;
 use crate::domain::permission::{Role, Scope};
 use crate::domain::quota::Quota;
@@ -17,7 +17,7 @@ use crate::page::Page;
 use crate::server::accepts::Accepts;
 use crate::server::request::Head;
 use crate::server::response::Response;
-use crate::store::Session;
+use crate::store::{OWNER_ID, Session, Token, User};
 
 /// One endpoint.
 #[derive(Debug)]
@@ -30,6 +30,10 @@ pub struct Route {
     pub access: Access,
     /// What it touches: what a program's key needs to name.
     pub scope: Scope,
+    /// Whether it is for people only, and no program's key opens it.
+    pub for_people: bool,
+    /// What a key that is for some jails finds there, where the path names none.
+    pub of_jails: OfJails,
     /// The least that a person must be.
     pub role: Role,
     /// Whether it changes something: then a cookie needs the CSRF header, and read-only mode refuses it.
@@ -81,6 +85,28 @@ pub enum Access {
     SessionAlways,
 }
 
+/// What a program's key that is for some jails only finds at a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OfJails {
+    /// Nothing: it acts on all of them, or tells of all.
+    All,
+    /// The jail that the path names, where it is one of them.
+    Named,
+    /// Those jails, and the others left out: its handler sees to that.
+    Seen,
+    /// What has nothing to do with jails.
+    None,
+}
+
+/// Why a key is no identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// It is nobody's, or over.
+    Unknown,
+    /// It may not be used from where it comes.
+    FromHere,
+}
+
 /// Whether the client of a route need not wait for its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Long {
@@ -114,13 +140,20 @@ impl Route {
 }
 
 /// Where answers may carry a secret, or tell of one.
-const SECRET: [&str; 2] = ["/api/v1/auth/", "/api/v1/setup"];
+const SECRET: [&str; 4] = ["/api/v1/auth/", "/api/v1/setup", "/api/v1/tokens", "/api/v1/users"];
 
 impl Route {
     /// Whether pages ask for it again and again: its answers have a tag, and a client that has one already is told so.
     pub fn is_polled(&self) -> bool {
         let is_read = self.method == Verb::Get && !self.changes && !self.tells_secrets();
         is_read && (self.access == Access::Session || self.path == "/api/v1/meta")
+    }
+
+    /// What a key that is for some jails finds there.
+    pub fn for_jails(&self) -> OfJails {
+        let names_one =
+            ["/api/v1/jails/{name}", "/api/v1/config/jails/{name}"].iter().any(|path| self.path.starts_with(path));
+        if names_one { OfJails::Named } else { self.of_jails }
     }
 
     /// Whether its answers may carry a secret: they are neither kept nor packed, for the length of what is packed tells of it.
@@ -180,6 +213,10 @@ pub struct Admitted {
     pub client: Client,
     /// The session, where there is a good one.
     pub session: Option<Session>,
+    /// The program's key, where there is a good one.
+    pub token: Option<Box<Token>>,
+    /// Why the key that was sent is none.
+    pub refused: Option<Refused>,
     /// It is a command of ours at this machine, whose user owns all of this anyway.
     pub is_console: bool,
     /// Whether the client came by HTTPS, as a trusted proxy says.
@@ -205,11 +242,65 @@ pub struct Admitted {
 impl Admitted {
     /// Who asks. Without an identity it is nobody in particular, and what is done then the program does by itself.
     pub fn actor(&self) -> Actor {
-        match (&self.session, self.is_console) {
-            (_, true) => Actor::Console,
-            (Some(_), false) => Actor::User(OWNER.to_owned()),
-            (None, false) => Actor::System,
+        match (&self.session, &self.token) {
+            _ if self.is_console => Actor::Console,
+            (Some(session), _) => Actor::User(session.user.name.clone()),
+            (None, Some(token)) => Actor::Token(token.may.name.clone()),
+            (None, None) => Actor::System,
         }
+    }
+
+    /// The person it is, or whose key it is. Who sits at the machine is none in particular and may do all that the owner may.
+    pub fn user(&self) -> Option<&User> {
+        let of_token = || self.token.as_ref().map(|token| &token.user);
+        self.session.as_ref().map(|session| &session.user).or_else(of_token)
+    }
+
+    /// The number of that person; at the machine, the owner's.
+    pub fn user_id(&self) -> i64 {
+        self.user().map_or(OWNER_ID, |user| user.id)
+    }
+
+    /// What that person may do now.
+    pub fn role(&self) -> Role {
+        match self.user() {
+            _ if self.is_console => Role::Admin,
+            Some(user) => user.role,
+            None => Role::Viewer,
+        }
+    }
+
+    /// Whether a key names this scope; whoever comes with none has them all.
+    pub fn holds(&self, scope: Scope) -> bool {
+        self.token.as_ref().is_none_or(|token| token.may.scopes.contains(&scope))
+    }
+
+    /// The jails that it is for; `None` for all.
+    pub fn jails(&self) -> Option<&[String]> {
+        self.token.as_ref().map(|token| token.may.jails.as_slice()).filter(|jails| !jails.is_empty())
+    }
+
+    /// 404 for a jail that it is not for, as for one that does not run.
+    pub fn demand_jail(&self, jail: &str) -> Result<(), ApiError> {
+        if self.sees(jail) { Ok(()) } else { Err(ApiError::no_jail(jail)) }
+    }
+
+    /// The jail that something acts on where none is named: the only one that it is for. `None` is all of them, and 403 where it is for
+    /// several, of which one has to be named.
+    pub fn only_jail(&self) -> Result<Option<&str>, ApiError> {
+        match self.jails() {
+            None => Ok(None),
+            Some([one]) => Ok(Some(one)),
+            Some(several) => {
+                let detail = format!("Name the jail: this token is for {} only.", several.join(", "));
+                Err(ApiError::out_of_scope(Scope::Bans, detail).with("jails", several))
+            }
+        }
+    }
+
+    /// Whether it is for this jail, too.
+    pub fn sees(&self, jail: &str) -> bool {
+        self.jails().is_none_or(|jails| jails.iter().any(|own| own == jail))
     }
 
     /// The list that is wanted as CSV; `None` where JSON is.
@@ -219,7 +310,7 @@ impl Admitted {
 
     /// Whether it is known who asks.
     pub fn has_identity(&self) -> bool {
-        self.session.is_some() || self.is_console
+        self.session.is_some() || self.token.is_some() || self.is_console
     }
 }
 

@@ -15,6 +15,7 @@ use crate::domain::actor::Actor;
 use crate::domain::history::Place;
 use crate::domain::jail_values::JailValues;
 use crate::domain::json;
+use crate::domain::permission::Commands;
 use crate::domain::time;
 use crate::fail2ban::database::Page;
 use crate::fail2ban::{self, Client, commands::Daemon};
@@ -46,6 +47,7 @@ use super::protection::Protection;
 use super::request_ids::RequestIds;
 use super::restoring::Restoring;
 use super::seen::{ByHand, ProxiesSaid, Restarted, ServerFiles, Snapshot, TheirDatabase};
+use super::uses::Uses;
 
 /// How long a quick command may hold the loop.
 pub const QUICK: Duration = Duration::from_millis(300);
@@ -79,6 +81,10 @@ pub struct Ctx {
     pub failing: Failing,
     /// What metrics need beside that.
     pub metrics: Metrics,
+    /// When sessions and keys were last used.
+    pub uses: Uses,
+    /// Whether what is asked for in this turn may change commands that root runs, as far as who asks is concerned.
+    pub holds_actions: bool,
     /// Work whose clients do not wait for its end.
     pub long_jobs: LongJobs,
     /// Many bans are being made or lifted: what is noted of them is not compared with what the daemon has.
@@ -292,6 +298,8 @@ impl Ctx {
             own_bans,
             failing: Failing::default(),
             metrics: Metrics::default(),
+            uses: Uses::default(),
+            holds_actions: true,
             long_jobs: LongJobs::default(),
             bulk_is_under_way: false,
             never_ban,
@@ -413,6 +421,15 @@ impl Ctx {
     pub fn session_seconds(&self) -> i64 {
         let minutes = self.config.session_minutes.or(self.stored.session_minutes).unwrap_or(DEFAULT_SESSION_MINUTES);
         i64::from(minutes) * 60
+    }
+
+    /// Whether commands that root runs may be changed by who asks.
+    pub fn commands(&self) -> Commands {
+        match (self.config.allow_action_edit, self.holds_actions) {
+            (false, _) => Commands::Off,
+            (true, false) => Commands::OutOfScope,
+            (true, true) => Commands::Allowed,
+        }
     }
 
     /// Whether setup is done.

@@ -113,12 +113,18 @@ impl Invocation {
         Config::load(defaults, self.config_file.as_deref(), &environment, &self.settings).map_err(Failure::usage)
     }
 
+    /// A new password, which must follow the rule.
+    pub fn new_password(&self) -> Result<String, Failure> {
+        let password = self.password()?;
+        if is_good_password(&password) {
+            return Ok(password);
+        }
+        Err(Failure::failed(format!("this password is not allowed. {PASSWORD_RULE}")))
+    }
+
     /// The hash of a new master password, which must follow the rule.
     pub fn new_password_hash(&self) -> Result<String, Failure> {
-        let password = self.password()?;
-        if !is_good_password(&password) {
-            return Err(Failure::failed(format!("this password is not allowed. {PASSWORD_RULE}")));
-        }
+        let password = self.new_password()?;
         Hash { secret: secret_form(&password) }.run().map_err(|error| Failure::failed(error.to_string()))
     }
 
@@ -145,7 +151,7 @@ struct HiddenInput(Option<libc::termios>);
 
 impl HiddenInput {
     fn start() -> Self {
-        eprint!("Master password: ");
+        eprint!("Password: ");
         // SAFETY: a termios is plain data for which all zeros is a value; the calls read and write that one structure.
         unsafe {
             let mut before: libc::termios = std::mem::zeroed();

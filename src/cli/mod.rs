@@ -1,5 +1,6 @@
 //! Commands of the program, one table for all of them, and the reading of the command line.
 
+mod access;
 mod ask;
 mod bans;
 mod changes;
@@ -166,6 +167,38 @@ pub const COMMANDS: &[Command] = &[
             TOKEN,
         ],
         run: never_ban::run,
+    },
+    Command {
+        name: "user",
+        arguments: "[list | add NAME | role NAME ROLE | password NAME | remove NAME...]",
+        help: "who may log in: viewers look, operators ban and let out, admins do everything",
+        options: &[
+            choice("role", "ROLE", "with add: viewer, operator or admin (viewer)"),
+            PASSWORD_FILE,
+            JSON,
+            SERVER,
+            TOKEN,
+        ],
+        run: access::user,
+    },
+    Command {
+        name: "token",
+        arguments: "[list | add NAME | rotate ID | remove ID...]",
+        help: "keys of programs: a widget, a monitor, a script",
+        options: &[
+            choice(
+                "scope",
+                "LIST",
+                "with add: of read, bans, jails, config, actions and metrics, with commas between them (read)",
+            ),
+            choice("jail", "LIST", "with add: for these jails only (for all)"),
+            choice("from", "LIST", "with add: usable from these addresses and networks only (from everywhere)"),
+            choice("until", "TIME", "with add: until then, such as 2030-12-31T18:00:00Z (for ever)"),
+            JSON,
+            SERVER,
+            TOKEN,
+        ],
+        run: access::token,
     },
     Command {
         name: "pause",

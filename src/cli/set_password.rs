@@ -2,7 +2,7 @@
 
 use super::invocation::{Failure, Invocation};
 use crate::main_loop::control::{self, Order};
-use crate::store::{Error, Store};
+use crate::store::{Error, OWNER_ID, Store};
 
 /// Replaces the password.
 pub fn run(invocation: &Invocation) -> Result<(), Failure> {
@@ -14,7 +14,8 @@ pub fn run(invocation: &Invocation) -> Result<(), Failure> {
             if stored.password_hash.is_none() {
                 return Err(Failure::failed("setup is not done yet; use bangui setup"));
             }
-            store.change_password(&hash).map_err(|error| Failure::failed(error.to_string()))?;
+            let changed = store.change_password(OWNER_ID, &hash, None).and_then(|()| store.unlock_logins());
+            changed.map_err(|error| Failure::failed(error.to_string()))?;
         }
         Err(Error::Locked(path)) => {
             let reply = control::ask(&path, &Order::SetPassword { hash });

@@ -3,6 +3,8 @@
 
 pub mod client;
 pub(crate) mod dress;
+mod identity;
+mod permission;
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -13,11 +15,13 @@ use crate::app::code::Code;
 use crate::app::dry_run;
 use crate::app::error::ApiError;
 use crate::app::input::Query;
+use crate::app::keys;
 use crate::app::limits::Key;
-use crate::app::request::{Access, BODY_WITHOUT_SESSION, Limit, Route, decode_parameters};
+use crate::app::request::{Access, BODY_WITHOUT_SESSION, Limit, Refused, Route, decode_parameters};
 use crate::app::session::{COOKIE, CSRF_HEADER, TOKEN_BYTES, clear_cookie, cookies, known_device, token_hash};
 use crate::app::{Admitted, Ctx, Handler, Outcome, Request};
 use crate::domain::actor::Actor;
+use crate::domain::permission::Scope;
 use crate::domain::quota::Quota;
 use crate::domain::time;
 use crate::page;
@@ -25,15 +29,15 @@ use crate::routes::{self, Found};
 use crate::server::accepts::Accepts;
 use crate::server::request::{Framing, Head, Peer};
 use crate::server::response::Response;
-use crate::store::Counter;
+use crate::store::{Counter, Token, TokenHash};
 
 /// Judges a request by its head: may it go on, and with how long a body? The facts that are known go with the
 /// judgement either way, for the log and the answer's headers.
 pub fn admit(ctx: &mut Ctx, head: &Head, peer: Peer) -> (Admitted, Result<usize, ApiError>) {
     let mut admitted = introduce(ctx, head, peer);
     let limit = judge(ctx, head, &mut admitted);
-    let who = admitted.session.as_ref().map(|session| session.token_hash);
-    admitted.seed = ctx.number(&(who, admitted.is_console, head.path(), head.query()));
+    admitted.seed =
+        ctx.number(&(identity::known_by(&admitted), admitted.role(), admitted.jails(), head.path(), head.query()));
     (admitted, limit)
 }
 
@@ -54,15 +58,19 @@ fn judge(ctx: &mut Ctx, head: &Head, admitted: &mut Admitted) -> Result<usize, A
         return Ok(0);
     }
     let found = routes::find(&head.method, own_path);
-    let by_cookie = recognise(ctx, head, admitted)?;
+    let by_cookie = identity::recognise(ctx, head, admitted)?;
     // Clients that are banned from this server for a while have theirs here: none with an identity is.
     if !matches!(&found, Found::Route(route, _) if route.access == Access::Unlimited) {
         count_request(ctx, head, admitted)?;
     }
     let (route, segments) = take_route(found, head, admitted)?;
     check_setup(ctx, route, admitted)?;
-    check_permission(ctx, route, admitted)?;
+    let is_identified = check_identity(ctx, route, admitted)?;
     admitted.parameters = decode_parameters(&segments)?;
+    if is_identified {
+        identity::note_use(ctx, admitted);
+        permission::check(route, admitted)?;
+    }
     check_read_only(ctx, route)?;
     check_csrf(head, route, by_cookie)?;
     check_query(head, route)?;
@@ -114,13 +122,16 @@ fn check_setup(ctx: &Ctx, route: &Route, admitted: &Admitted) -> Result<(), ApiE
     ))
 }
 
-/// Whoever has a session is the owner, who may do everything that the table's columns `scope` and `role` name; so may who sits at the
-/// machine.
-fn check_permission(ctx: &Ctx, route: &Route, admitted: &Admitted) -> Result<(), ApiError> {
-    if needs_session(route.access) && !admitted.has_identity() && !may_scrape(ctx, route, admitted) {
-        return Err(unauthenticated(ctx, route, admitted));
+/// 401 for whoever is nobody where somebody is needed. Says whether an identity is what opens the route.
+fn check_identity(ctx: &Ctx, route: &Route, admitted: &Admitted) -> Result<bool, ApiError> {
+    if !needs_session(route.access) || identity::may_scrape(ctx, route, admitted) {
+        return Ok(false);
     }
-    Ok(())
+    match admitted.refused {
+        Some(refused) => Err(permission::refused(refused, admitted)),
+        None if admitted.has_identity() => Ok(true),
+        None => Err(unauthenticated(ctx, route, admitted)),
+    }
 }
 
 /// How long the body may be; 413 where it says that it is longer.
@@ -147,6 +158,8 @@ pub fn stranger(ctx: &mut Ctx, peer: Peer) -> Admitted {
         parameters: Vec::new(),
         client,
         session: None,
+        token: None,
+        refused: None,
         is_console: peer == Peer::Console,
         is_https: false,
         prefers_async: false,
@@ -208,36 +221,6 @@ fn unknown_host() -> ApiError {
     )
 }
 
-/// Finds the session; says whether a cookie carried its token.
-fn recognise(ctx: &Ctx, head: &Head, admitted: &mut Admitted) -> Result<bool, ApiError> {
-    if admitted.is_console {
-        return Ok(false);
-    }
-    let bearer = head.header("authorization").and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-    });
-    if let Some(token) = bearer {
-        admitted.session = ctx.store.session(&token_hash(token), time::now())?;
-        return Ok(false);
-    }
-    // Another server on this host may have set a cookie of the same name: whichever is ours counts.
-    for token in cookies(head, COOKIE, TOKEN_BYTES) {
-        admitted.session = ctx.store.session(&token_hash(token), time::now())?;
-        if admitted.session.is_some() {
-            break;
-        }
-    }
-    Ok(cookies(head, COOKIE, TOKEN_BYTES).next().is_some())
-}
-
-/// Whether the client comes from a network that may read metrics. One that is not known comes from nowhere.
-fn may_scrape(ctx: &Ctx, route: &Route, admitted: &Admitted) -> bool {
-    let networks = &ctx.config.metrics_networks;
-    let is_named = |address| networks.iter().any(|network| network.contains_address(address));
-    route.access == Access::Metrics && admitted.client.address().is_some_and(is_named)
-}
-
 fn needs_setup(access: Access) -> bool {
     access == Access::AfterSetup || needs_session(access)
 }
@@ -259,8 +242,8 @@ fn count_request(ctx: &mut Ctx, head: &Head, admitted: &mut Admitted) -> Result<
     if admitted.is_console {
         return Ok(());
     }
-    let (key, limit) = match &admitted.session {
-        Some(session) => (Key::Session(session.token_hash), ctx.config.rate_session),
+    let (key, limit) = match identity::known_by(admitted) {
+        Some(hash) => (Key::Session(hash), ctx.config.rate_session),
         None => {
             let device = known_device(ctx, head)?.map(|device| Key::Device(token_hash(device)));
             (device.unwrap_or(Key::Anonymous(admitted.client.key())), ctx.config.rate_anonymous)
@@ -333,7 +316,7 @@ fn count_change(ctx: &mut Ctx, limit: Limit, admitted: &mut Admitted) -> Result<
         }
         Limit::Config => (ctx.config.rate_config, "config", "BANGUI_RATE_LIMIT_CONFIG"),
     };
-    let counted = match (limit, &admitted.session) {
+    let counted = match (limit, identity::known_by(admitted)) {
         (Limit::Ban, _) => ctx.store.count(Counter::Ban, &admitted.client.key().to_string(), most, time::now())?,
         (Limit::Import, _) => {
             ctx.store.count(Counter::Import, &admitted.client.key().to_string(), most, time::now())?
@@ -341,10 +324,7 @@ fn count_change(ctx: &mut Ctx, limit: Limit, admitted: &mut Admitted) -> Result<
         (Limit::Preview, _) => {
             ctx.store.count(Counter::Preview, &admitted.client.key().to_string(), most, time::now())?
         }
-        (Limit::Config, Some(session)) => {
-            let key = Key::Config(session.token_hash);
-            ctx.limits.count(key, most, admitted.started)
-        }
+        (Limit::Config, Some(hash)) => ctx.limits.count(Key::Config(hash), most, admitted.started),
         (Limit::Config, None) => Ok(Quota::NONE),
     };
     stand(admitted, counted, most, name, setting)
@@ -358,6 +338,7 @@ pub fn handle(ctx: &mut Ctx, request: &mut Request) -> Result<Outcome, ApiError>
     }
     let Some(route) = request.admitted.route else { return Ok(Outcome::Answer(preflight())) };
     ctx.dry_run = route.takes_dry_run() && request.query().get("dry_run").is_ok_and(|wanted| wanted == Some(true));
+    ctx.holds_actions = request.admitted.holds(Scope::Actions);
     panic_if_told(request);
     let outcome = ctx.acting_as(request.admitted.actor(), |ctx| match route.handler {
         Handler::Now(handler) => handler(ctx, request).map(Outcome::Answer),
@@ -369,6 +350,7 @@ pub fn handle(ctx: &mut Ctx, request: &mut Request) -> Result<Outcome, ApiError>
         other => other,
     };
     ctx.dry_run = false;
+    ctx.holds_actions = true;
     note_learned(ctx, outcome.as_ref().err());
     if let Ok(Outcome::Steps(_)) = outcome {
         return known_already(ctx, route, request).map_or(outcome, Ok);

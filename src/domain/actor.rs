@@ -31,6 +31,16 @@ impl Actor {
         }
     }
 
+    /// Whoever it is, as the log names it.
+    pub fn in_words(&self) -> String {
+        match self {
+            Actor::User(name) => format!("the user {name}"),
+            Actor::Token(name) => format!("the token {name}"),
+            Actor::System => "bangui".to_owned(),
+            Actor::Console => "somebody at this machine".to_owned(),
+        }
+    }
+
     /// Its name; empty where it has none.
     pub fn name(&self) -> &str {
         match self {

@@ -32,10 +32,26 @@ impl Scope {
             Scope::Metrics => "metrics",
         }
     }
+
+    /// One by its name on the wire.
+    pub fn of(name: &str) -> Option<Scope> {
+        Scope::ALL.into_iter().find(|scope| scope.as_str() == name)
+    }
+}
+
+/// Whether what becomes a command that root runs may be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Commands {
+    /// It may.
+    Allowed,
+    /// Not through this server: its settings say so.
+    Off,
+    /// Not with this token, which lacks the scope `actions`.
+    OutOfScope,
 }
 
 /// What a person may do; each role may do all that those before it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Looks.
     Viewer,
@@ -46,6 +62,24 @@ pub enum Role {
 }
 
 impl Role {
+    /// All of them, the least first.
+    pub const ALL: [Role; 3] = [Role::Viewer, Role::Operator, Role::Admin];
+
+    /// One by its name on the wire.
+    pub fn of(name: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| role.as_str() == name)
+    }
+
+    /// The scopes in which the role can do something.
+    pub fn scopes(self) -> &'static [Scope] {
+        use Scope::{Actions, Bans, Config, Jails, Metrics, Read};
+        match self {
+            Role::Viewer => &[Read, Config, Metrics],
+            Role::Operator => &[Read, Bans, Jails, Config, Metrics],
+            Role::Admin => &[Read, Bans, Jails, Config, Actions, Metrics],
+        }
+    }
+
     /// Its name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -79,6 +79,8 @@ impl FromStr for Sort {
 pub struct Wanted {
     /// Of this jail only.
     pub jail: Option<String>,
+    /// Of these jails only: whoever asks may not know of others.
+    pub among: Option<Vec<String>>,
     /// With this text in the address, in lower case.
     pub search: Option<String>,
     /// The text may be in the name of the jail as well.
@@ -92,7 +94,9 @@ pub struct Wanted {
 impl Wanted {
     /// Whether anything of a jail may be wanted.
     pub fn takes_jail(&self, name: &str) -> bool {
+        let is_among = |jails: &Vec<String>| jails.iter().any(|jail| jail == name);
         self.jail.as_deref().is_none_or(|jail| jail == name)
+            && self.among.as_ref().is_none_or(is_among)
             && self.origin.is_none_or(|origin| origin == Origin::of(name))
     }
 
@@ -416,6 +420,7 @@ mod tests {
                 for jail in [None, Some("aa"), Some("none")] {
                     let asked = Wanted {
                         jail: jail.map(str::to_owned),
+                        among: None,
                         search: search.map(str::to_owned),
                         country,
                         origin: Some(Origin::Selfblock),

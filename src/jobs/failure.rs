@@ -1,5 +1,6 @@
 //! Why a child did not do what it was asked, as data for the loop.
 
+use crate::domain::permission::Commands;
 use serde::{Deserialize, Serialize};
 
 use super::password;
@@ -84,6 +85,8 @@ pub enum Failure {
     WrongFields(Vec<FieldError>),
     /// The owner does not allow it.
     Forbidden(String),
+    /// The token does not have the scope `actions`.
+    OutOfScope(String),
     /// It failed, and the daemon has not got all of its own settings back.
     NotPutBack {
         /// Why it failed.
@@ -104,6 +107,16 @@ pub enum Failure {
 
 /// The one way in which an error of the configuration becomes an answer, whatever asked for it. What the files hold already is not the
 /// client's mistake; `of_change` is for what its own change makes of them.
+impl Failure {
+    /// What would be changed becomes a command that root runs, and who asks may not change those.
+    pub fn commands(detail: &str, commands: Commands) -> Failure {
+        match commands {
+            Commands::OutOfScope => Failure::OutOfScope(format!("{detail} It takes a token with the scope actions.")),
+            _ => Failure::Forbidden(format!("{detail} BANGUI_ALLOW_ACTION_EDIT=1 allows it.")),
+        }
+    }
+}
+
 impl From<conf::Error> for Failure {
     fn from(error: conf::Error) -> Self {
         if let Some(trouble) = error.trouble() {

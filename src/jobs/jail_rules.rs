@@ -15,6 +15,7 @@ use crate::domain::as_read::FieldError;
 use crate::domain::encodings::is_encoding;
 use crate::domain::jail_values::{Growth, JailValues, is_command};
 use crate::domain::names::ConfName;
+use crate::domain::permission::Commands;
 use crate::domain::{formula, packet};
 use crate::pattern::date::{Clock, DateDetector, offset_minutes};
 use crate::pattern::{FailRegex, UseDns};
@@ -40,7 +41,7 @@ pub struct Limits {
     /// The directories that log files lie under.
     pub log_dirs: Vec<PathBuf>,
     /// Whether what fail2ban runs as root may be changed.
-    pub allow_action_edit: bool,
+    pub commands: Commands,
 }
 
 /// What the values are checked against.
@@ -80,7 +81,7 @@ impl Rules<'_> {
 
     /// Fields that become commands are only taken where these may be changed.
     fn commands(&self, values: &JailValues) -> Result<(), Failure> {
-        if self.limits.allow_action_edit {
+        if self.limits.commands == Commands::Allowed {
             return Ok(());
         }
         let named: Vec<String> = values.fields().into_iter().filter(|field| is_command(field)).collect();
@@ -89,7 +90,7 @@ impl Rules<'_> {
             false => {
                 let detail =
                     format!("{} become commands that fail2ban runs, and cannot be changed here.", named.join(", "));
-                Err(action_edit_disabled(&detail))
+                Err(Failure::commands(&detail, self.limits.commands))
             }
         }
     }
@@ -333,11 +334,6 @@ fn command(text: &str) -> Result<(), String> {
         true => Ok(()),
         false => Err(format!("It must be a single line of at most {LONGEST_CALL} bytes without blanks at its ends.")),
     }
-}
-
-/// 403 where actions may not be changed.
-fn action_edit_disabled(detail: &str) -> Failure {
-    Failure::Forbidden(format!("{detail} BANGUI_ALLOW_ACTION_EDIT=1 allows it."))
 }
 
 /// A filter or an action with its parameters.

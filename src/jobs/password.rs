@@ -7,6 +7,7 @@ use argon2::password_hash::Error;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 /// Memory of one hash in KiB.
@@ -44,6 +45,15 @@ pub struct Verify {
     pub hash: String,
 }
 
+/// Compare one password, and hash another where the first is right.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Change {
+    /// The one that proves who asks; without it nothing has to be proved.
+    pub proof: Option<Verify>,
+    /// The secret form of the one to be hashed, where one is.
+    pub secret: Option<String>,
+}
+
 /// What is hashed: the lower-case SHA-256 hex of the password. A client may send that itself, so both forms verify
 /// against one hash.
 pub fn secret_form(password: &str) -> String {
@@ -74,6 +84,16 @@ impl Hash {
             Err(Error::OutOfMemory) => Err(NoMemory),
             hash => Ok(hash.expect("a salt of 16 bytes and a secret of 64 are in range").to_string()),
         }
+    }
+}
+
+impl Change {
+    /// `proved`, and the new `hash` where that is true and there is one to make.
+    pub fn run(self) -> Result<Value, NoMemory> {
+        let proved = self.proof.map_or(Ok(true), Verify::run)?;
+        let secret = self.secret.filter(|_| proved);
+        let hash = secret.map(|secret| Hash { secret }.run()).transpose()?;
+        Ok(json!({ "proved": proved, "hash": hash }))
     }
 }
 

@@ -45,6 +45,8 @@ pub enum Task {
     HashPassword(password::Hash),
     /// Compare a password with a hash.
     VerifyPassword(password::Verify),
+    /// See `password::Change`.
+    ChangePassword(password::Change),
     /// Ban an address.
     Ban(own_bans::Ban),
     /// Ban or lift many addresses.
@@ -135,7 +137,7 @@ impl Task {
     /// The children it counts against.
     pub fn lane(&self) -> Lane {
         match self {
-            Task::HashPassword(_) | Task::VerifyPassword(_) => Lane::Password,
+            Task::HashPassword(_) | Task::VerifyPassword(_) | Task::ChangePassword(_) => Lane::Password,
             Task::TestFilter(_) | Task::TestRegex(_) | Task::PreviewLog(_) => Lane::General,
             Task::ReadLog(_) | Task::ShowDefinitions(_) | Task::AskHistory(_) => Lane::General,
             Task::JailConfigs(_) | Task::ReadBackends(_) | Task::WhyAway(_) => Lane::General,
@@ -162,7 +164,7 @@ impl Task {
     /// How long it may take before it is killed.
     pub fn deadline(&self) -> Duration {
         match self {
-            Task::HashPassword(_) | Task::VerifyPassword(_) => Duration::from_secs(30),
+            Task::HashPassword(_) | Task::VerifyPassword(_) | Task::ChangePassword(_) => Duration::from_secs(30),
             Task::JailConfigs(_) | Task::ReadBackends(_) => Duration::from_secs(30),
             Task::ShowChange(_) | Task::LookAtFiles(_) | Task::ListIgnored(_) => Duration::from_secs(30),
             Task::ShowDefault(_) | Task::LookAtProtection(_) | Task::LookAtFailing(_) => Duration::from_secs(30),
@@ -248,6 +250,7 @@ impl Task {
         match self {
             Task::HashPassword(task) => Ok(Value::String(task.run()?)),
             Task::VerifyPassword(task) => Ok(Value::Bool(task.run()?)),
+            Task::ChangePassword(task) => Ok(task.run()?),
             Task::Ban(task) => task.run(),
             Task::Bulk(task) => task.run(out),
             Task::KeepEnds(task) => task.run(),

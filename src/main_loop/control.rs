@@ -24,6 +24,7 @@ use crate::server::stream::Stream;
 use crate::server::token::Source;
 use crate::services::first_run::Opening;
 use crate::services::setup::{self, Choices};
+use crate::store::OWNER_ID;
 
 /// How long a caller may take for its line: it is a command of ours, and sends it at once.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -173,7 +174,8 @@ fn obey(ctx: &mut Ctx, order: Order) -> Reply {
             if !ctx.is_set_up() {
                 return Err("Setup is not done; use bangui setup.".into());
             }
-            ctx.store.change_password(&hash).map_err(|error| error.to_string())?;
+            ctx.store.change_password(OWNER_ID, &hash, None).map_err(|error| error.to_string())?;
+            ctx.store.unlock_logins().map_err(|error| error.to_string())?;
             ctx.reload_stored().map_err(|error| error.to_string())?;
             ctx.limits = Limits::default();
             log::info!("password changed over the control socket; all sessions ended");

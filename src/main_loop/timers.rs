@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::archive::Archivist;
 use super::geography::Geographer;
 use crate::app::banned::CatchUp;
+use crate::app::uses::Uses;
 use crate::app::{Ctx, Job};
 use crate::dispatch;
 use crate::domain::actor::Actor;
@@ -226,6 +227,7 @@ impl Timers {
             self.geography.run(ctx, now);
         } else if now >= self.expire_at {
             self.expire_at = now + EXPIRE;
+            write_uses(ctx)?;
             ctx.store.expire(time::now())?;
             ctx.store.expire_places(time::now())?;
             ctx.store.expire_notifications(time::now())?;
@@ -237,6 +239,16 @@ impl Timers {
         }
         Ok(())
     }
+}
+
+/// Writes when sessions and keys were last used, where one was.
+fn write_uses(ctx: &mut Ctx) -> Result<(), store::Error> {
+    if !ctx.uses.is_empty() {
+        let (sessions, tokens) = ctx.uses.list();
+        ctx.store.note_uses(&sessions, &tokens)?;
+        ctx.uses = Uses::default();
+    }
+    Ok(())
 }
 
 /// Finds out whether our database takes writes, when there is reason to doubt it: nothing is written merely to know.

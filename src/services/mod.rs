@@ -9,5 +9,6 @@ pub mod geo;
 pub mod imports;
 pub mod never_ban;
 pub mod notify;
+pub mod proof;
 pub mod protection;
 pub mod setup;

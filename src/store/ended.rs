@@ -101,12 +101,13 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::store::open::tests::temporary;
+    use crate::store::OWNER_ID;
+    use crate::store::open::tests::with_owner;
 
     fn with_sessions() -> (tempfile::TempDir, Store, PathBuf) {
-        let (directory, mut store) = temporary();
+        let (directory, mut store) = with_owner();
         for number in 1..4 {
-            store.add_session(&[number; 32], "a", 100, 200).unwrap();
+            store.add_session(&[number; 32], OWNER_ID, "a", 100, 200).unwrap();
         }
         let path = store.path().to_owned();
         (directory, store, path)
@@ -143,7 +144,7 @@ mod tests {
         drop(store);
         let mut store = Store::open(&path).unwrap();
         assert_eq!(good(&store), Vec::<u8>::new());
-        store.add_session(&[1; 32], "a", 100, 200).unwrap();
+        store.add_session(&[1; 32], OWNER_ID, "a", 100, 200).unwrap();
         let other = path.with_file_name("other.db");
         store.move_to(&other).unwrap();
         drop(store);

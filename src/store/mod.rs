@@ -29,10 +29,14 @@ pub mod repeaters;
 mod room;
 mod sessions;
 pub mod settings;
+mod tokens;
+mod users;
 
 pub use counters::Counter;
 pub use ended::Ended;
 pub use error::Error;
 pub use logins::Login;
 pub use open::{Store, TokenHash};
-pub use sessions::Session;
+pub use sessions::{Session, SessionSeen};
+pub use tokens::{MOST_TOKENS, NewToken, Token};
+pub use users::{MOST_USERS, OWNER_ID, User, UserRow};

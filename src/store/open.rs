@@ -30,6 +30,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("archive_own.sql"),
     include_str!("blocklist_fetched.sql"),
     include_str!("notifications.sql"),
+    include_str!("users.sql"),
 ];
 /// The version of `SCHEMA`, kept in `PRAGMA user_version`.
 const VERSION: i64 = 1 + MIGRATIONS.len() as i64;
@@ -199,11 +200,22 @@ impl Store {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::domain::permission::Role;
+    use crate::store::users::OWNER_ID;
+
+    const VERSION_1: &str = include_str!("version_1.sql");
 
     /// A database in a directory that is removed with the first value.
     pub(crate) fn temporary() -> (tempfile::TempDir, Store) {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(&directory.path().join("sub/bangui.db")).unwrap();
+        (directory, store)
+    }
+
+    /// The same, after setup.
+    pub(crate) fn with_owner() -> (tempfile::TempDir, Store) {
+        let (directory, mut store) = temporary();
+        store.complete_setup("x", &[]).unwrap();
         (directory, store)
     }
 
@@ -267,9 +279,7 @@ pub(crate) mod tests {
     /// A database as version 3 left it.
     pub(crate) fn made_by_version_3(path: &Path) -> Connection {
         let connection = Connection::open(path).unwrap();
-        // The schema of version 1 stands in front of the first comment of the migration.
-        let first = SCHEMA.find(MIGRATIONS[0].lines().next().unwrap()).unwrap();
-        connection.execute_batch(&[&SCHEMA[..first], MIGRATIONS[0], MIGRATIONS[1]].concat()).unwrap();
+        connection.execute_batch(&[VERSION_1, MIGRATIONS[0], MIGRATIONS[1]].concat()).unwrap();
         connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
         connection.pragma_update(None, "user_version", 3).unwrap();
         connection
@@ -280,11 +290,12 @@ pub(crate) mod tests {
         let directory = tempfile::tempdir().unwrap();
         let old = directory.path().join("old.db");
         let connection = Connection::open(&old).unwrap();
-        let first = SCHEMA.find(MIGRATIONS[0].lines().next().unwrap()).unwrap();
-        connection.execute_batch(&SCHEMA[..first]).unwrap();
+        connection.execute_batch(VERSION_1).unwrap();
         connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
         connection.pragma_update(None, "user_version", 1).unwrap();
-        connection.execute("INSERT INTO settings VALUES ('timezone', 'UTC')", []).unwrap();
+        let settings = "INSERT INTO settings VALUES ('timezone', 'UTC'), ('password_hash', 'x')";
+        connection.execute(settings, []).unwrap();
+        connection.execute("INSERT INTO sessions VALUES (?1, 'a', 100, 200)", [[1; 32]]).unwrap();
         drop(connection);
         let schema = |path: &Path| {
             let store = Store::open(path).unwrap();
@@ -298,6 +309,10 @@ pub(crate) mod tests {
         assert_eq!(store.setting("timezone").unwrap().as_deref(), Some("UTC"));
         let version: i64 = store.connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
         assert_eq!(version, VERSION);
+        // The one password is the owner's from then on, and so is every session.
+        assert_eq!(store.stored().unwrap().password_hash.as_deref(), Some("x"));
+        let session = store.session(&[1; 32], 150).unwrap().unwrap();
+        assert_eq!((session.user.id, session.user.role), (OWNER_ID, Role::Admin));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::error::Error;
 use super::open::Store;
-use super::{blocklists, changes, devices, sessions};
+use super::{blocklists, changes, devices, sessions, users};
 use crate::domain::never_ban::MOST;
 use crate::domain::notification;
 
@@ -34,6 +34,7 @@ impl Store {
             ("never_ban", MOST as i64, "SELECT count(*) FROM never_ban WHERE state <> 2", None),
             ("channels", notification::MOST as i64, "SELECT count(*) FROM notification_channels", None),
             ("changes", changes::MOST, "SELECT count(*) FROM changes", None),
+            ("users", users::MOST_USERS, "SELECT count(*) FROM users", None),
         ];
         let mut rooms = BTreeMap::new();
         for (name, limit, count, since) in lists {
@@ -50,13 +51,14 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::open::tests::temporary;
+    use crate::store::open::tests::with_owner;
+    use crate::store::users::OWNER_ID;
 
     #[test]
     fn what_has_ended_takes_no_room() {
-        let (_directory, mut store) = temporary();
-        store.add_session(&[1; 32], "a", 100, 200).unwrap();
-        store.add_session(&[2; 32], "a", 100, 300).unwrap();
+        let (_directory, mut store) = with_owner();
+        store.add_session(&[1; 32], OWNER_ID, "a", 100, 200).unwrap();
+        store.add_session(&[2; 32], OWNER_ID, "a", 100, 300).unwrap();
         store.remember_device(&[3; 32], 100).unwrap();
         let room = |now| store.room(now).unwrap();
         assert_eq!(room(150)["sessions"], Room { limit: 100, used: 2 });

@@ -5,12 +5,16 @@ use std::path::PathBuf;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::error::Error;
-use super::open::Store;
+use super::open::{Store, TokenHash};
+use super::users::OWNER_ID;
+use crate::domain::actor::OWNER;
+use crate::domain::permission::Role;
+use crate::domain::time;
 
 /// What setup stored. Ranks below arguments, environment and file.
 #[derive(Clone, Debug, Default)]
 pub struct Stored {
-    /// The Argon2id hash of the master password in PHC form; its presence means that setup is done.
+    /// The Argon2id hash of the owner's password in PHC form; its presence means that setup is done.
     pub password_hash: Option<String>,
     /// fail2ban's socket.
     pub fail2ban_socket: Option<PathBuf>,
@@ -58,7 +62,7 @@ impl Store {
     /// What setup stored.
     pub fn stored(&self) -> Result<Stored, Error> {
         Ok(Stored {
-            password_hash: self.setting("password_hash")?,
+            password_hash: self.user(OWNER)?.map(|owner| owner.password_hash),
             fail2ban_socket: self.setting("fail2ban_socket")?.map(PathBuf::from),
             session_minutes: self.setting("session_minutes")?.and_then(|text| text.parse().ok()),
         })
@@ -68,8 +72,9 @@ impl Store {
     pub fn complete_setup(&mut self, password_hash: &str, others: &[(&str, &str)]) -> Result<bool, Error> {
         let transaction = self.connection.transaction()?;
         let added = transaction.execute(
-            "INSERT INTO settings (key, value) VALUES ('password_hash', ?1) ON CONFLICT (key) DO NOTHING",
-            [password_hash],
+            "INSERT INTO users (id, name, role, password_hash, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT DO NOTHING",
+            rusqlite::params![OWNER_ID, OWNER, Role::Admin.as_str(), password_hash, time::now()],
         )?;
         if added == 0 {
             return Ok(false);
@@ -81,13 +86,12 @@ impl Store {
         Ok(true)
     }
 
-    /// Replaces the password, ends every session, forgets every device and lifts every lock on logins, in one transaction.
-    pub fn change_password(&mut self, password_hash: &str) -> Result<(), Error> {
+    /// Replaces a user's password, ends its sessions but for the one that is kept, and forgets every device, in one transaction.
+    pub fn change_password(&mut self, user: i64, password_hash: &str, kept: Option<&TokenHash>) -> Result<(), Error> {
         let transaction = self.connection.transaction()?;
-        set(&transaction, "password_hash", password_hash)?;
-        for table in ["sessions", "devices", "login_failures"] {
-            transaction.execute(&format!("DELETE FROM {table}"), [])?;
-        }
+        transaction.execute("UPDATE users SET password_hash = ?2 WHERE id = ?1", (user, password_hash))?;
+        transaction.execute("DELETE FROM sessions WHERE user = ?1 AND token_hash IS NOT ?2", (user, kept))?;
+        transaction.execute("DELETE FROM devices", [])?;
         transaction.commit()?;
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::harness::client::{Identity, PASSWORD};
 use crate::harness::contract::demand_seen;
 use crate::harness::server::Launch;
 use crate::harness::shim::Shim;
-use crate::operations::{demand_documented, provoke_general_refusals};
+use crate::operations::provoke_general_refusals;
 
 const LOGIN: &str = "/api/v1/auth/login";
 const SESSION: &str = "/api/v1/auth/session";
@@ -34,8 +34,11 @@ fn every_documented_status_of_auth() {
     assert_eq!(refused["metadata"]["limit"], "login");
     assert!(refused["detail"].as_str().unwrap().starts_with("Too many failed logins. Try again in "), "{refused}");
     demand_seen("POST /api/v1/auth/login", &[200, 400, 401, 413, 422, 429, 503]);
-    provoke_general_refusals("/api/v1/auth");
-    demand_documented("/api/v1/auth");
+    for path in [SESSION, LOGOUT] {
+        provoke_general_refusals(path);
+        demand_seen(&format!("POST {path}"), &[200, 401]);
+    }
+    demand_seen(&format!("GET {SESSION}"), &[200, 401]);
 }
 
 #[test]

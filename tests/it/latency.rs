@@ -88,6 +88,18 @@ fn largest(route: &Route, directory: &str) -> (String, Option<Value>) {
         ("POST", "/api/v1/blocklists/preview") => Some(json!({"url": "https://9.9.9.9/list.txt"})),
         ("PUT", "/api/v1/blocklists/{source_id}") => Some(json!({"enabled": false})),
         ("PUT", "/api/v1/blocklists/schedule") => Some(json!({"frequency": "daily"})),
+        ("PUT", "/api/v1/auth/password") => {
+            Some(json!({"current_password": "w".repeat(256), "new_password": "n".repeat(256)}))
+        }
+        ("POST", "/api/v1/users") => {
+            Some(json!({"name": "u".repeat(64), "role": "viewer", "new_password": "n".repeat(256)}))
+        }
+        ("PUT", "/api/v1/users/{name}") => Some(json!({"role": "viewer"})),
+        (_, path) if path.starts_with("/api/v1/tokens") && !path.ends_with("/rotate") && !path.ends_with("/test") => {
+            let networks: Vec<String> = (0..50).map(|n| format!("2001:db8:{n:x}::/48")).collect();
+            let jails: Vec<String> = (0..50).map(|n| format!("{n}{}", "j".repeat(60))).collect();
+            Some(json!({"name": "t".repeat(64), "scopes": ["read"], "jails": jails, "allowed_ips": networks}))
+        }
         ("PUT", "/api/v1/settings") => {
             Some(json!({"metrics_networks": (0..2000).map(|n| format!("2001:db8:{n:x}::/48")).collect::<Vec<_>>()}))
         }

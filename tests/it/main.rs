@@ -7,6 +7,7 @@ mod operations;
 mod own_ends;
 mod places;
 
+mod access;
 mod actions;
 mod addresses;
 mod apply;

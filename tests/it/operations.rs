@@ -25,6 +25,9 @@ const fn op(name: &'static str, target: &'static str, body: &'static str, status
     Operation { name, target, body, statuses }
 }
 
+const OWN: &str = r#"{"current_password":"x","new_password":"correct horse battery"}"#;
+const USER: &str = r#"{"name":"eve","role":"viewer","new_password":"correct horse battery"}"#;
+const TOKEN: &str = r#"{"name":"widget","scopes":["read"]}"#;
 const IP: &str = r#"{"ip":"203.0.113.7"}"#;
 const BAN: &str = r#"{"ip":"203.0.113.7","jail":"lab"}"#;
 const MANY: &str = r#"{"ips":["203.0.113.7"],"jail":"lab"}"#;
@@ -48,6 +51,20 @@ pub const PROTECTED: &[Operation] = &[
     op("GET /api/v1/auth/session", "/api/v1/auth/session", "", &[200, 401]),
     op("POST /api/v1/auth/session", "/api/v1/auth/session", "", &[200, 401]),
     op("POST /api/v1/auth/logout", "/api/v1/auth/logout", "", &[200, 401]),
+    op("GET /api/v1/auth/sessions", "/api/v1/auth/sessions", "", &[200, 401]),
+    op("DELETE /api/v1/auth/sessions", "/api/v1/auth/sessions", "", &[200, 401]),
+    op("DELETE /api/v1/auth/sessions/{id}", "/api/v1/auth/sessions/0", "", &[204, 401, 404]),
+    op("PUT /api/v1/auth/password", "/api/v1/auth/password", OWN, &[204, 400, 401, 422, 429]),
+    op("GET /api/v1/users", "/api/v1/users", "", &[200, 400, 401]),
+    op("POST /api/v1/users", "/api/v1/users", USER, &[201, 400, 401, 403, 409, 422]),
+    op("PUT /api/v1/users/{name}", "/api/v1/users/eve", r#"{"role":"viewer"}"#, &[200, 401, 403, 404, 409, 422]),
+    op("DELETE /api/v1/users/{name}", "/api/v1/users/eve", "", &[204, 401, 403, 404, 409]),
+    op("GET /api/v1/tokens", "/api/v1/tokens", "", &[200, 400, 401]),
+    op("POST /api/v1/tokens", "/api/v1/tokens", TOKEN, &[201, 400, 401, 403, 409, 422]),
+    op("GET /api/v1/tokens/{id}", "/api/v1/tokens/1", "", &[200, 400, 401, 404]),
+    op("PUT /api/v1/tokens/{id}", "/api/v1/tokens/1", TOKEN, &[200, 400, 401, 403, 404, 409, 422]),
+    op("DELETE /api/v1/tokens/{id}", "/api/v1/tokens/1", "", &[204, 400, 401, 403, 404, 422]),
+    op("POST /api/v1/tokens/{id}/rotate", "/api/v1/tokens/1/rotate", "", &[200, 400, 401, 403, 404, 422]),
     op("GET /api/v1/dashboard/status", "/api/v1/dashboard/status", "", &[200, 401, 502]),
     // What the archive has is shown without the daemon, too.
     op("GET /api/v1/dashboard/summary", "/api/v1/dashboard/summary", "", &[200, 400, 401]),
@@ -295,7 +312,7 @@ fn read_only_refuses_every_write_but_what_concerns_the_session() {
     let server = server.with_env("BANGUI_READ_ONLY", "1");
     let admin = server.client().login();
     for operation in PROTECTED {
-        let is_own = operation.name.starts_with("POST /api/v1/auth/");
+        let is_own = ["POST /api/v1/auth/", "DELETE /api/v1/auth/"].iter().any(|own| operation.name.starts_with(own));
         if operation.writes() && !is_own {
             operation.send(&admin).expect_error(403, "read_only");
         }

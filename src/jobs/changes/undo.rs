@@ -11,6 +11,7 @@ use crate::apply::{Applied, Apply, FileChange, Scope};
 use crate::conf::{Document, Folder, NewValue, Overlay, StreamOptions, Tree};
 use crate::domain::jail_values::is_command;
 use crate::domain::json as text;
+use crate::domain::permission::Commands;
 use crate::fail2ban;
 use crate::files::Kind;
 use crate::jobs::apply::TURN;
@@ -25,7 +26,7 @@ pub struct Undo {
     /// Its files before and after, as JSON.
     pub files: String,
     /// Whether what becomes part of a command may be changed.
-    pub allow_action_edit: bool,
+    pub commands: Commands,
     /// The apply; its files and jails are filled in here.
     pub apply: Apply,
 }
@@ -127,16 +128,17 @@ impl Undo {
 
     /// What becomes part of a command that root runs is changed by an undo only where it may be changed at all.
     fn check_commands(&self, changes: &[FileChange], effect: &[Effect]) -> Result<(), Failure> {
-        if self.allow_action_edit {
+        if self.commands == Commands::Allowed {
             return Ok(());
         }
         let of_action = changes.iter().find(|change| change.folder == "action.d").map(FileChange::path);
         let named = effect.iter().find(|effect| is_command(&effect.field)).map(|effect| effect.field.clone());
         match of_action.or(named) {
             None => Ok(()),
-            Some(what) => Err(Failure::Forbidden(format!(
-                "Taking this change back changes commands that fail2ban runs ({what}). BANGUI_ALLOW_ACTION_EDIT=1 allows it."
-            ))),
+            Some(what) => {
+                let detail = format!("Taking this change back changes commands that fail2ban runs ({what}).");
+                Err(Failure::commands(&detail, self.commands))
+            }
         }
     }
 }

@@ -13,9 +13,23 @@ use super::http::Answer;
 
 /// Error codes by status, as the contract lists them. A status that is not here needs only the shape of an error.
 const CODES: &[(u16, &[&str])] = &[
-    (400, &["invalid_input", "config_validation_failed", "config_not_a_file"]),
-    (401, &["authentication_required"]),
-    (403, &["csrf_header_required", "read_only", "action_edit_disabled", "setup_local_only", "limit_reached"]),
+    (400, &["invalid_input", "invalid_name", "config_validation_failed", "config_not_a_file"]),
+    (401, &["authentication_required", "invalid_token"]),
+    (
+        403,
+        &[
+            "csrf_header_required",
+            "read_only",
+            "action_edit_disabled",
+            "setup_local_only",
+            "limit_reached",
+            "insufficient_role",
+            "insufficient_scope",
+            "session_required",
+            "reauthentication_required",
+            "ip_not_allowed",
+        ],
+    ),
     (
         404,
         &[
@@ -28,6 +42,9 @@ const CODES: &[(u16, &[&str])] = &[
             "job_not_found",
             "never_ban_not_found",
             "channel_not_found",
+            "session_not_found",
+            "user_not_found",
+            "token_not_found",
             "finding_not_found",
             "blocklist_source_not_found",
         ],
@@ -37,6 +54,7 @@ const CODES: &[(u16, &[&str])] = &[
         409,
         &[
             "conflict",
+            "last_admin",
             "setup_already_complete",
             "fail2ban_command_failed",
             "apply_in_progress",
