@@ -2,172 +2,17 @@
 //! table holds it against openapi.json.
 
 mod columns;
+mod row;
 
 use tiny_http::Method;
 
 use self::columns::{BAN, CHANGE, FAILING, IMPORT, NEVER_BAN, NOTIFICATION, PAST_BAN, REPEATER};
+use self::row::{delete, get, post, put};
 use crate::api;
-use crate::app::csv::Columns;
 use crate::app::listed::PARAMETERS;
-use crate::app::request::{
-    Access, BODY_WITHOUT_SESSION, Handler, Handler::Either, Handler::Later, Handler::Now, Limit, Long, OfJails, Route,
-    Verb,
-};
+use crate::app::request::{Access, Handler::Either, Handler::Later, Handler::Now, Limit, Long, OfJails, Route, Verb};
 use crate::app::revision::Sources;
 use crate::domain::permission::{Role, Scope};
-
-/// The longest body of a route, in bytes, unless it says otherwise.
-const BODY: usize = 64 * 1024;
-/// The longest body of a route that takes configuration or log lines, in bytes.
-const LARGE_BODY: usize = 1024 * 1024;
-
-const fn route(method: Verb, path: &'static str, handler: Handler) -> Route {
-    let changes = !matches!(method, Verb::Get);
-    let body_limit = if changes { BODY } else { 0 };
-    Route {
-        method,
-        path,
-        access: Access::Session,
-        scope: Scope::Read,
-        for_people: false,
-        of_jails: OfJails::All,
-        role: Role::Viewer,
-        changes,
-        body_limit,
-        asks_daemon: false,
-        limit: None,
-        long: Long::No,
-        takes: &[],
-        sources: None,
-        csv: None,
-        text: None,
-        handler,
-    }
-}
-
-const fn get(path: &'static str, handler: Handler) -> Route {
-    route(Verb::Get, path, handler)
-}
-
-const fn post(path: &'static str, handler: Handler) -> Route {
-    route(Verb::Post, path, handler)
-}
-
-const fn put(path: &'static str, handler: Handler) -> Route {
-    route(Verb::Put, path, handler)
-}
-
-const fn delete(path: &'static str, handler: Handler) -> Route {
-    route(Verb::Delete, path, handler)
-}
-
-impl Route {
-    const fn open(mut self, access: Access) -> Self {
-        self.access = access;
-        if matches!(access, Access::Public | Access::AfterSetup | Access::Unlimited) && self.body_limit > 0 {
-            self.body_limit = BODY_WITHOUT_SESSION;
-        }
-        self
-    }
-
-    /// What it touches, and the least that one must be.
-    const fn may(mut self, scope: Scope, role: Role) -> Self {
-        self.scope = scope;
-        self.role = role;
-        self
-    }
-
-    /// Banning and letting out.
-    const fn bans(self) -> Self {
-        self.may(Scope::Bans, Role::Operator)
-    }
-
-    /// Jails as they run.
-    const fn jails(self) -> Self {
-        self.may(Scope::Jails, Role::Admin)
-    }
-
-    /// The configuration, and whatever changes what it says.
-    const fn configures(self) -> Self {
-        self.may(Scope::Config, Role::Admin)
-    }
-
-    /// Who may do what: for people who may do everything.
-    const fn governs(self) -> Self {
-        self.may(Scope::Config, Role::Admin).for_people()
-    }
-
-    /// Reading what the configuration says, or what its files and logs hold.
-    const fn reads_config(self) -> Self {
-        self.may(Scope::Config, Role::Viewer)
-    }
-
-    /// No program's key opens it.
-    const fn for_people(mut self) -> Self {
-        self.for_people = true;
-        self
-    }
-
-    /// What a key that is for some jails finds there; unless it says so, such a key is refused.
-    const fn of_jails(mut self, of_jails: OfJails) -> Self {
-        self.of_jails = of_jails;
-        self
-    }
-
-    /// Reading what may hold secrets: commands and their parameters.
-    const fn reads_commands(self) -> Self {
-        self.may(Scope::Config, Role::Admin)
-    }
-
-    /// A GET that changes something.
-    const fn changes(mut self) -> Self {
-        self.changes = true;
-        self
-    }
-
-    /// Configuration and log lines may be long.
-    const fn large(mut self) -> Self {
-        self.body_limit = LARGE_BODY;
-        self
-    }
-
-    const fn asks_daemon(mut self) -> Self {
-        self.asks_daemon = true;
-        self
-    }
-
-    /// Its client need not wait for its end.
-    const fn long(mut self, long: Long) -> Self {
-        self.long = long;
-        self
-    }
-
-    const fn takes(mut self, parameters: &'static [&'static str]) -> Self {
-        self.takes = parameters;
-        self
-    }
-
-    const fn csv_of(mut self, list: &'static str, fields: &'static [&'static str]) -> Self {
-        self.csv = Some(Columns { list, fields });
-        self
-    }
-
-    /// Answered in lines of text, of this type.
-    const fn text(mut self, kind: &'static str) -> Self {
-        self.text = Some(kind);
-        self
-    }
-
-    const fn made_of(mut self, sources: Sources) -> Self {
-        self.sources = Some(sources);
-        self
-    }
-
-    const fn counted(mut self, limit: Limit) -> Self {
-        self.limit = Some(limit);
-        self
-    }
-}
 
 /// The table. A literal segment stands before a `{parameter}` in the same place.
 pub static ROUTES: &[Route] = &[

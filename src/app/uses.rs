@@ -27,11 +27,14 @@ impl Uses {
         self.sessions.is_empty() && self.tokens.is_empty()
     }
 
-    /// What is to be written: sessions, and keys with the place they were used from.
-    pub fn list(&self) -> (Vec<(TokenHash, i64)>, Vec<(i64, i64, String)>) {
-        let sessions = self.sessions.iter().map(|(hash, at)| (*hash, *at)).collect();
-        let tokens = self.tokens.iter().map(|(id, (at, from))| (*id, *at, from.clone())).collect();
-        (sessions, tokens)
+    /// The sessions, each with the time of its last use.
+    pub fn sessions(&self) -> Vec<(TokenHash, i64)> {
+        self.sessions.iter().map(|(hash, at)| (*hash, *at)).collect()
+    }
+
+    /// The keys, each with the time and the place of its last use.
+    pub fn tokens(&self) -> Vec<(i64, i64, String)> {
+        self.tokens.iter().map(|(id, (at, from))| (*id, *at, from.clone())).collect()
     }
 
     /// When a session was last used, where that is not written yet.

@@ -15,10 +15,9 @@ use crate::app::code::Code;
 use crate::app::dry_run;
 use crate::app::error::ApiError;
 use crate::app::input::Query;
-use crate::app::keys;
 use crate::app::limits::Key;
-use crate::app::request::{Access, BODY_WITHOUT_SESSION, Limit, Refused, Route, decode_parameters};
-use crate::app::session::{COOKIE, CSRF_HEADER, TOKEN_BYTES, clear_cookie, cookies, known_device, token_hash};
+use crate::app::request::{Access, BODY_WITHOUT_SESSION, Limit, Route, decode_parameters};
+use crate::app::session::{CSRF_HEADER, clear_cookie, known_device, token_hash};
 use crate::app::{Admitted, Ctx, Handler, Outcome, Request};
 use crate::domain::actor::Actor;
 use crate::domain::permission::Scope;
@@ -29,7 +28,7 @@ use crate::routes::{self, Found};
 use crate::server::accepts::Accepts;
 use crate::server::request::{Framing, Head, Peer};
 use crate::server::response::Response;
-use crate::store::{Counter, Token, TokenHash};
+use crate::store::Counter;
 
 /// Judges a request by its head: may it go on, and with how long a body? The facts that are known go with the
 /// judgement either way, for the log and the answer's headers.

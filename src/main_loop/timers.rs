@@ -244,8 +244,7 @@ impl Timers {
 /// Writes when sessions and keys were last used, where one was.
 fn write_uses(ctx: &mut Ctx) -> Result<(), store::Error> {
     if !ctx.uses.is_empty() {
-        let (sessions, tokens) = ctx.uses.list();
-        ctx.store.note_uses(&sessions, &tokens)?;
+        ctx.store.note_uses(&ctx.uses.sessions(), &ctx.uses.tokens())?;
         ctx.uses = Uses::default();
     }
     Ok(())
