@@ -3,7 +3,7 @@ import { Dialog } from './dialog';
 import { t, type Message } from './messages';
 
 const KEYS: Array<[string, Message]> = [
-  ['/', 'keys.find'], ['j k', 'keys.rows'], ['Enter', 'keys.open'], ['x', 'keys.choose'], ['n p', 'keys.pages'], ['Esc', 'keys.close'], ['?', 'keys.help'],
+  ['/', 'keys.find'], ['j k', 'keys.rows'], ['Enter', 'keys.open'], ['x', 'keys.choose'], ['n p', 'keys.pages'], ['Esc', 'action.close'], ['?', 'keys.help'],
 ];
 
 export function KeyHelp({ places, close }: { places: Array<{ key: string; title: Message }>; close: () => void }) {

@@ -67,7 +67,7 @@ export function Blocklists() {
           ]} />
         )}
       </Show>
-      <h2>{t('lists.schedule')}</h2>
+      <h2>{t('col.when')}</h2>
       <Show of={schedule}>
         {(data) => (
           <>
@@ -154,7 +154,7 @@ function Schedule({ config, close, done }: { config: ScheduleConfig; close: () =
   const [every, setEvery] = useState(String(config.interval_hours));
   const { busy, failure, send } = useSend();
   return (
-    <Dialog title={t('lists.schedule')} close={close}>
+    <Dialog title={t('col.when')} close={close}>
       <Form failure={failure} fields={['hour', 'interval_hours']} send={() => send(async () => {
         await call('PUT /blocklists/schedule', { body: { ...config, enabled, frequency, hour: Number(hour), interval_hours: Number(every) } });
         await done();

@@ -13,7 +13,7 @@ type Definition = FilterConfig | ActionConfig;
 
 const SAID: Record<Kind, Record<'title' | 'sentence' | 'search' | 'none' | 'one' | 'unused', Message>> = {
   filters: { title: 'filters.title', sentence: 'filters.sentence', search: 'filters.search', none: 'filters.none', one: 'col.filter', unused: 'filters.unusedText' },
-  actions: { title: 'actions.title', sentence: 'actions.sentence', search: 'actions.search', none: 'actions.none', one: 'actions.one', unused: 'actions.unused' },
+  actions: { title: 'actions.title', sentence: 'actions.sentence', search: 'actions.search', none: 'actions.none', one: 'col.do', unused: 'actions.unused' },
 };
 
 export function Definitions({ kind, more = [] }: { kind: Kind; more?: Array<Column<Definition>> }) {

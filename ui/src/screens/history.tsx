@@ -53,7 +53,7 @@ export function History() {
         </section>
       </div>
       <nav class="tabs" aria-label={t('history.tabs')}>
-        <a href={link(['history'], { ...rest, page: undefined })} aria-current={by ? undefined : 'page'}>{t('history.bans')}</a>
+        <a href={link(['history'], { ...rest, page: undefined })} aria-current={by ? undefined : 'page'}>{t('bans.title')}</a>
         <a href={link(['history'], { ...rest, page: undefined, by: 'network' })} aria-current={by ? 'page' : undefined}>{t('history.back')}</a>
       </nav>
       {by ? <Back by={by as RepeaterKind} /> : (
@@ -64,7 +64,7 @@ export function History() {
             ))}
           </Search>
           <Show of={list}>
-            {(data) => <Table label={t('history.bans')} rows={data.items} id={(row) => `${row.ip} ${row.jail} ${row.banned_at}`} pagination={data.pagination} dim={list.loading}
+            {(data) => <Table label={t('bans.title')} rows={data.items} id={(row) => `${row.ip} ${row.jail} ${row.banned_at}`} pagination={data.pagination} dim={list.loading}
               open={(row) => { location.hash = link(['address', row.ip]); }} empty={<p>{t('overview.noBans')}</p>}
               columns={[
                 { title: t('col.address'), cell: (row) => <Address ip={row.ip} />, phone: 'main' },
@@ -83,7 +83,7 @@ export function History() {
   );
 }
 
-const KINDS: Array<[RepeaterKind, Message]> = [['address', 'history.byAddress'], ['network', 'history.byNetwork'], ['operator', 'history.byOperator']];
+const KINDS: Array<[RepeaterKind, Message]> = [['address', 'col.address'], ['network', 'col.network'], ['operator', 'history.byOperator']];
 
 /** Who was banned more than once, with a ban of the whole network in reach. */
 function Back({ by }: { by: RepeaterKind }) {

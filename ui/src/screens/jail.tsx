@@ -45,7 +45,7 @@ export function JailScreen() {
               )}
               {now.status && (
                 <dl class="numbers">
-                  <div><dt><a href={link(['bans'], { jail: name })}>{t('overview.banned')}</a></dt><dd>{number(now.status.currently_banned)}</dd></div>
+                  <div><dt><a href={link(['bans'], { jail: name })}>{t('bans.now')}</a></dt><dd>{number(now.status.currently_banned)}</dd></div>
                   <div><dt>{t('col.failing')}</dt><dd>{number(now.status.currently_failed)}</dd></div>
                   <div><dt><a href={link(['history'], { jail: name })}>{t('jail.bannedEver')}</a></dt><dd>{number(now.status.total_banned)}</dd></div>
                   <div><dt>{t('jail.failedEver')}</dt><dd>{number(now.status.total_failed)}</dd></div>
@@ -60,7 +60,7 @@ export function JailScreen() {
                     {(now.journal_match ?? []).length > 0 && <div><dt>{t('jail.journal')}</dt><dd>{now.journal_match!.map((one) => <div class="mono" key={one.join()}>{one.join(' ')}</div>)}</dd></div>}
                     <div><dt>{t('jail.backend')}</dt><dd>{now.backend ?? '–'}</dd></div>
                     <div><dt>{t('jail.expressions')}</dt><dd>{t('jail.expressionCount', { n: now.fail_regex?.length ?? 0 })}</dd></div>
-                    <div><dt>{t('jail.actions')}</dt><dd>{(now.actions ?? []).map(String).join(', ') || '–'}</dd></div>
+                    <div><dt>{t('actions.title')}</dt><dd>{(now.actions ?? []).map(String).join(', ') || '–'}</dd></div>
                     {now.bantime_escalation?.increment && <div><dt>{t('jail.longer')}</dt><dd>{t('jail.longerYes', { most: duration(now.bantime_escalation.max_time) })}</dd></div>}
                   </dl>
                 </section>

@@ -71,7 +71,7 @@ function Editor({ jail, all, own, reload }: EditorProps) {
           </section>
           <section>
             <h2>{t('edit.reads')}</h2>
-            <Text label={t('edit.filter')} value={now.filter} set={put('filter')} error={failure?.of('filter')} />
+            <Text label={t('col.filter')} value={now.filter} set={put('filter')} error={failure?.of('filter')} />
             <Area label={t('edit.logs')} value={now.log_paths} set={put('log_paths')} rows={2} error={failure?.of('log_paths')} />
             <Choice label={t('jail.backend')} value={now.backend} set={put('backend')} options={[...new Set([...BACKENDS, now.backend])].map((one) => [one, one])} hint={note('backend')} />
             {/^(systemd|auto)/.test(now.backend) && <Text label={t('edit.journal')} value={now.journalmatch} set={put('journalmatch')} />}

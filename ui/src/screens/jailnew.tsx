@@ -58,7 +58,7 @@ function Own() {
         <section>
           <h3>{t('edit.reads')}</h3>
           <Text label={t('lists.name')} value={name} set={setName} hint={t('new.nameHint')} />
-          <Choice label={t('edit.filter')} value={now.filter} set={put('filter')}
+          <Choice label={t('col.filter')} value={now.filter} set={put('filter')}
             options={[['', t('new.noFilter')], ...(filters.data?.items ?? []).map((one): [string, string] => [one.name, one.name])]} />
           {now.filter === '' && <Area label={t('edit.failregex')} value={now.fail_regex} set={put('fail_regex')} rows={3} hint={t('filters.host')} />}
           <div class="field segments" role="group" aria-label={t('new.where')}>

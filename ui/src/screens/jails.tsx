@@ -16,7 +16,7 @@ type Looks = Pick<JailSummary, 'running' | 'enabled' | 'idle' | 'paused_until'>;
 export function stateOf(jail: Looks): { word: string; level: string } {
   const until = jail.paused_until;
   if (jail.running) return jail.idle ? { word: until ? t('jail.pausedUntil', { time: clock(Date.parse(until)) }) : t('jail.paused'), level: 'warn' } : { word: t('jail.watching'), level: 'ok' };
-  return jail.enabled ? { word: t('jail.stopped'), level: 'bad' } : { word: t('jail.off'), level: 'off' };
+  return jail.enabled ? { word: t('jail.stopped'), level: 'bad' } : { word: t('lists.off'), level: 'off' };
 }
 
 export function State({ jail }: { jail: Looks }) {
@@ -51,7 +51,7 @@ export function Jails() {
               { title: t('col.state'), cell: (jail) => (jail === ALL ? <span class="muted">{t('jails.allText')}</span> : <State jail={jail} />), phone: 'side' },
               { title: t('col.banned'), right: true, phone: 'sub', cell: (jail) => <Banned jail={jail} /> },
               { title: t('col.failing'), right: true, phone: 'none', cell: (jail) => (jail.status ? number(jail.status.currently_failed) : '–') },
-              { title: t('col.ever'), right: true, phone: 'none', cell: (jail) => (jail.status ? number(jail.status.total_banned) : '–') },
+              { title: t('jail.bannedEver'), right: true, phone: 'none', cell: (jail) => (jail.status ? number(jail.status.total_banned) : '–') },
               { title: t('col.rule'), phone: 'subside', cell: (jail) => <Rule of={jail === ALL ? all.data!.default : jail} /> },
             ]} />
         )}

@@ -33,7 +33,7 @@ export function Notifications() {
   const [editing, setEditing] = useState<NotificationChannel | 'new'>();
   const all = async () => { await Promise.all([channels.reload(), log.reload()]); };
   const remove = (one: NotificationChannel) => attempt(async () => {
-    if (!await ask(t('tell.removeTitle', { name: one.name }), t('tell.removeText'), t('action.remove'))) return;
+    if (!await ask(t('lists.removeTitle', { name: one.name }), t('tell.removeText'), t('action.remove'))) return;
     await call('DELETE /notifications/{id}', { path: { id: one.id } });
     await all();
   });
@@ -51,13 +51,13 @@ export function Notifications() {
       <Show of={channels}>
         {(data) => (
           <Table label={t('tell.title')} rows={data.items} id={(one) => String(one.id)} empty={<p>{t('tell.none')}</p>} columns={[
-            { title: t('tell.name'), phone: 'main', cell: (one) => <><strong>{one.name}</strong> {!one.enabled && <span class="tag">{t('lists.off')}</span>}<div class="muted small break">{whom(one)}</div></> },
+            { title: t('lists.name'), phone: 'main', cell: (one) => <><strong>{one.name}</strong> {!one.enabled && <span class="tag">{t('lists.off')}</span>}<div class="muted small break">{whom(one)}</div></> },
             { title: t('tell.events'), phone: 'sub', cell: (one) => one.events.map((event) => t(EVENTS[event])).join(', ') },
             { title: t('col.do'), right: true, phone: 'side', cell: (one) => may('config') && (
               <span class="pair">
                 <button type="button" onClick={() => test(one)}>{t('tell.test')}</button>
-                <button type="button" onClick={() => setEditing(one)} aria-label={t('tell.change', { name: one.name })}>{t('action.change')}</button>
-                <button type="button" class="plain" aria-label={t('tell.removeTitle', { name: one.name })} onClick={() => remove(one)}><Icon name="close" /></button>
+                <button type="button" onClick={() => setEditing(one)} aria-label={t('lists.change', { name: one.name })}>{t('action.change')}</button>
+                <button type="button" class="plain" aria-label={t('lists.removeTitle', { name: one.name })} onClick={() => remove(one)}><Icon name="close" /></button>
               </span>) },
           ]} />
         )}
@@ -66,9 +66,9 @@ export function Notifications() {
       <Show of={log}>
         {(data) => (
           <Table label={t('tell.log')} rows={data.items} id={(one) => String(one.id)} empty={<p>{t('tell.logNone')}</p>} columns={[
-            { title: t('tell.what'), phone: 'main', cell: (one) => <>{one.title}<div class="muted small">{one.channel}</div></> },
-            { title: t('tell.state'), phone: 'sub', cell: (one) => <State of={one} /> },
-            { title: t('tell.at'), phone: 'side', cell: (one) => <Time at={one.at} /> },
+            { title: t('activity.what'), phone: 'main', cell: (one) => <>{one.title}<div class="muted small">{one.channel}</div></> },
+            { title: t('col.state'), phone: 'sub', cell: (one) => <State of={one} /> },
+            { title: t('col.when'), phone: 'side', cell: (one) => <Time at={one.at} /> },
           ]} />
         )}
       </Show>
@@ -113,7 +113,7 @@ function Edit({ channel, close, done }: { channel?: NotificationChannel; close: 
     ? (isMail ? [['email', t('tell.email')]] : Object.entries(PRESETS).map(([one, { name }]) => [one, name]))
     : [...Object.entries(PRESETS).map(([one, { name }]): [string, string] => [one, name]), ['email', t('tell.email')]];
   return (
-    <Dialog title={channel ? t('tell.change', { name: channel.name }) : t('tell.add')} close={close}>
+    <Dialog title={channel ? t('lists.change', { name: channel.name }) : t('tell.add')} close={close}>
       <Form failure={failure} fields={['name', 'url', 'chat_id', 'secret', 'token', 'host', 'port', 'username', 'password', 'from', 'to', 'events', 'jails', 'countries']} send={() => send(async () => {
         if (channel) await call('PUT /notifications/{id}', { path: { id: channel.id }, body });
         else await call('POST /notifications', { body: { kind: isMail ? 'email' : 'webhook', ...body } });
@@ -121,7 +121,7 @@ function Edit({ channel, close, done }: { channel?: NotificationChannel; close: 
         close();
       })}>
         <Choice label={t('tell.way')} value={now.way} set={(way) => put({ way: way as typeof now.way })} options={ways} />
-        <Text label={t('tell.name')} value={now.name} set={(name) => put({ name })} error={error('name')} maxLength={100} />
+        <Text label={t('lists.name')} value={now.name} set={(name) => put({ name })} error={error('name')} maxLength={100} />
         {preset && <>
           <Text label={t('tell.url')} value={now.url} set={(url) => put({ url })} error={error('url')} type="url" inputMode="url" placeholder={preset.url} />
           {now.way === 'telegram' && <Text label={t('tell.chat')} value={now.chat} set={(chat) => put({ chat })} error={error('chat_id')} />}
@@ -133,7 +133,7 @@ function Edit({ channel, close, done }: { channel?: NotificationChannel; close: 
           <Choice label={t('tell.security')} value={now.security} set={(security) => put({ security: security as typeof now.security, port: security === 'tls' ? '465' : '587' })} options={[['starttls', 'STARTTLS'], ['tls', 'TLS']]} />
           <Text label={t('tell.port')} value={now.port} set={(port) => put({ port })} error={error('port')} inputMode="numeric" />
           <Text label={t('tell.username')} value={now.username} set={(username) => put({ username })} error={error('username')} autoComplete="off" />
-          <Text label={t('tell.password')} hint={kept} value={now.password} set={(password) => put({ password })} error={error('password')} type="password" autoComplete="new-password" />
+          <Text label={t('login.password')} hint={kept} value={now.password} set={(password) => put({ password })} error={error('password')} type="password" autoComplete="new-password" />
           <Text label={t('tell.from')} value={now.from} set={(from) => put({ from })} error={error('from')} type="email" inputMode="email" />
           <Area label={t('tell.to')} value={now.to} set={(to) => put({ to })} error={error('to')} rows={2} />
         </>}

@@ -45,7 +45,7 @@ function Numbers({ of }: { of?: DashboardSummary }) {
   const status = of?.status ?? undefined;
   return (
     <dl class="numbers">
-      <div><dt><a href={link(['bans'])}>{t('overview.banned')}</a></dt><dd>{shown(status?.total_bans)}</dd></div>
+      <div><dt><a href={link(['bans'])}>{t('bans.now')}</a></dt><dd>{shown(status?.total_bans)}</dd></div>
       <div><dt><a href={link(['bans'], { tab: 'failing' })}>{t('overview.failing')}</a></dt><dd>{shown(status?.total_failures)}</dd></div>
       <div><dt><a href={link(['jails'])}>{t('overview.jails')}</a></dt><dd>{shown(status?.active_jails)}</dd></div>
       <div><dt><a href={link(['history'], of ? { from: of.from, to: of.to } : {})}>{t('overview.inRange')}</a>{of && <span class="before">{t('overview.before', { n: of.sums.bans_before })}</span>}</dt><dd>{shown(of?.sums.bans)}</dd></div>

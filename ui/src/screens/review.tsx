@@ -10,7 +10,7 @@ import { said } from '../said';
 import { FailureBox, Verdict, Waiting } from '../status';
 
 const FIELDS: Record<string, Message> = {
-  ban_time: 'edit.banTime', find_time: 'edit.findTime', max_retry: 'edit.maxRetry', enabled: 'edit.enabled', filter: 'edit.filter', log_paths: 'edit.logs',
+  ban_time: 'edit.banTime', find_time: 'edit.findTime', max_retry: 'edit.maxRetry', enabled: 'edit.enabled', filter: 'col.filter', log_paths: 'edit.logs',
   ignore_ips: 'edit.ignore', fail_regex: 'edit.failregex', ignore_regex: 'edit.ignoreregex', date_pattern: 'edit.datepattern', use_dns: 'edit.dns', backend: 'jail.backend',
   actions: 'edit.actions', banaction: 'edit.banaction', port: 'edit.port', journalmatch: 'edit.journal', 'bantime_escalation.increment': 'edit.increment', 'bantime_escalation.max_time': 'edit.maxTime',
 };

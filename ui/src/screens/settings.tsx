@@ -19,7 +19,7 @@ export function Settings() {
       <div class="cards">
         <section class="card"><h2>{t('settings.display')}</h2><Display /></section>
         <section class="card"><h2>{t('settings.daemon')}</h2><Daemon /></section>
-        <section class="card"><h2>{t('settings.countries')}</h2><Countries /></section>
+        <section class="card"><h2>{t('overview.countries')}</h2><Countries /></section>
         <section class="card"><h2>{t('settings.about')}</h2><About /></section>
       </div>
     </>
