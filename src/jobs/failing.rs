@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn names_are_those_of_failures_of_the_wanted() {
         let definition = FilterDefinition {
-            failregex: vec!["^fail <F-USER>\\S*</F-USER> from <HOST>$".to_owned()],
+            failregex: vec!["^\\s*fail <F-USER>\\S*</F-USER> from <HOST>$".to_owned()],
             ..FilterDefinition::default()
         };
         let lines: Vec<String> = [

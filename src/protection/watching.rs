@@ -120,16 +120,19 @@ pub fn grows(facts: &Facts, jail: &JailFacts) -> Option<Step> {
     }
 }
 
+/// Whether each of its log files is missing.
+fn has_no_log(jail: &JailFacts) -> bool {
+    let Source::Files(logs) = &jail.source else { return false };
+    !logs.is_empty() && logs.iter().all(|log| log.state == LogState::Missing)
+}
+
 /// The filter knows the lines that it should.
 pub fn filter(_: &Facts, jail: &JailFacts) -> Option<Step> {
     let name = &jail.name;
     let trial = match &jail.trial {
         Ok(trial) => trial,
         // That there is nothing to try it on was said of its logs.
-        Err(_) if matches!(&jail.source, Source::Files(logs) if logs.iter().all(|log| log.state != LogState::Readable)) =>
-        {
-            return None;
-        }
+        Err(_) if has_no_log(jail) => return None,
         Err(why) => {
             let said = format!("The filter of {name} could not be tried on its log.");
             return Some(Step::new("filter", "filter_not_tried", Level::Unknown, said).seen(why.clone()));
