@@ -239,8 +239,8 @@ impl Operation {
 
 /// The protected operations of one router, named by the beginning of their paths.
 pub fn of_router(prefix: &str) -> impl Iterator<Item = &'static Operation> {
-    // `/bans.txt` is no part of `/bans`, and who fails is told by another part of the program.
-    let is_own = |rest: &str| !rest.starts_with('.') && rest != "/failing";
+    // `/bans.txt` is no part of `/bans`; who fails, and the proof of a jail, have tests of their own.
+    let is_own = |rest: &str| !rest.starts_with('.') && rest != "/failing" && !rest.ends_with("/prove");
     let is_of = move |target: &str| target.strip_prefix(prefix).is_some_and(is_own);
     PROTECTED.iter().filter(move |operation| is_of(operation.target))
 }
