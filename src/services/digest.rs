@@ -65,7 +65,9 @@ impl Digest {
 }
 
 fn begin(ctx: &mut Ctx, now: i64) -> Result<Option<(i64, [Counting; 2])>, ApiError> {
-    if !ctx.store.channels().iter().any(|channel| channel.wants(Event::Digest)) {
+    // Right after a start nobody has looked yet, and the archive may not have the last bans.
+    let has_looked = ctx.protection.report.is_some();
+    if !has_looked || !ctx.store.channels().iter().any(|channel| channel.wants(Event::Digest)) {
         return Ok(None);
     }
     let stored = ctx.store.setting(SETTING)?.and_then(|text| text.parse::<i64>().ok());

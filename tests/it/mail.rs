@@ -168,6 +168,6 @@ fn a_digest_that_is_due_is_told_once() {
     let digest = receiver.events("digest").remove(0);
     let text = digest["text"].as_str().unwrap();
     assert!(text.starts_with("2 addresses were banned since the last one.\nBy jail: lab 2.\n"), "{text}");
-    assert!(text.contains("rotected") || text.contains("Not looked yet"), "{text}");
+    assert!(!text.contains("Not looked yet"), "{text}");
     assert_eq!(receiver.events("digest").len(), 1);
 }

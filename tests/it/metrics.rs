@@ -55,7 +55,10 @@ fn a_scrape_tells_what_fail2ban_client_tells() {
     let mut daemon = RealDaemon::start();
     let (_server, admin) = Server::ready(&daemon);
     admin.post("/api/v1/bans", json!({"ip": "203.0.113.7", "jail": "lab"})).expect(201);
-    let seen = until(&admin, "f2b_jail_banned_current{jail=\"lab\"}", 1.0);
+    until(&admin, "f2b_jail_banned_current{jail=\"lab\"}", 1.0);
+    // What the files say of a jail is asked when the daemon is free.
+    let retries: f64 = daemon.client(&["get", "lab", "maxretry"]).trim().parse().unwrap();
+    let seen = until(&admin, "f2b_config_jail_max_retries{jail=\"lab\"}", retries);
     assert_eq!((seen["f2b_up"], seen["f2b_errors{type=\"socket conn\"}"]), (1.0, 0.0));
     let status = daemon.client(&["status"]);
     let jails = status.split_once("Jail list:").unwrap().1.split(',').count();
