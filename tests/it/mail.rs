@@ -164,6 +164,8 @@ fn a_digest_that_is_due_is_told_once() {
     database.execute(sql, [yesterday.to_string()]).unwrap();
     drop(database);
     server.start_again();
+    // It waits for the first look, which is a minute after the start unless somebody asks for one.
+    server.client().login().post_empty("/api/v1/protection/check").expect(200);
     wait_until("the digest is told", Duration::from_secs(60), || !receiver.events("digest").is_empty());
     let digest = receiver.events("digest").remove(0);
     let text = digest["text"].as_str().unwrap();

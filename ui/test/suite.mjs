@@ -10,7 +10,7 @@ import { HOSTILE, PASSWORD, until, World } from './world.mjs';
 import { serve } from '../dev.mjs';
 
 const SCREENS = {
-  overview: '#/overview', bans: '#/bans', failing: '#/bans?tab=failing', jails: '#/jails', jail: '#/jails/sshd', edit: '#/jails/sshd/edit', address: '#/address/198.18.0.66',
+  overview: '#/overview', bans: '#/bans', jails: '#/jails', failing: '#/bans?tab=failing', jail: '#/jails/sshd', edit: '#/jails/sshd/edit', address: '#/address/198.18.0.66',
   unknown: '#/address/203.0.113.200', history: '#/history', never: '#/never-ban', lists: '#/blocklists', tell: '#/notifications', filters: '#/filters', filter: '#/filters/lab',
   new: '#/new-jail', defaults: '#/defaults', actions: '#/actions', action: '#/actions/note-only',
   log: '#/log', activity: '#/activity', settings: '#/settings', more: '#/more',
@@ -526,7 +526,9 @@ async function flows() {
 
   await check('a blocklist is tried before it is added, and imported with its progress', async () => {
     const lines = [...Array.from({ length: 150 }, (_, index) => `45.12.${Math.floor(index / 100)}.${index % 100 + 1}`), '10.0.0.1', 'no address', `${HOSTILE[0]}`, '# end'];
-    const server = createServer((_, answer) => answer.writeHead(200, { 'content-type': 'text/plain' }).end(lines.join('\n')));
+    // The import has to wait for the list a while: 150 addresses are banned before anybody sees a progress.
+    let wait = 0;
+    const server = createServer((_, answer) => setTimeout(() => answer.writeHead(200, { 'content-type': 'text/plain' }).end(lines.join('\n')), wait));
     await new Promise((go) => server.listen(0, '127.0.0.1', go));
     const page = await at('#/blocklists');
     const me = counted(page, 'a blocklist tried, added and imported');
@@ -541,6 +543,7 @@ async function flows() {
     await page.screenshot({ path: `${shots}list-tried.png` });
     await me.click('dialog button.primary');
     await page.waitForSelector('td:has-text("night")');
+    wait = 3000;
     await me.click(button('Import now'));
     await page.waitForSelector('.line progress', { timeout: 20_000 });
     await page.waitForSelector('.toast:has-text("150 addresses imported")', { timeout: 90_000 });
