@@ -4,17 +4,19 @@ use serde_json::{Value, json};
 
 use crate::app::code::Code;
 use crate::app::session::{
-    COOKIE, DEVICE_BYTES, DEVICE_COOKIE, TOKEN_BYTES, clear_cookie, cookie, cookies, known_device, token_hash,
+    COOKIE, DEVICE_BYTES, DEVICE_COOKIE, TOKEN_BYTES, clear_cookie, cookie, cookies, known_device, log_failure,
+    random_token, token_hash,
 };
 use crate::app::{Admitted, ApiError, Ctx, Job, Request};
 use crate::domain::actor::OWNER;
 use crate::domain::client::Client;
+use crate::domain::hex::hex;
 use crate::domain::notification::Event;
 use crate::domain::time;
 use crate::jobs::{Task, password};
 use crate::server::response::Response;
 use crate::store::devices::DEVICE_SECONDS;
-use crate::store::{Ended, Login};
+use crate::store::{Ended, Login, TokenHash};
 
 /// The longest password that is looked at, in bytes: anything longer is no password of ours.
 const LONGEST_PASSWORD: usize = 256;
@@ -46,7 +48,7 @@ pub fn login(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let hash = row.as_ref().map_or(of_owner, |row| row.password_hash.clone());
     let who = Attempt::of(ctx, request)?;
     if let Login::Wait(seconds) = ctx.store.may_log_in(&who.budget, who.is_known, time::now())? {
-        log_failure(&request.admitted, "too many attempts");
+        log_failure(request.admitted.client, "too many attempts");
         return Err(ApiError::rate_limited(seconds, "Too many failed logins.").with("limit", "login"));
     }
     let secret = password::secret_form(&password.unwrap_or_default());
@@ -86,24 +88,13 @@ impl Attempt {
     fn of(ctx: &Ctx, request: &Request) -> Result<Attempt, ApiError> {
         let client = request.admitted.client;
         if let Some(device) = known_device(ctx, &request.head)? {
-            let budget = format!("device {}", password::hex(&token_hash(device)));
+            let budget = format!("device {}", hex(&token_hash(device)));
             return Ok(Attempt { budget, is_known: true, device: Some(device.to_owned()) });
         }
         let budget = client.key().to_string();
         let has_session = client != Client::Unknown && ctx.store.has_session(&budget, time::now())?;
         Ok(Attempt { budget, is_known: has_session || client.is_this_machine(), device: None })
     }
-}
-
-/// The one form in which a failed login is logged, so that a filter of fail2ban's can read it: the address first, or `unknown`, which is none.
-fn log_failure(admitted: &Admitted, reason: &str) {
-    log::warn!("{} failed to log in: {reason}", admitted.client);
-}
-
-/// 128 and more random bits as hexadecimal digits.
-fn random_token(bytes: &mut [u8]) -> Result<String, ApiError> {
-    getrandom::fill(bytes).map_err(ApiError::internal)?;
-    Ok(password::hex(bytes))
 }
 
 fn finish_login(
@@ -115,7 +106,7 @@ fn finish_login(
 ) -> Result<Response, ApiError> {
     let Some(user) = user else {
         ctx.store.login_failed(&who.budget, time::now())?;
-        log_failure(admitted, "wrong password");
+        log_failure(admitted.client, "wrong password");
         if let Login::Wait(seconds) = ctx.store.may_log_in(&who.budget, who.is_known, time::now())? {
             let line = format!("{} has failed to log in too often and has to wait {seconds} seconds.", admitted.client);
             ctx.tell(Event::LoginBlocked, &line);
@@ -166,8 +157,15 @@ pub fn prolong(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
 /// `POST /api/v1/auth/logout`
 pub fn logout(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let session = request.admitted.session.as_ref().ok_or_else(ApiError::authentication_required)?;
-    // It is over whether or not that can be written: the database is told again when it takes writes.
-    let warning = match ctx.store.end_session(&session.token_hash) {
+    let warning = end(ctx, &session.token_hash);
+    let cookie = clear_cookie(ctx, &request.admitted);
+    Ok(Response::json(200, &json!({ "message": "Logged out." })).with("set-cookie", cookie).warning(warning))
+}
+
+/// Ends a session, and says what may still come of it. It is over whether or not that can be written: the database is told again when it
+/// takes writes.
+pub(super) fn end(ctx: &mut Ctx, session: &TokenHash) -> &'static str {
+    match ctx.store.end_session(session) {
         Ended::Noted => "",
         Ended::Aside(error) => {
             log::warn!("a session was ended; the database cannot note it yet, and a file beside it has: {error}");
@@ -179,7 +177,5 @@ pub fn logout(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
             ctx.storage_fails = true;
             "The disk takes no changes at all: have it writable before the server restarts, or the session is known again."
         }
-    };
-    let cookie = clear_cookie(ctx, &request.admitted);
-    Ok(Response::json(200, &json!({ "message": "Logged out." })).with("set-cookie", cookie).warning(warning))
+    }
 }

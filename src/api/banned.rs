@@ -47,13 +47,7 @@ struct ShownActor<'a> {
 /// `GET /api/v1/bans/active`
 pub fn active(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let query = request.query();
-    let jail: Option<JailName> = match query.text("jail")? {
-        Some(text) => Some(text.parse::<Running>()?.0),
-        None => None,
-    };
-    if let Some(jail) = &jail {
-        request.admitted.demand_jail(jail.as_str())?;
-    }
+    let jail = request.jail_asked()?;
     let page = match (query.text("page_size")?, query.text("page")?) {
         (None, None) => None,
         _ => Some(query.page()?),

@@ -18,13 +18,7 @@ const WRITTEN: usize = 2000;
 /// `GET /api/v1/bans.txt`
 pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let query = request.query();
-    let jail: Option<JailName> = match query.text("jail")? {
-        Some(text) => Some(text.parse::<Running>()?.0),
-        None => None,
-    };
-    if let Some(jail) = &jail {
-        request.admitted.demand_jail(jail.as_str())?;
-    }
+    let jail = request.jail_asked()?;
     let origin: Option<Origin> = query.get("origin")?;
     let Span(least) = query.get("min_left")?.unwrap_or(Span(0));
     if let Readiness::Reading = ctx.ready_bans(jail.as_ref(), request)? {

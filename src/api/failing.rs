@@ -18,10 +18,7 @@ const FIELDS: &[&str] = &["ip", "jail", "failures", "left", "user", "first_at", 
 /// `GET /api/v1/bans/failing`
 pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let query = request.query();
-    let jail: Option<JailName> = match query.text("jail")? {
-        Some(text) => Some(text.parse::<Running>()?.0),
-        None => None,
-    };
+    let jail = request.jail_asked()?;
     let listed = Listed::read(query, FIELDS)?.in_pages(request)?;
     let known = ctx.failures_known()?;
     if let Readiness::Reading = ctx.ready_bans(jail.as_ref(), request)? {

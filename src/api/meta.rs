@@ -24,7 +24,7 @@ pub fn about(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
         "setup_complete": ctx.is_set_up(),
         "authenticated": admitted.has_identity(),
         // One person alone is the owner, whose name nobody has to know.
-        "users": ctx.store.room(time::now())?.get("users").is_some_and(|users| users.used > 1),
+        "users": ctx.store.has_several_users()?,
         "time": time::rfc3339(time::now()),
         "timezone": ctx.timezone(),
         "base_path": ctx.config.base_path,

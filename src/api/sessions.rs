@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::auth;
 use crate::app::code::Code;
 use crate::app::session::token_hash;
 use crate::app::{Admitted, ApiError, Ctx, Outcome, Request};
+use crate::domain::hex::hex;
 use crate::domain::time;
-use crate::jobs::password::hex;
 use crate::server::response::Response;
 use crate::services::proof::{Proof, proved};
 use crate::services::setup::{PASSWORD_RULE, is_good_password};
@@ -48,14 +49,8 @@ pub fn end(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
         let detail = "You have no such session, or it has ended. GET /api/v1/auth/sessions lists those there are.";
         return Err(ApiError::new(Code::SessionNotFound, detail));
     };
-    match ctx.store.end_session(&seen.session.token_hash) {
-        crate::store::Ended::Noted => {}
-        crate::store::Ended::Aside(error) | crate::store::Ended::Here(error) => {
-            log::warn!("a session was ended; the database cannot note it yet: {error}");
-            ctx.storage_fails = true;
-        }
-    }
-    Ok(Response::no_content())
+    let warning = auth::end(ctx, &seen.session.token_hash);
+    Ok(Response::no_content().warning(warning))
 }
 
 /// `DELETE /api/v1/auth/sessions`: all but the one that asks.

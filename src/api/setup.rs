@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::app::code::Code;
+use crate::app::session::log_failure;
 use crate::app::{ApiError, Ctx, Job, Request};
 use crate::config::parse_timezone;
 use crate::domain::time;
@@ -53,14 +54,14 @@ fn check_code(ctx: &mut Ctx, request: &Request) -> Result<(), ApiError> {
     };
     let budget = client.key().to_string();
     if let Login::Wait(seconds) = ctx.store.may_log_in(&budget, false, time::now())? {
-        log::warn!("{client} failed to log in: too many attempts");
+        log_failure(client, "too many attempts");
         return Err(ApiError::rate_limited(seconds, "Too many wrong setup codes.").with("limit", "login"));
     }
     if is_same(&code, &ctx.setup_code) {
         return Ok(());
     }
     ctx.store.login_failed(&budget, time::now())?;
-    log::warn!("{client} failed to log in: wrong setup code");
+    log_failure(client, "wrong setup code");
     refused("The code is not that of the setup link, which is another one after each start of the server.")
 }
 

@@ -173,9 +173,7 @@ impl From<fail2ban::Error> for ApiError {
                  starts it again.",
             )
             .with("reason", "timeout"),
-            UnknownJail(jail) => {
-                ApiError::no_jail(&jail)
-            }
+            UnknownJail(jail) => ApiError::no_jail(&jail),
             NameTaken(jail) => {
                 ApiError::new(Code::Fail2banCommandFailed, format!("{detail}.")).with("jail", jail)
             }

@@ -4,8 +4,8 @@
 use sha2::{Digest, Sha256};
 
 use super::error::ApiError;
-use super::session::token_hash;
-use crate::jobs::password::hex;
+use super::session::{random_token, token_hash};
+use crate::domain::hex::hex;
 use crate::store::TokenHash;
 
 /// What every key begins with.
@@ -29,9 +29,7 @@ pub struct Key {
 
 /// A new one.
 pub fn make() -> Result<Key, ApiError> {
-    let mut random = [0; RANDOM];
-    getrandom::fill(&mut random).map_err(ApiError::internal)?;
-    let body = BEGINNING.to_owned() + &hex(&random);
+    let body = BEGINNING.to_owned() + &random_token(&mut [0; RANDOM])?;
     let text = body.clone() + &sum(&body);
     Ok(Key { hash: token_hash(&text), prefix: text[..SHOWN].to_owned(), text })
 }

@@ -11,6 +11,7 @@ use super::revision::Sources;
 use super::state::{Ctx, Job, Outcome};
 use crate::domain::actor::Actor;
 use crate::domain::client::Client;
+use crate::domain::names::{JailName, Running};
 use crate::domain::permission::{Role, Scope};
 use crate::domain::quota::Quota;
 use crate::page::Page;
@@ -347,6 +348,14 @@ impl Request {
     {
         let text = self.admitted.parameters.first().map(String::as_str).unwrap_or_default();
         Ok(text.parse()?)
+    }
+
+    /// The jail that the query names; 404 for one that this caller may not know of.
+    pub fn jail_asked(&self) -> Result<Option<JailName>, ApiError> {
+        let Some(text) = self.query().text("jail")? else { return Ok(None) };
+        let Running(jail) = text.parse()?;
+        self.admitted.demand_jail(jail.as_str())?;
+        Ok(Some(jail))
     }
 
     /// The body as a JSON object.

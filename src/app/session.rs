@@ -5,6 +5,8 @@ use sha2::{Digest, Sha256};
 use super::error::ApiError;
 use super::request::Admitted;
 use super::state::Ctx;
+use crate::domain::client::Client;
+use crate::domain::hex::hex;
 use crate::domain::time;
 use crate::server::request::Head;
 use crate::store::TokenHash;
@@ -37,6 +39,17 @@ pub fn cookies<'h>(head: &'h Head, name: &'static str, bytes: usize) -> impl Ite
 /// What the store knows a token by.
 pub fn token_hash(token: &str) -> TokenHash {
     Sha256::digest(token.as_bytes()).into()
+}
+
+/// A new token: random bytes as hexadecimal digits. The bytes are the caller's, who says by their number how many.
+pub fn random_token(bytes: &mut [u8]) -> Result<String, ApiError> {
+    getrandom::fill(bytes).map_err(ApiError::internal)?;
+    Ok(hex(bytes))
+}
+
+/// The one form in which a failed login is logged, so that a filter of fail2ban's can read it: the address first, or `unknown`, which is none.
+pub fn log_failure(client: Client, reason: &str) {
+    log::warn!("{client} failed to log in: {reason}");
 }
 
 /// The cookie of a device that is known.

@@ -12,6 +12,7 @@ use crate::apply::RunTime;
 use crate::blocklist::held::HeldFile;
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET, DEFAULT_SESSION_MINUTES};
 use crate::domain::actor::Actor;
+use crate::domain::hex::hex;
 use crate::domain::history::Place;
 use crate::domain::jail_values::JailValues;
 use crate::domain::json;
@@ -23,7 +24,6 @@ use crate::geo::asking::Asking;
 use crate::geo::{Geo, GeoSource};
 use crate::jobs::Task;
 use crate::jobs::held_set::SetPlace;
-use crate::jobs::password;
 use crate::jobs::their_database::Theirs;
 use crate::machine;
 use crate::server::listen::Address;
@@ -309,7 +309,7 @@ impl Ctx {
             restarted: false,
             not_in_force: Vec::new(),
             daemons_met: 0,
-            setup_code: password::hex(&getrandom::u64().expect("the kernel has random bytes").to_be_bytes()),
+            setup_code: hex(&getrandom::u64().expect("the kernel has random bytes").to_be_bytes()),
             listens: Vec::new(),
             limits: Limits::default(),
             proxies_said: ProxiesSaid::default(),

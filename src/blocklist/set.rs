@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use sha2::{Digest, Sha256};
 
 use crate::domain::address::IpOrNet;
+use crate::domain::hex::hex;
 
 /// The first bytes of an encoded set: its form and version.
 const MAGIC: &[u8; 8] = b"bangset1";
@@ -257,7 +258,7 @@ impl AddressSet {
 
     /// The SHA-256 of its content, in hexadecimal: the same for lists that differ in order and comments only.
     pub fn fingerprint(&self) -> String {
-        Sha256::digest(self.encode()).iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&Sha256::digest(self.encode()))
     }
 }
 

@@ -9,6 +9,7 @@ pub mod digits;
 pub mod encodings;
 pub mod formula;
 pub mod forwarded;
+pub mod hex;
 pub mod history;
 pub mod history_order;
 pub mod jail_values;

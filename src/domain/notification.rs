@@ -338,6 +338,11 @@ impl Message {
         self
     }
 
+    /// One more sentence of the same thing.
+    pub fn add(&mut self, line: &str) {
+        self.lines.push(cleaned(line));
+    }
+
     /// Takes up another of the same event.
     pub fn join(&mut self, other: &Message) {
         self.at = self.at.min(other.at);

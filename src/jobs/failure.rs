@@ -1,6 +1,5 @@
 //! Why a child did not do what it was asked, as data for the loop.
 
-use crate::domain::permission::Commands;
 use serde::{Deserialize, Serialize};
 
 use super::password;
@@ -10,6 +9,7 @@ use crate::apply::diffs::FileDiff;
 use crate::apply::run_time::NotSet;
 use crate::conf;
 use crate::domain::as_read::FieldError;
+use crate::domain::permission::Commands;
 use crate::fail2ban;
 use crate::fail2ban::database::DatabaseError;
 use crate::fail2ban::restart::RestartError;
@@ -105,8 +105,6 @@ pub enum Failure {
     },
 }
 
-/// The one way in which an error of the configuration becomes an answer, whatever asked for it. What the files hold already is not the
-/// client's mistake; `of_change` is for what its own change makes of them.
 impl Failure {
     /// What would be changed becomes a command that root runs, and who asks may not change those.
     pub fn commands(detail: &str, commands: Commands) -> Failure {
@@ -117,6 +115,8 @@ impl Failure {
     }
 }
 
+/// The one way in which an error of the configuration becomes an answer, whatever asked for it. What the files hold already is not the
+/// client's mistake; `of_change` is for what its own change makes of them.
 impl From<conf::Error> for Failure {
     fn from(error: conf::Error) -> Self {
         if let Some(trouble) = error.trouble() {

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::domain::hex::hex;
+
 /// Memory of one hash in KiB.
 const MEMORY_KIB: u32 = 12 * 1024;
 /// Passes over that memory.
@@ -63,11 +65,6 @@ pub fn secret_form(password: &str) -> String {
 /// 64 lower-case hexadecimal digits.
 pub fn is_sha256_hex(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-}
-
-/// Lower-case hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn argon2() -> Argon2<'static> {

@@ -16,7 +16,7 @@ use lettre::transport::smtp::extension::ClientId;
 use super::delivery::Delivery;
 use super::failure::{Failure, Kind};
 use crate::domain::notification::{Mail, Security};
-use crate::fetch;
+use crate::fetch::{self, FetchError};
 
 /// How long a connection, and each answer of the server, may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -44,9 +44,7 @@ pub fn send(delivery: &Delivery, mail: &Mail, own: &[IpAddr]) -> Result<(), Fail
         }
     }
     let Some(mut connection) = found else {
-        let nowhere =
-            || Failure::new(Kind::Unresolved, format!("The name {} leads to no address; check it.", mail.host));
-        return Err(last.map_or_else(nowhere, |error| failure(&error, mail)));
+        return Err(last.map_or_else(|| unresolved(mail), |error| failure(&error, mail)));
     };
     if mail.security == Security::Starttls {
         if !connection.can_starttls() {
@@ -76,15 +74,18 @@ pub fn send(delivery: &Delivery, mail: &Mail, own: &[IpAddr]) -> Result<(), Fail
 
 /// Where the server is. Each of its addresses is checked, and one of those that are returned is connected to.
 fn places(delivery: &Delivery, mail: &Mail, own: &[IpAddr]) -> Result<Vec<SocketAddr>, Failure> {
-    let unresolved =
-        || Failure::new(Kind::Unresolved, format!("The name {} leads to no address; check it.", mail.host));
-    let found: Vec<SocketAddr> = (mail.host.as_str(), mail.port).to_socket_addrs().map_err(|_| unresolved())?.collect();
+    let found = (mail.host.as_str(), mail.port).to_socket_addrs().map_err(|_| unresolved(mail))?;
+    let found: Vec<SocketAddr> = found.collect();
     let allow_private = delivery.allows_private();
     for place in &found {
         fetch::check_address(&mail.host, place.ip(), allow_private, own)
             .map_err(|error| Failure::of(&error, &mail.host))?;
     }
-    if found.is_empty() { Err(unresolved()) } else { Ok(found) }
+    Ok(found)
+}
+
+fn unresolved(mail: &Mail) -> Failure {
+    Failure::of(&FetchError::Unresolved, &mail.host)
 }
 
 fn tls(mail: &Mail, authorities: Option<&Path>) -> Result<TlsParameters, Failure> {
@@ -154,13 +155,11 @@ fn failure(error: &Error, mail: &Mail) -> Failure {
             Kind::Refused,
             format!("{host} refuses the connection: nothing listens on port {}.", mail.port),
         ),
-        Some(io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => {
-            Failure::new(Kind::Timeout, format!("{host} did not answer in time."))
-        }
+        Some(io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => Failure::of(&FetchError::TooSlow, host),
         _ if error.is_tls() || text.contains("InvalidMessage") || text.contains("corrupt message") => Failure::new(
             Kind::Tls,
             format!("{host} does not speak TLS as expected on port {}; is it STARTTLS there, or TLS?", mail.port),
         ),
-        _ => Failure::new(Kind::Unreachable, format!("{host} cannot be reached, or broke the connection off.")),
+        _ => Failure::of(&FetchError::Unreachable(text), host),
     }
 }

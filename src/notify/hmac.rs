@@ -2,6 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::domain::hex::hex as digits;
+
 /// Bytes of a block of SHA-256.
 const BLOCK: usize = 64;
 
@@ -16,7 +18,7 @@ pub fn hex(key: &[u8], text: &[u8]) -> String {
     let keyed = |pad: u8| block.map(|byte| byte ^ pad);
     let inner = Sha256::new().chain_update(keyed(0x36)).chain_update(text).finalize();
     let outer = Sha256::new().chain_update(keyed(0x5c)).chain_update(inner).finalize();
-    outer.iter().map(|byte| format!("{byte:02x}")).collect()
+    digits(&outer)
 }
 
 #[cfg(test)]

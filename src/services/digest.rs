@@ -47,16 +47,15 @@ impl Digest {
         countries.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         self.counting = None;
         let mut message = Message::new(Event::Digest, &bans(total), end);
-        let mut add = |line: String| message.lines.extend(Message::new(Event::Digest, &line, end).lines);
         if total > 0 {
-            add(format!("By jail: {}.", named(&jails)));
+            message.add(&format!("By jail: {}.", named(&jails)));
         }
         if !countries.is_empty() {
             let countries: Vec<(String, u64)> =
                 countries.iter().map(|(country, count)| (Country::as_str(country).to_owned(), *count)).collect();
-            add(format!("By country: {}.", named(&countries)));
+            message.add(&format!("By country: {}.", named(&countries)));
         }
-        add(ctx.protection.verdict().sentence);
+        message.add(&ctx.protection.verdict().sentence);
         // First that it was made: one too few is better than the same one for ever.
         ctx.store.set_settings(&[(SETTING, &end.to_string())])?;
         ctx.tell_all(&message);

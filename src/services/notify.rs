@@ -126,7 +126,7 @@ pub fn looked(ctx: &mut Ctx) {
         let bad = findings.filter(|finding| finding["level"] == "bad" && finding["rest"].is_null());
         let sentences = bad.filter_map(|finding| finding["sentence"].as_str());
         for line in sentences.filter(|line| !verdict.sentence.contains(line)).take(MOST_FINDINGS) {
-            message.lines.extend(Message::new(event, line, 0).lines);
+            message.add(line);
         }
     }
     ctx.set_told(Told { bad, ..told });

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::app::code::Code;
+use crate::app::session::log_failure;
 use crate::app::{Admitted, ApiError, Ctx, Job, Outcome, Request};
 use crate::domain::time;
 use crate::jobs::{Task, password};
@@ -50,7 +51,7 @@ pub fn proved(
     let job = Job::new(task, move |ctx, found| {
         if found["proved"] != Value::Bool(true) {
             ctx.store.login_failed(&budget(&admitted), time::now())?;
-            log::warn!("{} failed to log in: wrong password", admitted.client);
+            log_failure(admitted.client, "wrong password");
             return Err(ApiError::new(Code::AuthenticationRequired, "The password is wrong."));
         }
         then(ctx, &admitted, found["hash"].as_str().map(str::to_owned))

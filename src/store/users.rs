@@ -60,6 +60,11 @@ impl Store {
         Ok(statement.query_map([], read)?.collect::<Result<_, _>>()?)
     }
 
+    /// Whether there is anybody but the owner.
+    pub fn has_several_users(&self) -> Result<bool, Error> {
+        Ok(self.connection.prepare_cached("SELECT 1 FROM users LIMIT 1 OFFSET 1")?.exists([])?)
+    }
+
     /// The one of this name.
     pub fn user(&self, name: &str) -> Result<Option<UserRow>, Error> {
         let mut statement = self.connection.prepare_cached(&format!("SELECT {COLUMNS} FROM users WHERE name = ?1"))?;
@@ -96,7 +101,9 @@ mod tests {
     fn a_user_goes_with_its_sessions_and_tokens() {
         let (_directory, mut store) = temporary();
         assert!(store.complete_setup("x", &[]).unwrap());
+        assert!(!store.has_several_users().unwrap());
         assert!(store.add_user("eve", Role::Operator, "y", 100).unwrap());
+        assert!(store.has_several_users().unwrap());
         assert!(!store.add_user("eve", Role::Viewer, "z", 100).unwrap());
         let eve = store.user("eve").unwrap().unwrap();
         assert_eq!((eve.user.role, eve.password_hash.as_str()), (Role::Operator, "y"));
