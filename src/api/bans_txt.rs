@@ -6,7 +6,7 @@ use crate::app::span::Span;
 use crate::app::{ApiError, Ctx, Outcome, Request, Step};
 use crate::domain::address::IpOrNet;
 use crate::domain::history::Origin;
-use crate::domain::names::{JailName, Running};
+use crate::domain::names::JailName;
 use crate::domain::time;
 use crate::held::pick::{self, Wanted};
 use crate::held::row::{Lasts, Row};

@@ -1,7 +1,5 @@
 //! The sources of blocklists: kept, changed, previewed. Their import and its schedule are in `imports.rs`.
 
-use std::str::FromStr;
-
 use serde_json::{Value, json};
 
 use crate::app::code::Code;
@@ -17,18 +15,6 @@ use crate::store::blocklists::Source;
 
 /// The longest name of a source, in characters: the contract's.
 const LONGEST_NAME: usize = 100;
-
-/// The number of a source in a path.
-struct SourceId(i64);
-
-impl FromStr for SourceId {
-    type Err = ApiError;
-
-    fn from_str(text: &str) -> Result<Self, ApiError> {
-        let number = text.parse().ok().filter(|number| *number >= 1 && text.bytes().all(|byte| byte.is_ascii_digit()));
-        number.map(SourceId).ok_or_else(|| ApiError::invalid_field("source_id", "A source is named by its number."))
-    }
-}
 
 /// `GET /api/v1/blocklists`
 pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
@@ -90,13 +76,13 @@ fn missing(id: i64) -> ApiError {
 
 /// `GET /api/v1/blocklists/{source_id}`
 pub fn get(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
-    let SourceId(id) = request.parameter()?;
+    let id = request.row_id("source_id", "A source")?;
     Ok(Response::json(200, &shown(&load(ctx, id)?)))
 }
 
 /// `PUT /api/v1/blocklists/{source_id}`
 pub fn change(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
-    let SourceId(id) = request.parameter()?;
+    let id = request.row_id("source_id", "A source")?;
     let old = shown(&load(ctx, id)?);
     let mut fields = request.fields()?.not_empty();
     let read = fields.read_only(&["id", "created_at", "updated_at", "fetched_from"]);
@@ -129,7 +115,7 @@ pub fn change(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
 
 /// `DELETE /api/v1/blocklists/{source_id}`: what only it has brought is banned no longer.
 pub fn remove(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let SourceId(id) = request.parameter()?;
+    let id = request.row_id("source_id", "A source")?;
     load(ctx, id)?;
     let task = imports::tend_task(ctx, Some(id))?;
     Ok(Job::new(Task::Tend(task), move |ctx, tended| {
@@ -146,7 +132,7 @@ pub fn remove(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 
 /// `GET /api/v1/blocklists/{source_id}/preview`
 pub fn preview(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let SourceId(id) = request.parameter()?;
+    let id = request.row_id("source_id", "A source")?;
     let url = load(ctx, id)?.url;
     Ok(look(ctx, url))
 }

@@ -1,7 +1,5 @@
 //! The changes of configuration files: listed, shown with their diffs, taken back.
 
-use std::str::FromStr;
-
 use serde_json::{Value, json};
 
 use crate::app::listed::Listed;
@@ -12,18 +10,6 @@ use crate::jobs::Task;
 use crate::jobs::changes::{ShowChange, Undo, Undone};
 use crate::server::response::Response;
 use crate::services::{apply, changes};
-
-/// The number of a change, as it stands in a path.
-struct ChangeId(i64);
-
-impl FromStr for ChangeId {
-    type Err = ApiError;
-
-    fn from_str(text: &str) -> Result<Self, ApiError> {
-        let number = text.parse().ok().filter(|id| *id >= 1);
-        number.map(ChangeId).ok_or_else(|| ApiError::invalid_field("id", "A change is named by its number."))
-    }
-}
 
 /// `GET /api/v1/config/changes`
 pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
@@ -44,7 +30,7 @@ fn page_of(ctx: &Ctx, listed: &Listed) -> Result<Response, ApiError> {
 
 /// `GET /api/v1/config/changes/{id}`
 pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let ChangeId(id) = request.parameter()?;
+    let id = request.row_id("id", "A change")?;
     let whole = changes::one(ctx, id)?;
     let mut body = changes::described(ctx, &whole)?;
     Ok(Job::new(Task::ShowChange(ShowChange { files: whole.files }), move |_, diffs| {
@@ -55,7 +41,7 @@ pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 
 /// `POST /api/v1/config/changes/{id}/undo`
 pub fn undo(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let ChangeId(id) = request.parameter()?;
+    let id = request.row_id("id", "A change")?;
     let files = changes::one(ctx, id)?.files;
     let apply = apply::apply_task(ctx, Scope::Jails(Vec::new()))?;
     let commands = ctx.commands();

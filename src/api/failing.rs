@@ -8,7 +8,7 @@ use crate::app::banned::Readiness;
 use crate::app::failing::Known;
 use crate::app::listed::Listed;
 use crate::app::{ApiError, Ctx, Job, Outcome, Request};
-use crate::domain::names::{JailName, Running};
+use crate::domain::names::JailName;
 use crate::domain::time::{self, rfc3339};
 use crate::server::response::Response;
 

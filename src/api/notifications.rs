@@ -1,7 +1,5 @@
 //! Whom something is told, and what was told: channels, a test of each, the log. Secrets go in and never come out.
 
-use std::str::FromStr;
-
 use serde_json::{Value, json};
 
 use super::notification_fields::Wanted;
@@ -22,18 +20,6 @@ use crate::store::notifications::{Notification, State};
 const FIELDS: &[&str] = &["id", "name", "kind", "enabled", "created_at", "updated_at"];
 /// What the log can be sorted by.
 const LOG_FIELDS: &[&str] = &["id", "at", "channel", "event", "state", "updated_at"];
-
-/// The number of a channel in a path.
-struct ChannelId(i64);
-
-impl FromStr for ChannelId {
-    type Err = ApiError;
-
-    fn from_str(text: &str) -> Result<Self, ApiError> {
-        let number = text.parse().ok().filter(|number| *number >= 1 && text.bytes().all(|byte| byte.is_ascii_digit()));
-        number.map(ChannelId).ok_or_else(|| ApiError::invalid_field("id", "A channel is named by its number."))
-    }
-}
 
 /// `GET /api/v1/notifications`
 pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
@@ -56,7 +42,7 @@ pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
 
 /// `PUT /api/v1/notifications/{id}`: what is not named stays. A secret goes where its receiver is another one.
 pub fn change(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
-    let ChannelId(id) = request.parameter()?;
+    let id = request.row_id("id", "A channel")?;
     let old = load(ctx, id)?;
     let wanted = Wanted::read(request.fields()?.not_empty(), Some(&old), ctx.config.allow_private_fetch)?;
     if wanted.channel != old {
@@ -69,7 +55,7 @@ pub fn change(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
 
 /// `DELETE /api/v1/notifications/{id}`
 pub fn remove(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
-    let ChannelId(id) = request.parameter()?;
+    let id = request.row_id("id", "A channel")?;
     match ctx.store.remove_channel(id)? {
         true => Ok(Response::no_content()),
         false => Err(missing(id)),
@@ -84,7 +70,7 @@ pub fn test_new(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 
 /// `POST /api/v1/notifications/{id}/test`
 pub fn test_saved(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
-    let ChannelId(id) = request.parameter()?;
+    let id = request.row_id("id", "A channel")?;
     let channel = load(ctx, id)?;
     Ok(test(ctx, channel))
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::api::users::password_of_body;
+use super::users::{check_name, password_of_body};
 use crate::app::code::Code;
 use crate::app::input::Fields;
 use crate::app::keys;
@@ -131,9 +131,7 @@ pub fn remove(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
 }
 
 fn named(ctx: &Ctx, request: &Request) -> Result<Token, ApiError> {
-    let text = request.admitted.parameters.first().map(String::as_str).unwrap_or_default();
-    let id = text.parse().map_err(|_| ApiError::invalid_field("id", "The number of a token is expected."))?;
-    stored(ctx, id)
+    stored(ctx, request.row_id("id", "A token")?)
 }
 
 fn stored(ctx: &Ctx, id: i64) -> Result<Token, ApiError> {
@@ -171,12 +169,7 @@ fn wanted(mut fields: Fields, present: Option<&NewToken>) -> Result<(NewToken, O
     let password = fields.optional("password");
     fields.finish()?;
     let (name, scopes) = (name.unwrap_or_default(), scopes.unwrap_or_default());
-    let is_name = (1..=64).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-    if !is_name {
-        let detail = format!("The name of a token is {NAME}.");
-        return Err(ApiError::new(Code::InvalidName, detail).with("pattern", NAME));
-    }
+    check_name("a token", &name, b"_-", NAME)?;
     Ok((NewToken { name, scopes, jails, allowed_ips, expires_at }, password))
 }
 

@@ -46,10 +46,7 @@ pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let proof = Proof::Either(fields.optional("password"));
     fields.finish()?;
     let (name, role) = (name.unwrap_or_default(), role.unwrap_or(Role::Viewer));
-    if !is_name(&name) {
-        let detail = format!("The name of a user is {NAME}.");
-        return Err(ApiError::new(Code::InvalidName, detail).with("pattern", NAME));
-    }
+    check_name("a user", &name, b"_.@-", NAME)?;
     demand_room(ctx, &name)?;
     proved(ctx, request, proof, given.as_deref(), move |ctx, admitted, hash| {
         demand_room(ctx, &name)?;
@@ -133,8 +130,14 @@ fn check_password(fields: &mut Fields, given: Option<&str>) {
     }
 }
 
-fn is_name(name: &str) -> bool {
-    (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.@-".contains(&byte))
+/// 400 for a name that is not of ASCII letters, digits and these signs, as its pattern says.
+pub(super) fn check_name(of: &str, name: &str, signs: &[u8], pattern: &str) -> Result<(), ApiError> {
+    let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || signs.contains(&byte);
+    if (1..=64).contains(&name.len()) && name.bytes().all(is_fine) {
+        return Ok(());
+    }
+    let detail = format!("The name of {of} is {pattern}.");
+    Err(ApiError::new(Code::InvalidName, detail).with("pattern", pattern))
 }
 
 fn named(ctx: &Ctx, request: &Request) -> Result<UserRow, ApiError> {

@@ -350,6 +350,14 @@ impl Request {
         Ok(text.parse()?)
     }
 
+    /// The number of a row that the path names; `what` it is of, as a refusal begins.
+    pub fn row_id(&self, field: &str, what: &str) -> Result<i64, ApiError> {
+        let text = self.admitted.parameters.first().map(String::as_str).unwrap_or_default();
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse().ok().filter(|number| *number >= 1 && is_plain);
+        number.ok_or_else(|| ApiError::invalid_field(field, format!("{what} is named by its number.")))
+    }
+
     /// The jail that the query names; 404 for one that this caller may not know of.
     pub fn jail_asked(&self) -> Result<Option<JailName>, ApiError> {
         let Some(text) = self.query().text("jail")? else { return Ok(None) };
