@@ -492,19 +492,38 @@ fn restarts_do_not_add_up_to_another_end() {
 }
 
 #[test]
+fn waits_of_the_daemon_between_two_commands_do_not_add_up_to_another_end() {
+    let (daemon, _server, admin) = forgetful(3, "true");
+    take_times(&daemon, "seconds = taken(value)\n\ttime.sleep(0.3)\n\treturn seconds");
+    let before = ends(&daemon);
+    for round in 0..4 {
+        commit(&admin, json!({"actions": [if round % 2 == 0 { "new" } else { "old" }]}));
+    }
+    expect_ends(&daemon, &before);
+}
+
+/// An action in Python can change the daemon from within: how it takes a length of time is from now on `body`, which calls `taken`.
+fn take_times(daemon: &RealDaemon, body: &str) {
+    let action = format!(
+        "import time\n\
+         from fail2ban.server.action import ActionBase\n\
+         from fail2ban.server.mytime import MyTime\n\
+         taken = MyTime.str2seconds\n\
+         def instead(value):\n\t{body}\n\
+         MyTime.str2seconds = staticmethod(instead)\n\
+         class Action(ActionBase): pass\n"
+    );
+    let file = daemon.path("action.d/instead.py");
+    fs::write(&file, action).unwrap();
+    daemon.client(&["set", "slow", "addaction", "instead", &file.display().to_string(), "{}"]);
+}
+
+#[test]
 fn a_daemon_that_does_not_evaluate_ban_times_is_told_seconds() {
     let (daemon, _server, admin) = forgetful(3, "true");
     let before = ends(&daemon);
-    // An action in Python can change the daemon from within; a release that takes only numbers is made so.
-    let strict = "from fail2ban.server.action import ActionBase\n\
-                  from fail2ban.server.mytime import MyTime\n\
-                  taken = MyTime.str2seconds\n\
-                  def strict(value):\n\tif 'time' in str(value): raise ValueError('no number')\n\treturn taken(value)\n\
-                  MyTime.str2seconds = staticmethod(strict)\n\
-                  class Action(ActionBase): pass\n";
-    let file = daemon.path("action.d/strict.py");
-    fs::write(&file, strict).unwrap();
-    daemon.client(&["set", "slow", "addaction", "strict", &file.display().to_string(), "{}"]);
+    // A release that takes only numbers is made so.
+    take_times(&daemon, "if 'time' in str(value): raise ValueError('no number')\n\treturn taken(value)");
     let (is_taken, said) = daemon.try_client(&["set", "slow", "bantime", "9-time.time()"]);
     assert!(!is_taken, "{said}");
     commit(&admin, json!({"actions": ["new"]}));

@@ -14,8 +14,10 @@ pub struct BanLine<'a> {
     pub ip: &'a str,
     /// When it was banned, `YYYY-MM-DD HH:MM:SS` in the daemon's own time zone, which nobody tells.
     pub banned_at_local: &'a str,
-    /// Seconds it lasts, -1 for ever.
+    /// Seconds it lasts, cut off to whole ones; -1 for ever.
     pub seconds: i64,
+    /// When it ends, as `banned_at_local`.
+    pub ends_at_local: &'a str,
 }
 
 /// Differences of time zones are multiples of this many seconds.
@@ -26,9 +28,25 @@ const FURTHEST_ZONE: i64 = 15 * 3600;
 impl BanLine<'_> {
     /// When it was banned, in seconds of the daemon's own time zone.
     pub fn local_start(&self) -> Option<i64> {
-        let local = self.banned_at_local.parse::<jiff::civil::DateTime>().ok()?;
-        Some(local.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
+        local_seconds(self.banned_at_local)
     }
+
+    /// Seconds from the start that is listed to the end that is listed, -1 for ever. The daemon cuts off each number by itself, so that this
+    /// may be one more than `seconds`; whoever adds up those has an end that is too early. Of clocks that are changed in between it knows
+    /// nothing.
+    pub fn listed_seconds(&self) -> i64 {
+        let listed = || Some(local_seconds(self.ends_at_local)? - self.local_start()? - self.seconds);
+        match listed() {
+            Some(cut_off) if self.seconds >= 0 && cut_off.rem_euclid(ZONE_STEP) == 1 => self.seconds + 1,
+            _ => self.seconds,
+        }
+    }
+}
+
+/// `YYYY-MM-DD HH:MM:SS` as seconds of the zone that it is in.
+fn local_seconds(text: &str) -> Option<i64> {
+    let local = text.parse::<jiff::civil::DateTime>().ok()?;
+    Some(local.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
 }
 
 /// How far a time zone is from UTC in which it is `local` when it is `utc`, all in seconds. The two need not be quite of one moment.
@@ -61,8 +79,8 @@ impl LearnedZone {
 pub fn parse_ban_line(line: &str) -> Option<BanLine<'_>> {
     let (ip, times) = line.rsplit_once(" \t")?;
     let (start, end) = times.split_once(" + ")?;
-    let (seconds, _) = end.split_once(" = ")?;
-    Some(BanLine { ip, banned_at_local: start, seconds: seconds.parse().ok()? })
+    let (seconds, end) = end.split_once(" = ")?;
+    Some(BanLine { ip, banned_at_local: start, seconds: seconds.parse().ok()?, ends_at_local: end.trim_end() })
 }
 
 impl Daemon {

@@ -279,11 +279,26 @@ fn version_0_9_is_asked_as_it_understands() {
 #[test]
 fn lines_with_times_are_taken_apart() {
     let line = "198.51.100.7 \t2026-11-22 00:54:57 + 600 = 2026-11-22 01:04:57";
-    let ban = BanLine { ip: "198.51.100.7", banned_at_local: "2026-11-22 00:54:57", seconds: 600 };
+    let (start, end) = ("2026-11-22 00:54:57", "2026-11-22 01:04:57");
+    let ban = BanLine { ip: "198.51.100.7", banned_at_local: start, seconds: 600, ends_at_local: end };
     assert_eq!(parse_ban_line(line), Some(ban));
     let odd = parse_ban_line("a + b = c \t \t2026-11-22 00:55:03 + -1 = 9999-12-31 23:59:59").unwrap();
-    assert_eq!((odd.ip, odd.seconds), ("a + b = c \t", -1));
+    assert_eq!((odd.ip, odd.seconds, odd.listed_seconds()), ("a + b = c \t", -1, -1));
     assert_eq!(parse_ban_line("192.0.2.1"), None);
+}
+
+#[test]
+fn a_second_that_start_and_length_have_both_cut_off_is_not_lost() {
+    // 22.7 s + 600.6 s end at 23.3 s of the eleventh minute; the first night of winter time is between the last two.
+    for (line, seconds) in [
+        ("192.0.2.1 \t2026-11-22 00:54:22 + 600 = 2026-11-22 01:04:22", 600),
+        ("192.0.2.1 \t2026-11-22 00:54:22 + 600 = 2026-11-22 01:04:23", 601),
+        ("192.0.2.1 \t2026-10-24 12:00:22 + 86400 = 2026-10-25 11:00:22", 86_400),
+        ("192.0.2.1 \t2026-10-24 12:00:22 + 86400 = 2026-10-25 11:00:23", 86_401),
+        ("192.0.2.1 \t2026-10-24 12:00:22 + 86400 = soon", 86_400),
+    ] {
+        assert_eq!(parse_ban_line(line).unwrap().listed_seconds(), seconds, "{line}");
+    }
 }
 
 #[test]

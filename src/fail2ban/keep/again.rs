@@ -27,8 +27,10 @@ const BATCH: usize = 10;
 /// A ban that takes less is made together with others; else they would keep other clients waiting.
 const QUICK: Duration = Duration::from_millis(50);
 
-/// What is added to an end, in seconds: the daemon cuts off parts of seconds where it lists bans, so that they would end earlier each time.
-const CUT_OFF: f64 = 0.9;
+/// What is added to an end, in seconds: the daemon cuts off parts of seconds where it lists bans, and rounds them in its database, so that
+/// they would end earlier each time; and between reckoning what is left and banning it may have to wait, so that they would end later.
+/// The middle of a second leaves as much room for the one as for the other.
+const CUT_OFF: f64 = 0.5;
 
 /// A ban that is made again, and when it is to end, in seconds of the daemon's zone; `None` for never.
 type Planned<'b> = (Left<'b>, Option<f64>);

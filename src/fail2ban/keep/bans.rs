@@ -46,7 +46,7 @@ impl Kept {
         let mut bans = Vec::new();
         let timed = daemon.each_banned_with_time(jail, &mut |line| {
             let start = line.local_start().unwrap_or(0);
-            bans.push(Ban { ip: line.ip.to_owned(), start, seconds: Some(line.seconds) });
+            bans.push(Ban { ip: line.ip.to_owned(), start, seconds: Some(line.listed_seconds()) });
         })?;
         if timed.is_none() {
             daemon.each_banned(jail, &mut |ip| bans.push(Ban { ip: ip.to_owned(), start: 0, seconds: None }))?;
