@@ -14,6 +14,9 @@ const at = (...parts) => join(root, ...parts);
 // A message is called by its name in the source and by its number in what is served: the names would be an eighth of it. Each language
 // becomes a list in the order of English, and a name that stands anywhere in quotes becomes its place in that list. No place is 0, so that
 // a message is never taken for none.
+//
+// JSX becomes calls of Preact's `h`, whose children need no name of their own: that is 2 % less on the wire than its automatic form, which is
+// what the types are checked with.
 const messagesOf = (name) => new Map([...readFileSync(at(`src/${name}.ts`), 'utf8').matchAll(/^ {2}('[^']+'): ('(?:[^'\\]|\\.)*'),$/gm)].map(([, key, text]) => [key, text]));
 const keys = [...messagesOf('en').keys()];
 if (!keys.every((key) => /^'\w+\.\w+'$/.test(key))) throw new Error('The name of a message is two words with a dot between them.');
@@ -24,7 +27,7 @@ const numbered = {
     build.onLoad({ filter: /src\/.*\.tsx?$/ }, ({ path }) => {
       const loader = path.endsWith('x') ? 'tsx' : 'ts';
       const language = /src\/(\w\w)\.ts$/.exec(path)?.[1];
-      if (!language) return { loader, contents: readFileSync(path, 'utf8').replace(/'\w+\.\w+'/g, (one) => numbers.get(one) ?? one) };
+      if (!language) return { loader, contents: (loader === 'tsx' ? "import { h as h_, Fragment as F_ } from 'preact';" : '') + readFileSync(path, 'utf8').replace(/'\w+\.\w+'/g, (one) => numbers.get(one) ?? one) };
       const messages = messagesOf(language);
       if (messages.size !== keys.length) throw new Error(`src/${language}.ts has ${messages.size} messages, English ${keys.length}.`);
       return { loader, contents: `export const ${language === 'en' ? 'en' : 'messages'} = [0,\n${keys.map((key) => messages.get(key)).join(',\n')}];` };
@@ -44,10 +47,12 @@ await esbuild.build({
   charset: 'utf8',
   format: 'esm',
   splitting: true,
-  target: 'es2018',
-  supported: { 'dynamic-import': true },
-  jsx: 'automatic',
-  jsxImportSource: 'preact',
+  // Browsers since 2020. What the styles use is younger, and for browsers before it every `?.` was four times as long.
+  target: 'es2020',
+  tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
+  jsx: 'transform',
+  jsxFactory: 'h_',
+  jsxFragment: 'F_',
   legalComments: 'none',
   loader: { '.svg': 'file' },
   entryNames: '[name]-[hash]',

@@ -1,4 +1,4 @@
-// Makes ui/src/map/world.ts: the world in 1 000 units of width, Natural Earth projection, a path of relative integers for each country.
+// Makes ui/src/map/world.ts: the world in 1 000 units of width, Natural Earth projection, the steps of each country's outline packed in a text.
 //
 // usage: cd ui/map && npm ci --ignore-scripts && node make.mjs
 // It is made of world-atlas 50m (ISC; Natural Earth, public domain): 110m lacks Singapore, Hong Kong, Malta and seventy others.
@@ -89,14 +89,17 @@ function halfPlane(ring, inside) {
   return kept;
 }
 
-function pathOf(rings) {
-  let path = '';
-  for (const ring of rings) {
-    path += `M${ring[0][0]} ${ring[0][1]}l`;
-    path += ring.slice(1).map(([x, y], index) => `${x - ring[index][0]} ${y - ring[index][1]}`).join(' ').replace(/ -/g, '-');
-    path += 'z';
-  }
-  return path;
+/** What numbers are written with: 87 characters that stand in a string of a program as they are. `src/map/unpack.ts` reads them. */
+const DIGITS = Array.from({ length: 92 }, (_, index) => String.fromCharCode(35 + index)).filter((one) => !"$'\\`|".includes(one));
+const digit = (value) => DIGITS[value] ?? fail(`${value} has no digit`);
+const fail = (text) => { throw new Error(text); };
+/** A place: two digits to the base of 81 for each number. */
+const packed = ([x, y]) => [x, y].map((value) => digit(Math.floor(value / 81)) + digit(value % 81)).join('');
+/** A step: one digit where it is short, as five of six are, else two after an exclamation mark. */
+const step = ([x, y]) => (Math.max(Math.abs(x), Math.abs(y)) <= 4 ? digit((x + 4) * 9 + y + 4) : `!${digit(x + 40)}${digit(y + 40)}`);
+
+function ringsOf(rings) {
+  return rings.map((ring) => packed(ring[0]) + ring.slice(1).map(([x, y], index) => step([x - ring[index][0], y - ring[index][1]])).join('')).join(' ');
 }
 
 const shapes = {};
@@ -110,7 +113,7 @@ for (const feature of features) {
   const polygons = feature.geometry.type === 'Polygon' ? [feature.geometry.coordinates] : feature.geometry.coordinates;
   const rings = polygons.flatMap((polygon) => polygon.flatMap(cut).map(ringOf)).filter(Boolean);
   const size = rings.reduce((sum, ring) => sum + Math.abs(area(ring)), 0);
-  if (rings.length > 0) shapes[code ?? `-${(nameless += 1)}`] = pathOf(rings);
+  if (rings.length > 0) shapes[code ?? `-${(nameless += 1)}`] = ringsOf(rings);
   if (code && size < SMALL) {
     const [points] = cut(polygons[0][0]);
     const middle = [0, 1].map((axis) => points.reduce((sum, point) => sum + point[axis], 0) / points.length);
@@ -123,12 +126,11 @@ const height = Math.ceil((bottom - top) * scale);
 const missing = codes.map(([two]) => two).filter((two) => !shapes[two] && !dots[two]);
 if (missing.length > 0) console.log(`neither shape nor dot: ${missing.join(' ')}`);
 const sorted = (object) => Object.fromEntries(Object.entries(object).sort());
-const text = (value) => JSON.stringify(value).replace(/"/g, "'");
+const text = (object) => `'${Object.entries(sorted(object)).map(([code, value]) => code + value).join('|')}'`;
+for (const code of Object.keys(dots)) dots[code] = packed(dots[code]);
 writeFileSync(new URL('../src/map/world.ts', import.meta.url), `// Made by ui/map/make.mjs of world-atlas (ISC) and Natural Earth (public domain); not to be edited.
-export const world = {
-  height: ${height},
-  shapes: ${text(sorted(shapes))} as Record<string, string>,
-  dots: ${text(sorted(dots))} as Record<string, [number, number]>,
-};
+export const height = ${height};
+export const shapes = ${text(shapes)};
+export const dots = ${text(dots)};
 `);
 console.log(`${Object.keys(shapes).length} shapes, ${Object.keys(dots).length} dots, height ${height}`);

@@ -33,6 +33,17 @@ async function load(code) {
   return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
 }
 
+test('the map is packed and read back', async () => {
+  const { paths, places, shapes, dots } = await load("export * from './map/unpack'; export * from './map/world';");
+  assert.deepEqual(paths("AE-)&,C!HT|-2,;%a1E"), [['AE', 'M652,169l-1 -1 -5 7 z'], ['-2', 'M589,139l-3 -1 -1 1 z']]);
+  const all = new Map(paths(shapes));
+  assert.equal(all.size, 180);
+  for (const [code, path] of all) assert.match(path, /^(M\d+,\d+l(-?\d+ -?\d+ ){2,}z)+$/, code);
+  const known = new Set([...all.keys(), ...new Map(places(dots)).keys()].filter((code) => !code.startsWith('-')));
+  // Every code of ISO 3166, and Kosovo.
+  assert.equal(known.size, 250);
+});
+
 /** What its checks are made of, and what else of it is said here. */
 const CHECKS = ['protection/checks', 'protection/watching', 'protection/in_force', 'protection/report', 'protection/prove'];
 const OTHERS = ['apply/run', 'apply/steps', 'apply/preview', 'services/changes', 'fail2ban/client/wire', 'app/failing_look'];

@@ -74,7 +74,7 @@ function Known({ of, reload, ban }: { of: AddressInfo; reload: () => Promise<voi
         <div class="buttons">
           {banned.length > 0 && <button type="button" class="primary" onClick={() => letOut(false)}>{t('address.letOut')}</button>}
           {banned.length > 0 && <button type="button" onClick={() => letOut(true)}>{t('address.letOutNever')}</button>}
-          <button type="button" onClick={ban}>{t('ban.open')}</button>
+          <button type="button" onClick={ban}>{t('ban.go')}</button>
         </div>
       )}
       {banned.length > 0 && (

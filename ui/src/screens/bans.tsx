@@ -49,7 +49,7 @@ function BannedNow() {
     <>
       <div class="bar">
         <h1 tabIndex={-1}>{t('bans.title')}</h1>
-        {isIn && <button type="button" class="primary" onClick={() => setBanning(true)}><Icon name="plus" />{t('ban.open')}</button>}
+        {isIn && <button type="button" class="primary" onClick={() => setBanning(true)}><Icon name="plus" />{t('ban.go')}</button>}
       </div>
       <BanTabs />
       <p class="sentence">{total === undefined ? ' ' : isFiltered ? t('bans.sentenceFound', { n: total }) : t('bans.sentence', { n: total })}</p>

@@ -161,7 +161,7 @@ function Schedule({ config, close, done }: { config: ScheduleConfig; close: () =
         close();
       })}>
         <Check label={t('lists.auto')} on={enabled} set={setEnabled} />
-        <Choice label={t('lists.often')} value={frequency} set={(value) => setFrequency(value as ImportFrequency)}
+        <Choice label={t('history.howOften')} value={frequency} set={(value) => setFrequency(value as ImportFrequency)}
           options={(Object.entries(FREQUENCY) as Array<[ImportFrequency, Message]>).map(([one, title]) => [one, t(title)])} />
         {frequency === 'hourly'
           ? <Text label={t('lists.every')} value={every} set={setEvery} inputMode="numeric" error={failure?.of('interval_hours')} />

@@ -17,7 +17,7 @@ export function Defaults() {
   return (
     <>
       <p class="crumb"><a href={link(['jails'])}>{t('jails.title')}</a></p>
-      <h1 tabIndex={-1}>{t('jails.all')}</h1>
+      <h1 tabIndex={-1}>{t('bans.allJails')}</h1>
       <p class="sentence">{t('defaults.sentence')}</p>
       <Show of={all}>
         {(data) => (

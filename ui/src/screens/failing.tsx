@@ -58,7 +58,7 @@ export function FailingTab() {
                 { title: t('failing.forgotten'), sort: 'forgotten_at', cell: (row) => <Time at={row.forgotten_at} />, phone: 'none' },
                 ...(isIn ? [{
                   title: t('col.do'), right: true, phone: 'none' as const,
-                  cell: (row: FailingAddress) => <button type="button" aria-label={t('failing.ban', { ip: row.ip })} onClick={() => setBanning(row.ip)}>{t('ban.open')}</button>,
+                  cell: (row: FailingAddress) => <button type="button" aria-label={t('failing.ban', { ip: row.ip })} onClick={() => setBanning(row.ip)}>{t('ban.go')}</button>,
                 }] : []),
               ]} />
             {data.items.length > 0 && (

@@ -105,7 +105,7 @@ function Back({ by }: { by: RepeaterKind }) {
           { title: t('col.country'), phone: 'none', cell: (row) => (row.country_code ? country(row.country_code) : '–') },
           { title: t('history.last'), phone: by === 'operator' || !may('bans') ? 'side' : 'subside', cell: (row) => <Time at={row.last_ban_at} /> },
           ...(may('bans') && by !== 'operator' ? [{ title: t('col.do'), phone: 'side' as const, right: true, cell: (row: Repeater) => (
-            <button type="button" aria-label={t('history.banOne', { name: row.name })} onClick={() => setBanning(row.name)}>{t('ban.open')}</button>) }] : []),
+            <button type="button" aria-label={t('history.banOne', { name: row.name })} onClick={() => setBanning(row.name)}>{t('ban.go')}</button>) }] : []),
         ]} />}
       </Show>
       {banning && <BanDialog ip={banning} close={() => setBanning(undefined)} done={list.reload} />}

@@ -61,7 +61,7 @@ export function JailScreen() {
                     <div><dt>{t('jail.backend')}</dt><dd>{now.backend ?? '–'}</dd></div>
                     <div><dt>{t('jail.expressions')}</dt><dd>{t('jail.expressionCount', { n: now.fail_regex?.length ?? 0 })}</dd></div>
                     <div><dt>{t('actions.title')}</dt><dd>{(now.actions ?? []).map(String).join(', ') || '–'}</dd></div>
-                    {now.bantime_escalation?.increment && <div><dt>{t('jail.longer')}</dt><dd>{t('jail.longerYes', { most: duration(now.bantime_escalation.max_time) })}</dd></div>}
+                    {now.bantime_escalation?.increment && <div><dt>{t('edit.increment')}</dt><dd>{t('jail.longerYes', { most: duration(now.bantime_escalation.max_time) })}</dd></div>}
                   </dl>
                 </section>
                 <section class="card">

@@ -61,7 +61,7 @@ function Own() {
           <Choice label={t('col.filter')} value={now.filter} set={put('filter')}
             options={[['', t('new.noFilter')], ...(filters.data?.items ?? []).map((one): [string, string] => [one.name, one.name])]} />
           {now.filter === '' && <Area label={t('edit.failregex')} value={now.fail_regex} set={put('fail_regex')} rows={3} hint={t('filters.host')} />}
-          <div class="field segments" role="group" aria-label={t('new.where')}>
+          <div class="field segments" role="group" aria-label={t('edit.reads')}>
             <button type="button" aria-pressed={!journal} onClick={() => setJournal(false)}>{t('new.files')}</button>
             <button type="button" aria-pressed={journal} onClick={() => setJournal(true)}>{t('jail.journal')}</button>
           </div>

@@ -47,7 +47,7 @@ export function Jails() {
           <Table label={t('jails.title')} rows={[...all.data ? [ALL] : [], ...data.items].sort((a, b) => Number(b === ALL) - Number(a === ALL) || Number(b.running) - Number(a.running) || a.name.localeCompare(b.name))}
             id={(jail) => jail.name} open={(jail) => { location.hash = jail === ALL ? link(['defaults']) : link(['jails', jail.name]); }} empty={<p>{t('jails.none')}</p>}
             columns={[
-              { title: t('col.jail'), cell: (jail) => (jail === ALL ? <a href={link(['defaults'])}>{t('jails.all')}</a> : <Jail name={jail.name} />), phone: 'main' },
+              { title: t('col.jail'), cell: (jail) => (jail === ALL ? <a href={link(['defaults'])}>{t('bans.allJails')}</a> : <Jail name={jail.name} />), phone: 'main' },
               { title: t('col.state'), cell: (jail) => (jail === ALL ? <span class="muted">{t('jails.allText')}</span> : <State jail={jail} />), phone: 'side' },
               { title: t('col.banned'), right: true, phone: 'sub', cell: (jail) => <Banned jail={jail} /> },
               { title: t('col.failing'), right: true, phone: 'none', cell: (jail) => (jail.status ? number(jail.status.currently_failed) : '–') },

@@ -36,7 +36,7 @@ function LoginForm() {
       await look();
       unlock();
     })}>
-      {wantsName && <Text label={t('login.name')} value={name} set={setName} name="username" autoComplete="username" />}
+      {wantsName && <Text label={t('lists.name')} value={name} set={setName} name="username" autoComplete="username" />}
       {!wantsName && <input class="unseen" name="username" autoComplete="username" value="admin" readOnly tabIndex={-1} aria-hidden="true" />}
       <Text label={t('login.password')} type="password" name="password" autoComplete="current-password" autoFocus required
         value={password} set={setPassword} error={isWrong ? t('login.wrong') : undefined} />

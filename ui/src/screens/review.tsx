@@ -110,7 +110,7 @@ export function Review({ preview, apply, close, done }: Props) {
     );
   }
   return (
-    <Dialog title={t('review.title')} close={busy ? undefined : close} wide>
+    <Dialog title={t('edit.review')} close={busy ? undefined : close} wide>
       {refused && <><p><strong>{t('review.refused')}</strong></p><FailureBox failure={refused} /></>}
       {failure && <><p><strong>{t('review.refused')}</strong></p><FailureBox failure={failure} /></>}
       {!seen && !refused && <Waiting />}

@@ -112,7 +112,7 @@ function Countries() {
   );
 }
 
-const LIMITS: Record<string, Message> = { changes: 'limits.changes', devices: 'limits.devices', never_ban: 'limits.never_ban', sessions: 'limits.sessions', sources: 'limits.sources' };
+const LIMITS: Record<string, Message> = { changes: 'limits.changes', devices: 'limits.devices', never_ban: 'limits.never_ban', sessions: 'limits.sessions', sources: 'lists.title' };
 
 function About() {
   const now = meta.use()!;

@@ -69,7 +69,7 @@ function Password({ next }: { next: () => void }) {
         <Text label={t('setup.repeat')} type="password" name="password2" autoComplete="new-password" value={again} set={setAgain}
           error={differs ? t('setup.differs') : undefined} />
         {isFar && <Text label={t('setup.code')} name="code" autoComplete="off" autoFocus value={code} set={setCode} error={failure.detail} />}
-        <button class="primary wide" disabled={busy || !password || !again}>{t('setup.next')}</button>
+        <button class="primary wide" disabled={busy || !password || !again}>{t('table.after')}</button>
       </Form>
     </>
   );
@@ -85,7 +85,7 @@ function Daemon({ next }: { next: () => void }) {
           ? <Verdict level="ok"><p>{t('setup.runs', { version: now.version ?? '', n: now.jail_count })}</p></Verdict>
           : <DaemonProblem service={now} reload={service.reload} />}
       </Show>
-      <div class="buttons"><button type="button" class="primary" onClick={next}>{t(service.data?.online ? 'setup.next' : 'setup.later')}</button></div>
+      <div class="buttons"><button type="button" class="primary" onClick={next}>{t(service.data?.online ? 'table.after' : 'setup.later')}</button></div>
     </>
   );
 }
