@@ -1,7 +1,8 @@
-//! Login, session, logout. A password is compared in a child; a token is known here only while it is made.
+//! Login, in one step or two, session, logout. A password is compared in a child; a token is known here only while it is made.
 
 use serde_json::{Value, json};
 
+use crate::app::challenges::{CHALLENGE_SECONDS, Challenge, Wish};
 use crate::app::code::Code;
 use crate::app::session::{
     COOKIE, DEVICE_BYTES, DEVICE_COOKIE, TOKEN_BYTES, clear_cookie, cookie, cookies, known_device, log_failure,
@@ -15,8 +16,9 @@ use crate::domain::notification::Event;
 use crate::domain::time;
 use crate::jobs::{Task, password};
 use crate::server::response::Response;
+use crate::services::second_factor;
 use crate::store::devices::DEVICE_SECONDS;
-use crate::store::{Ended, Login, TokenHash};
+use crate::store::{Ended, Login, TokenHash, User};
 
 /// The longest password that is looked at, in bytes: anything longer is no password of ours.
 const LONGEST_PASSWORD: usize = 256;
@@ -58,20 +60,15 @@ pub fn login(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let mut job = Job::new(task, move |ctx, matches| {
         // The password may have been changed while the old one was being compared.
         let now = ctx.store.user(&name)?.filter(|row| row.password_hash == hash);
-        let user = now.filter(|_| matches == Value::Bool(true)).map(|row| row.user.id);
-        finish_login(ctx, &admitted, &who, wish, user)
+        let user = now.filter(|_| matches == Value::Bool(true)).map(|row| row.user);
+        let Some(user) = user else { return Err(wrong_password(ctx, &admitted, &who)?) };
+        if ctx.store.has_second_factor(user.id)? {
+            return Err(challenged(ctx, &admitted, who, wish, user, hash)?);
+        }
+        open_session(ctx, &admitted, &who, wish, user.id)
     });
     job.urgent = urgent;
     Ok(job)
-}
-
-/// What is wanted of a session, beside that it is good.
-#[derive(Clone, Copy)]
-struct Wish {
-    /// It lasts 30 days, where the settings do not have all of them last longer.
-    remember: bool,
-    /// Its token stands in the answer, too.
-    return_token: bool,
 }
 
 /// Who tries to log in, as the limits see it.
@@ -97,22 +94,78 @@ impl Attempt {
     }
 }
 
-fn finish_login(
+/// Counts a wrong password; gives its 401.
+fn wrong_password(ctx: &mut Ctx, admitted: &Admitted, who: &Attempt) -> Result<ApiError, ApiError> {
+    ctx.store.login_failed(&who.budget, time::now())?;
+    log_failure(admitted.client, "wrong password");
+    if let Login::Wait(seconds) = ctx.store.may_log_in(&who.budget, who.is_known, time::now())? {
+        let line = format!("{} has failed to log in too often and has to wait {seconds} seconds.", admitted.client);
+        ctx.tell(Event::LoginBlocked, &line);
+    }
+    Ok(ApiError::new(Code::AuthenticationRequired, "The password is wrong."))
+}
+
+/// Remembers that the password was right, for a code to complete the login; gives the 401 that asks for one. No failure is counted, and none
+/// forgiven.
+fn challenged(
+    ctx: &mut Ctx,
+    admitted: &Admitted,
+    who: Attempt,
+    wish: Wish,
+    user: User,
+    password_hash: String,
+) -> Result<ApiError, ApiError> {
+    let text = random_token(&mut [0; TOKEN_BYTES])?;
+    let now = time::now();
+    let challenge = Challenge {
+        hash: token_hash(&text),
+        user: user.id,
+        name: user.name,
+        password_hash,
+        client: admitted.client.key(),
+        budget: who.budget,
+        device: who.device,
+        wish,
+        ends_at: now + CHALLENGE_SECONDS,
+    };
+    ctx.challenges.add(challenge, now);
+    let detail = "The password is right. Send the code of your authenticator, or a recovery code, to POST /api/v1/auth/challenge.";
+    Ok(ApiError::new(Code::MfaRequired, detail)
+        .with("challenge", text)
+        .with("expires_in", CHALLENGE_SECONDS)
+        .with("methods", json!(["totp", "recovery_code"])))
+}
+
+/// `POST /api/v1/auth/challenge`: completes a login by a code.
+pub fn challenge(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
+    let mut fields = request.fields()?;
+    let text: Option<String> = fields.required("challenge");
+    let code: Option<String> = fields.required("code");
+    fields.finish()?;
+    let hash = token_hash(&text.unwrap_or_default());
+    let admitted = &request.admitted;
+    let waits = ctx.challenges.find(&hash, &admitted.client.key(), time::now()).cloned().ok_or_else(over)?;
+    // The password may have been changed in between, and the user removed.
+    let now = ctx.store.user(&waits.name)?;
+    now.filter(|row| row.user.id == waits.user && row.password_hash == waits.password_hash).ok_or_else(over)?;
+    second_factor::prove(ctx, waits.user, admitted.client, &code.unwrap_or_default())?;
+    ctx.challenges.remove(&hash);
+    let who = Attempt { budget: waits.budget, is_known: true, device: waits.device };
+    open_session(ctx, admitted, &who, waits.wish, waits.user)
+}
+
+fn over() -> ApiError {
+    let detail = "This login is over, or was begun elsewhere. Log in with the password again.";
+    ApiError::new(Code::AuthenticationRequired, detail)
+}
+
+fn open_session(
     ctx: &mut Ctx,
     admitted: &Admitted,
     who: &Attempt,
     wish: Wish,
-    user: Option<i64>,
+    user: i64,
 ) -> Result<Response, ApiError> {
-    let Some(user) = user else {
-        ctx.store.login_failed(&who.budget, time::now())?;
-        log_failure(admitted.client, "wrong password");
-        if let Login::Wait(seconds) = ctx.store.may_log_in(&who.budget, who.is_known, time::now())? {
-            let line = format!("{} has failed to log in too often and has to wait {seconds} seconds.", admitted.client);
-            ctx.tell(Event::LoginBlocked, &line);
-        }
-        return Err(ApiError::new(Code::AuthenticationRequired, "The password is wrong."));
-    };
     let token = random_token(&mut [0; TOKEN_BYTES])?;
     let device = who.device.clone().map_or_else(|| random_token(&mut [0; DEVICE_BYTES]), Ok)?;
     let now = time::now();
@@ -130,10 +183,15 @@ fn finish_login(
         .with("set-cookie", cookie(ctx, admitted, DEVICE_COOKIE, &device, DEVICE_SECONDS)))
 }
 
-/// `GET /api/v1/auth/session`
+/// `GET /api/v1/auth/session`: of a token, too, which may have no end.
 pub fn session(_ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
-    let session = request.admitted.session.as_ref().ok_or_else(ApiError::authentication_required)?;
-    Ok(Response::json(200, &json!({ "valid": true, "expires_at": time::rfc3339(session.expires_at) })))
+    let admitted = &request.admitted;
+    let ends_at = match (&admitted.session, &admitted.token) {
+        (Some(session), _) => Some(session.expires_at),
+        (None, Some(token)) => token.may.expires_at,
+        (None, None) => return Err(ApiError::authentication_required()),
+    };
+    Ok(Response::json(200, &json!({ "valid": true, "expires_at": ends_at.map(time::rfc3339) })))
 }
 
 /// `POST /api/v1/auth/session`: the session lasts its time from now on, and at most 30 days from its login. It never becomes shorter.

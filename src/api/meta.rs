@@ -43,7 +43,7 @@ pub fn about(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
         body["version"] = json!(env!("CARGO_PKG_VERSION"));
         body["read_only"] = json!(ctx.config.read_only);
         body["action_edit_allowed"] = json!(ctx.config.allow_action_edit);
-        body["mfa_enabled"] = json!(false);
+        body["mfa_enabled"] = json!(ctx.store.has_second_factor(admitted.user_id())?);
         body["limits"] = json!(ctx.store.room(time::now())?);
         body["features"] = json!(features(ctx));
     }

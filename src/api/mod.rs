@@ -37,4 +37,5 @@ pub mod sessions;
 pub mod settings;
 pub mod setup;
 pub mod tokens;
+pub mod totp;
 pub mod users;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::users::{check_name, password_of_body};
+use super::users::{check_name, demand_owner, password_of_body};
 use crate::app::code::Code;
 use crate::app::input::Fields;
 use crate::app::keys;
@@ -20,6 +20,8 @@ use crate::store::{MOST_TOKENS, NewToken, Token};
 const FIELDS: &[&str] = &["id", "name", "user", "created_at", "expires_at", "last_used_at"];
 /// What is shown of one and cannot be changed.
 const READ_ONLY: [&str; 5] = ["id", "prefix", "user", "created_at", "rotated_at"];
+/// Why another admin does not get the text of a token of the owner's, or widens it.
+const OF_OWNER: &str = "This token is the owner's, to change and to rotate. You can delete it.";
 /// What a name may look like.
 const NAME: &str = "[A-Za-z0-9_-]{1,64}";
 /// How many addresses and networks, and how many jails, one can name.
@@ -84,6 +86,7 @@ pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
 /// `PUT /api/v1/tokens/{id}`: what is not named stays.
 pub fn change(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let token = named(ctx, request)?;
+    demand_owner(request, token.user.id, OF_OWNER)?;
     let mut fields = request.fields()?.not_empty();
     let read = fields.read_only(&READ_ONLY);
     // These may have changed since they were shown.
@@ -107,6 +110,7 @@ pub fn change(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
 /// `POST /api/v1/tokens/{id}/rotate`: the former text is dead with the answer.
 pub fn rotate(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let token = named(ctx, request)?;
+    demand_owner(request, token.user.id, OF_OWNER)?;
     let password = password_of_body(request)?;
     proved(ctx, request, Proof::Either(password), None, move |ctx, admitted, _| {
         let key = keys::make()?;

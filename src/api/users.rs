@@ -16,7 +16,7 @@ use crate::store::{MOST_USERS, OWNER_ID, UserRow};
 /// What the list can be sorted by.
 const FIELDS: &[&str] = &["name", "role", "created_at"];
 /// What a name may look like.
-const NAME: &str = "[A-Za-z0-9_.@-]{1,64}";
+const NAME: &str = "[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}";
 
 /// `GET /api/v1/users`
 pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
@@ -76,6 +76,9 @@ pub fn change(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     if row.user.id == OWNER_ID && role.is_some_and(|role| role != Role::Admin) {
         return Err(owner_stays("keeps the role admin"));
     }
+    if given.is_some() {
+        demand_owner(request, row.user.id, "Only the owner changes the owner's password.")?;
+    }
     proved(ctx, request, proof, given.as_deref(), move |ctx, admitted, hash| {
         let user = row.user;
         if let Some(role) = role.filter(|role| *role != user.role) {
@@ -133,7 +136,9 @@ fn check_password(fields: &mut Fields, given: Option<&str>) {
 /// 400 for a name that is not of ASCII letters, digits and these signs, as its pattern says.
 pub(super) fn check_name(of: &str, name: &str, signs: &[u8], pattern: &str) -> Result<(), ApiError> {
     let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || signs.contains(&byte);
-    if (1..=64).contains(&name.len()) && name.bytes().all(is_fine) {
+    // `..` cannot stand in a path, nor what begins with a hyphen on a command line.
+    let is_option_or_path = name.starts_with(['.', '-']);
+    if (1..=64).contains(&name.len()) && name.bytes().all(is_fine) && !is_option_or_path {
         return Ok(());
     }
     let detail = format!("The name of {of} is {pattern}.");
@@ -156,6 +161,15 @@ fn taken(name: &str) -> ApiError {
     ApiError::new(Code::Conflict, detail).with("name", name)
 }
 
+/// 403 where what is the owner's is asked for by another admin, who would log in as the owner by it.
+pub(super) fn demand_owner(request: &Request, whose: i64, detail: &str) -> Result<(), ApiError> {
+    let admitted = &request.admitted;
+    if whose != OWNER_ID || admitted.is_console || admitted.user_id() == OWNER_ID {
+        return Ok(());
+    }
+    Err(ApiError::new(Code::InsufficientRole, detail))
+}
+
 fn owner_stays(what: &str) -> ApiError {
     ApiError::new(Code::LastAdmin, format!("The owner, who did the setup, {what}.")).with("role", "admin")
 }
@@ -163,8 +177,9 @@ fn owner_stays(what: &str) -> ApiError {
 /// 409 for a name that is taken, 403 where there are as many as there may be.
 fn demand_room(ctx: &Ctx, name: &str) -> Result<(), ApiError> {
     let users = ctx.store.users()?;
-    if users.iter().any(|row| row.user.name == name) {
-        return Err(taken(name));
+    // Names that differ in case only are taken for each other by people.
+    if let Some(row) = users.iter().find(|row| row.user.name.eq_ignore_ascii_case(name)) {
+        return Err(taken(&row.user.name));
     }
     if users.len() as i64 >= MOST_USERS {
         let detail = format!("User limit reached ({MOST_USERS}/{MOST_USERS}). Delete one that is not used.");

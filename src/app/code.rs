@@ -40,6 +40,7 @@ codes! {
     ConfigValidationFailed = "config_validation_failed", [422, 400];
     InvalidName = "invalid_name", [400];
     AuthenticationRequired = "authentication_required", [401];
+    MfaRequired = "mfa_required", [401];
     InvalidToken = "invalid_token", [401];
     InsufficientRole = "insufficient_role", [403];
     InsufficientScope = "insufficient_scope", [403];
@@ -67,6 +68,8 @@ codes! {
     TokenNotFound = "token_not_found", [404];
     MethodNotAllowed = "method_not_allowed", [405];
     Conflict = "conflict", [409];
+    TotpAlreadyEnabled = "totp_already_enabled", [409];
+    TotpNotEnabled = "totp_not_enabled", [409];
     LastAdmin = "last_admin", [409];
     SetupAlreadyComplete = "setup_already_complete", [409];
     Fail2banCommandFailed = "fail2ban_command_failed", [409];

@@ -2,6 +2,7 @@
 
 pub mod banned;
 pub mod bans_look;
+pub mod challenges;
 pub mod changeable;
 pub mod code;
 pub mod csv;

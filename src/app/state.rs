@@ -31,6 +31,7 @@ use crate::server::response::Response;
 use crate::store::{self, Store, settings::Stored};
 
 use super::banned::Banned;
+use super::challenges::Challenges;
 use super::daemon_log::DaemonLog;
 use super::error::ApiError;
 use super::failing::Failing;
@@ -83,6 +84,8 @@ pub struct Ctx {
     pub metrics: Metrics,
     /// When sessions and keys were last used.
     pub uses: Uses,
+    /// Logins that still lack the second factor.
+    pub challenges: Challenges,
     /// Whether what is asked for in this turn may change commands that root runs, as far as who asks is concerned.
     pub holds_actions: bool,
     /// Work whose clients do not wait for its end.
@@ -299,6 +302,7 @@ impl Ctx {
             failing: Failing::default(),
             metrics: Metrics::default(),
             uses: Uses::default(),
+            challenges: Challenges::default(),
             holds_actions: true,
             long_jobs: LongJobs::default(),
             bulk_is_under_way: false,

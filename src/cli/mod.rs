@@ -25,6 +25,7 @@ mod show;
 mod status;
 mod table;
 pub mod test_filter;
+pub mod totp;
 pub mod unlock;
 
 use lexopt::Arg;
@@ -263,6 +264,13 @@ pub const COMMANDS: &[Command] = &[
         help: "replace the master password; ends all sessions",
         options: &[PASSWORD_FILE],
         run: set_password::run,
+    },
+    Command {
+        name: "totp",
+        arguments: "reset NAME",
+        help: "have a user whose authenticator is lost log in by the password alone",
+        options: &[],
+        run: totp::run,
     },
     Command {
         name: "unlock",

@@ -25,3 +25,4 @@ pub mod permission;
 pub mod quota;
 pub mod secrets;
 pub mod time;
+pub mod totp;

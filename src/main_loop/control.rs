@@ -52,6 +52,11 @@ pub enum Order {
         /// The Argon2id hash of the password in PHC form.
         hash: String,
     },
+    /// Have a user log in by the password alone.
+    ResetTotp {
+        /// The name of the user.
+        user: String,
+    },
     /// Lift every lock on logins.
     Unlock,
     /// What follows on this connection are requests of the API, by whoever sits at this machine.
@@ -180,6 +185,15 @@ fn obey(ctx: &mut Ctx, order: Order) -> Reply {
             ctx.limits = Limits::default();
             log::info!("password changed over the control socket; all sessions ended");
             Ok(Value::Bool(true))
+        }
+        Order::ResetTotp { user } => {
+            let row = ctx.store.user(&user).map_err(|error| error.to_string())?;
+            let Some(row) = row else {
+                return Err(format!("There is no user {user}; bangui user lists those there are."));
+            };
+            let was_there = ctx.store.remove_second_factor(row.user.id).map_err(|error| error.to_string())?;
+            log::info!("the second factor of {user} was reset over the control socket");
+            Ok(Value::Bool(was_there))
         }
         Order::Unlock => {
             ctx.store.unlock_logins().map_err(|error| error.to_string())?;

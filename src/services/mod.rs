@@ -11,4 +11,5 @@ pub mod never_ban;
 pub mod notify;
 pub mod proof;
 pub mod protection;
+pub mod second_factor;
 pub mod setup;

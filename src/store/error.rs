@@ -14,6 +14,8 @@ pub enum Error {
     Foreign(PathBuf),
     /// Written by a newer version of this program.
     Newer(PathBuf),
+    /// The file that holds its key cannot be used; the text says why.
+    Key(PathBuf, String),
     /// A statement failed.
     Sqlite(rusqlite::Error),
 }
@@ -42,6 +44,13 @@ impl fmt::Display for Error {
                 write!(
                     f,
                     "{} was written by a newer bangui; install that version again or choose another --database",
+                    path.display()
+                )
+            }
+            Error::Key(path, why) => {
+                write!(
+                    f,
+                    "the key of the second factors, {}, cannot be used: {why}; put the right one back, or use bangui totp reset NAME",
                     path.display()
                 )
             }

@@ -22,6 +22,9 @@ const ALL_WINDOW: i64 = 15 * 60;
 const ALL: &str = "*";
 /// Failures of an IPv6 /56 and of a /48 that are allowed in that time, so that whoever has a network of many /64s spends a part of it only.
 const WIDER_FAILURES: [(u8, i64); 2] = [(56, 15), (48, 30)];
+/// Wrong codes of a user, second factor or recovery, that are allowed in `CODE_WINDOW` seconds.
+const CODE_FAILURES: i64 = 10;
+const CODE_WINDOW: i64 = 5 * 60;
 /// Seconds after which earlier blocks of a client no longer lengthen the next one.
 pub(super) const FORGET_AFTER: i64 = 24 * 3600;
 
@@ -81,6 +84,29 @@ impl Store {
         Ok(())
     }
 
+    /// Whether a code of this user may be tried.
+    pub fn may_try_code(&mut self, user: i64, now: i64) -> Result<Login, Error> {
+        let transaction = self.connection.transaction()?;
+        let own = row(&transaction, &codes_of(user), now)?.fresh(now, CODE_WINDOW);
+        let is_over = own.failures >= CODE_FAILURES;
+        Ok(if is_over { Login::Wait(own.window_start + CODE_WINDOW - now) } else { Login::Allowed })
+    }
+
+    /// Counts a wrong code.
+    pub fn code_failed(&mut self, user: i64, now: i64) -> Result<(), Error> {
+        let transaction = self.connection.transaction()?;
+        let mut own = row(&transaction, &codes_of(user), now)?.fresh(now, CODE_WINDOW);
+        own.failures += 1;
+        write(&transaction, &codes_of(user), own)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// A right one: the wrong ones of this user are forgiven.
+    pub fn code_succeeded(&mut self, user: i64) -> Result<(), Error> {
+        self.login_succeeded(&codes_of(user))
+    }
+
     /// Lifts every lock: all failures are forgiven.
     pub fn unlock_logins(&mut self) -> Result<(), Error> {
         self.connection.execute("DELETE FROM login_failures", [])?;
@@ -92,6 +118,11 @@ impl Store {
         self.connection.execute("DELETE FROM login_failures WHERE client = ?1", [client])?;
         Ok(())
     }
+}
+
+/// What a user's wrong codes are counted under; no client is called so.
+fn codes_of(user: i64) -> String {
+    format!("codes of user {user}")
 }
 
 /// The budgets that a client shares with others, and how much each allows.
@@ -173,6 +204,28 @@ mod tests {
             assert_eq!(store.may_log_in("b", false, now).unwrap(), Login::Allowed, "others are not affected");
             now += wait;
         }
+    }
+
+    #[test]
+    fn ten_wrong_codes_in_five_minutes_and_no_more() {
+        let (_directory, mut store) = temporary();
+        for second in 0..CODE_FAILURES {
+            assert_eq!(store.may_try_code(1, 100 + second).unwrap(), Login::Allowed);
+            store.code_failed(1, 100 + second).unwrap();
+        }
+        assert_eq!(store.may_try_code(1, 110).unwrap(), Login::Wait(CODE_WINDOW - 10));
+        assert_eq!(store.may_try_code(2, 110).unwrap(), Login::Allowed, "another user's");
+        assert_eq!(store.may_try_code(1, 100 + CODE_WINDOW).unwrap(), Login::Allowed);
+        store.code_failed(1, 100 + CODE_WINDOW).unwrap();
+        store.code_succeeded(1).unwrap();
+        for _ in 1..CODE_FAILURES {
+            store.code_failed(1, 100 + CODE_WINDOW).unwrap();
+        }
+        assert_eq!(
+            store.may_try_code(1, 100 + CODE_WINDOW).unwrap(),
+            Login::Allowed,
+            "a right one has forgiven the first"
+        );
     }
 
     #[test]

@@ -31,6 +31,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("blocklist_fetched.sql"),
     include_str!("notifications.sql"),
     include_str!("users.sql"),
+    include_str!("second_factors.sql"),
 ];
 /// The version of `SCHEMA`, kept in `PRAGMA user_version`.
 const VERSION: i64 = 1 + MIGRATIONS.len() as i64;

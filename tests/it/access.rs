@@ -82,7 +82,11 @@ fn every_documented_status_of_users_and_tokens() {
     admin.post(USERS, user("eve")).expect(201);
     admin.post(USERS, user("eve")).expect_error(409, "conflict");
     let refused = admin.post(USERS, user("=cmd()")).expect_error(400, "invalid_name").json();
-    assert_eq!(refused["metadata"]["pattern"], "[A-Za-z0-9_.@-]{1,64}");
+    assert_eq!(refused["metadata"]["pattern"], "[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}");
+    for name in ["..", ".", "-x", "--help"] {
+        admin.post(USERS, user(name)).expect_error(400, "invalid_name");
+    }
+    admin.post(USERS, user("ADMIN")).expect_error(409, "conflict");
     admin.post(USERS, json!({"name": "x", "role": "root", "new_password": "x"})).expect_error(422, "invalid_input");
     assert_eq!(server.client().get(META).expect(200).json()["users"], true);
     let eve = format!("{USERS}/eve");
@@ -334,6 +338,24 @@ fn a_key_dies_with_its_maker_and_can_do_no_more_than_its_maker_can_now() {
     admin.delete(&format!("{USERS}/second")).expect(204);
     key.get("/api/v1/history/archive").expect_error(401, "invalid_token");
     second.get("/api/v1/auth/session").expect_error(401, "authentication_required");
+}
+
+#[test]
+fn another_admin_does_not_become_the_owner() {
+    let (server, admin) = Launch::without_daemon().start().into_ready();
+    let (made, key) = token(&server, &admin, json!({"name": "mine", "scopes": ["read"]}));
+    assert_eq!(key.get("/api/v1/auth/session").expect(200).json(), json!({"valid": true, "expires_at": null}));
+    add_user(&admin, "eve", "admin");
+    let eve = login(&server, "eve", OTHER);
+    eve.put(&format!("{USERS}/admin"), json!({"new_password": OTHER})).expect_error(403, "insufficient_role");
+    let one = format!("{TOKENS}/{}", made["id"]);
+    eve.post_empty(&format!("{one}/rotate")).expect_error(403, "insufficient_role");
+    eve.put(&one, json!({"scopes": ["read", "config"]})).expect_error(403, "insufficient_role");
+    admin.get("/api/v1/auth/session").expect(200);
+    key.get("/api/v1/auth/session").expect(200);
+    eve.delete(&one).expect(204);
+    key.get("/api/v1/auth/session").expect_error(401, "invalid_token");
+    admin.put(&format!("{USERS}/admin"), json!({"new_password": OTHER})).expect(200);
 }
 
 #[test]

@@ -88,6 +88,15 @@ fn largest(route: &Route, directory: &str) -> (String, Option<Value>) {
         ("POST", "/api/v1/blocklists/preview") => Some(json!({"url": "https://9.9.9.9/list.txt"})),
         ("PUT", "/api/v1/blocklists/{source_id}") => Some(json!({"enabled": false})),
         ("PUT", "/api/v1/blocklists/schedule") => Some(json!({"frequency": "daily"})),
+        (_, path) if path.ends_with("/auth/challenge") => Some(json!({"challenge": "c".repeat(64), "code": "1"})),
+        (_, path) if path.ends_with("/totp/enrol") => Some(json!({"password": "w".repeat(256)})),
+        (_, path) if path.contains("/auth/totp/") => {
+            let mut body = json!({"code": "1".repeat(64)});
+            if !path.ends_with("/confirm") {
+                body["password"] = json!("w".repeat(256));
+            }
+            Some(body)
+        }
         ("PUT", "/api/v1/auth/password") => {
             Some(json!({"current_password": "w".repeat(256), "new_password": "n".repeat(256)}))
         }

@@ -81,6 +81,7 @@ mod release;
 mod remembered;
 mod rescue;
 mod restoring;
+mod second_factor;
 mod server;
 mod setup;
 mod storage;

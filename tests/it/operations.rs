@@ -44,6 +44,10 @@ const LEVEL: &str = r#"{"log_level":"INFO"}"#;
 
 const CHANNEL: &str = r#"{"name":"x","kind":"webhook","url":"https://example.org/"}"#;
 
+/// Of the second factor.
+const CHALLENGE: &str = r#"{"challenge":"x","code":"000000"}"#;
+const CODE: &str = r#"{"password":"x","code":"000000"}"#;
+
 const MAP: &str = r#"{"threshold_high":3,"threshold_medium":2,"threshold_low":1}"#;
 
 /// Operations that need a session.
@@ -55,6 +59,16 @@ pub const PROTECTED: &[Operation] = &[
     op("DELETE /api/v1/auth/sessions", "/api/v1/auth/sessions", "", &[200, 401]),
     op("DELETE /api/v1/auth/sessions/{id}", "/api/v1/auth/sessions/0", "", &[204, 401, 404]),
     op("PUT /api/v1/auth/password", "/api/v1/auth/password", OWN, &[204, 400, 401, 422, 429]),
+    op("GET /api/v1/auth/totp", "/api/v1/auth/totp", "", &[200, 401]),
+    op("POST /api/v1/auth/totp/enrol", "/api/v1/auth/totp/enrol", "", &[201, 400, 401, 403, 409, 422]),
+    op("POST /api/v1/auth/totp/confirm", "/api/v1/auth/totp/confirm", CODE, &[200, 400, 401, 409, 422, 429]),
+    op(
+        "POST /api/v1/auth/totp/recovery-codes",
+        "/api/v1/auth/totp/recovery-codes",
+        CODE,
+        &[200, 400, 401, 403, 409, 422, 429],
+    ),
+    op("POST /api/v1/auth/totp/disable", "/api/v1/auth/totp/disable", CODE, &[204, 400, 401, 409, 422, 429]),
     op("GET /api/v1/users", "/api/v1/users", "", &[200, 400, 401]),
     op("POST /api/v1/users", "/api/v1/users", USER, &[201, 400, 401, 403, 409, 422]),
     op("PUT /api/v1/users/{name}", "/api/v1/users/eve", r#"{"role":"viewer"}"#, &[200, 401, 403, 404, 409, 422]),
@@ -209,6 +223,7 @@ pub const PROTECTED: &[Operation] = &[
 /// Operations that anybody may call.
 pub const PUBLIC: &[Operation] = &[
     op("POST /api/v1/auth/login", "/api/v1/auth/login", r#"{"password":"x"}"#, &[200, 401, 422, 429, 503]),
+    op("POST /api/v1/auth/challenge", "/api/v1/auth/challenge", CHALLENGE, &[200, 401, 422, 429, 503]),
     op("GET /api/v1/setup", "/api/v1/setup", "", &[200]),
     op("POST /api/v1/setup", "/api/v1/setup", r#"{"master_password":"x"}"#, &[201, 400, 403, 409]),
     op("GET /api/v1/setup/timezone", "/api/v1/setup/timezone", "", &[200]),

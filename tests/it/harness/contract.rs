@@ -14,7 +14,7 @@ use super::http::Answer;
 /// Error codes by status, as the contract lists them. A status that is not here needs only the shape of an error.
 const CODES: &[(u16, &[&str])] = &[
     (400, &["invalid_input", "invalid_name", "config_validation_failed", "config_not_a_file"]),
-    (401, &["authentication_required", "invalid_token"]),
+    (401, &["authentication_required", "invalid_token", "mfa_required"]),
     (
         403,
         &[
@@ -55,6 +55,8 @@ const CODES: &[(u16, &[&str])] = &[
         &[
             "conflict",
             "last_admin",
+            "totp_already_enabled",
+            "totp_not_enabled",
             "setup_already_complete",
             "fail2ban_command_failed",
             "apply_in_progress",
