@@ -6,7 +6,6 @@ use serde_json::json;
 use crate::app::{Admitted, ApiError, Ctx, Outcome, Request};
 use crate::domain::actor::OWNER;
 use crate::domain::totp::{self, SECRET_BYTES};
-use crate::machine;
 use crate::server::response::Response;
 use crate::services::proof::{Proof, proved};
 use crate::services::second_factor;
@@ -33,7 +32,7 @@ pub fn enrol(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
         let name = admitted.user().map_or(OWNER, |user| &user.name);
         let body = json!({
             "secret": totp::base32(&secret),
-            "otpauth_uri": totp::uri(&secret, name, &machine::host_name()),
+            "otpauth_uri": second_factor::uri(&secret, name),
         });
         if !ctx.store.enrol_second_factor(admitted.user_id(), secret)? {
             return Err(second_factor::already_enabled());

@@ -6,6 +6,7 @@ use crate::app::{ApiError, Ctx};
 use crate::domain::client::Client;
 use crate::domain::time;
 use crate::domain::totp::{self, RECOVERY_BYTES, RECOVERY_CODES, Typed};
+use crate::machine;
 use crate::store::{Login, TokenHash};
 
 /// Uses a code of a user's up, of the authenticator or a recovery code. 401 for a wrong one, 429 after too many of them, also over
@@ -42,6 +43,11 @@ pub fn confirm(ctx: &mut Ctx, user: i64, client: Client, text: &str) -> Result<V
         return Err(already_enabled());
     }
     Ok(codes)
+}
+
+/// What an authenticator reads from a QR code; it shows the name of this machine.
+pub fn uri(secret: &[u8], user: &str) -> String {
+    totp::uri(secret, user, &machine::host_name())
 }
 
 /// Ten new ones, and what the store knows them by.

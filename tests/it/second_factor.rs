@@ -91,6 +91,11 @@ fn every_documented_status_of_the_second_factor() {
     let mut app = Authenticator { secret, shim, ahead: 0 };
     admin.post(CONFIRM, json!({"code": "12345"})).expect_error(401, "authentication_required");
     admin.post(CONFIRM, json!({})).expect_error(422, "invalid_input");
+    for _ in 1..10 {
+        admin.post(CONFIRM, json!({"code": "not it"})).expect_error(401, "authentication_required");
+    }
+    admin.post(CONFIRM, json!({"code": app.code()})).expect_error(429, "rate_limit_exceeded");
+    app.ahead += 301;
     let codes = admin.post(CONFIRM, json!({"code": app.code()})).expect(200).json();
     assert_eq!(admin.get(TOTP).expect(200).json(), json!({"enabled": true, "recovery_codes_left": 10}));
     assert_eq!(admin.get("/api/v1/meta").expect(200).json()["mfa_enabled"], true);
