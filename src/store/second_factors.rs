@@ -117,7 +117,6 @@ fn replace_recovery_codes(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::store::open::tests::with_owner;
     use crate::store::users::OWNER_ID;
 

@@ -128,6 +128,9 @@ fn every_documented_status_of_the_second_factor() {
     for path in [ENROL, CONFIRM, RENEW, DISABLE] {
         admin.send("POST", path, Some(b"{")).expect_error(400, "invalid_input");
     }
+    for path in [RENEW, DISABLE] {
+        admin.post(path, json!({"code": 1})).expect_error(422, "invalid_input");
+    }
     // A budget of wrong codes is one for all of them.
     let secret =
         admin.post(ENROL, json!({"password": PASSWORD})).expect(201).json()["secret"].as_str().unwrap().to_owned();
