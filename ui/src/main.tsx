@@ -59,6 +59,7 @@ const PLACES: Place[] = [
   { path: 'log', title: 'log.title', icon: 'log', key: 'd', screen: 'Log' },
   { path: 'activity', title: 'activity.title', icon: 'activity', key: 'a', screen: 'Activity' },
   { path: 'settings', title: 'settings.title', icon: 'settings', key: 's', screen: 'Settings' },
+  { path: 'access', title: 'access.title', icon: 'key', key: 'u', screen: 'Access' },
 ];
 export const places = PLACES;
 

@@ -28,7 +28,7 @@ export function Protection({ now }: { now: Loaded<ProtectionResponse> }) {
           <Verdict level={data.level}>
             <p><strong>{isLooking ? t('protect.looking') : said(head(data))}</strong></p>
             {awake.length > 0 && <ul class="findings">{awake.map((one) => <Found key={one.id} of={one} reload={now.reload} />)}</ul>}
-            <p class="small checked">{data.checked_at && <>{t('protect.checked')} <Time at={data.checked_at} />.</>} {may('jails') && <button type="button" class="linklike" onClick={look}>{t('protect.again')}</button>}</p>
+            <p class="small checked">{data.checked_at && <>{t('protect.checked')} <Time at={data.checked_at} />.</>} {may('bans') && <button type="button" class="linklike" onClick={look}>{t('protect.again')}</button>}</p>
             {rested.length > 0 && <details class="small"><summary>{t('protect.rested', { n: rested.length })}</summary><ul class="findings">{rested.map((one) => <Found key={one.id} of={one} reload={now.reload} />)}</ul></details>}
           </Verdict>
         );
@@ -56,7 +56,7 @@ function Found({ of, reload }: { of: Finding; reload: () => Promise<void> }) {
       {of.detail && <div class="small muted">{said(of.detail)}</div>}
       {of.rest?.note && <div class="small">{t('address.note', { note: of.rest.note, who: of.rest.actor.name })}</div>}
       {!of.rest && of.remedy && <div class="small">{said(of.remedy.text)}</div>}
-      {may('jails') && <div class="pair small">
+      {may('bans') && <div class="pair small">
         {!of.rest && <Mend remedy={of.remedy} done={reload} />}
         <button type="button" class="linklike" onClick={() => attempt(of.rest ? wake : rest)}>{t(of.rest ? 'protect.wake' : 'protect.rest')}</button>
       </div>}

@@ -96,6 +96,8 @@ async function ask(method: string, to: string, args: { body?: unknown; plain?: b
   }
   const failure = failed(answer, text);
   if (failure.status === 401 && !args.plain) {
+    // A password that was sent along may be what is wrong: the session is a good one then.
+    if (args.body !== undefined && await ask('GET', 'api/v1/auth/session', { plain: true }).then(() => true, () => false)) throw failure;
     locked.set(true);
     await new Promise<void>((go) => waiting.push(go));
     return ask(method, to, args);

@@ -15,6 +15,9 @@ export async function look(): Promise<void> {
 const ROLES = ['viewer', 'operator', 'admin'];
 const NEEDED: Partial<Record<Scope, string>> = { bans: 'operator', jails: 'admin', config: 'admin', actions: 'admin' };
 
+/** Who may look at everything: at users and keys, at actions and the settings of jails, which may hold secrets. */
+export const isAdmin = (): boolean => meta.get()?.user?.role === 'admin';
+
 /** Whether this person may change what the scope names. What may not be done is not offered. */
 export function may(scope: Scope): boolean {
   const now = meta.get();

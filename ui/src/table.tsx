@@ -12,8 +12,8 @@ export interface Column<Row> {
   cell: (row: Row) => ComponentChildren;
   /** The server's name for sorting by it. */
   sort?: string;
-  /** Where it stands in the row of a phone: first line, its end, second line, its end, or nowhere. */
-  phone?: 'main' | 'side' | 'sub' | 'subside' | 'none';
+  /** Where it stands in the row of a phone: first line, its end, second line, its end, a line of its own below, or nowhere. */
+  phone?: 'main' | 'side' | 'sub' | 'subside' | 'below' | 'none';
   right?: boolean;
 }
 
@@ -32,7 +32,7 @@ interface Props<Row> {
   dim?: boolean;
 }
 
-const PHONE = { main: 'at-main', side: 'at-side', sub: 'at-sub', subside: 'at-subside', none: 'at-none' };
+const PHONE = { main: 'at-main', side: 'at-side', sub: 'at-sub', subside: 'at-subside', below: 'at-below', none: 'at-none' };
 
 export function Table<Row>({ label, columns, rows, id, open, chosen, empty, pagination, dim }: Props<Row>) {
   const body = useRef<HTMLTableSectionElement>(null);

@@ -120,7 +120,7 @@ try {
 
   const page = await open(browser, url, { size: PHONE, storage });
   let worst = 0;
-  for (const name of ['overview', 'bans', 'jails', 'jails/sshd', 'jails/sshd/edit', 'new-jail', 'defaults', 'address/198.18.0.66', 'history', 'never-ban', 'blocklists', 'notifications', 'filters', 'filters/sshd', 'actions', 'log', 'activity', 'settings', 'more']) {
+  for (const name of ['overview', 'bans', 'jails', 'jails/sshd', 'jails/sshd/edit', 'new-jail', 'defaults', 'address/198.18.0.66', 'history', 'never-ban', 'blocklists', 'notifications', 'filters', 'filters/sshd', 'actions', 'log', 'activity', 'settings', 'access', 'more']) {
     await page.goto('about:blank');
     await page.goto(`${url}#/${name}`);
     await page.waitForSelector('h1');

@@ -13,7 +13,7 @@ const SCREENS = {
   overview: '#/overview', bans: '#/bans', jails: '#/jails', failing: '#/bans?tab=failing', jail: '#/jails/sshd', edit: '#/jails/sshd/edit', address: '#/address/198.18.0.66',
   unknown: '#/address/203.0.113.200', history: '#/history', never: '#/never-ban', lists: '#/blocklists', tell: '#/notifications', filters: '#/filters', filter: '#/filters/lab',
   new: '#/new-jail', defaults: '#/defaults', actions: '#/actions', action: '#/actions/note-only',
-  log: '#/log', activity: '#/activity', settings: '#/settings', more: '#/more',
+  log: '#/log', activity: '#/activity', settings: '#/settings', access: '#/access', more: '#/more',
 };
 const DRESSES = [['wide-light', WIDE, false], ['wide-dark', WIDE, true], ['phone-light', PHONE, false], ['phone-dark', PHONE, true]];
 const shots = new URL('shots/', import.meta.url).pathname;
@@ -165,19 +165,188 @@ async function everyScreen() {
 }
 
 /** What changes nothing. Whatever else can be pressed changes something. */
-const HARMLESS = /^(Log out|Close|Previous|Next|24 h|7 days|30 days|1 year|Other|Address|Network|Operator|Jail|Since|Until|Country|Save as CSV|Try it|Try again|Try|All levels|\/|)$/;
+const HARMLESS = /^(Log out|Close|Previous|Next|24 h|7 days|30 days|1 year|Other|Address|Network|Operator|Jail|Save as CSV|Try it|Try again|Try|All levels|\/|)$/;
 
-/** Goes to every screen as somebody who may only look. */
-async function offersNothing(page) {
+/** What concerns oneself, and what an operator may do besides. */
+const OWN = /^(Change your password|End|End all others)$/;
+const OPERATORS = /^(Ban|Let out|Let it out.*|Let them out|Let everybody out|Pause|Go on|Add|Add it|Let me out|and never again|Prove it|Check again|Put to rest|Wake it|Never ban .*|Remove .*)$/;
+
+/** Somebody else, who has logged in. */
+async function loggedInAs(name, password) {
+  const page = await open(browser, url);
+  await page.goto(url);
+  await page.fill('input[name=username]', name);
+  await page.fill('input[type=password]', password);
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.frame');
+  await settled(page);
+  return page;
+}
+
+/** Goes to every screen as somebody who may do no more than `allowed`, and sees every button. */
+async function offersNothing(page, ...allowed) {
   for (const [name, hash] of Object.entries(SCREENS)) {
-    if (name === 'edit' || name === 'new') continue;
+    if (['edit', 'new', 'defaults', 'actions', 'action'].includes(name)) continue;
     await page.evaluate((to) => { location.hash = to; }, hash);
     await settled(page);
-    const offered = await page.evaluate(() => [...document.querySelectorAll('main button:not(.linklike), main a.button, .line button')].filter((one) => !one.disabled).map((one) => one.textContent.trim() || one.getAttribute('aria-label')));
-    assert.deepEqual(offered.filter((text) => !HARMLESS.test(text)), [], name);
+    const offered = await page.evaluate(() => [...document.querySelectorAll('main button:not(.linklike, .sort), main a.button, .line button')].filter((one) => !one.disabled).map((one) => one.textContent.trim() || one.getAttribute('aria-label')));
+    assert.deepEqual(offered.filter((text) => ![HARMLESS, ...allowed].some((one) => one.test(text))), [], name);
     assert.equal(await page.locator('main textarea').count(), name === 'filter' ? 1 : 0, `${name}: a form that cannot be sent`);
     assert.deepEqual(await page.locator('.box.bad').allTextContents(), [], name);
   }
+}
+
+async function access() {
+  /** What a program gets that has this key. */
+  const withKey = async (key) => (await fetch(`${world.url}api/v1/dashboard/summary`, { headers: { authorization: `Bearer ${key}` } })).status;
+  const EVE = 'a horse that is correct';
+
+  await check('a key is made, used, renewed, and the former is refused', async () => {
+    const page = await at('#/access');
+    await page.waitForSelector('.empty:has-text("There is none yet")');
+    const me = counted(page, 'a key made for a program');
+    await me.click(button('Make a key'));
+    assert.deepEqual(await axe(page), []);
+    await page.fill('dialog input[maxlength="64"]', 'übersicht');
+    await page.click('dialog button.primary');
+    await page.waitForSelector('dialog .wrong:has-text("Letters without accents, digits, and these signs: _ -")');
+    await page.fill('dialog textarea >> nth=1', 'nowhere');
+    await me.paste('dialog input[maxlength="64"]', 'homepage');
+    await page.click('dialog button.primary');
+    await page.waitForSelector('dialog .wrong:has-text("An IP address or a network")');
+    assert.deepEqual(await axe(page), []);
+    await page.fill('dialog textarea >> nth=1', '127.0.0.0/8');
+    await me.click('dialog button.primary');
+    await page.waitForSelector('dialog h2:text-is("The key of homepage")');
+    assert.deepEqual(await axe(page), []);
+    await page.screenshot({ path: `${shots}key-made.png` });
+    const key = await page.inputValue('dialog input');
+    assert.match(key, /^bui_/);
+    await page.keyboard.press('Escape');
+    await me.click(button('Copy'));
+    await page.waitForSelector('dialog [role=status]:has-text("Copied.")');
+    await me.click(button('I have it'));
+    await page.waitForSelector('td:has-text("from 127.0.0.0/8")');
+    assert.ok(!(await page.content()).includes(key), 'the page forgets the key');
+    assert.equal(await withKey(key), 200);
+
+    await page.click('button[aria-label="Renew homepage"]');
+    assert.deepEqual(await axe(page), []);
+    await page.click('dialog button.danger');
+    await page.waitForSelector('dialog h2:text-is("The key of homepage")');
+    const renewed = await page.inputValue('dialog input');
+    assert.deepEqual([await withKey(key), await withKey(renewed)], [401, 200]);
+    await page.click(button('I have it'));
+
+    await page.click('button[aria-label="Change homepage"]');
+    assert.equal(await page.inputValue('dialog textarea >> nth=1'), '127.0.0.0/8');
+    await page.fill('dialog textarea >> nth=1', '');
+    await page.check('dialog label:has-text("metrics") input');
+    await page.fill('dialog input[type=date]', '2035-01-31');
+    await page.click('dialog button.primary');
+    await page.waitForSelector('td:has-text("read, metrics")');
+    await page.reload();
+    await page.click('button[aria-label="Change homepage"]');
+    assert.equal(await page.inputValue('dialog input[type=date]'), '2035-01-31');
+    await page.keyboard.press('Escape');
+
+    await page.click('button[aria-label="Remove homepage"]');
+    await page.click('dialog button.danger');
+    await page.waitForSelector('.empty:has-text("There is none yet")');
+    assert.equal(await withKey(renewed), 401);
+    await close(page);
+  });
+
+  await check('a login that is not fresh: the own password is asked for where the server wants it', async () => {
+    await world.ageSessions();
+    const page = await at('#/access', { size: PHONE });
+    await page.click(button('Add a person'));
+    assert.deepEqual(await axe(page), []);
+    await page.fill('dialog input[maxlength="64"]', 'eve');
+    await page.selectOption('dialog select', 'operator');
+    await page.fill('dialog input[type=password]', 'short');
+    await page.click('dialog button.primary');
+    await page.waitForSelector('dialog .wrong:has-text("14 characters")');
+    await page.fill('dialog input[type=password]', EVE);
+    await page.click('dialog button.primary');
+    await page.waitForSelector('dialog label:text-is("Your own password")');
+    assert.deepEqual(await axe(page), []);
+    assert.ok(await overflow(page) <= 0);
+    assert.equal(await page.evaluate(() => document.activeElement.autocomplete), 'current-password');
+    await page.keyboard.type('Wrong1!word');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('dialog .wrong:has-text("That is not the password.")');
+    await page.fill('dialog input[autocomplete=current-password]', PASSWORD);
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('td:has-text("eve")');
+    await page.waitForSelector('dialog', { state: 'detached' });
+    // A name that is there already, as a person would be told.
+    await page.click(button('Add a person'));
+    await page.fill('dialog input[maxlength="64"]', 'eve');
+    await page.fill('dialog input[type=password]', EVE);
+    await page.click('dialog button.primary');
+    await page.waitForSelector('dialog .wrong:has-text("This name is taken.")');
+    await close(page);
+  });
+
+  await check('an operator sees no button that may not be pressed, and changes the own password', async () => {
+    const page = await loggedInAs('eve', EVE);
+    await offersNothing(page, OWN, OPERATORS);
+    await page.evaluate(() => { location.hash = '#/jails/sshd'; });
+    await page.waitForSelector(button('Pause'));
+    await page.click(button('Prove it'));
+    await page.waitForSelector('dialog [aria-live]');
+    await page.keyboard.press('Escape');
+    await page.evaluate(() => { location.hash = '#/access'; });
+    await settled(page);
+    await page.waitForSelector('.sentence:has-text("“eve”")');
+    assert.deepEqual(await page.locator('h2').allTextContents(), ['Your sessions']);
+    assert.deepEqual(await axe(page), []);
+    const other = await loggedInAs('eve', EVE);
+    await page.reload();
+    await page.waitForSelector(button('End all others'));
+    await page.click('td button');
+    await page.click('dialog button.danger');
+    await page.waitForFunction(() => document.querySelectorAll('tbody tr').length === 1);
+    await other.evaluate(() => { location.hash = '#/bans'; });
+    await other.waitForSelector('dialog:has-text("Please log in again")');
+    await close(other);
+
+    await page.click(button('Change your password'));
+    assert.deepEqual(await axe(page), []);
+    const [old, wanted, again] = [0, 1, 2].map((index) => page.locator('dialog input[type=password]').nth(index));
+    await old.fill('Wrong1!word');
+    await wanted.fill('a horse that is another');
+    await again.fill('a horse');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('dialog .wrong:has-text("The two are not the same.")');
+    await again.fill('a horse that is another');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('dialog .wrong:has-text("That is not the password.")');
+    assert.deepEqual(await axe(page), []);
+    await old.fill(EVE);
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('.toast:has-text("Your password is changed")');
+    await close(page);
+    await close(await loggedInAs('eve', 'a horse that is another'));
+  });
+
+  await check('a person is made a viewer, and removed', async () => {
+    const page = await at('#/access');
+    await page.click('button[aria-label="Change eve"]');
+    await page.selectOption('dialog select', 'viewer');
+    await page.click('dialog button.primary');
+    await page.fill('dialog input[autocomplete=current-password]', PASSWORD);
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('tr:has-text("eve") td:text-is("look")');
+    await page.click('button[aria-label="Remove eve"]');
+    assert.deepEqual(await axe(page), []);
+    await page.click('dialog button.danger');
+    await page.fill('dialog input[autocomplete=current-password]', PASSWORD);
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => !document.querySelector('dialog, [aria-label="Remove eve"]'));
+    await close(page);
+  });
 }
 
 async function flows() {
@@ -688,6 +857,8 @@ async function flows() {
     await close(page);
   });
 
+  await access();
+
   // These only look, and go side by side.
   await Promise.all([
     check('the memory of the page does not grow with the pages turned', async () => {
@@ -736,16 +907,9 @@ async function flows() {
       await context.close();
     }),
     check('who may only look is offered nothing else', async () => {
-      const page = await open(browser, url, { storage });
-      // There is no second person yet: the server's own answer, with the role of one who may look.
-      await page.route('**/api/v1/meta', async (route) => {
-        const answer = await route.fetch();
-        const now = await answer.json();
-        await route.fulfill({ response: answer, json: { ...now, user: { ...now.user, role: 'viewer', scopes: ['read', 'config'] } } });
-      });
-      await page.goto(`${url}#/overview`);
-      await settled(page);
-      await offersNothing(page);
+      await world.api('POST', 'users', { name: 'vera', role: 'viewer', new_password: PASSWORD, password: PASSWORD });
+      const page = await loggedInAs('vera', PASSWORD);
+      await offersNothing(page, OWN);
       await close(page);
     }),
   ]);

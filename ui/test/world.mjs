@@ -187,11 +187,18 @@ logpath = ${this.at('nginx.log')}
     return text ? JSON.parse(text) : undefined;
   }
 
+  /** Every session's login was an hour ago. */
+  async ageSessions() {
+    await this.restartServer({}, () => execFileSync('python3', ['-c', `import sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as database: database.execute('UPDATE sessions SET created_at = created_at - 3600')`, this.at('b.db')]));
+  }
+
   /** The same server with other settings. */
-  async restartServer(env) {
+  async restartServer(env, meanwhile) {
     const ended = new Promise((go) => this.server.once('exit', go));
     this.server.kill();
     await ended;
+    meanwhile?.();
     await this.startServer(env);
   }
 

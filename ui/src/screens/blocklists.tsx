@@ -58,7 +58,7 @@ export function Blocklists() {
               if (!entry) return <span class="muted">{t('lists.notYet')}</span>;
               return entry.errors ? <span class="wrong">{entry.errors}</span> : <>{t('lists.result', { n: entry.ips_imported, skipped: entry.ips_skipped })} <Time at={entry.timestamp} /></>;
             } },
-            { title: t('col.do'), right: true, phone: 'side', cell: (one) => may('config') && (
+            { title: t('col.do'), right: true, phone: 'below', cell: (one) => may('config') && (
               <span class="pair">
                 <button type="button" onClick={() => setTried(one)}>{t('lists.try')}</button>
                 <button type="button" onClick={() => setEditing(one)} aria-label={t('lists.change', { name: one.name })}>{t('action.change')}</button>

@@ -5,6 +5,7 @@ import { JailNames } from '../format';
 import { t, type Message } from '../messages';
 import { useGet, type Loaded } from '../request';
 import { link, route } from '../router';
+import { isAdmin } from '../session';
 import { Show, Verdict } from '../status';
 import { Search, Table, type Column } from '../table';
 
@@ -23,9 +24,9 @@ export function Definitions({ kind, more = [] }: { kind: Kind; more?: Array<Colu
   return (
     <>
       <h1 tabIndex={-1}>{t(said.title)}</h1>
-      <nav class="tabs" aria-label={t('filters.tabs')}>
+      {isAdmin() && <nav class="tabs" aria-label={t('filters.tabs')}>
         {(['filters', 'actions'] as const).map((name) => <a key={name} href={link([name])} aria-current={name === kind ? 'page' : undefined}>{t(SAID[name].title)}</a>)}
-      </nav>
+      </nav>}
       <p class="sentence">{list.data ? t(said.sentence, { n: list.data.pagination.total }) : ' '}</p>
       <Search label={t(said.search)} />
       <Show of={list}>

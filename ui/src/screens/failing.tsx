@@ -52,7 +52,7 @@ export function FailingTab() {
                 { title: t('col.address'), sort: 'ip', cell: (row) => <Address ip={row.ip} />, phone: 'main' },
                 { title: t('col.jail'), sort: 'jail', cell: (row) => <Jail name={row.jail} />, phone: 'sub' },
                 { title: t('col.failures'), sort: 'failures', cell: (row) => t('failing.of', { n: number(row.failures), of: number(row.of) }), phone: 'side' },
-                { title: t('failing.users'), sort: 'user', cell: (row) => (row.users.length > 0 ? [...row.users].reverse().join(', ') : <span class="muted">–</span>), phone: 'subside' },
+                { title: t('failing.users'), sort: 'user', cell: (row) => (row.users.length > 0 ? <span class="note">{[...row.users].reverse().join(', ')}</span> : <span class="muted">–</span>), phone: 'subside' },
                 { title: t('col.country'), sort: 'country', cell: (row) => (row.country ? country(row.country) : <span class="muted">–</span>), phone: 'none' },
                 { title: t('failing.last'), sort: 'last_at', cell: (row) => <Time at={row.last_at} />, phone: 'none' },
                 { title: t('failing.forgotten'), sort: 'forgotten_at', cell: (row) => <Time at={row.forgotten_at} />, phone: 'none' },

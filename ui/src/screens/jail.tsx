@@ -6,7 +6,7 @@ import { t, number } from '../messages';
 import { Steps } from '../protection';
 import { call, Failure, useGet } from '../request';
 import { link, route } from '../router';
-import { may } from '../session';
+import { isAdmin, may } from '../session';
 import { attempt, say, Show, Waiting } from '../status';
 import { jailDo, State } from './jails';
 import { Proving } from './prove';
@@ -17,7 +17,7 @@ export function JailScreen() {
   const jail = useGet('GET /jails/{name}', { path: { name } }, 15);
   const check = useGet('GET /jails/{name}/check', { path: { name } }, 20);
   const [isProving, setProving] = useState(false);
-  const files = useGet('GET /config/jails/{name}/files', may('config') ? { path: { name } } : null);
+  const files = useGet('GET /config/jails/{name}/files', isAdmin() ? { path: { name } } : null);
   return (
     <>
       <p class="crumb"><a href={link(['jails'])}>{t('jails.title')}</a></p>
@@ -32,15 +32,15 @@ export function JailScreen() {
               <p class="sentence"><State jail={now} /> {now.running && !now.idle && now.max_retry !== null && now.find_time !== null && now.ban_time !== null
                 ? t('jail.sentence', { n: now.max_retry, span: durationWords(now.find_time), ban: durationWords(now.ban_time) })
                 : now.problem ?? t(now.running ? 'jail.pausedText' : 'jail.stoppedText')}</p>
-              {may('jails') && (
+              {may('bans') && (
                 <div class="buttons">
                   {may('config') && <a class="button primary" href={link(['jails', name, 'edit'])}>{t('jail.edit')}</a>}
                   {now.running && (now.idle
                     ? <button type="button" onClick={() => act('resume')}>{t('jail.resume')}</button>
                     : <button type="button" onClick={() => act('pause')}>{t('jail.pause')}</button>)}
-                  {now.running ? <button type="button" onClick={() => act('reload')}>{t('jail.reload')}</button> : <button type="button" onClick={() => act('start')}>{t('jail.start')}</button>}
-                  {now.running && may('bans') && <button type="button" onClick={() => setProving(true)}>{t('prove.open')}</button>}
-                  {now.running && <button type="button" class="danger" onClick={() => act('stop')}>{t('jail.stop')}</button>}
+                  {may('jails') && (now.running ? <button type="button" onClick={() => act('reload')}>{t('jail.reload')}</button> : <button type="button" onClick={() => act('start')}>{t('jail.start')}</button>)}
+                  {now.running && <button type="button" onClick={() => setProving(true)}>{t('prove.open')}</button>}
+                  {now.running && may('jails') && <button type="button" class="danger" onClick={() => act('stop')}>{t('jail.stop')}</button>}
                 </div>
               )}
               {now.status && (

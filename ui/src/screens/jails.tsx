@@ -7,7 +7,7 @@ import { Icon } from '../icons';
 import { t, number } from '../messages';
 import { call, useGet } from '../request';
 import { link } from '../router';
-import { may } from '../session';
+import { isAdmin, may } from '../session';
 import { attempt, say, Show } from '../status';
 import { Table } from '../table';
 
@@ -26,7 +26,7 @@ export function State({ jail }: { jail: Looks }) {
 
 export function Jails() {
   const jails = useGet('GET /jails', {}, 15);
-  const all = useGet('GET /config/default', {});
+  const all = useGet('GET /config/default', isAdmin() ? {} : null);
   const running = jails.data?.items.filter((jail) => jail.running) ?? [];
   return (
     <>

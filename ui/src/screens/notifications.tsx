@@ -51,9 +51,9 @@ export function Notifications() {
       <Show of={channels}>
         {(data) => (
           <Table label={t('tell.title')} rows={data.items} id={(one) => String(one.id)} empty={<p>{t('tell.none')}</p>} columns={[
-            { title: t('lists.name'), phone: 'main', cell: (one) => <><strong>{one.name}</strong> {!one.enabled && <span class="tag">{t('lists.off')}</span>}<div class="muted small break">{whom(one)}</div></> },
-            { title: t('tell.events'), phone: 'sub', cell: (one) => one.events.map((event) => t(EVENTS[event])).join(', ') },
-            { title: t('col.do'), right: true, phone: 'side', cell: (one) => may('config') && (
+            { title: t('lists.name'), phone: 'main', cell: (one) => <><strong>{one.name}</strong> {!one.enabled && <span class="tag">{t('lists.off')}</span>}<div class="muted small">{whom(one)}</div></> },
+            { title: t('tell.events'), phone: 'sub', cell: (one) => one.events.map((event) => t(EVENTS[event])).join(' · ') },
+            { title: t('col.do'), right: true, phone: 'below', cell: (one) => may('config') && (
               <span class="pair">
                 <button type="button" onClick={() => test(one)}>{t('tell.test')}</button>
                 <button type="button" onClick={() => setEditing(one)} aria-label={t('lists.change', { name: one.name })}>{t('action.change')}</button>
@@ -137,7 +137,7 @@ function Edit({ channel, close, done }: { channel?: NotificationChannel; close: 
           <Text label={t('tell.from')} value={now.from} set={(from) => put({ from })} error={error('from')} type="email" inputMode="email" />
           <Area label={t('tell.to')} value={now.to} set={(to) => put({ to })} error={error('to')} rows={2} />
         </>}
-        <fieldset class="field">
+        <fieldset>
           <legend>{t('tell.events')}</legend>
           {error('events') && <p class="wrong">{error('events')}</p>}
           {(Object.keys(EVENTS) as NotificationEvent[]).map((event) => (

@@ -1,4 +1,5 @@
 // The screens that are not asked for at once: one file of their own, loaded while nothing else is done, or when the first of them is opened.
+export { Access } from './access';
 export { Actions } from './actions';
 export { Activity } from './activity';
 export { Blocklists } from './blocklists';

@@ -112,7 +112,7 @@ function Countries() {
   );
 }
 
-const LIMITS: Record<string, Message> = { changes: 'limits.changes', devices: 'limits.devices', never_ban: 'limits.never_ban', sessions: 'limits.sessions', sources: 'lists.title' };
+const LIMITS: Record<string, Message> = { changes: 'limits.changes', channels: 'tell.title', devices: 'limits.devices', never_ban: 'limits.never_ban', sessions: 'limits.sessions', sources: 'lists.title', users: 'access.people' };
 
 function About() {
   const now = meta.use()!;
