@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How much of each output is kept, in bytes: the commands of a hundred jails take a tenth of it.
-const MAX_OUTPUT: u64 = 8 << 20;
+pub const MAX_OUTPUT: u64 = 8 << 20;
 /// How much is heard of a program that goes on, in bytes.
 const MAX_HEARD: usize = 16 << 10;
 /// How often it is asked whether the program has ended. The client of fail2ban takes 60 ms at least.

@@ -88,7 +88,7 @@ impl Look {
                 None => Err("What the files say of this jail is not known here.".to_owned()),
             };
         }
-        facts.packet_filter = packet_filter::look(&asked, place.other_network);
+        facts.packet_filter = packet_filter::look(daemon, &mut asked, place.other_network);
         facts.own_log = own_log::look(&log_target, &self.allowed, facts.now, &zones::local());
         facts.enabled = configured.map(|all| all.enabled);
         facts.jails = asked;

@@ -4,7 +4,7 @@ use super::facts::{Daemon, Facts, JailFacts};
 use super::finding::{Level, Step};
 use super::report::{JailReport, Report};
 use super::words::in_path;
-use super::{in_force, watching};
+use super::{in_force, reached, watching};
 use crate::domain::history::BLOCKLIST_JAIL;
 
 /// A check of one jail; `None` where there is nothing to be said.
@@ -13,7 +13,7 @@ type Check = fn(&Facts, &JailFacts) -> Option<Step>;
 /// Whether a jail sees what is to be banned.
 const WATCHING: [Check; 4] = [watching::logs, watching::grows, watching::filter, watching::dates];
 /// Whether what it bans is kept out.
-const IN_FORCE: [Check; 3] = [in_force::actions, in_force::bans, in_force::holds];
+const IN_FORCE: [Check; 5] = [in_force::actions, in_force::bans, reached::passes, reached::left_over, in_force::holds];
 
 /// All checks of a jail. That of imported lists holds what bangui bans there, and is not meant to watch anything.
 fn of_jail(facts: &Facts, jail: &JailFacts) -> Vec<Step> {

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use super::ruleset::Ruleset;
+
 /// Everything that was seen in one look.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
@@ -170,7 +172,7 @@ impl Action {
 }
 
 /// What was seen of the packet filter.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct PacketFilter {
     /// The tools that told something: `nft` and so on.
     pub read: Vec<&'static str>,
@@ -178,6 +180,10 @@ pub struct PacketFilter {
     pub problem: Option<String>,
     /// Of the addresses that were looked for, those that it keeps out.
     pub kept_out: HashSet<String>,
+    /// Its rules, as far as they are about the addresses that are followed through them; `None` where they were not read.
+    pub rules: Option<Ruleset>,
+    /// Addresses that rules of a jail keep out and that no jail has banned: jail, address.
+    pub left_over: Vec<(String, String)>,
 }
 
 impl PacketFilter {

@@ -2,6 +2,7 @@
 
 use super::facts::{Facts, JailFacts};
 use super::finding::{Level, Step};
+use super::reached;
 use super::words::{count, in_path, some, span};
 
 /// The jail has the actions that its files name.
@@ -61,6 +62,9 @@ pub fn bans(facts: &Facts, jail: &JailFacts) -> Option<Step> {
             format!("The packet filter keeps out the {addresses}{of} that were looked for."),
         ));
     }
+    if let Some(step) = reached::why_missing(facts, jail, &missing) {
+        return Some(step);
+    }
     let said = match missing.len() == looked_for {
         true => format!(
             "The packet filter keeps out none of the {} of {name}.",
@@ -68,14 +72,15 @@ pub fn bans(facts: &Facts, jail: &JailFacts) -> Option<Step> {
         ),
         false => format!("{} banned by {name}, but not in the packet filter.", are(&missing)),
     };
-    // Loading the jail again would leave alone what is the same in the files: its rules are made by a start only.
-    let mend = "Stop the jail and start it again: its bans are kept, and their rules are made again. If a firewall was reloaded, have it \
-                start fail2ban afterwards.";
     let seen = format!("{} of {looked_for} are missing: {}.", missing.len(), some(&missing));
-    Some(Step::new("bans", "ban_missing", Level::Bad, said).seen(seen).mend(mend))
+    Some(Step::new("bans", "ban_missing", Level::Bad, said).seen(seen).mend(ANEW))
 }
 
-fn are(all: &[String]) -> String {
+/// Loading a jail again would leave alone what is the same in the files: its rules are made by a start only.
+pub(super) const ANEW: &str = "Stop the jail and start it again: its bans are kept, and their rules are made again. If a firewall was reloaded, have it \
+                start fail2ban afterwards.";
+
+pub(super) fn are(all: &[String]) -> String {
     format!("{} {}", some(all), if all.len() == 1 { "is" } else { "are" })
 }
 
@@ -127,7 +132,7 @@ mod tests {
     fn seen(kept_out: &[&str]) -> Facts {
         let kept_out = kept_out.iter().map(|ip| ip.to_string()).collect();
         Facts {
-            packet_filter: PacketFilter { read: vec!["nft"], problem: None, kept_out },
+            packet_filter: PacketFilter { read: vec!["nft"], kept_out, ..PacketFilter::default() },
             now: 1000,
             ..Facts::default()
         }

@@ -1,7 +1,6 @@
 //! What `iptables-save` and `ip6tables-save` print, as rules.
 
-use super::packet_filter::ranges_in;
-use super::ruleset::{Chain, Condition, Hook, Rule, Ruleset, Verdict, from_interface, port_ranges, words};
+use super::ruleset::{Chain, Condition, Hook, Rule, Ruleset, Verdict, from, from_interface, port_ranges, words};
 
 /// Takes in all of it. What `nft` has printed of the same tables is forgotten: it cannot name sets of ipset.
 pub fn read(ruleset: &mut Ruleset, text: &str, is_v6: bool) {
@@ -21,8 +20,13 @@ pub fn read(ruleset: &mut Ruleset, text: &str, is_v6: bool) {
             ruleset.chains.push(Chain { tool: "iptables", table, name, hook, policy_drops, rules: Vec::new() });
         } else if let Some(about) = line.strip_prefix("-A ") {
             let (name, rest) = about.split_once(' ').unwrap_or((about, ""));
-            let own = ruleset.chains.iter_mut().rev().find(|chain| chain.table == table && chain.name == name);
-            own.into_iter().for_each(|chain| chain.rules.push(rule(line, rest)));
+            let own = rule(line, rest);
+            if !ruleset.is_about_others(&own) {
+                let mut of_table = ruleset.chains.iter_mut().rev().filter(|chain| chain.table == table);
+                if let Some(chain) = of_table.find(|chain| chain.name == name) {
+                    chain.rules.push(own);
+                }
+            }
         }
     }
 }
@@ -90,12 +94,14 @@ fn verdict(target: &str) -> Verdict {
 /// One option with its value; `None` for what always fits.
 fn condition(option: &str, value: &str, is_not: bool) -> Option<Condition> {
     Some(match option {
-        "-s" => Condition::From(ranges_in(value).collect(), is_not),
+        "-s" => from(value, is_not),
         "-p" if value == "all" => return None,
         "-p" => Condition::Tcp((value == "tcp") != is_not),
         "--dport" | "--dports" => port_ranges(value).map_or(Condition::Unknown, |ports| Condition::Port(ports, is_not)),
         "--ctstate" | "--state" => Condition::Is(value.split(',').any(|state| state == "NEW") != is_not),
         "-i" => from_interface(value, is_not),
+        // Nobody outside sends to loopback.
+        "-d" if value.starts_with("127.") => Condition::Is(is_not),
         "--dst-type" if value == "LOCAL" && !is_not => return None,
         _ => Condition::Unknown,
     })

@@ -1,7 +1,6 @@
 //! What `nft list ruleset` prints, as rules.
 
-use super::packet_filter::ranges_in;
-use super::ruleset::{Chain, Condition, Hook, Rule, Ruleset, Verdict, from_interface, port_ranges, words};
+use super::ruleset::{Chain, Condition, Hook, Rule, Ruleset, Verdict, from, from_interface, port_ranges, words};
 
 /// Takes in all of it.
 pub fn read(ruleset: &mut Ruleset, text: &str) {
@@ -29,10 +28,14 @@ pub fn read(ruleset: &mut Ruleset, text: &str) {
             }
         } else if line == "}" || line.is_empty() {
             is_in_chain = false;
-        } else if is_in_chain && let Some(chain) = ruleset.chains.last_mut() {
+        } else if is_in_chain {
+            let own = rule(line);
+            let is_about_others = ruleset.is_about_others(&own);
+            let Some(chain) = ruleset.chains.last_mut() else { continue };
             match line.strip_prefix("type ") {
                 Some(about) => (chain.hook, chain.policy_drops) = (hook(about), about.contains("policy drop")),
-                None => chain.rules.push(rule(line)),
+                None if is_about_others => {}
+                None => chain.rules.push(own),
             }
         }
     }
@@ -80,6 +83,11 @@ fn rule(line: &str) -> Rule {
             _ => rule.conditions.extend(condition(word, &mut rest)),
         }
     }
+    if line.contains(" vmap ") && (line.contains("new :") || !line.contains("ct state vmap")) {
+        // What a map says of this packet is not known: it may keep it out.
+        rule.conditions.push(Condition::Unknown);
+        rule.verdict = Verdict::Drop;
+    }
     rule
 }
 
@@ -105,8 +113,10 @@ fn condition(word: &str, rest: &mut &[&str]) -> Option<Condition> {
     Some(match (word, what) {
         ("ip" | "ip6", "saddr") => match value.strip_prefix('@') {
             Some(set) => Condition::FromSet(set.to_owned(), is_not),
-            None => Condition::From(ranges_in(value).collect(), is_not),
+            None => from(value, is_not),
         },
+        // Nobody outside sends to loopback.
+        ("ip", "daddr") if value.starts_with("127.") => Condition::Is(is_not),
         ("tcp" | "th", "dport") => {
             port_ranges(value).map_or(Condition::Unknown, |ports| Condition::Port(ports, is_not))
         }

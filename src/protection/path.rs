@@ -54,21 +54,31 @@ struct Walk<'r> {
     /// `None` where it is not known; then rules about ports are not.
     port: Option<u16>,
     is_in_doubt: bool,
+    is_perhaps_sent_on: bool,
     accepted: Vec<(String, String)>,
+}
+
+impl<'r> Walk<'r> {
+    fn new(rules: &'r Ruleset, from: Range, port: Option<u16>) -> Walk<'r> {
+        Walk { rules, from, port, is_in_doubt: false, is_perhaps_sent_on: false, accepted: Vec::new() }
+    }
 }
 
 /// What becomes of a TCP packet from this address to this port.
 pub fn follow(rules: &Ruleset, from: IpAddr, port: Option<u16>) -> Fate {
     let Some(from) = range(&from.to_string()) else { return Fate::Unknown };
-    let mut walk = Walk { rules, from, port, is_in_doubt: false, accepted: Vec::new() };
+    let mut walk = Walk::new(rules, from, port);
     if walk.is_kept_out_at(Hook::Prerouting) {
         return Fate::KeptOut;
     }
     let published = port.and_then(|port| walk.published(port));
     let hook = if published.is_some() { Hook::Forward } else { Hook::Input };
+    // A rule that may send it on, by a condition that is not known here: then it has to be kept out either way.
+    let is_perhaps_sent_on = std::mem::take(&mut walk.is_perhaps_sent_on) && published.is_none();
     walk.port = published.or(port);
     walk.accepted.clear();
     match walk.is_kept_out_at(hook) {
+        true if is_perhaps_sent_on => Fate::Unknown,
         true => Fate::KeptOut,
         false if walk.is_in_doubt => Fate::Unknown,
         false => Fate::Passes(Way { published, accepted: walk.accepted }),
@@ -78,7 +88,7 @@ pub fn follow(rules: &Ruleset, from: IpAddr, port: Option<u16>) -> Fate {
 /// The port that a container gets packets for this port at; `None` where they are for the machine itself.
 pub fn published(rules: &Ruleset, from: IpAddr, port: u16) -> Option<u16> {
     let from = range(&from.to_string())?;
-    Walk { rules, from, port: Some(port), is_in_doubt: false, accepted: Vec::new() }.published(port)
+    Walk::new(rules, from, Some(port)).published(port)
 }
 
 impl<'r> Walk<'r> {
@@ -161,17 +171,19 @@ impl<'r> Walk<'r> {
     }
 
     /// Where a rule sends packets for this port on to a container.
-    fn published(&self, port: u16) -> Option<u16> {
+    fn published(&mut self, port: u16) -> Option<u16> {
         self.chains_at(Hook::Prerouting).find_map(|chain| self.sent_on(chain, port, DEEPEST))
     }
 
-    fn sent_on(&self, chain: &Chain, port: u16, depth: u32) -> Option<u16> {
+    fn sent_on(&mut self, chain: &Chain, port: u16, depth: u32) -> Option<u16> {
         for rule in &chain.rules {
             let names_port = rule.conditions.iter().any(|condition| matches!(condition, Condition::Port(_, false)));
             match (&rule.verdict, self.fits(chain, rule)) {
                 (_, Fits::No) => {}
                 // Without a port of its own it is a rule for all that a network does, and not of a service.
-                (Verdict::Forwarded(to), _) if names_port => return Some(to.unwrap_or(port)),
+                (Verdict::Forwarded(to), Fits::Yes) if names_port => return Some(to.unwrap_or(port)),
+                // One for packets to an address or by an interface: `-d 127.0.0.1` is not for anybody outside.
+                (Verdict::Forwarded(_), _) if names_port => self.is_perhaps_sent_on = true,
                 (Verdict::Jump(target) | Verdict::Goto(target), _) => {
                     let target = self.rules.chain(&chain.table, target).filter(|_| depth > 0);
                     if let Some(to) = target.and_then(|target| self.sent_on(target, port, depth - 1)) {

@@ -2,12 +2,18 @@
 //!
 //! What is done is not known here; see `jobs::protection::prove`.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::finding::{Level, Step};
-use super::path::{Fate, Way};
-use super::ruleset::Place;
+use super::path::{Fate, Way, follow};
+use super::ruleset::{Place, Ruleset};
+
+/// How many ports of a jail are followed.
+const MOST_PORTS: usize = 10;
 
 /// All that was seen.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -163,24 +169,7 @@ impl Proof {
         if self.found.is_empty() {
             return None;
         }
-        let open = self.fates.iter().find_map(|(port, fate)| match fate {
-            Fate::Passes(way) => Some((*port, way)),
-            _ => None,
-        });
-        if let Some((port, way)) = open {
-            return Some(gets_past(port, way, &self.found));
-        }
-        let ports: Vec<String> = self.fates.iter().filter_map(|(port, _)| port.map(|port| port.to_string())).collect();
-        if self.fates.iter().any(|(_, fate)| *fate == Fate::Unknown) || self.fates.is_empty() {
-            let said = "Whether every packet comes to that rule depends on conditions that cannot be judged from here.";
-            return Some(Step::new("passes", "way_unknown", Level::Unknown, said));
-        }
-        let to = match ports.as_slice() {
-            [] => "any port".to_owned(),
-            [port] => format!("port {port}"),
-            ports => format!("ports {}", list(ports)),
-        };
-        Some(Step::ok("passes", format!("Packets to {to} come to that rule, and no rule before it lets them through.")))
+        Some(passes(&self.fates, &self.found))
     }
 
     fn lifted(&self) -> Step {
@@ -203,12 +192,42 @@ impl Proof {
     }
 }
 
+/// Whether packets of an address that is kept out at these places come to them.
+pub(super) fn passes(fates: &[(Option<u16>, Fate)], found: &[Place]) -> Step {
+    let open = fates.iter().find_map(|(port, fate)| match fate {
+        Fate::Passes(way) => Some((*port, way)),
+        _ => None,
+    });
+    if let Some((port, way)) = open {
+        return gets_past(port, way, found);
+    }
+    let ports: Vec<String> = fates.iter().filter_map(|(port, _)| port.map(|port| port.to_string())).collect();
+    if fates.iter().any(|(_, fate)| *fate == Fate::Unknown) || fates.is_empty() {
+        let said = "Whether every packet comes to that rule depends on conditions that cannot be judged from here.";
+        return Step::new("passes", "way_unknown", Level::Unknown, said);
+    }
+    let to = match ports.as_slice() {
+        [] => "any port".to_owned(),
+        [port] => format!("port {port}"),
+        ports => format!("ports {}", list(ports)),
+    };
+    Step::ok("passes", format!("Packets to {to} come to the jail's rule, and no rule before it lets them through."))
+}
+
+/// What becomes of packets of an address that is kept out at these places, by their ports.
+pub fn fates(rules: &Ruleset, address: IpAddr, found: &[Place]) -> Vec<(Option<u16>, Fate)> {
+    let ports: BTreeSet<u16> = found.iter().flat_map(|place| place.ports.iter()).map(|(first, _)| *first).collect();
+    let is_for_all = found.iter().any(|place| place.ports.is_empty());
+    let ports = ports.into_iter().take(MOST_PORTS).map(Some).chain(is_for_all.then_some(None));
+    ports.map(|port| (port, follow(rules, address, port))).collect()
+}
+
 /// A step that says how a banned address comes through.
 fn gets_past(port: Option<u16>, way: &Way, found: &[Place]) -> Step {
     let to = port.map_or_else(|| "any port".to_owned(), |port| format!("port {port}"));
     if let Some(inside) = way.published {
         let said = format!(
-            "Packets to {to} do not pass that rule: a container publishes this port, so they are passed on to it."
+            "Packets to {to} do not pass the jail's rule: a container publishes this port, so they are passed on to it."
         );
         let seen = format!(
             "Inside, it is port {inside}. Packets for containers pass the chains FORWARD and DOCKER-USER, not INPUT."
@@ -221,12 +240,12 @@ fn gets_past(port: Option<u16>, way: &Way, found: &[Place]) -> Step {
     let own_table =
         |(chain, _): &&(String, String)| found.iter().any(|place| chain.starts_with(&format!("{} ", place.table)));
     if let Some((chain, rule)) = way.accepted.iter().find(own_table) {
-        let said = format!("Packets to {to} are let through by a rule before that one.");
+        let said = format!("Packets to {to} are let through by a rule before the jail's own.");
         let mend = "Put fail2ban's rule before the rule that accepts: restart the jail after the firewall, or remove that rule.";
         return Step::new("passes", "accepted_before", Level::Bad, said).seen(format!("{chain}: {rule}")).mend(mend);
     }
     let ports: Vec<String> = found.iter().flat_map(|place| place.ports.iter()).map(ports_in_words).collect();
-    let said = format!("Packets to {to} do not come to that rule.");
+    let said = format!("Packets to {to} do not come to the jail's rule.");
     let seen = match ports.as_slice() {
         [] => String::new(),
         all => format!(
@@ -244,7 +263,7 @@ pub(super) fn ports_in_words((first, last): &(u16, u16)) -> String {
 }
 
 /// A place in words.
-fn place(place: &Place) -> String {
+pub(super) fn place(place: &Place) -> String {
     let Place { tool, table, chain, set, .. } = place;
     let set = set.as_ref().map_or_else(String::new, |set| format!(", by its set {set}"));
     format!("chain {chain} of table {table} ({tool}){set}")

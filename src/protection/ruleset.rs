@@ -128,6 +128,53 @@ impl Ruleset {
         Ruleset { wanted, ..Ruleset::default() }
     }
 
+    /// Whether a rule names other addresses than those that are asked for, so that it bears on none of their packets: there may be one for each
+    /// ban.
+    pub(super) fn is_about_others(&self, rule: &Rule) -> bool {
+        rule.conditions.iter().any(|condition| match condition {
+            Condition::From(all, false) => !self.wanted.iter().any(|one| all.iter().any(|own| is_within(one, own))),
+            _ => false,
+        })
+    }
+
+    /// The sets that hold an address and that no rule names, each in words.
+    pub fn unused_sets(&self, address: IpAddr) -> Vec<String> {
+        let Some(address) = range(&address.to_string()) else { return Vec::new() };
+        let holding = self.sets.iter().filter(|set| set.holds.iter().any(|own| is_within(&address, own)));
+        let unused = holding.filter(|set| {
+            let of_table = self.chains.iter().filter(|chain| set.table.is_empty() || chain.table == set.table);
+            !of_table.flat_map(|chain| chain.rules.iter()).any(|rule| rule.names_set(&set.name))
+        });
+        let in_words = |set: &Set| match set.table.as_str() {
+            "" => format!("set {} (ipset)", set.name),
+            table => format!("set {} of table {table} (nft)", set.name),
+        };
+        unused.map(in_words).collect()
+    }
+
+    /// By which of these packets come to the chain of a place; `None` where that cannot be told.
+    pub fn hooks_to(&self, place: &Place) -> Option<Vec<Hook>> {
+        if !["ip", "ip6", "inet"].contains(&place.table.split(' ').next().unwrap_or_default()) {
+            return None;
+        }
+        let own: Vec<&Chain> = self.chains.iter().filter(|chain| chain.table == place.table).collect();
+        // Where a map names chains, it is not known from where they are called.
+        if own.iter().flat_map(|chain| chain.rules.iter()).any(|rule| rule.text.contains(" vmap ")) {
+            return None;
+        }
+        let (mut names, mut next) = (vec![place.chain.as_str()], 0);
+        let mut hooks = Vec::new();
+        while let Some(name) = names.get(next).copied() {
+            next += 1;
+            hooks.extend(own.iter().filter(|chain| chain.name == name).filter_map(|chain| chain.hook));
+            let calls = |rule: &Rule| matches!(&rule.verdict, Verdict::Jump(to) | Verdict::Goto(to) if to == name);
+            let callers = own.iter().filter(|chain| chain.rules.iter().any(calls)).map(|chain| chain.name.as_str());
+            let new: Vec<&str> = callers.filter(|caller| !names.contains(caller)).collect();
+            names.extend(new);
+        }
+        Some(hooks)
+    }
+
     /// Forgets these tables.
     pub(super) fn forget(&mut self, tables: &[String]) {
         self.chains.retain(|chain| !tables.contains(&chain.table));
@@ -238,6 +285,25 @@ impl Ruleset {
     pub fn chain(&self, table: &str, name: &str) -> Option<&Chain> {
         self.chains.iter().find(|chain| chain.table == table && chain.name == name)
     }
+}
+
+impl Rule {
+    /// Whether it looks into a set of this name.
+    fn names_set(&self, name: &str) -> bool {
+        let mut words = self.text.split([' ', '"']).peekable();
+        while let Some(word) = words.next() {
+            if word.strip_prefix('@') == Some(name) || (word == "--match-set" && words.peek() == Some(&name)) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// A condition on the sender. What names no address is not known here, such as a map or a mask.
+pub(super) fn from(value: &str, is_not: bool) -> Condition {
+    let all: Vec<Range> = ranges_in(value).collect();
+    if all.is_empty() { Condition::Unknown } else { Condition::From(all, is_not) }
 }
 
 /// Whether one range lies within another.

@@ -17,19 +17,19 @@ fail2ban's own log says which command* | Welcher Befehl warum gescheitert ist, s
 The action bans elsewhere than in what* | Die Aktion sperrt nicht dort, wo die Pakete durchkommen: Läuft fail2ban in einem Container? Nutzt seine Aktion den Paketfilter dieses Rechners (nftables oder iptables)?
 It was found in *. | Gefunden in: $1.
 Whether every packet comes to that rule* | Ob jedes Paket zu dieser Regel kommt, hängt von Bedingungen ab, die sich von hier nicht beurteilen lassen.
-Packets to * come to that rule,* | Pakete an $1 kommen zu dieser Regel, und keine davor lässt sie durch.
+Packets to * come to the jail's rule,* | Pakete an $1 kommen zur Regel des Jails, und keine davor lässt sie durch.
 The ban of * could not be lifted. | Die Sperre von $1 ließ sich nicht aufheben.
 Restart the jail, which makes its rules* | Den Jail neu starten; dann entstehen seine Regeln neu. Niemand hat diese Adresse, es schadet also keinem.
 * was lifted, but still stands in *. | Die Sperre von $1 ist aufgehoben, steht aber noch in $2.
 What lifts a ban in this action (actionunban)* | Was in dieser Aktion eine Sperre aufhebt (actionunban), passt nicht zu dem, was sie setzt. Das beheben, dann den Jail neu starten.
 The ban was lifted, and no list,* | Die Sperre ist aufgehoben; sie steht in keiner Liste, keiner Zählung, keinem Verlauf.
 Made with it, and kept for the next ban: *. | Dafür angelegt und für die nächste Sperre behalten: $1.
-Packets to * do not pass that rule: a container* | Pakete an $1 kommen nicht an dieser Regel vorbei: Ein Container gibt diesen Port frei, und sie gehen an ihn weiter.
+Packets to * do not pass the jail's rule: a container* | Pakete an $1 kommen nicht zur Regel des Jails: Ein Container gibt diesen Port frei, und sie gehen an ihn weiter.
 Inside, it is port *. Packets for containers* | Innen ist es Port $1. Pakete für Container laufen durch die Ketten FORWARD und DOCKER-USER, nicht durch INPUT.
 Give the jail the chain DOCKER-USER* | Dem Jail die Kette DOCKER-USER geben (chain = DOCKER-USER) und den Port, den die Pakete innen haben, oder alle Ports.
-Packets to * are let through by a rule before that one. | Pakete an $1 lässt schon eine Regel davor durch.
+Packets to * are let through by a rule before the jail's own. | Pakete an $1 lässt schon eine Regel vor der des Jails durch.
 Put fail2ban's rule before the rule that* | Die Regel von fail2ban vor diese stellen: den Jail nach der Firewall neu starten, oder die andere Regel entfernen.
-Packets to * do not come to that rule. | Pakete an $1 kommen nicht zu dieser Regel.
+Packets to * do not come to the jail's rule. | Pakete an $1 kommen nicht zur Regel des Jails.
 It is about *. | Sie gilt für $1.
 Set the port of the jail to the one that* | Den Port des Jails auf den setzen, an dem der Dienst lauscht, dann den Jail neu starten.
 The packet filter cannot be read from here, so nothing was tried. | Der Paketfilter lässt sich von hier nicht lesen; deshalb wurde nichts versucht.
@@ -71,6 +71,13 @@ The packet filter keeps out none of the * of *. | Der Paketfilter hält niemande
 * is banned by *, but not in the packet filter. | $1: von $2 gesperrt, aber nicht im Paketfilter.
 Stop the jail and start it again: its bans* | Den Jail anhalten und wieder starten: Die Sperren bleiben, ihre Regeln entstehen neu. Wurde eine Firewall neu geladen, soll sie danach fail2ban starten.
 * of * are missing: *. | $1 von $2 fehlen: $3.
+No packet comes to the rules of *, so* | Kein Paket kommt zu den Regeln von $1; seine Sperren halten niemanden ab.
+The bans of * are in a set that no rule uses,* | Die Sperren von $1 stehen in einem Set, das keine Regel nutzt; sie halten niemanden ab.
+The packet filter keeps out no IPv6 address that * has banned. | Der Paketfilter hält keine IPv6-Adresse ab, die $1 gesperrt hat.
+If its action is for IPv4 only,* | Gilt die Aktion nur für IPv4, ihm eine für beide geben, etwa nftables; sonst den Jail anhalten und wieder starten.
+* not banned, but the rules of * still keep* | Die Regeln von $2 halten noch jemanden ab, der nicht gesperrt ist.
+Followed: *. | Verfolgt: $1.
+* is in *. | $1 steht in $2.
 No banned address has failed again within the last day. | Keine gesperrte Adresse ist am letzten Tag wieder aufgefallen.
 * is banned and still gets through. | $1 ist gesperrt und kommt trotzdem durch.
 * and * are banned and still get through. | $1 und $2 sind gesperrt und kommen trotzdem durch.

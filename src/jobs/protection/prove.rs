@@ -3,7 +3,6 @@
 //! fail2ban is told to run the actions themselves, not to ban: so there is no row in its database, no count, no line `Ban` in its log, and
 //! nothing for any history. Actions that do not ban by this machine's packet filter, such as mail and reports, are named and not run.
 
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
@@ -18,8 +17,7 @@ use crate::fail2ban::{Daemon, Error};
 use crate::jobs::bans::{CHANGES, answering, checked};
 use crate::jobs::failure::Failure;
 use crate::protection::facts::Action;
-use crate::protection::path::follow;
-use crate::protection::prove::Proof;
+use crate::protection::prove::{Proof, fates};
 use crate::protection::ruleset::{Place, Ruleset};
 
 /// The network whose addresses nobody has (RFC 5737), and how many of them are tried where the first ones stand in the packet filter already.
@@ -27,8 +25,6 @@ const NOBODY: [u8; 3] = [192, 0, 2];
 const MOST_TRIED: u8 = 32;
 /// How long the ban would last if it were not lifted, in seconds: some actions hand it to the packet filter.
 const LASTS: i64 = 60;
-/// How many ports of a jail are followed.
-const MOST_PORTS: usize = 10;
 
 /// Put a jail to the proof.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -138,10 +134,7 @@ impl Begun {
         let old = before.places(address);
         let is_new = |place: &Place| !old.contains(place);
         let found: Vec<Place> = seen.places(address).into_iter().filter(is_new).collect();
-        let ports: BTreeSet<u16> = found.iter().flat_map(|place| place.ports.iter()).map(|(first, _)| *first).collect();
-        let is_for_all = found.iter().any(|place| place.ports.is_empty());
-        let ports = ports.into_iter().take(MOST_PORTS).map(Some).chain(is_for_all.then_some(None));
-        self.proof.fates = ports.map(|port| (port, follow(&seen, address, port))).collect();
+        self.proof.fates = fates(&seen, address, &found);
         self.proof.found = found;
         let after = packet_filter::ruleset(&self.run, false, &[address]).map_err(Failure::CommandFailed)?;
         self.proof.left = after.places(address).into_iter().filter(is_new).collect();
