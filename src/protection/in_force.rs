@@ -3,7 +3,7 @@
 use super::facts::{Facts, JailFacts};
 use super::finding::{Level, Step};
 use super::reached;
-use super::words::{count, in_path, some, span};
+use super::words::{ANEW, are, count, in_path, some, span};
 
 /// The jail has the actions that its files name.
 pub fn actions(facts: &Facts, jail: &JailFacts) -> Option<Step> {
@@ -74,14 +74,6 @@ pub fn bans(facts: &Facts, jail: &JailFacts) -> Option<Step> {
     };
     let seen = format!("{} of {looked_for} are missing: {}.", missing.len(), some(&missing));
     Some(Step::new("bans", "ban_missing", Level::Bad, said).seen(seen).mend(ANEW))
-}
-
-/// Loading a jail again would leave alone what is the same in the files: its rules are made by a start only.
-pub(super) const ANEW: &str = "Stop the jail and start it again: its bans are kept, and their rules are made again. If a firewall was reloaded, have it \
-                start fail2ban afterwards.";
-
-pub(super) fn are(all: &[String]) -> String {
-    format!("{} {}", some(all), if all.len() == 1 { "is" } else { "are" })
 }
 
 /// Nobody who is banned fails again: fail2ban's own log tells.

@@ -6,10 +6,9 @@ use std::net::IpAddr;
 
 use super::facts::{Facts, JailFacts};
 use super::finding::{Level, Step};
-use super::in_force::{ANEW, are};
 use super::prove::{self, list};
 use super::ruleset::{Hook, Ruleset};
-use super::words::some;
+use super::words::{ANEW, are, some};
 use crate::domain::address::IpOrNet;
 
 /// How many missing addresses of a jail are looked for in sets that nothing uses.

@@ -26,6 +26,15 @@ pub fn some(all: &[String]) -> String {
     }
 }
 
+/// Loading a jail again would leave alone what is the same in the files: its rules are made by a start only.
+pub const ANEW: &str = "Stop the jail and start it again: its bans are kept, and their rules are made again. If a firewall was reloaded, have it \
+                start fail2ban afterwards.";
+
+/// Some of a list as the subject of a sentence.
+pub fn are(all: &[String]) -> String {
+    format!("{} {}", some(all), if all.len() == 1 { "is" } else { "are" })
+}
+
 /// A name as a part of a path.
 pub fn in_path(name: &str) -> String {
     let mut text = String::new();

@@ -45,7 +45,7 @@ test('the map is packed and read back', async () => {
 });
 
 /** What its checks are made of, and what else of it is said here. */
-const CHECKS = ['protection/checks', 'protection/watching', 'protection/in_force', 'protection/reached', 'protection/report', 'protection/prove'];
+const CHECKS = ['protection/checks', 'protection/watching', 'protection/in_force', 'protection/reached', 'protection/report', 'protection/prove', 'protection/words'];
 const OTHERS = ['apply/run', 'apply/steps', 'apply/preview', 'services/changes', 'fail2ban/client/wire', 'app/failing_look'];
 
 /** The sentences of the server's sources, with an X for what differs. */
