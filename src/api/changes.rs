@@ -6,6 +6,7 @@ use crate::app::listed::Listed;
 use crate::app::{ApiError, Ctx, Job, Outcome, Request};
 use crate::apply::Scope;
 use crate::domain::json;
+use crate::domain::notification::MASK;
 use crate::jobs::Task;
 use crate::jobs::changes::{ShowChange, Undo, Undone};
 use crate::server::response::Response;
@@ -33,10 +34,30 @@ pub fn detail(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let id = request.row_id("id", "A change")?;
     let whole = changes::one(ctx, id)?;
     let mut body = changes::described(ctx, &whole)?;
+    let shows_commands = request.admitted.sees_commands();
     Ok(Job::new(Task::ShowChange(ShowChange { files: whole.files }), move |_, diffs| {
         body["files"] = diffs;
+        if !shows_commands {
+            leave_commands_out(&mut body);
+        }
         Ok(Response::json(200, &json!({ "change": body })))
     }))
+}
+
+/// Leaves out what may be a command, or the value of a parameter of one.
+fn leave_commands_out(change: &mut Value) {
+    for file in change["files"].as_array_mut().into_iter().flatten() {
+        file["diff"] = json!("(Only admins are shown what files say: commands may stand in them.)");
+    }
+    for effect in change["effect"].as_array_mut().into_iter().flatten() {
+        if effect["field"].as_str().is_none_or(|field| field.starts_with("action")) {
+            for side in ["before", "after"] {
+                if !effect[side].is_null() {
+                    effect[side] = json!(MASK);
+                }
+            }
+        }
+    }
 }
 
 /// `POST /api/v1/config/changes/{id}/undo`

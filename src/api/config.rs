@@ -9,8 +9,8 @@ use crate::app::seen::Restarted;
 use crate::app::{ApiError, Ctx, Job, Outcome, Request, dry_run, paths};
 use crate::apply::{Check, Preview, Scope, Told};
 use crate::domain::jail_values::JailValues;
-use crate::domain::json;
 use crate::domain::time;
+use crate::domain::{json, secrets};
 use crate::fail2ban::restart::{self, Report};
 use crate::jobs::server_edits::{EditServer, ServerValues};
 use crate::jobs::tail::LogFile;
@@ -96,7 +96,7 @@ fn drop_expressions(ctx: &mut Ctx) -> Result<Option<String>, ApiError> {
 }
 
 /// `GET /api/v1/config/service-status`: of one that is away, what its files and its log say about that.
-pub fn service_status(ctx: &mut Ctx, _request: &Request) -> Result<Outcome, ApiError> {
+pub fn service_status(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let looked = ctx.take_snapshot().and_then(|()| ctx.daemon.server_settings());
     let error = match looked {
         Ok(settings) => {
@@ -111,6 +111,7 @@ pub fn service_status(ctx: &mut Ctx, _request: &Request) -> Result<Outcome, ApiE
     let files = ctx.server_files().ok_or_else(|| ApiError::from(error.clone()))?;
     let log = paths::allowed(&ctx.config, Path::new(&files.log_target)).ok();
     let log = log.map(|path| LogFile { path, allowed: ctx.config.allowed_log_dirs.clone() });
+    let shows_commands = request.admitted.sees_commands();
     let task = Task::WhyAway(Why { config_dir: ctx.config.fail2ban_config.clone(), log });
     Ok(Outcome::Job(Box::new(Job::new(task, move |ctx, found: Value| {
         let found: Found = json::from_tree(found).map_err(ApiError::internal)?;
@@ -128,7 +129,8 @@ pub fn service_status(ctx: &mut Ctx, _request: &Request) -> Result<Outcome, ApiE
         let is_away = ["absent", "refused", "timeout"].iter().any(|reason| body["reason"] == *reason);
         let start = (found.problems.is_empty() && is_away).then(|| mends::start(body["reason"] == "timeout"));
         body["mends"] = found.mends.into_iter().chain(start).collect();
-        body["log_errors"] = json!(found.log_errors);
+        body["log_errors"] =
+            if shows_commands { json!(found.log_errors) } else { json!(secrets::log_lines(&found.log_errors)) };
         Ok(Response::json(200, &body))
     }))))
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::regex::MAX_LINES;
 use crate::app::{ApiError, Ctx, Job, Request, paths};
+use crate::domain::{json, secrets};
 use crate::jobs::Task;
 use crate::jobs::logs::ReadLog;
 use crate::jobs::tail::LogFile;
@@ -38,7 +39,12 @@ pub fn fail2ban_log(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let path = paths::allowed(&ctx.config, Path::new(&target)).map_err(|problem| not_readable(&target, &problem))?;
     let log = LogFile { path: path.clone(), allowed: ctx.config.allowed_log_dirs.clone() };
     let task = Task::ReadLog(ReadLog { log, lines, filter });
+    let shows_commands = request.admitted.sees_commands();
     Ok(Job::new(task, move |_, mut answer: Value| {
+        if !shows_commands {
+            let lines: Vec<String> = json::from_tree(answer["lines"].take()).map_err(ApiError::internal)?;
+            answer["lines"] = json!(secrets::log_lines(&lines));
+        }
         answer["log_path"] = json!(path);
         answer["log_level"] = json!(level);
         answer["log_target"] = json!(target);

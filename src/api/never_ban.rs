@@ -12,6 +12,7 @@ use crate::domain::json;
 use crate::domain::names::Running;
 use crate::domain::never_ban::{MOST_JAILS, NeverBan, Who};
 use crate::domain::own_ban::LONGEST_NOTE;
+use crate::domain::permission::{Role, Scope};
 use crate::domain::time;
 use crate::jobs::ignored::{ListIgnored, OfFiles};
 use crate::jobs::{Failure, Task};
@@ -111,9 +112,7 @@ fn of_file(own: OfFiles) -> Value {
 /// `POST /api/v1/never-ban`
 pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let (wanted, force) = wanted(request.fields()?, None)?;
-    if !force {
-        never_ban::demand_narrow(&wanted.who)?;
-    }
+    demand_narrow(request, &wanted.who, force)?;
     never_ban::add(ctx, wanted, Box::new(|ctx, outcome| Ok(answer(ctx, 201, outcome))))
 }
 
@@ -129,10 +128,28 @@ pub fn change(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     if !wrong.is_empty() {
         return Err(Failure::WrongFields(wrong).into());
     }
-    if !force && wanted.who.to_string() != entry.entry {
-        never_ban::demand_narrow(&wanted.who)?;
+    if wanted.who.to_string() != entry.entry {
+        demand_narrow(request, &wanted.who, force)?;
     }
     never_ban::change(ctx, entry.id, wanted, Box::new(|ctx, outcome| Ok(answer(ctx, 200, outcome))))
+}
+
+/// Refuses what would let in everybody, or whole parts of the world: it takes force, and who may change the configuration, for nobody would
+/// be banned any more.
+fn demand_narrow(request: &Request, who: &Who, force: bool) -> Result<(), ApiError> {
+    let Err(too_wide) = never_ban::demand_narrow(who) else { return Ok(()) };
+    let admitted = &request.admitted;
+    if !force {
+        return Err(too_wide);
+    }
+    let detail = format!("Only admins let in so many: nobody in {who} would ever be banned.");
+    if admitted.role() < Role::Admin {
+        return Err(ApiError::new(Code::InsufficientRole, detail).with("required_role", Role::Admin.as_str()));
+    }
+    if !admitted.holds(Scope::Config) {
+        return Err(ApiError::out_of_scope(Scope::Config, detail));
+    }
+    Ok(())
 }
 
 /// `DELETE /api/v1/never-ban/{id}`

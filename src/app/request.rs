@@ -276,6 +276,11 @@ impl Admitted {
         self.token.as_ref().is_none_or(|token| token.may.scopes.contains(&scope))
     }
 
+    /// Whether commands that root runs may be shown, and their parameters: keys and passwords stand in them, and no guess finds each.
+    pub fn sees_commands(&self) -> bool {
+        self.role() == Role::Admin && self.holds(Scope::Config)
+    }
+
     /// The jails that it is for; `None` for all.
     pub fn jails(&self) -> Option<&[String]> {
         self.token.as_ref().map(|token| token.may.jails.as_slice()).filter(|jails| !jails.is_empty())

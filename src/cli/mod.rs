@@ -261,7 +261,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "set-password",
         arguments: "",
-        help: "replace the master password; ends all sessions",
+        help: "replace the owner's password; ends the owner's sessions",
         options: &[PASSWORD_FILE],
         run: set_password::run,
     },

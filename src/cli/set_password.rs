@@ -1,4 +1,4 @@
-//! `bangui set-password`: replaces the master password, through the running server or without one.
+//! `bangui set-password`: replaces the owner's password, through the running server or without one.
 
 use super::invocation::{Failure, Invocation};
 use crate::main_loop::control::{self, Order};
@@ -23,6 +23,6 @@ pub fn run(invocation: &Invocation) -> Result<(), Failure> {
         }
         Err(error) => return Err(Failure::failed(error.to_string())),
     }
-    println!("The password is changed, all sessions have ended, and all locks on logins are lifted.");
+    println!("The owner's password is changed, the owner's sessions have ended, and all locks on logins are lifted.");
     Ok(())
 }

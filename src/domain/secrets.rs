@@ -18,6 +18,24 @@ pub fn masked(text: &str) -> String {
     text.split_inclusive('\n').map(line).collect()
 }
 
+/// Lines of fail2ban's log without the commands of its actions and what these have said: what follows one of these words, and the lines
+/// behind it that are no entries of their own. What else looks like a secret is masked.
+pub fn log_lines(lines: &[String]) -> Vec<String> {
+    const WORDS: [&str; 5] = [" -- exec: ", " -- stdout: ", " -- stderr: ", " Set action", " HINT on "];
+    let mut is_hidden = false;
+    let one = |text: &String| {
+        let is_entry = text.as_bytes().first().is_some_and(u8::is_ascii_digit) && text.get(4..5) == Some("-");
+        let word = WORDS.iter().find_map(|word| text.find(word).map(|at| at + word.len()));
+        is_hidden = if is_entry { word.is_some() } else { is_hidden || word.is_some() };
+        match word {
+            Some(end) => format!("{}{MASK}", &text[..end]),
+            None if is_hidden => MASK.to_owned(),
+            None => masked(text),
+        }
+    };
+    lines.iter().map(one).collect()
+}
+
 fn line(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -106,6 +124,22 @@ fn is_key(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commands_of_actions_are_left_out_of_the_log() {
+        let lines = [
+            "2026-11-27 22:06:14,970 fail2ban.utils          [7]: ERROR   7f0 -- exec: curl -u me:pw https://x",
+            "-d key=<abc>",
+            "2026-11-27 22:06:14,970 fail2ban.utils          [7]: ERROR   7f0 -- stderr: 'curl: me:pw'",
+            "2026-11-27 22:06:14,970 fail2ban.utils          [7]: ERROR   7f0 -- returned 7",
+            "2026-11-27 22:06:14,970 fail2ban.actions        [7]: NOTICE  [sshd] Ban 192.0.2.1",
+            "Traceback (most recent call last):",
+        ];
+        let shown = log_lines(&lines.map(str::to_owned));
+        assert_eq!(shown[0], format!("{}***", &lines[0][..lines[0].find("curl").unwrap()]));
+        assert_eq!((shown[1].as_str(), shown[3..].join("\n")), ("***", lines[3..].join("\n")));
+        assert!(shown[2].ends_with(" -- stderr: ***"));
+    }
 
     #[test]
     fn secrets_are_masked_and_the_rest_is_read() {

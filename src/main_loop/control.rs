@@ -47,7 +47,7 @@ pub enum Order {
         /// fail2ban's socket.
         fail2ban_socket: Option<String>,
     },
-    /// Replace the password, which ends all sessions.
+    /// Replace the owner's password, which ends the owner's sessions.
     SetPassword {
         /// The Argon2id hash of the password in PHC form.
         hash: String,
@@ -183,7 +183,7 @@ fn obey(ctx: &mut Ctx, order: Order) -> Reply {
             ctx.store.unlock_logins().map_err(|error| error.to_string())?;
             ctx.reload_stored().map_err(|error| error.to_string())?;
             ctx.limits = Limits::default();
-            log::info!("password changed over the control socket; all sessions ended");
+            log::info!("the owner's password was changed over the control socket; the owner's sessions have ended");
             Ok(Value::Bool(true))
         }
         Order::ResetTotp { user } => {

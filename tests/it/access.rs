@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::harness::client::{Client, Identity, PASSWORD};
 use crate::harness::contract::demand_seen;
+use crate::harness::http::Answer;
 use crate::harness::real_daemon::RealDaemon;
 use crate::harness::server::{Launch, Server};
 use crate::harness::shim::Shim;
@@ -356,6 +357,85 @@ fn another_admin_does_not_become_the_owner() {
     eve.delete(&one).expect(204);
     key.get("/api/v1/auth/session").expect_error(401, "invalid_token");
     admin.put(&format!("{USERS}/admin"), json!({"new_password": OTHER})).expect(200);
+}
+
+fn text(answer: Answer) -> String {
+    String::from_utf8(answer.body).unwrap()
+}
+
+/// Each of the words that somebody may not see, wherever it stands in the answers.
+fn demand_hidden(client: &Client, paths: &[&str]) {
+    for path in paths {
+        let shown = text(client.get(path));
+        for word in ["GUESSME", "me:hunter"] {
+            assert!(!shown.contains(word), "{path}: {shown}");
+        }
+    }
+}
+
+#[test]
+fn who_may_not_see_commands_finds_them_in_no_log_and_no_change() {
+    let mut daemon = RealDaemon::configured();
+    std::fs::write(
+        daemon.path("action.d/sec.conf"),
+        "[Definition]\nactionban = echo me:hunter <word>; false\nactionunban = true\n[Init]\nword = none\n",
+    )
+    .unwrap();
+    daemon.start_again();
+    let log = daemon.path("f.log");
+    let launch = Launch::for_real(&daemon).env("BANGUI_ALLOWED_LOG_DIRS", daemon.config().to_str().unwrap());
+    let (server, admin) = launch.start().into_ready();
+    let lab = "/api/v1/config/jails/lab";
+    admin.put(lab, json!({"actions": ["sec[word=\"GUESSME\"]"]})).expect(200);
+    admin.post_empty(&format!("{lab}/commit")).expect(200);
+    admin.post("/api/v1/bans", json!({"jail": "lab", "ip": "203.0.113.9"})).expect(201);
+    let hook = json!({"name": "n", "kind": "webhook", "preset": "ntfy", "url": "https://ntfy.sh/GUESSME"});
+    admin.post("/api/v1/notifications", hook).expect(201);
+    let list = "/api/v1/config/changes";
+    let change = format!("{list}/{}", admin.get(list).expect(200).json()["items"][0]["id"]);
+    let fail2ban_log = "/api/v1/config/fail2ban-log";
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !text(admin.get(fail2ban_log)).contains("me:hunter GUESSME") {
+        assert!(std::time::Instant::now() < deadline, "{}", std::fs::read_to_string(&log).unwrap_or_default());
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let shown = text(admin.get(&change));
+    assert!(shown.contains("GUESSME"), "{shown}");
+    let paths = [change.as_str(), fail2ban_log, "/api/v1/notifications", "/api/v1/config/service-status", list];
+    for role in ["viewer", "operator"] {
+        add_user(&admin, role, role);
+        let user = login(&server, role, OTHER);
+        demand_hidden(&user, &paths);
+        assert!(text(user.get(fail2ban_log)).contains(" Ban 203.0.113.9"));
+        user.get(&change).expect(200);
+    }
+    let (_, reads) = token(&server, &admin, json!({"name": "reads", "scopes": ["read"]}));
+    demand_hidden(&reads, &paths);
+    daemon.kill();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while admin.get("/api/v1/config/service-status").expect(200).json()["online"] == true {
+        assert!(std::time::Instant::now() < deadline);
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    demand_hidden(&reads, &["/api/v1/config/service-status"]);
+}
+
+#[test]
+fn who_may_ban_only_does_not_let_everybody_in() {
+    let daemon = RealDaemon::configured();
+    let (server, admin) = Launch::for_real(&daemon).start().into_ready();
+    let all = json!({"entry": "0.0.0.0/0", "force": true});
+    add_user(&admin, "eve", "operator");
+    let eve = login(&server, "eve", OTHER);
+    let refused = eve.post("/api/v1/never-ban", all.clone()).expect_error(403, "insufficient_role").json();
+    assert_eq!(refused["metadata"]["required_role"], "admin");
+    let (_, key) = token(&server, &admin, json!({"name": "bans", "scopes": ["bans"]}));
+    key.post("/api/v1/never-ban", all.clone()).expect_error(403, "insufficient_scope");
+    let made = eve.post("/api/v1/never-ban", json!({"entry": "203.0.113.0/28"})).expect(201).json();
+    let own = format!("/api/v1/never-ban/{}", made["id"]);
+    eve.put(&own, json!({"entry": "0.0.0.0/0", "force": true})).expect_error(403, "insufficient_role");
+    admin.post("/api/v1/never-ban", json!({"entry": "0.0.0.0/0"})).expect_error(409, "conflict");
+    admin.post("/api/v1/never-ban", all).expect(201);
 }
 
 #[test]
