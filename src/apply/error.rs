@@ -70,7 +70,10 @@ impl fmt::Display for ApplyError {
             ApplyError::HalfUndone { why, undo } => write!(f, "{why}; putting it back failed: {undo}"),
             ApplyError::Daemon(error) => error.fmt(f),
             ApplyError::Barren { sentence, .. } => {
-                write!(f, "Nothing was changed: {sentence} Send \"force\": true to save it all the same.")
+                write!(
+                    f,
+                    "No file was changed: {sentence} Send \"force\": true to save it all the same; what is tried already ends with a rollback."
+                )
             }
             ApplyError::DryRun(_) => f.write_str("Nothing was changed: this was a dry run"),
         }

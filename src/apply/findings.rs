@@ -29,10 +29,8 @@ pub(super) struct Findings {
 impl Findings {
     /// The same for a dry run.
     pub(super) fn checks(&self) -> Vec<Check> {
-        let bad = self.barren.iter().map(|barren| Check {
-            level: "bad".to_owned(),
-            sentence: format!("{} \"force\": true saves it all the same.", barren.sentence),
-        });
+        let force = |barren: &Barren| format!("{} \"force\": true saves it all the same.", barren.sentence);
+        let bad = self.barren.iter().map(|barren| Check::bad(force(barren)));
         bad.chain(self.warnings.iter().map(Check::warn)).collect()
     }
 

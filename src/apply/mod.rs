@@ -27,7 +27,7 @@ mod steps;
 mod turn;
 pub mod values;
 
-pub use barren::definition as filter_of;
+pub use barren::{barren, definition as filter_of};
 pub use check::Problem;
 pub use error::ApplyError;
 pub use outlook::{Check, Preview, Told};

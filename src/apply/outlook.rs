@@ -47,6 +47,11 @@ impl Check {
         Check { level: "ok".to_owned(), sentence: sentence.into() }
     }
 
+    /// What is refused where it is not meant.
+    pub fn bad(sentence: impl Into<String>) -> Check {
+        Check { level: "bad".to_owned(), sentence: sentence.into() }
+    }
+
     /// Something to think about.
     pub fn warn(sentence: impl Into<String>) -> Check {
         Check { level: "warn".to_owned(), sentence: sentence.into() }

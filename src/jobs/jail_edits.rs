@@ -4,6 +4,7 @@
 //! What is pending is kept by the loop, which gets it back as text. What the daemon makes of a file is the business of `apply`.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -23,12 +24,15 @@ use crate::apply::effect::Effect;
 use crate::apply::effective::Effective;
 use crate::apply::run_time::{self, is_same_entry};
 use crate::apply::values::edited;
-use crate::apply::{Applied, Apply, Check, FileChange, Preview, RunTime, Scope, Told};
+use crate::apply::{Applied, Apply, Check, FileChange, Preview, RunTime, Scope, Told, barren};
 use crate::conf::{self, Document, JailView, LocalFile, Tree, time};
 use crate::domain::as_read::AsRead;
 use crate::domain::jail_values::{JailValues, OPTIONS};
 use crate::domain::json as text;
 use crate::fail2ban::Error;
+
+/// How long logs are searched for what other expressions find in them.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Change a jail.
 #[derive(Debug, Serialize, Deserialize)]
@@ -181,17 +185,21 @@ impl EditJail {
         let after = edited(&self.jail, &own, &all)?;
         let mut at_commit = diffs(&[FileChange::new(&file, text, Some(after.text.clone()))]);
         at_commit.retain(|file| !file.diff.is_empty());
+        let overlay = [(file.path(&tree.base()), Some(after.text.into_bytes()))].into_iter().collect();
+        let committed = self.view(&Tree::load_with(&self.apply.place.config_dir, overlay)?)?;
         if !all.reset.is_empty() {
-            let overlay = [(file.path(&tree.base()), Some(after.text.into_bytes()))].into_iter().collect();
-            let without = self.view(&Tree::load_with(&self.apply.place.config_dir, overlay)?)?;
-            let values = Effective { view: &without }.values();
+            let values = Effective { view: &committed }.values();
             news.reset.clone().iter().for_each(|field| news.copy(field, &values));
         }
         let all = pending.merged(&news);
+        let options = configs.options();
+        let barren = barren(Some(&view), &committed, &options.version, Instant::now() + PATIENCE);
+        let barren: Vec<String> = barren.into_iter().map(|found| found.sentence).collect();
         if self.apply.dry_run {
             let after = text::text(&all).map_err(unwritable)?;
             let after = self.configs(running.jails.clone(), Some(after)).describe(&tree, &view);
-            let preview = Preview { at_commit, ..self.preview(&running, &shown, &after, costs) };
+            let mut preview = Preview { at_commit, ..self.preview(&running, &shown, &after, costs) };
+            preview.checks.extend(barren.into_iter().map(Check::bad));
             return Err(Failure::DryRun(Box::new(preview)));
         }
         if running.has(&self.jail) && !running.hangs {
@@ -213,6 +221,9 @@ impl EditJail {
         }
         let pending = if all.is_empty() { None } else { Some(text::text(&all).map_err(unwritable)?) };
         let hangs = running.hangs;
+        let mut costs = costs;
+        // It is tried as it was asked for, until it is committed, by force, or rolled back.
+        costs.extend(barren.into_iter().map(|sentence| format!("{sentence} A rollback ends that.")));
         let jail = self.configs(running.jails, pending.clone()).describe(&tree, &view);
         Ok(Edited { jail, pending, hangs, costs, ..Edited::default() })
     }

@@ -34,7 +34,13 @@ fn a_commit_after_which_a_jail_could_ban_nobody_says_so_and_needs_force() {
     for number in 1..=3 {
         daemon.append_log("lab.log", &format!("lab: bad 203.0.113.{number}"));
     }
-    admin.put(LAB, json!({"fail_regex": ["^lab: other <HOST>$"]})).expect(200);
+    let other = json!({"fail_regex": ["^lab: other <HOST>$"]});
+    let preview = admin.put(&format!("{LAB}?dry_run=true"), other.clone()).expect(200).json();
+    let bad = preview["checks"].as_array().unwrap().iter().find(|check| check["level"] == "bad").unwrap();
+    assert!(bad["sentence"].as_str().unwrap().contains("would find no failure"), "{preview}");
+    let tried = admin.put(LAB, other).expect(200);
+    let warning = tried.header("x-bangui-warning").unwrap_or_default();
+    assert!(warning.contains("would find no failure") && warning.contains("rollback"), "{warning}");
     refused(&admin, "no_match", "would find no failure in the last 3 lines of its log, in which it finds 3 now");
     assert!(!daemon.path("jail.d/zz-bangui-lab.local").exists());
     admin.post(COMMIT, json!({"force": "yes"})).expect_error(422, "invalid_input");
