@@ -98,9 +98,21 @@ const packed = ([x, y]) => [x, y].map((value) => digit(Math.floor(value / 81)) +
 /** A step: one digit where it is short, as five of six are, else two after an exclamation mark. */
 const step = ([x, y]) => (Math.max(Math.abs(x), Math.abs(y)) <= 4 ? digit((x + 4) * 9 + y + 4) : `!${digit(x + 40)}${digit(y + 40)}`);
 
-function ringsOf(rings) {
-  return rings.map((ring) => packed(ring[0]) + ring.slice(1).map(([x, y], index) => step([x - ring[index][0], y - ring[index][1]])).join('')).join(' ');
+/** A ring's steps after its first point; those that go on in the same direction are one where that is shorter. */
+function stepsOf(ring) {
+  const steps = [];
+  ring.slice(1).forEach(([x, y], index) => {
+    const now = [x - ring[index][0], y - ring[index][1]];
+    const last = steps[steps.length - 1];
+    const both = last && [last[0] + now[0], last[1] + now[1]];
+    const isOn = last && last[0] * now[1] === last[1] * now[0] && last[0] * now[0] + last[1] * now[1] > 0;
+    if (isOn && Math.max(...both.map(Math.abs)) <= 40 && step(both).length < (step(last) + step(now)).length) steps[steps.length - 1] = both;
+    else steps.push(now);
+  });
+  return steps;
 }
+
+const ringsOf = (rings) => rings.map((ring) => packed(ring[0]) + stepsOf(ring).map(step).join('')).join(' ');
 
 const shapes = {};
 const dots = {};

@@ -30,6 +30,17 @@ export function Dialog({ title, close, wide, children }: { title: string; close?
   );
 }
 
+/** The end of a form in a dialog: not to do it, and to do it. What is dangerous does not have the focus. */
+export function Answers({ close, yes, off, danger, children }: { close: () => void; yes: string; off?: boolean; danger?: boolean; children?: ComponentChildren }) {
+  return (
+    <div class="buttons">
+      {children}
+      <button type="button" autoFocus={danger} onClick={close}>{t('action.cancel')}</button>
+      <button class={danger ? 'danger' : 'primary'} disabled={off}>{yes}</button>
+    </div>
+  );
+}
+
 interface Question {
   title: string;
   text: ComponentChildren;

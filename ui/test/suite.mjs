@@ -2,6 +2,7 @@
 //
 // usage: node test/suite.mjs [PATTERN]: only what has it in its name. Pictures go to test/shots.
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { axe, launch, open, overflow, PHONE, shifted, unreached, WIDE } from './browser.mjs';
@@ -183,6 +184,15 @@ async function loggedInAs(name, password) {
   return page;
 }
 
+/** What an authenticator shows for a secret, now or some half minutes later (RFC 6238). */
+function totp(secret, later = 0) {
+  const bits = [...secret].map((one) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(one).toString(2).padStart(5, '0')).join('');
+  const step = Buffer.alloc(8);
+  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + later));
+  const hash = createHmac('sha1', Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)))).update(step).digest();
+  return String((hash.readUInt32BE(hash[19] & 15) & 0x7fffffff) % 1_000_000).padStart(6, '0');
+}
+
 /** Goes to every screen as somebody who may do no more than `allowed`, and sees every button. */
 async function offersNothing(page, ...allowed) {
   for (const [name, hash] of Object.entries(SCREENS)) {
@@ -329,6 +339,41 @@ async function access() {
     await page.waitForSelector('.toast:has-text("Your password is changed")');
     await close(page);
     await close(await loggedInAs('eve', 'a horse that is another'));
+  });
+
+  await check('a login that wants a code: a wrong one told, a recovery code, one of an authenticator', async () => {
+    await world.api('POST', 'users', { name: 'tom', role: 'viewer', new_password: PASSWORD, password: PASSWORD });
+    const { token } = await world.api('POST', 'auth/login', { username: 'tom', password: PASSWORD, return_token: true });
+    const asTom = (path, body) => world.api('POST', path, body, token);
+    const { secret } = await asTom('auth/totp/enrol');
+    const { recovery_codes: codes } = await asTom('auth/totp/confirm', { code: totp(secret) });
+    const page = await open(browser, url, { size: PHONE });
+    const wanted = async () => {
+      await page.goto(url);
+      await page.fill('input[name=username]', 'tom');
+      await page.fill('input[type=password]', PASSWORD);
+      await page.keyboard.press('Enter');
+      await page.waitForSelector('label:text-is("Code")');
+    };
+    await wanted();
+    assert.deepEqual(await axe(page), []);
+    assert.equal(await page.evaluate(() => document.activeElement.autocomplete), 'one-time-code');
+    await page.keyboard.type('no code');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('.wrong:has-text("That code is not right")');
+    assert.deepEqual(await axe(page), []);
+    await page.click(button('Cancel'));
+    await wanted();
+    await page.keyboard.type(codes[0]);
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('.frame');
+    await page.context().clearCookies();
+    await wanted();
+    // The one of now was used to switch it on: the next one is good already.
+    await page.keyboard.type(totp(secret, 1));
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('.frame');
+    await close(page);
   });
 
   await check('a person is made a viewer, and removed', async () => {

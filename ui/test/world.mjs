@@ -170,8 +170,8 @@ logpath = ${this.at('nginx.log')}
   }
 
   /** A request beside the browser, to prepare something or to look whether it happened. */
-  async api(method, path, body) {
-    if (!this.token && path !== 'setup' && path !== 'auth/login') {
+  async api(method, path, body, token) {
+    if (!token && !this.token && path !== 'setup' && path !== 'auth/login') {
       const answer = await this.api('POST', 'auth/login', { password: PASSWORD, return_token: true });
       this.token = answer.token;
     }
@@ -179,7 +179,7 @@ logpath = ${this.at('nginx.log')}
     const ask = (options) => fetch(`${this.url}api/v1/${path}`, options).catch(() => fetch(`${this.url}api/v1/${path}`, options));
     const answer = await ask({
       method,
-      headers: { ...(body ? { 'content-type': 'application/json' } : {}), ...(this.token ? { authorization: `Bearer ${this.token}` } : {}) },
+      headers: { ...(body ? { 'content-type': 'application/json' } : {}), ...(token ?? this.token ? { authorization: `Bearer ${token ?? this.token}` } : {}) },
       body: body && JSON.stringify(body),
     });
     const text = await answer.text();

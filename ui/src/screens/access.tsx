@@ -2,7 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Role, Scope, Token, User } from '../api';
-import { ask, Dialog } from '../dialog';
+import { Answers, ask, Dialog } from '../dialog';
 import { Time } from '../format';
 import { Area, Check, Choice, Form, Text, useSend } from '../form';
 import { Icon } from '../icons';
@@ -77,10 +77,7 @@ function Proved({ title, yes, danger, ready = true, fields = [], work, close, ch
             <Text label={t('access.own')} hint={t('access.ownHint')} type="password" autoComplete="current-password" value={password} set={setPassword} error={isWrong ? t('login.wrong') : undefined} />
           </div>
         )}
-        <div class="buttons">
-          <button type="button" autoFocus={danger} onClick={close}>{t('action.cancel')}</button>
-          <button class={danger ? 'danger' : 'primary'} disabled={busy || !ready || (isAsked.current && !password)}>{yes}</button>
-        </div>
+        <Answers close={close} yes={yes} danger={danger} off={busy || !ready || (isAsked.current && !password)} />
       </Form>
     </Dialog>
   );
@@ -106,10 +103,7 @@ function Password({ name, close }: { name: string; close: () => void }) {
         <Text label={t('access.current')} type="password" autoComplete="current-password" value={now.old} set={(old) => set({ ...now, old })} error={isWrong ? t('login.wrong') : undefined} />
         <Text label={t('access.new')} hint={t('setup.passwordHint')} type="password" autoComplete="new-password" value={now.wanted} set={(wanted) => set({ ...now, wanted })} error={failure?.of('new_password')} />
         <Text label={t('setup.repeat')} type="password" autoComplete="new-password" value={now.again} set={(again) => set({ ...now, again })} error={differs ? t('setup.differs') : undefined} />
-        <div class="buttons">
-          <button type="button" onClick={close}>{t('action.cancel')}</button>
-          <button class="primary" disabled={busy || !now.old || !now.wanted}>{t('action.change')}</button>
-        </div>
+        <Answers close={close} yes={t('action.change')} off={busy || !now.old || !now.wanted} />
       </Form>
     </Dialog>
   );

@@ -1,7 +1,7 @@
 // What is imported, from where, and how the last time went.
 import { useEffect, useState } from 'preact/hooks';
 import type { BlocklistSource, ImportFrequency, PreviewResponse, ScheduleConfig } from '../api';
-import { ask, Dialog } from '../dialog';
+import { Answers, ask, Dialog } from '../dialog';
 import { bytes, Time } from '../format';
 import { Check, Choice, Form, Text, useSend } from '../form';
 import { Icon } from '../icons';
@@ -120,7 +120,7 @@ function Source({ source, close, done }: { source?: BlocklistSource; close: () =
         {would && <Would of={would} />}
         <Check label={t('lists.enabled')} on={enabled} set={setEnabled} />
         <Check label={t('lists.unban')} hint={t('lists.unbanHint')} on={unban} set={setUnban} />
-        <div class="buttons"><button type="button" onClick={close}>{t('action.cancel')}</button><button class="primary" disabled={busy || !name.trim() || !url.trim()}>{t('action.save')}</button></div>
+        <Answers close={close} yes={t('action.save')} off={busy || !name.trim() || !url.trim()} />
       </Form>
     </Dialog>
   );
@@ -166,7 +166,7 @@ function Schedule({ config, close, done }: { config: ScheduleConfig; close: () =
         {frequency === 'hourly'
           ? <Text label={t('lists.every')} value={every} set={setEvery} inputMode="numeric" error={failure?.of('interval_hours')} />
           : <Text label={t('lists.hour')} value={hour} set={setHour} inputMode="numeric" error={failure?.of('hour')} />}
-        <div class="buttons"><button type="button" onClick={close}>{t('action.cancel')}</button><button class="primary" disabled={busy}>{t('action.save')}</button></div>
+        <Answers close={close} yes={t('action.save')} off={busy} />
       </Form>
     </Dialog>
   );

@@ -1,7 +1,7 @@
 // Who is told what happens: channels, a test of each, and what was told.
 import { useState } from 'preact/hooks';
 import type { Notification, NotificationChannel, NotificationEvent, NotificationPreset, NotificationTest } from '../api';
-import { ask, Dialog } from '../dialog';
+import { Answers, ask, Dialog } from '../dialog';
 import { Time } from '../format';
 import { Area, Check, Choice, Form, Text, useSend } from '../form';
 import { Icon } from '../icons';
@@ -155,10 +155,9 @@ function Edit({ channel, close, done }: { channel?: NotificationChannel; close: 
         <Check label={t('tell.private')} hint={t('tell.privateHint')} on={now.private} set={(on) => put({ private: on })} />
         <Check label={t('tell.enabled')} on={now.enabled} set={(enabled) => put({ enabled })} />
         {tested && <Verdict level={tested.sent ? 'ok' : 'bad'}><p role="status">{tested.failure ? tested.failure.detail : t('tell.sent')}</p></Verdict>}
-        <div class="buttons">
+        <Answers close={close} yes={t('action.save')} off={busy || !now.name.trim()}>
           {!channel && <button type="button" disabled={busy || !now.name.trim()} onClick={() => send(async () => setTested(await call('POST /notifications/test', { body: { kind: isMail ? 'email' : 'webhook', ...body } })))}>{t('tell.test')}</button>}
-          <button type="button" onClick={close}>{t('action.cancel')}</button><button class="primary" disabled={busy || !now.name.trim()}>{t('action.save')}</button>
-        </div>
+        </Answers>
       </Form>
     </Dialog>
   );
