@@ -9,8 +9,8 @@ export type Messages = Record<Message, string>;
 type Values = Record<string, string | number>;
 
 /** A language: what the page says, and what the server does. */
-const others: Record<string, () => Promise<[{ messages: Messages }, { sentences: string; words: string }]>> = {
-  de: () => Promise.all([import('./de'), import('./said-de')]),
+const others: Record<string, () => Promise<{ messages: Messages; sentences: string; words: string }>> = {
+  de: () => import('./german'),
 };
 export const languages: Array<[string, string]> = [['en', 'English'], ['de', 'Deutsch']];
 
@@ -21,9 +21,9 @@ let messages: Messages = en;
 export const spoken = store(0);
 
 export async function speak(name: string): Promise<void> {
-  const [ours, theirs] = await others[name]?.().catch(() => undefined) ?? [];
-  messages = ours?.messages ?? en;
-  hear(theirs);
+  const other = await others[name]?.().catch(() => undefined);
+  messages = other?.messages ?? en;
+  hear(other);
   document.documentElement.lang = messages === en ? 'en' : name;
   spoken.set(spoken.get() + 1);
 }
