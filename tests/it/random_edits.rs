@@ -285,6 +285,8 @@ impl World {
             if answer.status == 409
                 && !answer.to_string().contains("\"conflict\"")
                 && !answer.to_string().contains("not_found")
+                // A jail that an edit has switched off cannot be loaded.
+                && !answer.to_string().contains("does not enable jail")
             {
                 return Err(format!("{step:?}: {answer}"));
             }
@@ -360,10 +362,14 @@ impl World {
             let Some(present) = now.get(jail) else { continue };
             let is_changed = ask(main, &["get", jail, "bantime"]) != before.1[jail];
             for (ip, (start, length)) in bans {
+                let end = |start: i64, length: i64| if length < 0 { i64::MAX } else { start + length };
                 let Some((new_start, new_length)) = present.get(ip) else {
+                    // In a long run a ban ends by itself.
+                    if end(*start, *length) <= local_now() {
+                        continue;
+                    }
                     return Err(format!("{jail} has lost its ban of {ip}"));
                 };
-                let end = |start: i64, length: i64| if length < 0 { i64::MAX } else { start + length };
                 let apart = end(*start, *length).abs_diff(end(*new_start, *new_length));
                 if apart > MOST_APART && !is_changed {
                     return Err(format!(
@@ -452,6 +458,11 @@ fn bans(wire: &mut Wire) -> Bans {
         all.insert(jail, bans);
     }
     all
+}
+
+/// Now, in seconds of the daemon's own zone, as `bans` has them.
+fn local_now() -> i64 {
+    jiff::Zoned::now().datetime().to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp().as_second()
 }
 
 /// What the commands that a daemon ran add up to.
@@ -555,6 +566,7 @@ fn after_any_edit_everything_is_as_after_a_fresh_start() {
                     let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(worker * 2 + 1) | 1);
                     let edits: Vec<Edit> = (0..count.div_ceil(daemons)).map(|_| edit(&mut dice)).collect();
                     let (number, what) = first_failure(&edits)?;
+                    eprintln!("random edits: worker {worker}, edit {number}: {what}");
                     let until = Instant::now() + Duration::from_secs(120);
                     let (edits, what) = shrunk(edits[..=number].to_vec(), what, until);
                     let list: Vec<String> = edits.iter().map(|edit| format!("  {edit:?}")).collect();
