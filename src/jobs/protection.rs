@@ -4,6 +4,7 @@
 //! waits for it: what cannot be found out in that time is said to be unknown.
 
 mod asked;
+mod boot;
 pub(super) mod configured;
 pub(super) mod logs;
 mod own_log;
@@ -12,6 +13,7 @@ pub mod prove;
 mod trial;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -23,12 +25,15 @@ use super::failure::Failure;
 use super::why::Why;
 use crate::domain::time;
 use crate::fail2ban::{Daemon, Error, Reason};
+use crate::machine;
 use crate::protection::checks::check;
 use crate::protection::facts::{Daemon as State, Facts};
 use crate::zones;
 
 /// How long fail2ban may take for one answer.
 const ANSWERS: Duration = Duration::from_secs(5);
+/// Where the service of a package listens.
+const USUAL: [&str; 2] = ["/var/run/fail2ban/fail2ban.sock", "/run/fail2ban/fail2ban.sock"];
 /// How long filters are tried, for all jails together.
 const TRIALS: Duration = Duration::from_millis(1500);
 
@@ -90,7 +95,17 @@ impl Look {
         }
         facts.packet_filter = packet_filter::look(daemon, &mut asked, place.other_network);
         facts.own_log = own_log::look(&log_target, &self.allowed, facts.now, &zones::local());
+        facts.remembered = asked::remembered(daemon)?;
+        facts.ipv6_is_off = configured.as_ref().is_some_and(|all| all.ipv6_is_off);
         facts.enabled = configured.map(|all| all.enabled);
+        if !place.other_network {
+            facts.own_addresses =
+                machine::own_addresses().into_iter().filter(|own| is_reached_by_others(*own)).collect();
+        }
+        // One of somebody's own has its own way of being started.
+        if !place.other_files && USUAL.iter().any(|usual| self.socket == Path::new(usual)) {
+            facts.boot_command = boot::missing(Path::new("/"));
+        }
         facts.jails = asked;
         Ok(())
     }
@@ -106,6 +121,14 @@ impl Look {
                 State::Away(std::iter::once(format!("{error}.")).chain(problems).collect())
             }
         }
+    }
+}
+
+/// Neither loopback nor of one cable only.
+fn is_reached_by_others(own: IpAddr) -> bool {
+    match own {
+        IpAddr::V4(own) => !own.is_loopback() && !own.is_link_local(),
+        IpAddr::V6(own) => !own.is_loopback() && !own.is_unicast_link_local(),
     }
 }
 

@@ -4,14 +4,15 @@ use super::facts::{Daemon, Facts, JailFacts};
 use super::finding::{Level, Step};
 use super::report::{JailReport, Report};
 use super::words::in_path;
-use super::{in_force, reached, watching};
+use super::{in_force, reached, settings, watching};
 use crate::domain::history::BLOCKLIST_JAIL;
 
 /// A check of one jail; `None` where there is nothing to be said.
 type Check = fn(&Facts, &JailFacts) -> Option<Step>;
 
 /// Whether a jail sees what is to be banned.
-const WATCHING: [Check; 4] = [watching::logs, watching::grows, watching::filter, watching::dates];
+const WATCHING: [Check; 6] =
+    [watching::logs, watching::grows, watching::filter, watching::dates, settings::one_address, settings::ignores];
 /// Whether what it bans is kept out.
 const IN_FORCE: [Check; 5] = [in_force::actions, in_force::bans, reached::passes, reached::left_over, in_force::holds];
 
@@ -23,7 +24,17 @@ fn of_jail(facts: &Facts, jail: &JailFacts) -> Vec<Step> {
 }
 
 /// All checks of what jails share.
-const OF_MACHINE: [fn(&Facts) -> Option<Step>; 4] = [daemon, jails, packet_filter, own_log];
+const OF_MACHINE: [fn(&Facts) -> Option<Step>; 9] = [
+    daemon,
+    jails,
+    packet_filter,
+    own_log,
+    settings::errors,
+    settings::own_address,
+    settings::ipv6,
+    settings::memory,
+    settings::boot,
+];
 
 /// Makes every check.
 pub fn check(facts: &Facts) -> Report {

@@ -1,6 +1,7 @@
 //! What was seen of the machine: the checks know nothing else.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 
 use super::ruleset::Ruleset;
 
@@ -19,6 +20,14 @@ pub struct Facts {
     pub packet_filter: PacketFilter,
     /// What fail2ban's own log says.
     pub own_log: OwnLog,
+    /// The addresses of this machine by which others reach it; none where fail2ban has another network.
+    pub own_addresses: Vec<IpAddr>,
+    /// The files tell fail2ban not to look at IPv6.
+    pub ipv6_is_off: bool,
+    /// How long bans are remembered over a restart, in seconds: 0 without a database; `None` for to their end.
+    pub remembered: Option<f64>,
+    /// The command that has fail2ban start with the machine, where it does not.
+    pub boot_command: Option<String>,
 }
 
 /// Whether fail2ban answers.
@@ -65,6 +74,14 @@ pub struct JailFacts {
     pub looked_for: Vec<String>,
     /// Seconds within which failures count together.
     pub find_time: f64,
+    /// Seconds that a ban lasts; below 0 for ever.
+    pub ban_time: f64,
+    /// What it ignores: addresses, networks, names.
+    pub ignored: Vec<String>,
+    /// Whether it ignores this machine's own addresses by itself; `None` where that is not known.
+    pub ignores_own: Option<bool>,
+    /// Whether a command is asked whom it ignores besides.
+    pub asks_whom_to_ignore: bool,
 }
 
 impl Default for JailFacts {
@@ -78,6 +95,10 @@ impl Default for JailFacts {
             banned: 0,
             looked_for: Vec::new(),
             find_time: 600.0,
+            ban_time: 600.0,
+            ignored: Vec::new(),
+            ignores_own: None,
+            asks_whom_to_ignore: false,
         }
     }
 }
@@ -146,6 +167,8 @@ pub struct Trial {
     pub missed: usize,
     /// One of those.
     pub missed_line: Option<String>,
+    /// Whose failures they are: the first two, which tells whether they are all of one.
+    pub hosts: Vec<String>,
     /// How many of the failures have a date that lies ahead of when they can have been written.
     pub ahead: usize,
     /// How many of them look as if they were written in another time zone.

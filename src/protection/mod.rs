@@ -15,6 +15,7 @@ pub mod prove;
 pub mod reached;
 mod report;
 pub mod ruleset;
+mod settings;
 mod watching;
 mod words;
 

@@ -32,12 +32,14 @@ struct Machine {
 }
 
 impl Machine {
-    fn make(programs: &[&str], jails: &str) -> Option<Machine> {
+    /// `server` is what `fail2ban.local` says.
+    fn make(programs: &[&str], jails: &str, server: &str) -> Option<Machine> {
         let (network, outside) = (Network::make(programs)?, Network::make(&[])?);
         network.join(&["203.0.113.1/24", "2001:db8::1/64"], &outside, &["203.0.113.7/24", "2001:db8::7/64"]);
         let mut daemon = RealDaemon::configured();
         daemon.live_in(&network);
-        fs::write(daemon.path("jail.local"), jails).unwrap();
+        fs::write(daemon.path("jail.local"), format!("[DEFAULT]\nignoreself = true\n{jails}")).unwrap();
+        fs::write(daemon.path("fail2ban.local"), format!("[Definition]\n{server}")).unwrap();
         daemon.start_again();
         let logs = daemon.config().display().to_string();
         let launch = Launch::for_real(&daemon).in_network(&network).env("BANGUI_ALLOWED_LOG_DIRS", &logs);
@@ -90,7 +92,7 @@ impl Machine {
 
 #[test]
 fn each_broken_machine_is_found_and_named_rightly_and_nothing_else_is() {
-    let Some(mut machine) = Machine::make(&["nft", "iptables"], JAILS) else { return };
+    let Some(mut machine) = Machine::make(&["nft", "iptables"], JAILS, "") else { return };
     assert!(machine.lets_in(V4) && machine.lets_in(V6), "nobody is banned yet");
     machine.daemon.client(&["set", "lab", "banip", V4]);
     machine.daemon.client(&["set", "sshd", "banip", V6]);
@@ -122,6 +124,7 @@ fn each_broken_machine_is_found_and_named_rightly_and_nothing_else_is() {
     machine.look("dates that cannot be read", &["dates_not_understood:lab"]);
     fs::write(machine.daemon.path("lab.log"), "").unwrap();
 
+    misled(&mut machine);
     machine.daemon.client(&["stop", "slow"]);
     machine.look("jail enabled and not running", &["not_running:slow"]);
     machine.nft("flush chain inet f2b-table f2b-chain");
@@ -132,6 +135,37 @@ fn each_broken_machine_is_found_and_named_rightly_and_nothing_else_is() {
     wait_until("its end", Duration::from_secs(10), || !machine.daemon.is_up());
     machine.look("fail2ban away", &["daemon_away"]);
     machine.sum_up();
+}
+
+/// Settings by which nobody is banned, or the wrong ones.
+fn misled(machine: &mut Machine) {
+    let tell = |machine: &Machine, words: &[&str]| drop(machine.daemon.client(words));
+    tell(machine, &["set", "lab", "addignoreip", "0.0.0.0/0"]);
+    machine.look("an ignore list with everybody on it", &["ignores_everybody:lab"]);
+    tell(machine, &["set", "lab", "delignoreip", "0.0.0.0/0"]);
+    tell(machine, &["set", "sshd", "addignoreip", "128.0.0.0/1"]);
+    machine.look("an ignore list with half of everybody on it", &["ignores_many:sshd"]);
+    tell(machine, &["set", "sshd", "delignoreip", "128.0.0.0/1"]);
+    tell(machine, &["set", "sshd", "ignoreself", "false"]);
+    machine.look("own address missing", &["own_not_ignored"]);
+    tell(machine, &["set", "sshd", "addignoreip", "203.0.113.0/24", "2001:db8::/32", "172.17.0.1"]);
+    machine.look("healthy, with its own addresses on the list", &[]);
+    tell(machine, &["set", "sshd", "ignoreself", "true"]);
+    // A proxy in front of the service: the log knows nobody else.
+    tell(machine, &["set", "sshd", "maxretry", "100"]);
+    let now = jiff::Zoned::now().strftime("%b %d %H:%M:%S").to_string();
+    for port in 0..12 {
+        let line = format!("{now} host sshd[1]: Failed password for root from 172.17.0.9 port {port} ssh2");
+        machine.daemon.append_log("auth.log", &line);
+    }
+    machine.look("a proxy's address in the log", &["one_address:sshd"]);
+    fs::write(machine.daemon.path("auth.log"), "").unwrap();
+    fs::write(machine.daemon.path("fail2ban.local"), "[Definition]\nallowipv6 = no\n").unwrap();
+    machine.look("IPv6 not looked at", &["ipv6_off"]);
+    fs::write(machine.daemon.path("fail2ban.local"), "").unwrap();
+    tell(machine, &["set", "lab", "bantime", "604800"]);
+    machine.look("healthy, with bans of a week that are remembered", &[]);
+    tell(machine, &["set", "lab", "bantime", "3600"]);
 }
 
 /// Rules that are there and that packets do not come to.
@@ -163,10 +197,16 @@ const IPTABLES: &str = "[lab]\naction = iptables-multiport[name=lab, port=\"ssh\
 
 #[test]
 fn each_firewall_of_iptables_that_lets_a_banned_address_in_is_named_rightly() {
-    let Some(mut machine) = Machine::make(&["nft", "iptables", "ip6tables", "ipset"], IPTABLES) else { return };
+    let Some(mut machine) = Machine::make(&["nft", "iptables", "ip6tables", "ipset"], IPTABLES, "dbfile = None\n")
+    else {
+        return;
+    };
     machine.daemon.client(&["set", "lab", "banip", V4, V6]);
     machine.look("healthy, with bans of both families", &[]);
     assert!(!machine.lets_in(V4) && !machine.lets_in(V6));
+    machine.daemon.client(&["set", "slow", "bantime", "604800"]);
+    machine.look("no database for bans of a week", &["bans_forgotten"]);
+    machine.daemon.client(&["set", "slow", "bantime", "3600"]);
     machine.run("iptables -F INPUT");
     machine.look_at_hole("a firewall loaded without the chain", &["not_passed:lab"], V4);
     machine.run("iptables -I INPUT -p tcp -m multiport --dports 22 -j f2b-lab");
@@ -181,15 +221,15 @@ fn each_firewall_of_iptables_that_lets_a_banned_address_in_is_named_rightly() {
     machine.run("iptables -D INPUT -p tcp --dport 22 -j ACCEPT");
     machine.run("iptables -A f2b-lab -s 203.0.113.99 -j REJECT");
     machine.daemon.client(&["unban", V6]);
-    machine.look("a rule left over", &["left_over:lab"]);
+    machine.look("a rule left over, and a ban that could not be lifted", &["left_over:lab", "own_log_errors"]);
     machine.daemon.client(&["unban", V4]);
     machine.run("iptables -D f2b-lab -s 203.0.113.99 -j REJECT");
     machine.daemon.client(&["set", "sshd", "banip", V4]);
-    machine.look("healthy, by a set", &[]);
+    machine.look("healthy, by a set", &["own_log_errors"]);
     assert!(!machine.lets_in(V4));
     let rules = machine.network.run(&["iptables-save"]);
     let own = rules.lines().find(|line| line.contains("--match-set f2b-sshd")).unwrap();
     machine.run(&format!("iptables {}", own.replacen("-A", "-D", 1)));
-    machine.look_at_hole("a set that no rule uses", &["set_unused:sshd"], V4);
+    machine.look_at_hole("a set that no rule uses", &["set_unused:sshd", "own_log_errors"], V4);
     machine.sum_up();
 }

@@ -58,9 +58,22 @@ fn jail(daemon: &mut Daemon, name: &JailName, some_bans: Option<&Vec<String>>) -
         banned,
         looked_for,
         find_time: settings.find_time,
+        ban_time: settings.ban_time,
+        ignored: daemon.ignore_list(name)?,
+        ignores_own: settings.ignore_self,
+        asks_whom_to_ignore: !settings.ignore_command.is_empty(),
         trial: Err("It was not tried.".to_owned()),
         ..JailFacts::default()
     })
+}
+
+/// How long fail2ban remembers bans over a restart, in seconds: 0 without a database; `None` for to their end, as from 0.11 on.
+pub fn remembered(daemon: &mut Daemon) -> Result<Option<f64>, Error> {
+    if daemon.database_path()?.is_none() {
+        return Ok(Some(0.0));
+    }
+    let keeps_to_the_end = daemon.version()?.has_ban_times();
+    if keeps_to_the_end { Ok(None) } else { Ok(daemon.server_settings()?.db_purge_age.map(|age| age as f64)) }
 }
 
 /// The actions of one jail.

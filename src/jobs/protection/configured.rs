@@ -14,6 +14,8 @@ pub struct Configured {
     pub enabled: Vec<Enabled>,
     /// The filters of those that run.
     pub filters: BTreeMap<String, FilterDefinition>,
+    /// fail2ban is told not to look at IPv6.
+    pub ipv6_is_off: bool,
 }
 
 /// Reads the files; `None` where they cannot be read here.
@@ -21,7 +23,9 @@ pub fn read(config_dir: &Path, version: &str, running: &[JailFacts]) -> Option<C
     let version = Version::new(version);
     let tree = Tree::load(config_dir).ok()?.read_as(version.clone());
     let options = StreamOptions { version: version.clone(), ..StreamOptions::default() };
-    let mut found = Configured { enabled: Vec::new(), filters: BTreeMap::new() };
+    let ipv6 = tree.server_option("allowipv6").unwrap_or_default().to_lowercase();
+    let ipv6_is_off = version.has_allowipv6() && ["no", "false", "off", "0"].contains(&ipv6.as_str());
+    let mut found = Configured { enabled: Vec::new(), filters: BTreeMap::new(), ipv6_is_off };
     for used in tree.uses(&version) {
         let name = used.jail.to_string();
         let runs = running.iter().any(|jail| jail.name == name);

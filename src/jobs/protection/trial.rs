@@ -85,6 +85,12 @@ fn count(trial: &mut Trial, report: &LineReport, own_names: &[String]) {
     trial.lines += 1;
     trial.dated += usize::from(report.date.is_some());
     trial.matched += usize::from(report.matched);
+    if let Some(host) = report.host.as_ref().filter(|_| report.matched)
+        && trial.hosts.len() < 2
+        && !trial.hosts.contains(host)
+    {
+        trial.hosts.push(host.clone());
+    }
     let is_known = report.matched || report.ignored || !report.tally.failregex.is_empty();
     trial.known += usize::from(is_known);
     match report.time_problem {
