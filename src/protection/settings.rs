@@ -16,18 +16,22 @@ const LONG: f64 = 86_400.0;
 /// Nobody is ignored who should not be.
 pub fn ignores(_: &Facts, jail: &JailFacts) -> Option<Step> {
     let name = &jail.name;
-    let nets = jail.ignored.iter().filter_map(|entry| Some((entry, entry.parse::<IpOrNet>().ok()?)));
-    let wide: Vec<(&String, IpOrNet)> = nets.filter(|(_, net)| is_wide(net)).collect();
+    let nets = jail.ignored.iter().filter_map(|entry| match entry.as_str() {
+        // As fail2ban lists a network without a prefix; the addresses themselves are nobody's.
+        "0.0.0.0" | "::" => format!("{entry}/0").parse::<IpOrNet>().ok(),
+        _ => entry.parse().ok(),
+    });
+    let wide: Vec<IpOrNet> = nets.filter(is_wide).collect();
     // The widest says it.
-    let (entry, net) = wide.iter().min_by_key(|(_, net)| net.prefix())?;
+    let net = wide.iter().min_by_key(|net| net.prefix())?;
     let mend = "Take it off the ignore list of the jail (ignoreip).";
     if net.prefix() > 0 {
-        let said = format!("{name} ignores {entry}, which is a large part of the internet.");
+        let said = format!("{name} ignores {net}, which is a large part of the internet.");
         return Some(Step::new("ignores", "ignores_many", Level::Warn, said).mend(mend));
     }
     let said = match net.address() {
-        IpAddr::V4(_) => format!("{name} ignores {entry}, which is everybody: it will never ban anybody."),
-        IpAddr::V6(_) => format!("{name} ignores {entry}, which is everybody with an IPv6 address."),
+        IpAddr::V4(_) => format!("{name} ignores {net}, which is everybody: it will never ban anybody."),
+        IpAddr::V6(_) => format!("{name} ignores {net}, which is everybody with an IPv6 address."),
     };
     Some(Step::new("ignores", "ignores_everybody", Level::Bad, said).mend(mend))
 }
@@ -166,6 +170,7 @@ mod tests {
         assert_eq!(said(&own), "none");
         assert_eq!(said(&["10.0.0.1", "0.0.0.0/0"]), "ignores_everybody");
         assert_eq!(said(&["::/0"]), "ignores_everybody");
+        assert_eq!(said(&["::1", "0.0.0.0"]), "ignores_everybody", "as fail2ban lists 0.0.0.0/0");
         assert_eq!(said(&["128.0.0.0/1"]), "ignores_many");
         assert_eq!(said(&["2000::/3"]), "ignores_many");
     }
