@@ -14,6 +14,8 @@ import { attempt, say, Show } from '../status';
 import { Table } from '../table';
 import { listOf } from '../values';
 
+/** Who did the setup has this name. */
+const OWNER = 'admin';
 const ROLES: Record<Role, Message> = { viewer: 'role.viewer', operator: 'role.operator', admin: 'role.admin' };
 const SCOPES: Record<Scope, Message> = { read: 'scope.read', bans: 'scope.bans', jails: 'scope.jails', config: 'scope.config', actions: 'scope.actions', metrics: 'scope.metrics' };
 
@@ -29,7 +31,7 @@ export function Access() {
       </div>
       <p class="sentence">{t('access.sentence', { name, role: t(ROLES[role]) })}</p>
       {isAdmin() && <People own={name} fixed={now.read_only} />}
-      {isAdmin() && <Tokens fixed={now.read_only} />}
+      {isAdmin() && <Tokens own={name} fixed={now.read_only} />}
       <Sessions fixed={now.read_only} />
       {changing && <Password name={name} close={() => setChanging(false)} />}
     </>
@@ -197,7 +199,7 @@ function Person({ user, close, done }: { user?: User; close: () => void; done: (
   );
 }
 
-function Tokens({ fixed }: { fixed?: boolean }) {
+function Tokens({ own, fixed }: { own: string; fixed?: boolean }) {
   const { page } = route.use().query;
   const list = useGet('GET /tokens', { query: { page: page ?? 1, page_size: 25 } }, 30);
   const [editing, setEditing] = useState<Token | 'new'>();
@@ -205,6 +207,8 @@ function Tokens({ fixed }: { fixed?: boolean }) {
   const [rotating, setRotating] = useState<Token>();
   const [made, setMade] = useState<{ name: string; token: string }>();
   const several = meta.get()!.users;
+  /** The owner's are the owner's to change and renew. */
+  const isMine = (one: Token) => own === OWNER || one.user !== OWNER;
   return (
     <>
       <div class="bar">
@@ -220,8 +224,8 @@ function Tokens({ fixed }: { fixed?: boolean }) {
             { title: t('col.until'), phone: 'none', cell: (one) => (one.expires_at ? <Time at={one.expires_at} /> : t('time.ever')) },
             ...(fixed ? [] : [{ title: t('col.do'), right: true, phone: 'below' as const, cell: (one: Token) => (
               <span class="pair">
-                <button type="button" onClick={() => setEditing(one)} aria-label={t('lists.change', { name: one.name })}>{t('action.change')}</button>
-                <button type="button" onClick={() => setRotating(one)} aria-label={t('token.rotateTitle', { name: one.name })}>{t('token.rotate')}</button>
+                {isMine(one) && <button type="button" onClick={() => setEditing(one)} aria-label={t('lists.change', { name: one.name })}>{t('action.change')}</button>}
+                {isMine(one) && <button type="button" onClick={() => setRotating(one)} aria-label={t('token.rotateTitle', { name: one.name })}>{t('token.rotate')}</button>}
                 <button type="button" class="plain" aria-label={t('lists.removeTitle', { name: one.name })} onClick={() => setRemoving(one)}><Icon name="close" /></button>
               </span>) }]),
           ]} />
