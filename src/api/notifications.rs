@@ -28,7 +28,7 @@ pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     if !request.admitted.sees_commands() {
         // Whoever knows the address may send there, or listen.
         for url in items.iter_mut().filter_map(|item| item.get_mut("url")) {
-            let host = url.as_str().and_then(|url| url.splitn(4, '/').nth(2)).unwrap_or_default();
+            let host = url.as_str().and_then(|url| url.split('/').nth(2)).unwrap_or_default();
             *url = json!(format!("{host}/{MASK}"));
         }
     }
