@@ -6,7 +6,7 @@ mod row;
 
 use tiny_http::Method;
 
-use self::columns::{BAN, CHANGE, FAILING, IMPORT, NEVER_BAN, NOTIFICATION, PAST_BAN, REPEATER};
+use self::columns::{BAN, CHANGE, EVENT, FAILING, IMPORT, NEVER_BAN, NOTIFICATION, PAST_BAN, REPEATER};
 use self::row::{delete, get, post, put};
 use crate::api;
 use crate::app::listed::PARAMETERS;
@@ -35,7 +35,7 @@ pub static ROUTES: &[Route] = &[
     post("/api/v1/auth/totp/confirm", Now(api::totp::confirm)).for_people(),
     post("/api/v1/auth/totp/recovery-codes", Either(api::totp::renew_codes)).for_people(),
     post("/api/v1/auth/totp/disable", Either(api::totp::disable)).for_people(),
-    // users and tokens
+    // users, tokens, and what they did
     get("/api/v1/users", Now(api::users::list)).governs().takes(PARAMETERS),
     post("/api/v1/users", Either(api::users::create)).governs(),
     put("/api/v1/users/{name}", Either(api::users::change)).governs(),
@@ -46,6 +46,11 @@ pub static ROUTES: &[Route] = &[
     put("/api/v1/tokens/{id}", Either(api::tokens::change)).governs(),
     delete("/api/v1/tokens/{id}", Either(api::tokens::remove)).governs(),
     post("/api/v1/tokens/{id}/rotate", Either(api::tokens::rotate)).governs(),
+    get("/api/v1/audit", Either(api::audit::list))
+        .reads_commands()
+        .takes(&["event_type", "actor", "client", "from", "to", "q", "page", "page_size"])
+        .csv_of("items", EVENT),
+    delete("/api/v1/audit", Either(api::audit::remove)).governs().takes(&["before"]),
     // setup
     get("/api/v1/setup", Now(api::setup::status)).open(Access::Public),
     post("/api/v1/setup", Later(api::setup::complete)).open(Access::Public),

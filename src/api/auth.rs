@@ -9,7 +9,8 @@ use crate::app::session::{
     random_token, token_hash,
 };
 use crate::app::{Admitted, ApiError, Ctx, Job, Request};
-use crate::domain::actor::OWNER;
+use crate::domain::actor::{Actor, OWNER};
+use crate::domain::audit::{Entry, What};
 use crate::domain::client::Client;
 use crate::domain::hex::hex;
 use crate::domain::notification::Event;
@@ -18,7 +19,7 @@ use crate::jobs::{Task, password};
 use crate::server::response::Response;
 use crate::services::second_factor;
 use crate::store::devices::DEVICE_SECONDS;
-use crate::store::{Ended, Login, TokenHash, User};
+use crate::store::{Ended, Login, TokenHash, User, UserRow};
 
 /// The longest password that is looked at, in bytes: anything longer is no password of ours.
 const LONGEST_PASSWORD: usize = 256;
@@ -51,6 +52,7 @@ pub fn login(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let who = Attempt::of(ctx, request)?;
     if let Login::Wait(seconds) = ctx.store.may_log_in(&who.budget, who.is_known, time::now())? {
         log_failure(request.admitted.client, "too many attempts");
+        ctx.note_refusal(What::LoginBlocked, &request.admitted, row.as_ref().map_or("", |row| &row.user.name));
         return Err(ApiError::rate_limited(seconds, "Too many failed logins.").with("limit", "login"));
     }
     let secret = password::secret_form(&password.unwrap_or_default());
@@ -59,13 +61,16 @@ pub fn login(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let urgent = who.is_known;
     let mut job = Job::new(task, move |ctx, matches| {
         // The password may have been changed while the old one was being compared.
-        let now = ctx.store.user(&name)?.filter(|row| row.password_hash == hash);
+        let now = ctx.store.user(&name)?;
+        // A name that nobody has may be a password that was typed into the wrong field: it is told nowhere.
+        let meant = now.as_ref().map(|row| row.user.name.clone()).unwrap_or_default();
+        let now = now.filter(|row| row.password_hash == hash);
         let user = now.filter(|_| matches == Value::Bool(true)).map(|row| row.user);
-        let Some(user) = user else { return Err(wrong_password(ctx, &admitted, &who)?) };
+        let Some(user) = user else { return Err(wrong_password(ctx, &admitted, &who, &meant)?) };
         if ctx.store.has_second_factor(user.id)? {
             return Err(challenged(ctx, &admitted, who, wish, user, hash)?);
         }
-        open_session(ctx, &admitted, &who, wish, user.id)
+        open_session(ctx, &admitted, &who, wish, &user)
     });
     job.urgent = urgent;
     Ok(job)
@@ -94,10 +99,11 @@ impl Attempt {
     }
 }
 
-/// Counts a wrong password; gives its 401.
-fn wrong_password(ctx: &mut Ctx, admitted: &Admitted, who: &Attempt) -> Result<ApiError, ApiError> {
+/// Counts a wrong password, of this user where there is one; gives its 401.
+fn wrong_password(ctx: &mut Ctx, admitted: &Admitted, who: &Attempt, meant: &str) -> Result<ApiError, ApiError> {
     ctx.store.login_failed(&who.budget, time::now())?;
     log_failure(admitted.client, "wrong password");
+    ctx.note_refusal(What::LoginFailed, admitted, meant);
     if let Login::Wait(seconds) = ctx.store.may_log_in(&who.budget, who.is_known, time::now())? {
         let line = format!("{} has failed to log in too often and has to wait {seconds} seconds.", admitted.client);
         ctx.tell(Event::LoginBlocked, &line);
@@ -147,11 +153,12 @@ pub fn challenge(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError>
     let waits = ctx.challenges.find(&hash, &admitted.client.key(), time::now()).cloned().ok_or_else(over)?;
     // The password may have been changed in between, and the user removed.
     let now = ctx.store.user(&waits.name)?;
-    now.filter(|row| row.user.id == waits.user && row.password_hash == waits.password_hash).ok_or_else(over)?;
+    let is_same = |row: &UserRow| row.user.id == waits.user && row.password_hash == waits.password_hash;
+    let user = now.filter(is_same).ok_or_else(over)?.user;
     second_factor::prove(ctx, waits.user, admitted.client, &code.unwrap_or_default())?;
     ctx.challenges.remove(&hash);
     let who = Attempt { budget: waits.budget, is_known: true, device: waits.device };
-    open_session(ctx, admitted, &who, waits.wish, waits.user)
+    open_session(ctx, admitted, &who, waits.wish, &user)
 }
 
 fn over() -> ApiError {
@@ -164,15 +171,19 @@ fn open_session(
     admitted: &Admitted,
     who: &Attempt,
     wish: Wish,
-    user: i64,
+    user: &User,
 ) -> Result<Response, ApiError> {
     let token = random_token(&mut [0; TOKEN_BYTES])?;
     let device = who.device.clone().map_or_else(|| random_token(&mut [0; DEVICE_BYTES]), Ok)?;
     let now = time::now();
     let seconds = if wish.remember { ctx.session_seconds().max(LONGEST_SESSION) } else { ctx.session_seconds() };
-    ctx.store.login_succeeded(&who.budget)?;
-    ctx.store.add_session(&token_hash(&token), user, &admitted.client.key().to_string(), now, now + seconds)?;
-    ctx.store.remember_device(&token_hash(&device), now)?;
+    let client = admitted.client.key().to_string();
+    ctx.noted(|ctx| {
+        ctx.store.login_succeeded(&who.budget)?;
+        ctx.store.add_session(&token_hash(&token), user.id, &client, now, now + seconds)?;
+        ctx.store.remember_device(&token_hash(&device), now)?;
+        Ok(((), Entry::new(What::Login, &user.name).by(Actor::User(user.name.clone()))))
+    })?;
     ctx.tell(Event::Login, &format!("{} has logged in.", admitted.client));
     let mut body = json!({ "expires_at": time::rfc3339(now + seconds) });
     if wish.return_token {
@@ -216,6 +227,7 @@ pub fn prolong(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
 pub fn logout(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let session = request.admitted.session.as_ref().ok_or_else(ApiError::authentication_required)?;
     let warning = end(ctx, &session.token_hash);
+    ctx.note(&Entry::new(What::Logout, &session.user.name));
     let cookie = clear_cookie(ctx, &request.admitted);
     Ok(Response::json(200, &json!({ "message": "Logged out." })).with("set-cookie", cookie).warning(warning))
 }

@@ -8,6 +8,7 @@ use crate::app::guard::Guard;
 use crate::app::input::Fields;
 use crate::app::{ApiError, Ctx, Job, Outcome, Request};
 use crate::domain::address::IpOrNet;
+use crate::domain::audit::{Entry, What};
 use crate::domain::json;
 use crate::domain::names::{JailName, Running};
 use crate::domain::own_ban::{LONGEST_NOTE, NEVER, OwnBan};
@@ -75,9 +76,32 @@ pub fn ban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
         for one in &made {
             ctx.banned.held.distrust_jail(&one.jail);
         }
+        if !done.is_empty() {
+            let names: Vec<&str> = done.iter().map(|(jail, _)| jail.as_str()).collect();
+            ctx.note(&Entry::new(What::Ban, &ip).saying(banned_in(&names, until, &note)));
+        }
         banned_answer(&ip, until, made)
     };
     Ok(Job::new(task, finish).undone_by(move |ctx| ctx.restore_own_bans(&undone, kept)).detached())
+}
+
+/// Where and for how long, for the audit, and why where that was said.
+fn banned_in(jails: &[&str], until: Option<i64>, note: &str) -> String {
+    format!("In {}{}.{}", jails.join(", "), end_of(until), because(note))
+}
+
+/// Until when, in words; nothing where the jail says it.
+fn end_of(until: Option<i64>) -> String {
+    match until {
+        Some(NEVER) => " for ever".to_owned(),
+        Some(until) => format!(" until {}", rfc3339(until)),
+        None => String::new(),
+    }
+}
+
+/// A note in the audit.
+pub(super) fn because(note: &str) -> String {
+    if note.is_empty() { String::new() } else { format!(" Note: {note}") }
 }
 
 /// What a body asks for; without a jail where none is needed.
@@ -118,11 +142,7 @@ pub(super) fn note_field(fields: &mut Fields) -> String {
 
 /// The answer to a ban, by what became of it in each jail. Where it failed in all, it has failed.
 fn banned_answer(ip: &str, until: Option<i64>, made: Vec<Made>) -> Result<Response, ApiError> {
-    let end = match until {
-        Some(NEVER) => " for ever".to_owned(),
-        Some(until) => format!(" until {}", rfc3339(until)),
-        None => String::new(),
-    };
+    let end = end_of(until);
     let (mut names, mut sentences, mut results, mut first) = (Vec::new(), Vec::new(), Vec::new(), None);
     let is_one = made.len() == 1;
     for Made { jail, was_banned, ignored_by, failure } in made {
@@ -232,6 +252,10 @@ pub fn unban(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
         let count = count.as_u64().unwrap_or(0);
         if count == 0 {
             ctx.undo_lift(noted, false);
+        } else {
+            let place = if place == "*" { "in all jails" } else { place };
+            let detail = format!("Let out of {place}: {count}.{}", because(&note));
+            ctx.note(&Entry::new(What::Unban, ip.as_deref().unwrap_or("*")).saying(detail));
         }
         let message = match ip {
             // What the daemon lists can be lifted, whatever it is; what it does not list has to be an address.
@@ -326,6 +350,8 @@ pub fn unban_all(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> 
         let count = count.as_u64().unwrap_or(0);
         if count == 0 {
             ctx.undo_lift(noted, false);
+        } else {
+            ctx.note(&Entry::new(What::Unban, "*").saying(format!("All bans were removed: {count}.")));
         }
         Ok(Response::json(200, &json!({ "message": format!("{count} bans were removed."), "count": count })))
     });

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::app::code::Code;
 use crate::app::listed::Listed;
 use crate::app::{ApiError, Ctx, Job, Request};
+use crate::domain::audit::{Entry, What};
 use crate::domain::json;
 use crate::domain::time::{self, rfc3339};
 use crate::fetch;
@@ -15,6 +16,9 @@ use crate::store::blocklists::Source;
 
 /// The longest name of a source, in characters: the contract's.
 const LONGEST_NAME: usize = 100;
+
+/// What the audit does not tell of one.
+const UNTOLD: [&str; 5] = ["id", "name", "created_at", "updated_at", "fetched_from"];
 
 /// `GET /api/v1/blocklists`
 pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
@@ -53,11 +57,17 @@ pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     fields.finish()?;
     let name = name.unwrap_or_default();
     fetch::check_url(&url, ctx.config.allow_private_fetch)?;
-    let added = ctx.store.add_blocklist_source((&name, &url), (enabled, unban_removed), time::now())?;
-    let id = added.ok_or_else(|| {
-        ApiError::new(Code::LimitReached, "Source limit reached (100/100). Delete one that is not used.")
+    let body = ctx.noted(|ctx| {
+        let added = ctx.store.add_blocklist_source((&name, &url), (enabled, unban_removed), time::now())?;
+        let id = added.ok_or_else(|| {
+            ApiError::new(Code::LimitReached, "Source limit reached (100/100). Delete one that is not used.")
+        })?;
+        let body = shown(&load(ctx, id)?);
+        let entry = Entry::new(What::BlocklistChanged, &name).saying("The list was added.");
+        let entry = entry.differing(&Value::Null, &body, &UNTOLD);
+        Ok((body, entry))
     })?;
-    Ok(Response::json(201, &shown(&load(ctx, id)?)))
+    Ok(Response::json(201, &body))
 }
 
 const NAME_RULE: &str = "1 to 100 characters are expected, none of them a control character.";
@@ -109,19 +119,25 @@ pub fn change(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     source.name = name.unwrap_or(source.name);
     source.enabled = enabled.unwrap_or(source.enabled);
     source.unban_removed = unban_removed.unwrap_or(source.unban_removed);
-    ctx.store.change_blocklist_source(&source, time::now())?;
-    Ok(Response::json(200, &shown(&load(ctx, id)?)))
+    let body = ctx.noted(|ctx| {
+        ctx.store.change_blocklist_source(&source, time::now())?;
+        let body = shown(&load(ctx, id)?);
+        let target = old["name"].as_str().unwrap_or_default();
+        Ok((body.clone(), Entry::new(What::BlocklistChanged, target).differing(&old, &body, &UNTOLD)))
+    })?;
+    Ok(Response::json(200, &body))
 }
 
 /// `DELETE /api/v1/blocklists/{source_id}`: what only it has brought is banned no longer.
 pub fn remove(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let id = request.row_id("source_id", "A source")?;
-    load(ctx, id)?;
+    let name = load(ctx, id)?.name;
     let task = imports::tend_task(ctx, Some(id))?;
     Ok(Job::new(Task::Tend(task), move |ctx, tended| {
-        if !ctx.store.remove_blocklist_source(id)? {
-            return Err(missing(id));
-        }
+        ctx.noted(|ctx| match ctx.store.remove_blocklist_source(id)? {
+            true => Ok(((), Entry::new(What::BlocklistChanged, &name).saying("The list was removed."))),
+            false => Err(missing(id)),
+        })?;
         // What could not be lifted is lifted the next time: its list is kept until then.
         let tended = json::from_tree(tended).map_err(ApiError::internal)?;
         let warning = imports::tended(ctx, tended).unwrap_or_default();

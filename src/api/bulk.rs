@@ -13,6 +13,7 @@ use crate::app::input::Fields;
 use crate::app::own_bans::{Noted, Settled};
 use crate::app::{ApiError, Ctx, Job, Outcome, Request, Step};
 use crate::domain::address::IpOrNet;
+use crate::domain::audit::{self, Entry};
 use crate::domain::json;
 use crate::domain::names::{JailName, Running};
 use crate::domain::own_ban::{NEVER, OwnBan};
@@ -219,7 +220,7 @@ impl Work {
                 Some(jail) => ctx.banned.held.distrust_jail(jail),
                 None => ctx.distrust_bans(),
             }
-            self.answer(done)
+            self.answer(ctx, done)
         })
         // What it has done before it failed is not known: what is noted is compared with what the daemon has.
         .undone_by(|ctx| {
@@ -231,7 +232,7 @@ impl Work {
     }
 
     /// What became of each, and how many of each kind.
-    fn answer(mut self, done: Done) -> Result<Response, ApiError> {
+    fn answer(mut self, ctx: &mut Ctx, done: Done) -> Result<Response, ApiError> {
         let mut fates = done.fates.bytes().enumerate();
         let mut ignored = done.ignored.into_iter().peekable();
         for (place, item) in self.items.iter_mut().enumerate() {
@@ -265,6 +266,16 @@ impl Work {
         let counts: Vec<(&str, usize)> = kinds.iter().map(|kind| (*kind, count(kind))).collect();
         let stopped = done.failure.map(ApiError::from);
         let sentence = self.sentence(&counts, stopped.as_ref(), done.is_cancelled);
+        // One event, however many they are.
+        if counts.first().is_some_and(|(_, count)| *count > 0) {
+            let what = if self.is_ban { audit::What::Ban } else { audit::What::Unban };
+            let names: Vec<&str> = self.items.iter().map(|item| item.ip.as_str()).take(2).collect();
+            let target = match self.items.len() {
+                0..=2 => names.join(", "),
+                count => format!("{} and {} more", names[0], count - 1),
+            };
+            ctx.note(&Entry::new(what, target).saying(&sentence));
+        }
         let counts: serde_json::Map<String, Value> =
             counts.into_iter().map(|(kind, count)| (kind.to_owned(), count.into())).collect();
         let mut body = json!({

@@ -8,6 +8,7 @@ use super::server;
 use crate::app::seen::Restarted;
 use crate::app::{ApiError, Ctx, Job, Outcome, Request, dry_run, paths};
 use crate::apply::{Check, Preview, Scope, Told};
+use crate::domain::audit::{Entry, What};
 use crate::domain::jail_values::JailValues;
 use crate::domain::time;
 use crate::domain::{json, secrets};
@@ -21,7 +22,7 @@ use crate::services::apply::{applied as noted, files_task, installation, reload_
 
 /// `POST /api/v1/config/reload`
 pub fn reload(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
-    reload_job(ctx, Scope::All, |_| Ok(Response::no_content()))
+    reload_job(ctx, Scope::All, Entry::new(What::Reload, "*"), |_| Ok(Response::no_content()))
 }
 
 /// `POST /api/v1/config/restart`
@@ -69,6 +70,8 @@ fn restarted(ctx: &mut Ctx, report: Value) -> Result<Response, ApiError> {
     for warning in &warnings {
         log::warn!("{warning}");
     }
+    let how = if report.was_hung { "It did not answer any more." } else { "" };
+    ctx.note(&Entry::new(What::Restart, "fail2ban").saying(how));
     let at = time::rfc3339(time::now());
     ctx.last_restart = Some(Restarted { at, was_hung: report.was_hung, left_behind: report.left_behind });
     ctx.restarted = true;

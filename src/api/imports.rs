@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::app::listed::Listed;
 use crate::app::{ApiError, Ctx, Job, Outcome, Request, Step};
 use crate::blocklist::schedule::{Frequency, Schedule};
+use crate::domain::audit::{Entry, What};
 use crate::domain::json;
 use crate::domain::page::{Page, Position, Rows};
 use crate::domain::time::{self, rfc3339};
@@ -82,7 +83,8 @@ pub fn change_schedule(ctx: &mut Ctx, request: &Request) -> Result<Response, Api
     if schedule == old {
         return schedule_info(ctx, request);
     }
-    ctx.store.set_blocklist_schedule(&json!(schedule).to_string(), time::now())?;
+    let entry = Entry::new(What::BlocklistChanged, "schedule").differing(&json!(old), &json!(schedule), &[]);
+    ctx.noted(|ctx| Ok((ctx.store.set_blocklist_schedule(&json!(schedule).to_string(), time::now())?, entry)))?;
     schedule_info(ctx, request)
 }
 

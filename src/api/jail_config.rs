@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::app::jail_fields::taken;
 use crate::app::listed::Listed;
 use crate::app::{ApiError, Ctx, Job, Outcome, Request};
+use crate::domain::audit::{Entry, What};
 use crate::domain::json;
 use crate::domain::names::{JailName, Running};
 use crate::fail2ban;
@@ -187,13 +188,28 @@ fn edit_task(ctx: &mut Ctx, name: &JailName, edit: JailEdit) -> Result<Task, Api
 const NOT_SET: &str = "fail2ban does not answer, so this is noted and not yet in force: POST /api/v1/config/restart ends it and starts it \
                        again, and sets what is pending.";
 
+/// Notes what is pending, and where no file tells of it, who made it so.
+fn note_pending(ctx: &mut Ctx, name: &JailName, now: Option<&str>, is_in_file: bool) -> Result<(), ApiError> {
+    let before = ctx.store.pending(name.as_str())?;
+    if before.as_deref() == now || is_in_file {
+        return Ok(ctx.store.set_pending(name.as_str(), now)?);
+    }
+    let values = |text: Option<&str>| text.and_then(|text| json::read::<Value>(text).ok()).unwrap_or_default();
+    let detail = "Values that hold until they are written into the files, or the daemon starts again.";
+    let entry = Entry::new(What::ConfigChanged, name.as_str()).saying(detail);
+    let entry = entry.differing(&values(before.as_deref()), &values(now), &[]);
+    ctx.noted(|ctx| Ok((ctx.store.set_pending(name.as_str(), now)?, entry)))
+}
+
 /// Remembers what a change has led to; gives the jail as it is now, and what is to be said with it.
 fn finished(ctx: &mut Ctx, name: &JailName, outcome: Value) -> Result<(Value, String), ApiError> {
     let edited: Edited = json::from_tree(outcome).map_err(ApiError::internal)?;
     if let Some(why) = edited.warning {
         log::warn!("{name}: what it ignores holds until the next reload only: {why}");
+        let detail = "What it ignores was changed until the next reload.";
+        ctx.note(&Entry::new(What::ConfigChanged, name.as_str()).saying(detail));
     }
-    let noted = ctx.store.set_pending(name.as_str(), edited.pending.as_deref()).map_err(ApiError::from);
+    let noted = note_pending(ctx, name, edited.pending.as_deref(), edited.applied.is_some());
     noted.map_err(if edited.applied.is_some() { apply::in_force_all_the_same } else { apply::perhaps_in_force })?;
     let mut warnings = edited.costs;
     if let Some(applied) = edited.applied {

@@ -11,6 +11,7 @@ use crate::app::listed::Listed;
 use crate::app::{ApiError, Ctx, Job, Outcome, Request};
 use crate::apply::Scope;
 use crate::domain::address::IpOrNet;
+use crate::domain::audit::{Entry, What};
 use crate::domain::json;
 use crate::domain::names::{JailName, Running};
 use crate::domain::never_ban::Who;
@@ -200,13 +201,15 @@ fn jail(name: &JailName, idle: Option<bool>, seen: &JailCounters, settings: &Jai
 
 /// `POST /api/v1/jails/reload-all`
 pub fn reload_all(ctx: &mut Ctx, _request: &Request) -> Result<Job, ApiError> {
-    apply::reload_job(ctx, Scope::All, |_| Ok(command_done(200, "All jails were reloaded.".into(), "*")))
+    let entry = Entry::new(What::Reload, "*");
+    apply::reload_job(ctx, Scope::All, entry, |_| Ok(command_done(200, "All jails were reloaded.".into(), "*")))
 }
 
 /// `POST /api/v1/jails/{name}/start`
 pub fn start(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let Running(name) = request.parameter()?;
-    apply::reload_job(ctx, Scope::Jails(vec![name.to_string()]), move |_| {
+    let entry = Entry::new(What::JailStarted, name.as_str());
+    apply::reload_job(ctx, Scope::Jails(vec![name.to_string()]), entry, move |_| {
         Ok(command_done(200, format!("{name} runs."), name.as_str()))
     })
 }
@@ -214,7 +217,8 @@ pub fn start(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
 /// `POST /api/v1/jails/{name}/reload`
 pub fn reload(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let Running(name) = request.parameter()?;
-    apply::reload_job(ctx, Scope::Jails(vec![name.to_string()]), move |_| {
+    let entry = Entry::new(What::Reload, name.as_str());
+    apply::reload_job(ctx, Scope::Jails(vec![name.to_string()]), entry, move |_| {
         Ok(command_done(200, format!("{name} was reloaded."), name.as_str()))
     })
 }
@@ -225,6 +229,9 @@ pub fn stop(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let task = Task::StopJail(service::StopJail { socket: ctx.fail2ban_socket().to_owned(), jail: name.to_string() });
     Ok(Job::new(task, move |ctx, stopped| {
         ctx.note_pause(name.as_str(), None, None)?;
+        if stopped == Value::Bool(true) {
+            ctx.note(&Entry::new(What::JailStopped, name.as_str()));
+        }
         let message = if stopped == Value::Bool(true) { "was stopped" } else { "was not running" };
         Ok(command_done(200, format!("{name} {message}."), name.as_str()))
     })
@@ -237,6 +244,7 @@ pub fn idle(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let on = switch(request)?;
     ctx.pause(&name, on, None)?;
     let message = if on { "is paused" } else { "watches its logs" };
+    ctx.note(&Entry::new(What::JailPaused, name.as_str()).saying(format!("It {message}.")));
     Ok(command_done(200, format!("{name} {message}."), name.as_str()))
 }
 
@@ -252,6 +260,7 @@ pub fn pause(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     ctx.pause(&name, true, until)?;
     let until = until.map(time::rfc3339);
     let end = until.as_ref().map_or_else(String::new, |until| format!(" until {until}"));
+    ctx.note(&Entry::new(What::JailPaused, name.as_str()).saying(format!("It is paused{end}.")));
     let body = json!({ "message": format!("{name} is paused{end}."), "success": true, "jail": name.as_str(), "paused_until": until });
     Ok(Response::json(200, &body))
 }
@@ -260,6 +269,7 @@ pub fn pause(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
 pub fn resume(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let Running(name) = request.parameter()?;
     ctx.pause(&name, false, None)?;
+    ctx.note(&Entry::new(What::JailPaused, name.as_str()).saying("It watches its logs."));
     Ok(command_done(200, format!("{name} watches its logs."), name.as_str()))
 }
 

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::app::{ApiError, Ctx, Request, dry_run};
 use crate::apply::effect::Effect;
 use crate::apply::{Check, Preview};
+use crate::domain::audit::{Entry, What};
 use crate::server::response::Response;
 
 /// The settings, and what they are until somebody changes them: high, medium, low.
@@ -66,7 +67,11 @@ pub fn change_thresholds(ctx: &mut Ctx, request: &Request) -> Result<Response, A
     if ctx.dry_run {
         return Ok(dry_run::answer(&preview(before, wanted)));
     }
-    ctx.store.set_settings(&pairs)?;
+    let mut entry = Entry::new(What::SettingsChanged, "map");
+    for ((name, before), after) in NAMES.iter().zip(before).zip(shown) {
+        entry = entry.changed(name, before.into(), after.into());
+    }
+    ctx.noted(|ctx| Ok((ctx.store.set_settings(&pairs)?, entry)))?;
     Ok(answer(shown))
 }
 

@@ -2,6 +2,7 @@
 
 pub mod actions;
 pub mod addresses;
+pub mod audit;
 pub mod auth;
 pub mod banned;
 pub mod bans;

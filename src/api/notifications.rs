@@ -6,6 +6,7 @@ use super::notification_fields::Wanted;
 use crate::app::code::Code;
 use crate::app::listed::Listed;
 use crate::app::{ApiError, Ctx, Job, Request};
+use crate::domain::audit::{Entry, What};
 use crate::domain::json;
 use crate::domain::notification::{Channel, Event, MASK, MOST, Message};
 use crate::domain::time::{self, rfc3339};
@@ -40,10 +41,13 @@ pub fn list(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
 /// `POST /api/v1/notifications`
 pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let channel = Wanted::read(request.fields()?, None, ctx.config.allow_private_fetch)?.channel;
-    let Some(id) = ctx.store.add_channel(&channel)? else {
-        let detail = format!("Channel limit reached ({MOST}/{MOST}). Delete one that is not used.");
-        return Err(ApiError::new(Code::LimitReached, detail));
-    };
+    let id = ctx.noted(|ctx| {
+        let Some(id) = ctx.store.add_channel(&channel)? else {
+            let detail = format!("Channel limit reached ({MOST}/{MOST}). Delete one that is not used.");
+            return Err(ApiError::new(Code::LimitReached, detail));
+        };
+        Ok((id, told(&channel, "A channel of notifications was added.")))
+    })?;
     Ok(Response::json(201, &load(ctx, id)?.shown()))
 }
 
@@ -53,7 +57,10 @@ pub fn change(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let old = load(ctx, id)?;
     let wanted = Wanted::read(request.fields()?.not_empty(), Some(&old), ctx.config.allow_private_fetch)?;
     if wanted.channel != old {
-        ctx.store.change_channel(&Channel { updated_at: time::now(), ..wanted.channel }, time::now())?;
+        let new = Channel { updated_at: time::now(), ..wanted.channel };
+        let entry = told(&old, "A channel of notifications was changed.");
+        let entry = entry.differing(&old.shown(), &new.shown(), &["updated_at"]);
+        ctx.noted(|ctx| Ok((ctx.store.change_channel(&new, time::now())?, entry)))?;
     }
     let forgotten = "The secret was forgotten, for it was given for another receiver. Send it again.";
     let warning = if wanted.forgets { forgotten } else { "" };
@@ -63,10 +70,16 @@ pub fn change(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
 /// `DELETE /api/v1/notifications/{id}`
 pub fn remove(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let id = request.row_id("id", "A channel")?;
-    match ctx.store.remove_channel(id)? {
-        true => Ok(Response::no_content()),
+    let entry = told(&load(ctx, id)?, "A channel of notifications was removed.");
+    ctx.noted(|ctx| match ctx.store.remove_channel(id)? {
+        true => Ok((Response::no_content(), entry)),
         false => Err(missing(id)),
-    }
+    })
+}
+
+/// What the audit tells of a change of channels.
+fn told(channel: &Channel, what: &str) -> Entry {
+    Entry::new(What::SettingsChanged, &channel.name).saying(what)
 }
 
 /// `POST /api/v1/notifications/test`: of a channel that is not saved yet.

@@ -113,7 +113,7 @@ pub fn rest(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let is_later = text.is_none() || until.is_some_and(|until| until > time::now());
     fields.check(is_later, "until", "format", "until: a time to come is expected, such as 2030-12-31T18:00:00Z.");
     fields.finish()?;
-    let actor = ctx.acting.clone();
+    let actor = ctx.acting.actor.clone();
     let rest = Rest { id: id.clone(), note: note.trim().to_owned(), until, at: time::now(), actor };
     if !ctx.protection.set(&mut ctx.store, &id, Some(rest))? {
         let detail =

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::bans::{note_field, waits_for_archive};
+use super::bans::{because, note_field, waits_for_archive};
 use super::never_ban::until;
 use crate::app::banned::Readiness;
 use crate::app::input::Fields;
 use crate::app::{ApiError, Ctx, Job, Outcome, Request};
 use crate::domain::address::IpOrNet;
+use crate::domain::audit::{Entry, What};
 use crate::domain::history::BLOCKLIST_JAIL;
 use crate::domain::json;
 use crate::domain::names::JailName;
@@ -92,7 +93,7 @@ fn let_out(ctx: &mut Ctx, net: IpOrNet, jails: Vec<String>, note: &str) -> Resul
     for (jail, ips) in held_in(ctx, &net, &jails) {
         noted.push((jail.clone(), ctx.note_lift(Some(&jail), Some(&ips), note)?));
     }
-    let kept = noted.clone();
+    let (kept, why) = (noted.clone(), note.to_owned());
     let task = Task::Release(Release {
         socket: ctx.fail2ban_socket().to_owned(),
         jails,
@@ -117,7 +118,15 @@ fn let_out(ctx: &mut Ctx, net: IpOrNet, jails: Vec<String>, note: &str) -> Resul
         }
         match first {
             Some(error) if in_jails.iter().all(|one| one.failure.is_some()) => Err(error),
-            _ => Ok(answer(ctx, &net, in_jails, Value::Null)),
+            _ => {
+                let out: Vec<&str> =
+                    in_jails.iter().filter(|one| one.lifted > 0).map(|one| one.jail.as_str()).collect();
+                if !out.is_empty() {
+                    let detail = format!("Let out of {}.{}", out.join(", "), because(&why));
+                    ctx.note(&Entry::new(What::Unban, net.to_string()).saying(detail));
+                }
+                Ok(answer(ctx, &net, in_jails, Value::Null))
+            }
         }
     });
     Ok(done.undone_by(|ctx| kept.into_iter().for_each(|(_, noted)| ctx.undo_lift(noted, true))).detached())

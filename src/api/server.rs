@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::app::code::Code;
 use crate::app::input::Fields;
 use crate::app::{ApiError, Ctx, Request, paths};
+use crate::domain::audit::{Entry, What};
 use crate::fail2ban;
 use crate::fail2ban::commands::ServerSettings;
 use crate::jobs::Failure;
@@ -90,12 +91,16 @@ pub fn change_settings(ctx: &mut Ctx, request: &Request) -> Result<Response, Api
         return Err(Failure::WrongFields(wrong).into());
     }
     values.set(&mut ctx.daemon, &before).map_err(Failure::from)?;
+    // What the daemon has by now is in force, whatever was sent.
+    let after = ctx.daemon.server_settings().map_or_else(|_| json!(values), |after| changeable(&after));
+    ctx.note(&Entry::new(What::SettingsChanged, "fail2ban").differing(&changeable(&before), &after, &[]));
     Ok(Response::no_content())
 }
 
 /// `POST /api/v1/server/flush-logs`
 pub fn flush_logs(ctx: &mut Ctx, _request: &Request) -> Result<Response, ApiError> {
     let message = ctx.daemon.flush_logs().map_err(rejected)?;
+    ctx.note(&Entry::new(What::SettingsChanged, "fail2ban").saying("Its log was opened anew."));
     Ok(Response::json(200, &json!({ "message": message })))
 }
 

@@ -6,6 +6,8 @@ use super::auth;
 use crate::app::code::Code;
 use crate::app::session::token_hash;
 use crate::app::{Admitted, ApiError, Ctx, Outcome, Request};
+use crate::domain::actor::OWNER;
+use crate::domain::audit::{Entry, What};
 use crate::domain::hex::hex;
 use crate::domain::time;
 use crate::server::response::Response;
@@ -50,6 +52,7 @@ pub fn end(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
         return Err(ApiError::new(Code::SessionNotFound, detail));
     };
     let warning = auth::end(ctx, &seen.session.token_hash);
+    ctx.note(&Entry::new(What::Logout, &seen.client).saying("A session was ended from another one."));
     Ok(Response::no_content().warning(warning))
 }
 
@@ -57,7 +60,11 @@ pub fn end(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
 pub fn end_others(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     // At the machine there is none to keep.
     let kept = request.admitted.session.as_ref().map_or(token_hash(""), |session| session.token_hash);
-    let ended = ctx.store.end_other_sessions(request.admitted.user_id(), &kept)?;
+    let ended = ctx.noted(|ctx| {
+        let ended = ctx.store.end_other_sessions(request.admitted.user_id(), &kept)?;
+        let entry = Entry::new(What::Logout, "");
+        Ok((ended, entry.saying(format!("All other sessions were ended: {ended}."))))
+    })?;
     Ok(Response::json(200, &json!({ "ended": ended })))
 }
 
@@ -72,7 +79,11 @@ pub fn change_password(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiE
     fields.finish()?;
     let then = |ctx: &mut Ctx, admitted: &Admitted, hash: Option<String>| {
         let kept = admitted.session.as_ref().map(|session: &Session| session.token_hash);
-        ctx.store.change_password(admitted.user_id(), &hash.unwrap_or_default(), kept.as_ref())?;
+        ctx.noted(|ctx| {
+            ctx.store.change_password(admitted.user_id(), &hash.unwrap_or_default(), kept.as_ref())?;
+            let name = admitted.user().map(|user| user.name.as_str()).unwrap_or(OWNER);
+            Ok(((), Entry::new(What::PasswordChanged, name)))
+        })?;
         ctx.reload_stored()?;
         log::info!("{} has changed the password; the other sessions have ended", admitted.actor().in_words());
         Ok(Response::no_content())

@@ -6,6 +6,7 @@ use crate::app::changeable::{CHANGEABLE, Changeable};
 use crate::app::code::Code;
 use crate::app::input::Fields;
 use crate::app::{ApiError, Ctx, Request};
+use crate::domain::audit::{Entry, What};
 use crate::server::response::Response;
 
 /// `GET /api/v1/settings`
@@ -49,7 +50,11 @@ pub fn change(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let pairs: Vec<(String, Option<String>)> =
         changed.into_iter().map(|(setting, text)| (setting.key(), text)).collect();
     if !pairs.is_empty() {
-        ctx.store.change_settings(&pairs)?;
+        let mut entry = Entry::new(What::SettingsChanged, "bangui");
+        for setting in &CHANGEABLE {
+            entry = entry.changed(setting.name, setting.shown(&ctx.config), setting.shown(&config));
+        }
+        ctx.noted(|ctx| Ok((ctx.store.change_settings(&pairs)?, entry)))?;
         ctx.config = config;
     }
     Ok(answer(ctx))

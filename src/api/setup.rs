@@ -8,6 +8,7 @@ use crate::app::code::Code;
 use crate::app::session::log_failure;
 use crate::app::{ApiError, Ctx, Job, Request};
 use crate::config::parse_timezone;
+use crate::domain::audit::What;
 use crate::domain::time;
 use crate::jobs::{Task, password};
 use crate::server::response::Response;
@@ -55,6 +56,7 @@ fn check_code(ctx: &mut Ctx, request: &Request) -> Result<(), ApiError> {
     let budget = client.key().to_string();
     if let Login::Wait(seconds) = ctx.store.may_log_in(&budget, false, time::now())? {
         log_failure(client, "too many attempts");
+        ctx.note_refusal(What::LoginBlocked, &request.admitted, "");
         return Err(ApiError::rate_limited(seconds, "Too many wrong setup codes.").with("limit", "login"));
     }
     if is_same(&code, &ctx.setup_code) {
@@ -62,6 +64,7 @@ fn check_code(ctx: &mut Ctx, request: &Request) -> Result<(), ApiError> {
     }
     ctx.store.login_failed(&budget, time::now())?;
     log_failure(client, "wrong setup code");
+    ctx.note_refusal(What::LoginFailed, &request.admitted, "");
     refused("The code is not that of the setup link, which is another one after each start of the server.")
 }
 

@@ -9,6 +9,7 @@ use crate::app::keys;
 use crate::app::listed::Listed;
 use crate::app::{ApiError, Ctx, Outcome, Request};
 use crate::domain::address::IpOrNet;
+use crate::domain::audit::{Entry, What};
 use crate::domain::names::Running;
 use crate::domain::permission::Scope;
 use crate::domain::time;
@@ -22,6 +23,8 @@ const FIELDS: &[&str] = &["id", "name", "user", "created_at", "expires_at", "las
 const READ_ONLY: [&str; 5] = ["id", "prefix", "user", "created_at", "rotated_at"];
 /// Why another admin does not get the text of a token of the owner's, or widens it.
 const OF_OWNER: &str = "This token is the owner's, to change and to rotate. You can delete it.";
+/// What the audit does not tell of one: its name is said already, and how it was used is no change of it.
+const UNTOLD: [&str; 7] = ["name", "id", "prefix", "created_at", "rotated_at", "last_used_at", "last_used_from"];
 /// What a name may look like.
 const NAME: &str = "[A-Za-z0-9_-]{1,64}";
 /// How many addresses and networks, and how many jails, one can name.
@@ -74,8 +77,12 @@ pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     }
     proved(ctx, request, Proof::Either(password), None, move |ctx, admitted, _| {
         let key = keys::make()?;
-        let added = ctx.store.add_token(user, &may, &key.hash, &key.prefix, time::now())?;
-        let id = added.ok_or_else(|| taken(&may.name))?;
+        let id = ctx.noted(|ctx| {
+            let added = ctx.store.add_token(user, &may, &key.hash, &key.prefix, time::now())?;
+            let id = added.ok_or_else(|| taken(&may.name))?;
+            let entry = Entry::new(What::TokenCreated, &may.name);
+            Ok((id, entry.differing(&json!({}), &shown(ctx, &stored(ctx, id)?), &UNTOLD)))
+        })?;
         log::info!("{} has made the token {}", admitted.actor().in_words(), may.name);
         let mut body = shown(ctx, &stored(ctx, id)?);
         body["token"] = json!(key.text);
@@ -99,9 +106,15 @@ pub fn change(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
         return Err(ApiError::wrong_shape(wrong));
     }
     proved(ctx, request, Proof::Either(password), None, move |ctx, admitted, _| {
-        if !ctx.store.change_token(token.id, &may)? {
-            return Err(taken(&may.name));
-        }
+        ctx.noted(|ctx| {
+            let before = shown(ctx, &stored(ctx, token.id)?);
+            if !ctx.store.change_token(token.id, &may)? {
+                return Err(taken(&may.name));
+            }
+            let after = shown(ctx, &stored(ctx, token.id)?);
+            let entry = Entry::new(What::TokenChanged, &token.may.name);
+            Ok(((), entry.differing(&before, &after, &UNTOLD[1..])))
+        })?;
         log::info!("{} has changed the token {}", admitted.actor().in_words(), may.name);
         Ok(Response::json(200, &shown(ctx, &stored(ctx, token.id)?)))
     })
@@ -114,7 +127,10 @@ pub fn rotate(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let password = password_of_body(request)?;
     proved(ctx, request, Proof::Either(password), None, move |ctx, admitted, _| {
         let key = keys::make()?;
-        ctx.store.rotate_token(token.id, &key.hash, &key.prefix, time::now())?;
+        ctx.noted(|ctx| {
+            ctx.store.rotate_token(token.id, &key.hash, &key.prefix, time::now())?;
+            Ok(((), Entry::new(What::TokenRotated, &token.may.name).saying("Its former text is dead.")))
+        })?;
         log::info!("{} has given the token {} another text", admitted.actor().in_words(), token.may.name);
         let mut body = shown(ctx, &stored(ctx, token.id)?);
         body["rotated"] = json!(true);
@@ -128,7 +144,11 @@ pub fn remove(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let token = named(ctx, request)?;
     let password = password_of_body(request)?;
     proved(ctx, request, Proof::Either(password), None, move |ctx, admitted, _| {
-        ctx.store.remove_token(token.id)?;
+        ctx.noted(|ctx| {
+            ctx.store.remove_token(token.id)?;
+            let entry = Entry::new(What::TokenDeleted, &token.may.name);
+            Ok(((), entry.saying(format!("A token of {}.", token.user.name))))
+        })?;
         log::info!("{} has deleted the token {}", admitted.actor().in_words(), token.may.name);
         Ok(Response::no_content())
     })

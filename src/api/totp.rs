@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::app::{Admitted, ApiError, Ctx, Outcome, Request};
 use crate::domain::actor::OWNER;
+use crate::domain::audit::{Entry, What};
 use crate::domain::totp::{self, SECRET_BYTES};
 use crate::server::response::Response;
 use crate::services::proof::{Proof, proved};
@@ -64,7 +65,9 @@ pub fn renew_codes(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError
     proved(ctx, request, Proof::Either(password), None, move |ctx, admitted, _| {
         second_factor::prove(ctx, admitted.user_id(), admitted.client, &code)?;
         let (codes, hashes) = second_factor::recovery_codes()?;
-        ctx.store.set_recovery_codes(admitted.user_id(), &hashes)?;
+        let name = admitted.user().map_or(OWNER, |user| &user.name);
+        let entry = Entry::new(What::TotpEnabled, name).saying("There are new recovery codes.");
+        ctx.noted(|ctx| Ok((ctx.store.set_recovery_codes(admitted.user_id(), &hashes)?, entry)))?;
         log::info!("{} has new recovery codes", admitted.actor().in_words());
         Ok(Response::json(200, &json!({ "recovery_codes": codes })))
     })
@@ -76,7 +79,8 @@ pub fn disable(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let proof = Proof::Password(password.unwrap_or_default());
     proved(ctx, request, proof, None, move |ctx: &mut Ctx, admitted: &Admitted, _| {
         second_factor::prove(ctx, admitted.user_id(), admitted.client, &code)?;
-        ctx.store.remove_second_factor(admitted.user_id())?;
+        let entry = Entry::new(What::TotpDisabled, admitted.user().map_or(OWNER, |user| &user.name));
+        ctx.noted(|ctx| Ok((ctx.store.remove_second_factor(admitted.user_id())?, entry)))?;
         log::info!("logins of {} ask for the password alone from now on", admitted.actor().in_words());
         Ok(Response::no_content())
     })

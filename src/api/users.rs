@@ -6,6 +6,7 @@ use crate::app::code::Code;
 use crate::app::input::Fields;
 use crate::app::listed::Listed;
 use crate::app::{ApiError, Ctx, Outcome, Request};
+use crate::domain::audit::{Entry, What};
 use crate::domain::permission::Role;
 use crate::domain::time;
 use crate::server::response::Response;
@@ -50,9 +51,13 @@ pub fn create(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     demand_room(ctx, &name)?;
     proved(ctx, request, proof, given.as_deref(), move |ctx, admitted, hash| {
         demand_room(ctx, &name)?;
-        if !ctx.store.add_user(&name, role, &hash.unwrap_or_default(), time::now())? {
-            return Err(taken(&name));
-        }
+        ctx.noted(|ctx| {
+            if !ctx.store.add_user(&name, role, &hash.unwrap_or_default(), time::now())? {
+                return Err(taken(&name));
+            }
+            let entry = Entry::new(What::UserCreated, &name);
+            Ok(((), entry.changed("role", Value::Null, role.as_str().into())))
+        })?;
         log::info!("{} has added the user {name}", admitted.actor().in_words());
         let row = ctx.store.user(&name)?.ok_or_else(|| unknown(&name))?;
         Ok(Response::json(201, &shown(&row)))
@@ -81,12 +86,19 @@ pub fn change(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     }
     proved(ctx, request, proof, given.as_deref(), move |ctx, admitted, hash| {
         let user = row.user;
+        let kept = admitted.session.as_ref().filter(|session| session.user.id == user.id);
         if let Some(role) = role.filter(|role| *role != user.role) {
-            ctx.store.set_role(user.id, role)?;
+            ctx.noted(|ctx| {
+                ctx.store.set_role(user.id, role)?;
+                let entry = Entry::new(What::UserChanged, &user.name);
+                Ok(((), entry.changed("role", user.role.as_str().into(), role.as_str().into())))
+            })?;
         }
         if let Some(hash) = hash {
-            let kept = admitted.session.as_ref().filter(|session| session.user.id == user.id);
-            ctx.store.change_password(user.id, &hash, kept.map(|session| &session.token_hash))?;
+            ctx.noted(|ctx| {
+                ctx.store.change_password(user.id, &hash, kept.map(|session| &session.token_hash))?;
+                Ok(((), Entry::new(What::PasswordChanged, &user.name)))
+            })?;
             ctx.reload_stored()?;
         }
         log::info!("{} has changed the user {}", admitted.actor().in_words(), user.name);
@@ -103,7 +115,11 @@ pub fn remove(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
         return Err(owner_stays("cannot be removed"));
     }
     proved(ctx, request, proof, None, move |ctx, admitted, _| {
-        ctx.store.remove_user(row.user.id)?;
+        ctx.noted(|ctx| {
+            ctx.store.remove_user(row.user.id)?;
+            let entry = Entry::new(What::UserDeleted, &row.user.name);
+            Ok(((), entry.saying("With all sessions and tokens.")))
+        })?;
         log::info!("{} has removed the user {}", admitted.actor().in_words(), row.user.name);
         Ok(Response::no_content())
     })

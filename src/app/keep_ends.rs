@@ -83,7 +83,7 @@ impl Ctx {
             None => self.own_bans.matching(jail, None),
         };
         let names = names_of(&gone);
-        let ids = self.store.note_lifts(&lifts, &self.acting, note, &names, time::now())?;
+        let ids = self.store.note_lifts(&lifts, &self.acting.actor, note, &names, time::now())?;
         names.iter().for_each(|(jail, ip)| drop(self.own_bans.take(jail, ip)));
         Ok(Noted { lifts: ids, gone })
     }

@@ -1,5 +1,7 @@
 //! What handlers share: the state of the program, the request as they see it, its input, errors, limits.
 
+pub mod acting;
+pub mod audit;
 pub mod banned;
 pub mod bans_look;
 pub mod challenges;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Instant;
 
+use super::acting::Acting;
 use super::csv::Columns;
 use super::error::ApiError;
 use super::input::{Fields, Query, percent_decode};
@@ -100,12 +101,12 @@ pub enum OfJails {
 }
 
 /// Why a key is no identity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refused {
     /// It is nobody's, or over.
     Unknown,
-    /// It may not be used from where it comes.
-    FromHere,
+    /// The one of this name may not be used from where it comes.
+    FromHere(String),
 }
 
 /// Whether the client of a route need not wait for its end.
@@ -241,6 +242,11 @@ pub struct Admitted {
 }
 
 impl Admitted {
+    /// For whom the loop works while it works for this request.
+    pub fn acting(&self) -> Acting {
+        Acting { actor: self.actor(), client: (!self.is_console).then_some(self.client) }
+    }
+
     /// Who asks. Without an identity it is nobody in particular, and what is done then the program does by itself.
     pub fn actor(&self) -> Actor {
         match (&self.session, &self.token) {

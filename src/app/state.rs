@@ -11,7 +11,6 @@ use super::remembered::Remembered;
 use crate::apply::RunTime;
 use crate::blocklist::held::HeldFile;
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET, DEFAULT_SESSION_MINUTES};
-use crate::domain::actor::Actor;
 use crate::domain::hex::hex;
 use crate::domain::history::Place;
 use crate::domain::jail_values::JailValues;
@@ -30,6 +29,7 @@ use crate::server::listen::Address;
 use crate::server::response::Response;
 use crate::store::{self, Store, settings::Stored};
 
+use super::acting::{Acting, Refusals};
 use super::banned::Banned;
 use super::challenges::Challenges;
 use super::daemon_log::DaemonLog;
@@ -61,7 +61,9 @@ const QUICK_REPLY: usize = 2 * 1024 * 1024;
 #[derive(Debug)]
 pub struct Ctx {
     /// Who is acting in this turn of the loop: what is written notes it.
-    pub acting: Actor,
+    pub acting: Acting,
+    /// What was refused and is not written down yet.
+    pub refusals: Refusals,
     /// Only what a request would do is wanted: whoever would write says that instead.
     pub dry_run: bool,
     /// The settings given at start.
@@ -272,7 +274,8 @@ impl Ctx {
         let socket = socket_of(&config, &stored);
         let geo = Geo::new(config.geoip_database.clone(), config.database.parent().map(Path::to_owned));
         let mut ctx = Self {
-            acting: Actor::System,
+            acting: Acting::SYSTEM,
+            refusals: Refusals::default(),
             dry_run: false,
             has_places: store.places()? > 0,
             asking: Asking::default(),
@@ -331,11 +334,11 @@ impl Ctx {
         Ok(ctx)
     }
 
-    /// Does something in the name of `actor`.
-    pub fn acting_as<T>(&mut self, actor: Actor, work: impl FnOnce(&mut Ctx) -> T) -> T {
-        self.acting = actor;
+    /// Does something in the name of somebody.
+    pub fn acting_as<T>(&mut self, who: Acting, work: impl FnOnce(&mut Ctx) -> T) -> T {
+        self.acting = who;
         let done = work(self);
-        self.acting = Actor::System;
+        self.acting = Acting::SYSTEM;
         done
     }
 

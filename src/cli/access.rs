@@ -1,4 +1,4 @@
-//! `bangui user` and `bangui token`: who may log in, and which programs have keys. Whoever sits at the machine needs no password for it.
+//! `bangui user`, `bangui token` and `bangui audit`: who may log in, which programs have keys, and what they have done. Whoever sits at the machine needs no password for it.
 
 use serde_json::{Value, json};
 
@@ -136,4 +136,64 @@ fn remove(invocation: &Invocation, path: &str, names: &[&str]) -> Result<(), Fai
         object(&json!({ "removed": names }));
     }
     Ok(())
+}
+
+/// The filters of `bangui audit`, as the API names them.
+const FILTERS: [(&str, &str); 6] = [
+    ("event-type", "event_type"),
+    ("actor", "actor"),
+    ("client", "client"),
+    ("from", "from"),
+    ("to", "to"),
+    ("search", "q"),
+];
+
+/// `bangui audit`: what people and programs have done, the latest first.
+pub fn audit(invocation: &Invocation) -> Result<(), Failure> {
+    let mut query = format!("/audit?page_size={}", invocation.option("number").unwrap_or("50"));
+    for (option, name) in FILTERS {
+        if let Some(value) = invocation.option(option) {
+            query.push_str(&format!("&{name}={}", encoded(value)));
+        }
+    }
+    let found = Asked::open(invocation)?.get(&query)?;
+    if invocation.is_json() {
+        object(&found);
+        return Ok(());
+    }
+    let mut table = Table::new(&["AT", "EVENT", "WHO", "FROM", "TARGET", "MORE"]);
+    for event in found["items"].as_array().into_iter().flatten() {
+        let name = text(&event["actor"], "name");
+        let who = if name.is_empty() { text(&event["actor"], "kind") } else { name };
+        let changes = event["changes"].as_array().into_iter().flatten().map(|change| {
+            format!("{}: {} -> {}", text(change, "field"), shown(&change["before"]), shown(&change["after"]))
+        });
+        let more: Vec<String> =
+            Some(text(event, "detail")).filter(|text| !text.is_empty()).into_iter().chain(changes).collect();
+        table.row(vec![
+            time(&event["at"]),
+            text(event, "event_type"),
+            who,
+            text(event, "client"),
+            text(event, "target"),
+            more.join("; "),
+        ]);
+    }
+    table.print();
+    let (shown, total) = (table.rows(), found["pagination"]["total"].as_u64().unwrap_or(0));
+    if total > shown as u64 {
+        print(&format!("{shown} of {total}; --number shows more, up to 500.\n"));
+    } else if total == 0 {
+        print("There are none.\n");
+    }
+    Ok(())
+}
+
+/// A value of a change in one line.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
 }

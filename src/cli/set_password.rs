@@ -1,7 +1,11 @@
 //! `bangui set-password`: replaces the owner's password, through the running server or without one.
 
 use super::invocation::{Failure, Invocation};
+use crate::domain::actor::OWNER;
+use crate::domain::audit::{Entry, What};
+use crate::domain::time;
 use crate::main_loop::control::{self, Order};
+use crate::store::audit::Doer;
 use crate::store::{Error, OWNER_ID, Store};
 
 /// Replaces the password.
@@ -14,7 +18,12 @@ pub fn run(invocation: &Invocation) -> Result<(), Failure> {
             if stored.password_hash.is_none() {
                 return Err(Failure::failed("setup is not done yet; use bangui setup"));
             }
-            let changed = store.change_password(OWNER_ID, &hash, None).and_then(|()| store.unlock_logins());
+            let change = |store: &mut Store| {
+                store.change_password(OWNER_ID, &hash, None)?;
+                store.unlock_logins()?;
+                Ok(true)
+            };
+            let changed = store.noted(&Entry::new(What::PasswordChanged, OWNER), &Doer::console(), time::now(), change);
             changed.map_err(|error| Failure::failed(error.to_string()))?;
         }
         Err(Error::Locked(path)) => {

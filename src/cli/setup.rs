@@ -2,7 +2,11 @@
 //! socket are those of the settings, where they were given.
 
 use super::invocation::{Failure, Invocation};
+use crate::domain::actor::OWNER;
+use crate::domain::audit::{Entry, What};
+use crate::domain::time;
 use crate::main_loop::control::{self, Order};
+use crate::store::audit::Doer;
 use crate::store::{Error, Store};
 
 const ALREADY: &str = "setup has been done already; bangui set-password replaces the password";
@@ -17,7 +21,10 @@ pub fn run(invocation: &Invocation) -> Result<(), Failure> {
         Ok(mut store) => {
             let mut settings = vec![("timezone", timezone.as_deref().unwrap_or("UTC"))];
             settings.extend(fail2ban_socket.as_deref().map(|socket| ("fail2ban_socket", socket)));
-            let done = store.complete_setup(&hash, &settings).map_err(|error| Failure::failed(error.to_string()))?;
+            let entry = Entry::new(What::Setup, OWNER);
+            let complete = |store: &mut Store| store.complete_setup(&hash, &settings);
+            let done = store.noted(&entry, &Doer::console(), time::now(), complete);
+            let done = done.map_err(|error| Failure::failed(error.to_string()))?;
             if !done {
                 return Err(Failure::failed(ALREADY));
             }

@@ -2,7 +2,10 @@
 //! one.
 
 use super::invocation::{Failure, Invocation};
+use crate::domain::audit::{Entry, What};
+use crate::domain::time;
 use crate::main_loop::control::{self, Order};
+use crate::store::audit::Doer;
 use crate::store::{Error, Store};
 
 /// Removes the second factor of a user.
@@ -16,7 +19,9 @@ pub fn run(invocation: &Invocation) -> Result<(), Failure> {
             let Some(row) = found else {
                 return Err(Failure::failed(format!("there is no user {name}; bangui user lists those there are")));
             };
-            store.remove_second_factor(row.user.id).map_err(|error| Failure::failed(error.to_string()))?
+            let remove = |store: &mut Store| store.remove_second_factor(row.user.id);
+            let done = store.noted(&Entry::new(What::TotpDisabled, *name), &Doer::console(), time::now(), remove);
+            done.map_err(|error| Failure::failed(error.to_string()))?
         }
         Err(Error::Locked(path)) => {
             let reply = control::ask(&path, &Order::ResetTotp { user: (*name).to_owned() });

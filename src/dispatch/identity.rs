@@ -55,7 +55,7 @@ fn recognise_key(ctx: &Ctx, key: &str, admitted: &mut Admitted) -> Result<(), Ap
     if allowed.is_empty() || address.is_some_and(|address| allowed.iter().any(|own| own.contains_address(address))) {
         admitted.token = Some(Box::new(token));
     } else {
-        admitted.refused = Some(Refused::FromHere);
+        admitted.refused = Some(Refused::FromHere(token.may.name));
     }
     Ok(())
 }

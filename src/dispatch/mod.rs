@@ -11,15 +11,16 @@ use std::time::Instant;
 
 use tiny_http::Method;
 
+use crate::app::acting::Acting;
 use crate::app::code::Code;
 use crate::app::dry_run;
 use crate::app::error::ApiError;
 use crate::app::input::Query;
 use crate::app::limits::Key;
-use crate::app::request::{Access, BODY_WITHOUT_SESSION, Limit, Route, decode_parameters};
+use crate::app::request::{Access, BODY_WITHOUT_SESSION, Limit, Refused, Route, decode_parameters};
 use crate::app::session::{CSRF_HEADER, clear_cookie, known_device, token_hash};
 use crate::app::{Admitted, Ctx, Handler, Outcome, Request};
-use crate::domain::actor::Actor;
+use crate::domain::audit::What;
 use crate::domain::permission::Scope;
 use crate::domain::quota::Quota;
 use crate::domain::time;
@@ -122,12 +123,16 @@ fn check_setup(ctx: &Ctx, route: &Route, admitted: &Admitted) -> Result<(), ApiE
 }
 
 /// 401 for whoever is nobody where somebody is needed. Says whether an identity is what opens the route.
-fn check_identity(ctx: &Ctx, route: &Route, admitted: &Admitted) -> Result<bool, ApiError> {
+fn check_identity(ctx: &mut Ctx, route: &Route, admitted: &Admitted) -> Result<bool, ApiError> {
     if !needs_session(route.access) || identity::may_scrape(ctx, route, admitted) {
         return Ok(false);
     }
-    match admitted.refused {
-        Some(refused) => Err(permission::refused(refused, admitted)),
+    match &admitted.refused {
+        Some(refused) => {
+            let name = if let Refused::FromHere(name) = refused { name } else { "" };
+            ctx.note_refusal(What::TokenRefused, admitted, name);
+            Err(permission::refused(refused, admitted))
+        }
         None if admitted.has_identity() => Ok(true),
         None => Err(unauthenticated(ctx, route, admitted)),
     }
@@ -339,7 +344,7 @@ pub fn handle(ctx: &mut Ctx, request: &mut Request) -> Result<Outcome, ApiError>
     ctx.dry_run = route.takes_dry_run() && request.query().get("dry_run").is_ok_and(|wanted| wanted == Some(true));
     ctx.holds_actions = request.admitted.holds(Scope::Actions);
     panic_if_told(request);
-    let outcome = ctx.acting_as(request.admitted.actor(), |ctx| match route.handler {
+    let outcome = ctx.acting_as(request.admitted.acting(), |ctx| match route.handler {
         Handler::Now(handler) => handler(ctx, request).map(Outcome::Answer),
         Handler::Later(handler) => handler(ctx, request).map(|job| Outcome::Job(Box::new(job))),
         Handler::Either(handler) => handler(ctx, request),
@@ -367,12 +372,8 @@ fn known_already(ctx: &Ctx, route: &Route, request: &mut Request) -> Option<Outc
 }
 
 /// Runs what turns the outcome of a task into an answer, or the next step of an answer, in the name of who wanted it.
-pub fn go_on<T>(
-    ctx: &mut Ctx,
-    actor: Actor,
-    work: impl FnOnce(&mut Ctx) -> Result<T, ApiError>,
-) -> Result<T, ApiError> {
-    let result = ctx.acting_as(actor, work);
+pub fn go_on<T>(ctx: &mut Ctx, who: Acting, work: impl FnOnce(&mut Ctx) -> Result<T, ApiError>) -> Result<T, ApiError> {
+    let result = ctx.acting_as(who, work);
     note_learned(ctx, result.as_ref().err());
     result
 }

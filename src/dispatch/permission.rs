@@ -43,13 +43,13 @@ fn check_key(route: &Route, admitted: &Admitted) -> Result<(), ApiError> {
 }
 
 /// What is said of a key that is no identity.
-pub fn refused(refused: Refused, admitted: &Admitted) -> ApiError {
+pub fn refused(refused: &Refused, admitted: &Admitted) -> ApiError {
     match refused {
         Refused::Unknown => ApiError::new(
             Code::InvalidToken,
             "This token is unknown, expired, rotated or deleted. Make a new one under Access.",
         ),
-        Refused::FromHere => {
+        Refused::FromHere(_) => {
             let detail = format!(
                 "This token may not be used from {}. Add that address to the token, or remove its restriction.",
                 admitted.client

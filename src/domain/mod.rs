@@ -3,6 +3,7 @@
 pub mod actor;
 pub mod address;
 pub mod as_read;
+pub mod audit;
 pub mod client;
 pub mod diff;
 pub mod digits;

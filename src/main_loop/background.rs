@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::run::MainLoop;
 use super::waiters::{Background, TOO_MANY};
+use crate::app::acting::Acting;
 use crate::app::{ApiError, Then};
 use crate::dispatch;
-use crate::domain::actor::Actor;
 use crate::fail2ban;
 use crate::jobs::children::Full;
 use crate::jobs::{Failure, Lane};
@@ -52,7 +52,7 @@ impl MainLoop {
         self.note_failed_import(lane, &outcome);
         let ctx = &mut self.ctx;
         let done = match (outcome, finish) {
-            (Ok(value), Some(finish)) => dispatch::go_on(ctx, Actor::System, |ctx| finish(ctx, value)).map(drop),
+            (Ok(value), Some(finish)) => dispatch::go_on(ctx, Acting::SYSTEM, |ctx| finish(ctx, value)).map(drop),
             (Ok(_), None) => Ok(()),
             (Err(failure), _) => Err(failure.into()),
         };

@@ -13,10 +13,13 @@ use mio::{Interest, Registry};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::app::acting::Acting;
 use crate::app::limits::Limits;
 use crate::app::{ApiError, Ctx};
-use crate::domain::actor::Actor;
+use crate::domain::actor::OWNER;
+use crate::domain::audit::{Entry, What};
 use crate::domain::json;
+use crate::domain::time;
 use crate::fail2ban::client::credentials;
 use crate::server::listen::Accepted;
 use crate::server::request::Peer;
@@ -24,7 +27,8 @@ use crate::server::stream::Stream;
 use crate::server::token::Source;
 use crate::services::first_run::Opening;
 use crate::services::setup::{self, Choices};
-use crate::store::OWNER_ID;
+use crate::store::audit::Doer;
+use crate::store::{OWNER_ID, Store};
 
 /// How long a caller may take for its line: it is a command of ours, and sends it at once.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -149,7 +153,7 @@ fn serve_one(ctx: &mut Ctx, mut stream: StdUnixStream) -> io::Result<Option<Next
     BufReader::new((&stream).take(LONGEST)).read_line(&mut line)?;
     let order: Order = json::read(&line)?;
     let (converses, leaves) = (matches!(order, Order::Converse), matches!(order, Order::Leave));
-    let reply = ctx.acting_as(Actor::Console, |ctx| obey(ctx, order));
+    let reply = ctx.acting_as(Acting::CONSOLE, |ctx| obey(ctx, order));
     let mut text = json::text(&reply)?;
     text.push('\n');
     stream.write_all(text.as_bytes())?;
@@ -179,8 +183,12 @@ fn obey(ctx: &mut Ctx, order: Order) -> Reply {
             if !ctx.is_set_up() {
                 return Err("Setup is not done; use bangui setup.".into());
             }
-            ctx.store.change_password(OWNER_ID, &hash, None).map_err(|error| error.to_string())?;
-            ctx.store.unlock_logins().map_err(|error| error.to_string())?;
+            let change = |ctx: &mut Ctx| {
+                ctx.store.change_password(OWNER_ID, &hash, None)?;
+                ctx.store.unlock_logins()?;
+                Ok(((), Entry::new(What::PasswordChanged, OWNER)))
+            };
+            ctx.noted(change).map_err(worded)?;
             ctx.reload_stored().map_err(|error| error.to_string())?;
             ctx.limits = Limits::default();
             log::info!("the owner's password was changed over the control socket; the owner's sessions have ended");
@@ -191,12 +199,18 @@ fn obey(ctx: &mut Ctx, order: Order) -> Reply {
             let Some(row) = row else {
                 return Err(format!("There is no user {user}; bangui user lists those there are."));
             };
-            let was_there = ctx.store.remove_second_factor(row.user.id).map_err(|error| error.to_string())?;
+            let remove = |store: &mut Store| store.remove_second_factor(row.user.id);
+            let done = ctx.store.noted(&Entry::new(What::TotpDisabled, &user), &Doer::console(), time::now(), remove);
+            let was_there = done.map_err(|error| error.to_string())?;
             log::info!("the second factor of {user} was reset over the control socket");
             Ok(Value::Bool(was_there))
         }
         Order::Unlock => {
-            ctx.store.unlock_logins().map_err(|error| error.to_string())?;
+            let unlock = |ctx: &mut Ctx| {
+                ctx.store.unlock_logins()?;
+                Ok(((), Entry::new(What::Unlock, "")))
+            };
+            ctx.noted(unlock).map_err(worded)?;
             ctx.limits = Limits::default();
             log::info!("all locks on logins lifted over the control socket");
             Ok(Value::Bool(true))

@@ -439,7 +439,7 @@ impl MainLoop {
         }
         let ctx = &mut self.ctx;
         let result = match (outcome, pending.then) {
-            (Ok(value), Some(finish)) => dispatch::go_on(ctx, pending.admitted.actor(), |ctx| finish(ctx, value)),
+            (Ok(value), Some(finish)) => dispatch::go_on(ctx, pending.admitted.acting(), |ctx| finish(ctx, value)),
             (Ok(_), None) => Ok(Response::json_bytes(200, b"".as_slice())),
             (Err(failure), _) => Err(failure.into()),
         };

@@ -42,7 +42,7 @@ impl MainLoop {
 
     fn step(&mut self, mut one: Stepping, may_go_on: bool) {
         self.answering(one.slot, &one.method, &one.admitted.request_id);
-        let stepped = dispatch::go_on(&mut self.ctx, one.admitted.actor(), |ctx| (one.steps)(ctx));
+        let stepped = dispatch::go_on(&mut self.ctx, one.admitted.acting(), |ctx| (one.steps)(ctx));
         renewal::answered();
         let result = match stepped {
             Ok(Step::More | Step::State(_) | Step::Part(_)) if !may_go_on => {

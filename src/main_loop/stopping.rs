@@ -23,6 +23,7 @@ impl MainLoop {
         if self.stopping.is_none() {
             log::info!("stopping");
             self.connections.stop();
+            self.ctx.flush_refusals(Instant::now());
             self.stopping = Some(Instant::now() + DRAIN);
             self.stop_import();
             self.stop_bulk();

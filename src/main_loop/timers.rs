@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use super::archive::Archivist;
 use super::geography::Geographer;
+use crate::app::acting::Acting;
 use crate::app::banned::CatchUp;
 use crate::app::uses::Uses;
 use crate::app::{Ctx, Job};
 use crate::dispatch;
-use crate::domain::actor::Actor;
 use crate::domain::time;
 use crate::server::response::Response;
 use crate::services::digest::Digest;
@@ -91,6 +91,7 @@ impl Timers {
         let pause = ctx.pauses.next(now, time::now()).filter(|_| ctx.snapshot.online);
         let others = pause.map_or(others, |due| others.min(due.max(now + LOOK_AGAIN)));
         let others = never_ban.map_or(others, |due| others.min(due));
+        let others = ctx.refusals.due(now).map_or(others, |due| others.min(due));
         let others = protection::due(ctx).map_or(others, |due| others.min(due.max(now + LOOK_AGAIN)));
         self.look_at(ctx, now).min(steps).min(others).min(notification).saturating_duration_since(now)
     }
@@ -169,12 +170,13 @@ impl Timers {
         if let Err(error) = notify::send_when_due(ctx, now) {
             log::warn!("notifications: {}", error.cause.unwrap_or(error.detail));
         }
+        ctx.write_refusals(now);
         self.heed_files(ctx, now);
         if now >= self.storage_at {
             watch_storage(ctx);
             self.storage_at = now + if ctx.storage_fails { TRY_AGAIN } else { SCHEDULE };
         }
-        let done = dispatch::go_on(ctx, Actor::System, |ctx| Ok(self.step(ctx, daemon_is_free, now)?));
+        let done = dispatch::go_on(ctx, Acting::SYSTEM, |ctx| Ok(self.step(ctx, daemon_is_free, now)?));
         if let Err(error) = done {
             log::warn!("a step of a timer failed: {}", error.cause.unwrap_or(error.detail));
         }
@@ -184,7 +186,7 @@ impl Timers {
     fn heed_files(&mut self, ctx: &mut Ctx, now: Instant) {
         if ctx.by_hand.is_some() && now >= self.found_after {
             self.found_after = now + TRY_AGAIN;
-            if let Err(error) = dispatch::go_on(ctx, Actor::System, changes::write_found) {
+            if let Err(error) = dispatch::go_on(ctx, Acting::SYSTEM, changes::write_found) {
                 log::warn!("changes by hand: {}", error.cause.unwrap_or(error.detail));
             }
         }
@@ -231,6 +233,7 @@ impl Timers {
             ctx.store.expire(time::now())?;
             ctx.store.expire_places(time::now())?;
             ctx.store.expire_notifications(time::now())?;
+            ctx.store.expire_events(time::now())?;
         } else {
             return Ok(());
         }

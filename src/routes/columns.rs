@@ -51,6 +51,9 @@ pub(super) const REPEATER: &[&str] = &[
 /// Changes of files.
 pub(super) const CHANGE: &[&str] =
     &["id", "at", "actor.kind", "actor.name", "by_hand", "jails", "paths", "undoes", "undone_by"];
+/// What people and programs have done.
+pub(super) const EVENT: &[&str] =
+    &["id", "at", "event_type", "actor.kind", "actor.name", "client", "target", "detail", "changes", "count"];
 /// Who is never banned.
 pub(super) const NEVER_BAN: &[&str] = &[
     "id",

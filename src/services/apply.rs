@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::app::code::Code;
 use crate::app::{ApiError, Ctx, Job};
 use crate::apply::{Applied, Apply, Scope};
+use crate::domain::audit::Entry;
 use crate::domain::json;
 use crate::fail2ban::reload::Installation;
 use crate::jobs::Task;
@@ -16,15 +17,17 @@ use crate::services::changes;
 /// The setting that holds the commands of the last reload that went well: they outlive us, as the daemon does.
 pub const LAST_GOOD: &str = "last_good_stream";
 
-/// A reload, and what follows when it went well.
+/// A reload, told by `entry`, and what follows when it went well.
 pub fn reload_job(
     ctx: &mut Ctx,
     scope: Scope,
+    entry: Entry,
     then: impl FnOnce(&mut Ctx) -> Result<Response, ApiError> + 'static,
 ) -> Result<Job, ApiError> {
     let task = Apply { stops: false, ..apply_task(ctx, scope)? };
     let finish = move |ctx: &mut Ctx, outcome: Value| {
         let warnings = applied(ctx, outcome)?.warnings.join(" ");
+        ctx.note(&entry);
         Ok(then(ctx)?.warning(&warnings))
     };
     Ok(Job::new(Task::Apply(Box::new(task)), finish).detached())
@@ -41,7 +44,7 @@ pub fn files_task(ctx: &Ctx) -> Apply {
     Apply {
         place: installation(ctx),
         journal: ctx.apply_journal(),
-        actor: ctx.acting.clone(),
+        actor: ctx.acting.actor.clone(),
         changes: Vec::new(),
         scope: Scope::Jails(Vec::new()),
         stops: true,

@@ -11,6 +11,7 @@ use crate::app::{ApiError, Ctx};
 use crate::apply::effect::Effect;
 use crate::apply::{Applied, Done, FileChange};
 use crate::domain::actor::Actor;
+use crate::domain::audit::{self, Entry, What};
 use crate::domain::json;
 use crate::domain::notification::Event;
 use crate::domain::time;
@@ -65,8 +66,37 @@ pub fn note(ctx: &mut Ctx, applied: &Applied, undoes: Option<i64>) -> Result<i64
         true => applied.changes.iter().map(|change| seen(found(change))).collect(),
         false => Vec::new(),
     };
-    let actor = ctx.acting.clone();
-    add(ctx, &actor, &applied.changes, &written(&about, &deeds)?, &seen)
+    let text = written(&about, &deeds)?;
+    let number = ctx.noted(|ctx| {
+        let files = json::text(&applied.changes).map_err(ApiError::internal)?;
+        let actor = ctx.acting.actor.clone();
+        let change = NewChange { at: time::now(), actor: &actor, files: &files, effect: &text };
+        let number = ctx.store.add_change(change, &seen)?;
+        Ok((number, entry(number, &about, &applied.effect)))
+    })?;
+    tell(ctx, number, &about.paths);
+    Ok(number)
+}
+
+/// A change as the audit has it.
+fn entry(number: i64, about: &About, effect: &[Effect]) -> Entry {
+    let (what, why) = match about.undoes {
+        Some(undone) => (What::ConfigUndone, format!("takes change {undone} back")),
+        None if about.by_hand => (What::ConfigChanged, "was found: edited outside of bangui".to_owned()),
+        None => (What::ConfigChanged, "was made".to_owned()),
+    };
+    let target = if about.jails.is_empty() { in_short(&about.paths) } else { about.jails.join(", ") };
+    let mut entry = Entry::new(what, target).saying(format!("Change {number} {why}: {}.", in_short(&about.paths)));
+    for Effect { jail, field, before, after } in effect {
+        let field = jail.as_ref().map_or_else(|| field.clone(), |jail| format!("{jail}.{field}"));
+        entry = entry.changed(&field, before.clone(), after.clone());
+    }
+    entry
+}
+
+/// The first of some files.
+fn in_short(paths: &[String]) -> String {
+    paths.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// What was edited in these files by hand before they were changed, and not yet found.
@@ -83,18 +113,14 @@ fn note_edits_before(ctx: &mut Ctx, changes: &[FileChange]) -> Result<(), ApiErr
     if edited.is_empty() { Ok(()) } else { add_by_hand(ctx, time::now(), edited).map(drop) }
 }
 
-fn add(ctx: &mut Ctx, actor: &Actor, files: &[FileChange], effect: &str, seen: &[SeenFile]) -> Result<i64, ApiError> {
-    let paths: Vec<String> = files.iter().take(5).map(FileChange::path).collect();
-    let files = json::text(&files).map_err(ApiError::internal)?;
-    let change = NewChange { at: time::now(), actor, files: &files, effect };
-    let number = ctx.store.add_change(change, seen)?;
+fn tell(ctx: &mut Ctx, number: i64, paths: &[String]) {
+    let actor = &ctx.acting.actor;
     let who = match (actor.kind(), actor.name()) {
         ("system", _) => "It was changed".to_owned(),
         (_, "") => "Somebody at this machine changed it".to_owned(),
         (_, name) => format!("{name} changed it"),
     };
-    ctx.tell(Event::ConfigChanged, &format!("{who}: {} (change {number}).", paths.join(", ")));
-    Ok(number)
+    ctx.tell(Event::ConfigChanged, &format!("{who}: {} (change {number}).", in_short(paths)));
 }
 
 /// Whether it is known how the files were.
@@ -157,8 +183,12 @@ fn add_by_hand(ctx: &mut Ctx, at: i64, files: Vec<FoundFile>) -> Result<i64, Api
     let files: Vec<SeenFile> = files.into_iter().map(seen).collect();
     let text = json::text(&changes).map_err(ApiError::internal)?;
     let effect = effect_by_hand(&changes)?;
-    let change = NewChange { at, actor: &Actor::System, files: &text, effect: &effect };
-    Ok(ctx.store.add_change(change, &files)?)
+    let about = About { paths: changes.iter().map(FileChange::path).collect(), by_hand: true, ..About::default() };
+    ctx.noted(|ctx| {
+        let change = NewChange { at, actor: &Actor::System, files: &text, effect: &effect };
+        let number = ctx.store.add_change(change, &files)?;
+        Ok((number, entry(number, &about, &[]).by(Actor::System)))
+    })
 }
 
 fn edits(ctx: &Ctx, files: &[FoundFile]) -> Result<Vec<FileChange>, ApiError> {
@@ -217,21 +247,9 @@ pub fn described(ctx: &Ctx, whole: &WholeChange) -> Result<Value, ApiError> {
 fn masked(effect: &Effect) -> Value {
     let mut value = json!(effect);
     for side in ["before", "after"] {
-        mask(&mut value[side], &effect.field);
+        audit::masked(&effect.field, &mut value[side]);
     }
     value
-}
-
-fn mask(value: &mut Value, field: &str) {
-    match value {
-        Value::String(text) => {
-            // The name of the field may say that it is one.
-            let named = crate::domain::secrets::masked(&format!("{field} = {text}"));
-            *text = named.split_once(" = ").map_or_else(String::new, |(_, text)| text.to_owned());
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| mask(item, field)),
-        _ => {}
-    }
 }
 
 /// Which change was taken back by which.

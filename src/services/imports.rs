@@ -12,6 +12,7 @@ use crate::app::{ApiError, Ctx, Job};
 use crate::apply::Scope;
 use crate::blocklist::schedule::Schedule;
 use crate::domain::address::IpOrNet;
+use crate::domain::audit::{Entry, What};
 use crate::domain::client::Client;
 use crate::domain::json;
 use crate::domain::notification::Event;
@@ -126,12 +127,18 @@ fn finish(ctx: &mut Ctx, sources: &[Source], outcome: Value) -> Result<Response,
         })
         .collect();
     let errors_count = outcome.sources.iter().filter(|done| done.error.is_some()).count();
-    ctx.store.finish_import(&rows, Some(errors_count > 0))?;
+    let total = |count: fn(&SourceOutcome) -> u64| outcome.sources.iter().map(count).sum::<u64>();
+    let entry = Entry::new(What::Import, "").saying(format!(
+        "{} lists: {} banned, {} lifted, {errors_count} with errors.",
+        outcome.sources.len(),
+        total(|done| done.imported),
+        total(|done| done.unbanned)
+    ));
+    ctx.noted(|ctx| Ok((ctx.store.finish_import(&rows, Some(errors_count > 0))?, entry)))?;
     if let Some(applied) = &outcome.loaded {
         apply::remember(ctx, applied, None)?;
     }
     ctx.snapshot.stale = true;
-    let total = |count: fn(&SourceOutcome) -> u64| outcome.sources.iter().map(count).sum::<u64>();
     let body = json!({
         "results": outcome.sources.iter().map(result).collect::<Vec<_>>(),
         "total_imported": total(|done| done.imported),

@@ -12,6 +12,7 @@ use super::{apply, imports};
 use crate::app::code::Code;
 use crate::app::{ApiError, Ctx, Job};
 use crate::domain::address::IpOrNet;
+use crate::domain::audit::{Entry, What};
 use crate::domain::json;
 use crate::domain::never_ban::{MOST, NeverBan, State, Told, Who};
 use crate::domain::time;
@@ -82,13 +83,14 @@ pub fn add(ctx: &mut Ctx, wanted: Wanted, then: Then) -> Result<Job, ApiError> {
         note: wanted.note,
         until: wanted.until,
         at: time::now(),
-        actor: ctx.acting.clone(),
+        actor: ctx.acting.actor.clone(),
         state: State::New,
     };
     entry.id = ctx.store.add_never_ban(&entry)?;
     ctx.never_ban.put(entry.clone());
     let id = entry.id;
-    Ok(job(ctx, entry, then)?.undone_by(move |ctx| undone(ctx, id, None)))
+    let told = Entry::new(What::NeverBanAdded, &entry.entry).differing(&Value::Null, &told_of(&entry), &["entry"]);
+    Ok(job(ctx, entry, told, then)?.undone_by(move |ctx| undone(ctx, id, None)))
 }
 
 /// The same of somebody who may be on the list already: then the entry holds in all of the jails, the old and the new, and for the longer time;
@@ -129,7 +131,8 @@ fn changed(ctx: &mut Ctx, id: i64, wanted: Wanted, lets_out: bool, then: Then) -
     if let Some(going) = going {
         ctx.never_ban.put(NeverBan { id: going, state: State::Going, ..before.clone() });
     }
-    Ok(job(ctx, entry, then)?.undone_by(move |ctx| undone(ctx, id, Some(before))))
+    let told = Entry::new(What::NeverBanAdded, &before.entry).differing(&told_of(&before), &told_of(&entry), &[]);
+    Ok(job(ctx, entry, told, then)?.undone_by(move |ctx| undone(ctx, id, Some(before))))
 }
 
 /// Takes an entry off the list: whoever it names can be banned again.
@@ -137,7 +140,14 @@ pub fn remove(ctx: &mut Ctx, id: i64, then: Then) -> Result<Job, ApiError> {
     let entry = one(ctx, id)?;
     set_state(ctx, &[id], State::Going)?;
     // What no child has done is done by the next look.
-    job(ctx, entry, then)
+    let told = Entry::new(What::NeverBanRemoved, &entry.entry);
+    job(ctx, entry, told, then)
+}
+
+/// What the audit tells of an entry.
+fn told_of(entry: &NeverBan) -> Value {
+    let until = entry.until.map(time::rfc3339);
+    serde_json::json!({ "entry": entry.entry, "jails": entry.jails, "note": entry.note, "until": until })
 }
 
 /// The entry of this number.
@@ -190,8 +200,8 @@ fn set_state(ctx: &mut Ctx, ids: &[i64], state: State) -> Result<(), store::Erro
     Ok(())
 }
 
-/// A job that brings the list into force; `then` answers for `entry`.
-fn job(ctx: &mut Ctx, entry: NeverBan, then: Then) -> Result<Job, ApiError> {
+/// A job that brings the list into force, which is told by `told`; `then` answers for `entry`.
+fn job(ctx: &mut Ctx, entry: NeverBan, told: Entry, then: Then) -> Result<Job, ApiError> {
     let names = match entry.entry.parse() {
         Ok(Who::Name(name)) if entry.state == State::New => vec![name],
         _ => Vec::new(),
@@ -202,6 +212,7 @@ fn job(ctx: &mut Ctx, entry: NeverBan, then: Then) -> Result<Job, ApiError> {
     Ok(Job::new(task, move |ctx, outcome| {
         let kept = json::from_tree(outcome).map_err(ApiError::internal)?;
         let (lifted, mut warnings) = finished(ctx, moving, kept)?;
+        ctx.note(&told);
         if ctx.never_ban.not_found.contains(&entry.entry) {
             warnings.push(format!("{} has no address now; it is looked up again.", entry.entry));
         }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::app::notifying::Told;
 use crate::app::{ApiError, Ctx, Job};
+use crate::domain::audit::{Entry, What};
 use crate::domain::json;
 use crate::domain::notification::{Channel, Event, Message};
 use crate::domain::time;
@@ -57,6 +58,20 @@ pub fn send_when_due(ctx: &mut Ctx, now: Instant) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// Notes that an attempt has failed; the first and the last of a message are in the audit. Gives whether it was the last.
+fn failed(ctx: &mut Ctx, notification: &Notification, failure: &Failure, text: &str) -> Result<bool, ApiError> {
+    let (id, now) = (notification.id, time::now());
+    if notification.attempts > 1 && notification.created_at + crate::store::notifications::GIVEN_UP >= now {
+        return Ok(ctx.store.notification_failed(id, text, failure.wait, now)?);
+    }
+    ctx.noted(|ctx| {
+        let is_last = ctx.store.notification_failed(id, text, failure.wait, now)?;
+        let end = if is_last { "It was given up." } else { "It is tried again." };
+        let detail = format!("{}: {} {end}", notification.message.event.as_str(), failure.detail);
+        Ok((is_last, Entry::new(What::NotificationFailed, &notification.channel_name).saying(detail)))
+    })
+}
+
 /// Notes what became of it.
 fn sent(ctx: &mut Ctx, notification: &Notification, outcome: Value) -> Result<Response, ApiError> {
     ctx.notifying.end(notification.channel);
@@ -66,7 +81,7 @@ fn sent(ctx: &mut Ctx, notification: &Notification, outcome: Value) -> Result<Re
         None => ctx.store.notification_sent(id, now)?,
         Some(failure) => {
             let text = json::text(&failure).map_err(ApiError::internal)?;
-            let is_last = ctx.store.notification_failed(id, &text, failure.wait, now)?;
+            let is_last = failed(ctx, notification, &failure, &text)?;
             if is_last || notification.attempts == 1 {
                 let event = notification.message.event.as_str();
                 let what = if is_last { "given up" } else { "tried again later" };

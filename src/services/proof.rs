@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::app::code::Code;
 use crate::app::session::log_failure;
 use crate::app::{Admitted, ApiError, Ctx, Job, Outcome, Request};
+use crate::domain::audit::What;
 use crate::domain::time;
 use crate::jobs::{Task, password};
 use crate::server::response::Response;
@@ -52,6 +53,7 @@ pub fn proved(
         if found["proved"] != Value::Bool(true) {
             ctx.store.login_failed(&budget(&admitted), time::now())?;
             log_failure(admitted.client, "wrong password");
+            ctx.note_refusal(What::LoginFailed, &admitted, admitted.user().map_or("", |user| &user.name));
             return Err(ApiError::new(Code::AuthenticationRequired, "The password is wrong."));
         }
         then(ctx, &admitted, found["hash"].as_str().map(str::to_owned))
@@ -73,6 +75,7 @@ fn budget(admitted: &Admitted) -> String {
 /// What compares the password with that of the session's user; 429 after too many wrong ones.
 fn verify(ctx: &mut Ctx, admitted: &Admitted, given: &str) -> Result<password::Verify, ApiError> {
     if let Login::Wait(seconds) = ctx.store.may_log_in(&budget(admitted), true, time::now())? {
+        ctx.note_refusal(What::LoginBlocked, admitted, admitted.user().map_or("", |user| &user.name));
         return Err(ApiError::rate_limited(seconds, "Too many wrong passwords.").with("limit", "login"));
     }
     let name = admitted.user().map(|user| user.name.clone()).unwrap_or_default();

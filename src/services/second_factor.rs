@@ -3,6 +3,7 @@
 use crate::app::code::Code;
 use crate::app::session::{log_failure, token_hash};
 use crate::app::{ApiError, Ctx};
+use crate::domain::audit::{Entry, What};
 use crate::domain::client::Client;
 use crate::domain::time;
 use crate::domain::totp::{self, RECOVERY_BYTES, RECOVERY_CODES, Typed};
@@ -39,9 +40,11 @@ pub fn confirm(ctx: &mut Ctx, user: i64, client: Client, text: &str) -> Result<V
     };
     settle(ctx, user, client, step.is_some())?;
     let (codes, hashes) = recovery_codes()?;
-    if !ctx.store.confirm_second_factor(user, step.unwrap_or_default(), &hashes, time::now())? {
-        return Err(already_enabled());
-    }
+    let name = name(ctx, user)?;
+    ctx.noted(|ctx| match ctx.store.confirm_second_factor(user, step.unwrap_or_default(), &hashes, time::now())? {
+        true => Ok(((), Entry::new(What::TotpEnabled, name))),
+        false => Err(already_enabled()),
+    })?;
     Ok(codes)
 }
 
@@ -83,10 +86,20 @@ fn step(ctx: &Ctx, user: i64, is_confirmed: bool, code: u32) -> Result<Option<i6
     }
 }
 
+/// The name of a user, for the audit.
+fn name(ctx: &Ctx, user: i64) -> Result<String, ApiError> {
+    let all = ctx.store.users()?;
+    Ok(all.into_iter().find(|row| row.user.id == user).map(|row| row.user.name).unwrap_or_default())
+}
+
 fn demand_a_try(ctx: &mut Ctx, user: i64) -> Result<(), ApiError> {
     match ctx.store.may_try_code(user, time::now())? {
         Login::Allowed => Ok(()),
-        Login::Wait(seconds) => Err(ApiError::rate_limited(seconds, "Too many wrong codes.").with("limit", "login")),
+        Login::Wait(seconds) => {
+            let name = name(ctx, user)?;
+            ctx.note_refused_here(What::LoginBlocked, &name);
+            Err(ApiError::rate_limited(seconds, "Too many wrong codes.").with("limit", "login"))
+        }
     }
 }
 
@@ -96,5 +109,7 @@ fn settle(ctx: &mut Ctx, user: i64, client: Client, is_right: bool) -> Result<()
     }
     ctx.store.code_failed(user, time::now())?;
     log_failure(client, "wrong code");
+    let name = name(ctx, user)?;
+    ctx.note_refused_here(What::LoginFailed, &name);
     Err(ApiError::new(Code::AuthenticationRequired, "The code is wrong, or was used already."))
 }

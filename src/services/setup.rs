@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use crate::app::code::Code;
 use crate::app::{ApiError, Ctx};
+use crate::domain::actor::OWNER;
+use crate::domain::audit::{Entry, What};
 use crate::jobs::password;
 
 /// What setup is told.
@@ -24,9 +26,10 @@ pub fn store(ctx: &mut Ctx, hash: &str, choices: Choices) -> Result<(), ApiError
         ctx.store.move_to(path)?;
     }
     let settings: Vec<(&str, &str)> = choices.settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
-    if !ctx.store.complete_setup(hash, &settings)? {
-        return Err(already_complete());
-    }
+    ctx.noted(|ctx| match ctx.store.complete_setup(hash, &settings)? {
+        true => Ok(((), Entry::new(What::Setup, OWNER))),
+        false => Err(already_complete()),
+    })?;
     ctx.reload_stored()?;
     Ok(())
 }

@@ -152,7 +152,7 @@ impl Store {
         (enabled, unban_removed): (bool, bool),
         now: i64,
     ) -> Result<Option<i64>, Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.savepoint()?;
         let count: i64 = transaction.query_row("SELECT count(*) FROM blocklist_sources", [], |row| row.get(0))?;
         if count >= MOST {
             return Ok(None);
@@ -173,7 +173,7 @@ impl Store {
 
     /// Writes what a user may change of a source. Another URL is another list: what was known of the old one is forgotten.
     pub fn change_blocklist_source(&mut self, changed: &Source, now: i64) -> Result<(), Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.savepoint()?;
         transaction.execute(
             "DELETE FROM blocklist_fetched WHERE source_id IN (SELECT id FROM blocklist_sources WHERE id = ?1 AND url <> ?2)",
             (changed.id, &changed.url),
@@ -193,7 +193,7 @@ impl Store {
 
     /// Removes a source; whether there was one.
     pub fn remove_blocklist_source(&mut self, id: i64) -> Result<bool, Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.savepoint()?;
         transaction.execute("DELETE FROM blocklist_fetched WHERE source_id = ?1", [id])?;
         let is_gone = transaction.execute("DELETE FROM blocklist_sources WHERE id = ?1", [id])? > 0;
         transaction.commit()?;
@@ -214,7 +214,7 @@ impl Store {
         outcomes: &[(LogEntry, Option<State>)],
         has_errors: Option<bool>,
     ) -> Result<(), Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.savepoint()?;
         let run: i64 =
             transaction.query_row("SELECT coalesce(max(run), 0) + 1 FROM blocklist_log", [], |row| row.get(0))?;
         for (entry, state) in outcomes {

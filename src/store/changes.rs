@@ -1,6 +1,6 @@
 //! The applied changes of configuration files: a row for each, kept for as long as there is room.
 
-use rusqlite::{OptionalExtension, Transaction};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::error::Error;
 use super::open::Store;
@@ -66,7 +66,7 @@ impl Store {
     /// Writes down a change and the files as it has left them; those that are too old for the room there is go. Gives its number.
     pub fn add_change(&mut self, change: NewChange<'_>, seen: &[SeenFile]) -> Result<i64, Error> {
         let NewChange { at, actor, files, effect } = change;
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.savepoint()?;
         transaction
             .prepare_cached(
                 "INSERT INTO changes (at, actor_kind, actor, bytes, files, effect) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -125,14 +125,14 @@ impl Store {
 
     /// Notes files as they are seen for the first time.
     pub fn see_files(&mut self, seen: &[SeenFile]) -> Result<(), Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.savepoint()?;
         see(&transaction, seen)?;
         transaction.commit()?;
         Ok(())
     }
 }
 
-fn see(transaction: &Transaction<'_>, seen: &[SeenFile]) -> Result<(), Error> {
+fn see(transaction: &Connection, seen: &[SeenFile]) -> Result<(), Error> {
     let mut put =
         transaction.prepare_cached("INSERT OR REPLACE INTO seen_files (path, hash, text) VALUES (?1, ?2, ?3)")?;
     let mut drop = transaction.prepare_cached("DELETE FROM seen_files WHERE path = ?1")?;

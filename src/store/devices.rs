@@ -19,7 +19,7 @@ impl Store {
 
     /// Remembers a device that has just logged in.
     pub fn remember_device(&mut self, device: &TokenHash, now: i64) -> Result<(), Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.savepoint()?;
         transaction.execute("DELETE FROM devices WHERE last_login <= ?1", [now - DEVICE_SECONDS])?;
         transaction.execute(
             "INSERT INTO devices (device_hash, last_login, logins) VALUES (?1, ?2, 1)

@@ -10,6 +10,7 @@ mod archive_own;
 mod archive_read;
 mod archive_row;
 mod archive_scan;
+pub mod audit;
 pub mod blocklists;
 pub mod changes;
 mod counters;

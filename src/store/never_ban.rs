@@ -29,7 +29,7 @@ impl Store {
 
     /// Gives an entry other values. What the jails knew of it before is written down as going, where it is given; of that it gives the number.
     pub fn change_never_ban(&mut self, entry: &NeverBan, before: Option<&NeverBan>) -> Result<Option<i64>, Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.savepoint()?;
         transaction
             .prepare_cached(
                 "UPDATE never_ban SET entry = ?2, jails = ?3, note = ?4, until = ?5, state = ?6 WHERE id = ?1",
@@ -57,7 +57,7 @@ impl Store {
 
     /// Notes where entries are on their way.
     pub fn set_never_ban_state(&mut self, ids: &[i64], state: State) -> Result<(), Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.savepoint()?;
         for id in ids {
             transaction
                 .prepare_cached("UPDATE never_ban SET state = ?2 WHERE id = ?1")?
@@ -69,7 +69,7 @@ impl Store {
 
     /// Forgets entries.
     pub fn forget_never_ban(&mut self, ids: &[i64]) -> Result<(), Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.savepoint()?;
         for id in ids {
             transaction.prepare_cached("DELETE FROM never_ban WHERE id = ?1")?.execute([id])?;
         }

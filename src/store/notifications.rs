@@ -25,7 +25,7 @@ const LONGEST_WAIT: i64 = 300;
 /// The longest wait that a receiver may ask for, in seconds.
 const LONGEST_WISH: i64 = 3600;
 /// After so long a message is given up, in seconds: two days.
-const GIVEN_UP: i64 = 2 * 86_400;
+pub const GIVEN_UP: i64 = 2 * 86_400;
 /// What was sent or given up is kept of so many.
 const MOST_DONE: i64 = 500;
 
@@ -143,7 +143,7 @@ impl Store {
 
     /// Gives a channel other values. What waits for it is tried at once.
     pub fn change_channel(&mut self, channel: &Channel, now: i64) -> Result<(), Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.savepoint()?;
         transaction
             .prepare_cached("UPDATE notification_channels SET settings = ?2 WHERE id = ?1")?
             .execute((channel.id, text(channel)))?;
@@ -156,7 +156,7 @@ impl Store {
 
     /// Removes a channel with what waits for it. False where there is none.
     pub fn remove_channel(&mut self, id: i64) -> Result<bool, Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.savepoint()?;
         let gone = transaction.prepare_cached("DELETE FROM notification_channels WHERE id = ?1")?.execute([id])?;
         transaction.prepare_cached("DELETE FROM notifications WHERE channel = ?1 AND state = 0")?.execute([id])?;
         transaction.commit()?;
@@ -170,7 +170,7 @@ impl Store {
         if !channels.iter().any(|channel| channel.wants(message.event)) {
             return Ok(());
         }
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.savepoint()?;
         for channel in channels.iter().filter(|channel| channel.wants(message.event)) {
             gather(&transaction, channel, message, now)?;
         }
@@ -336,7 +336,7 @@ fn was_banned(transaction: &Transaction<'_>, ban: &Ban) -> rusqlite::Result<bool
 }
 
 /// Adds to the message that nobody has tried to send yet, or begins one.
-fn gather(transaction: &Transaction<'_>, channel: &Channel, message: &Message, now: i64) -> rusqlite::Result<()> {
+fn gather(transaction: &Connection, channel: &Channel, message: &Message, now: i64) -> rusqlite::Result<()> {
     let event = message.event.as_str();
     let mut find = transaction.prepare_cached(&format!(
         "SELECT {COLUMNS} WHERE channel = ?1 AND event = ?2 AND state = 0 AND attempts = 0 LIMIT 1"
@@ -363,7 +363,7 @@ fn gather(transaction: &Transaction<'_>, channel: &Channel, message: &Message, n
 }
 
 /// When a message of bans that begins now is sent: soon, and once a minute where bans go on and on.
-fn first_due(transaction: &Transaction<'_>, channel: i64, now: i64) -> rusqlite::Result<i64> {
+fn first_due(transaction: &Connection, channel: i64, now: i64) -> rusqlite::Result<i64> {
     let mut find = transaction.prepare_cached(
         "SELECT count(*), max(updated_at) FROM notifications
          WHERE channel = ?1 AND event = 'ban' AND state = 1 AND updated_at BETWEEN ?2 AND ?3",

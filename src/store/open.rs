@@ -32,6 +32,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("notifications.sql"),
     include_str!("users.sql"),
     include_str!("second_factors.sql"),
+    include_str!("audit.sql"),
 ];
 /// The version of `SCHEMA`, kept in `PRAGMA user_version`.
 const VERSION: i64 = 1 + MIGRATIONS.len() as i64;

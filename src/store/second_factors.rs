@@ -50,7 +50,7 @@ impl Store {
         recovery: &[TokenHash],
         now: i64,
     ) -> Result<bool, Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.savepoint()?;
         let sql =
             "UPDATE second_factors SET confirmed_at = ?2, last_step = ?3 WHERE user = ?1 AND confirmed_at IS NULL";
         let is_confirmed = transaction.execute(sql, params![user, now, step])? > 0;
@@ -81,7 +81,7 @@ impl Store {
 
     /// Has these in place of what recovery codes there were.
     pub fn set_recovery_codes(&mut self, user: i64, codes: &[TokenHash]) -> Result<(), Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.savepoint()?;
         replace_recovery_codes(&transaction, user, codes)?;
         transaction.commit()?;
         Ok(())
@@ -89,7 +89,7 @@ impl Store {
 
     /// Logins of this user ask for the password alone from now on. False: they did before.
     pub fn remove_second_factor(&mut self, user: i64) -> Result<bool, Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.savepoint()?;
         replace_recovery_codes(&transaction, user, &[])?;
         let is_removed = transaction.execute("DELETE FROM second_factors WHERE user = ?1", [user])? > 0;
         transaction.commit()?;
@@ -102,11 +102,7 @@ fn whose(user: i64) -> String {
     format!("second factor of user {user}")
 }
 
-fn replace_recovery_codes(
-    transaction: &rusqlite::Transaction<'_>,
-    user: i64,
-    codes: &[TokenHash],
-) -> Result<(), Error> {
+fn replace_recovery_codes(transaction: &rusqlite::Connection, user: i64, codes: &[TokenHash]) -> Result<(), Error> {
     transaction.execute("DELETE FROM recovery_codes WHERE user = ?1", [user])?;
     let mut statement = transaction.prepare_cached("INSERT INTO recovery_codes (user, code_hash) VALUES (?1, ?2)")?;
     for code in codes {

@@ -1,6 +1,6 @@
 //! The table `sessions`. A token is never stored, only its SHA-256.
 
-use rusqlite::{OptionalExtension, Row, Transaction};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::error::Error;
 use super::open::{Store, TokenHash};
@@ -74,7 +74,7 @@ impl Store {
 
     /// Writes when sessions and tokens were last used, and from where the tokens, in one transaction.
     pub fn note_uses(&mut self, sessions: &[(TokenHash, i64)], tokens: &[(i64, i64, String)]) -> Result<(), Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.savepoint()?;
         for (hash, at) in sessions {
             transaction
                 .prepare_cached("UPDATE sessions SET used_at = ?2 WHERE token_hash = ?1")?
@@ -103,7 +103,7 @@ impl Store {
         now: i64,
         expires_at: i64,
     ) -> Result<(), Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.savepoint()?;
         expire_sessions(&transaction, now)?;
         transaction.execute(
             "INSERT INTO sessions (token_hash, user, client, created_at, expires_at, used_at)
@@ -128,7 +128,7 @@ impl Store {
 
     /// Removes what has expired: sessions, login failures and counters.
     pub fn expire(&mut self, now: i64) -> Result<(), Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.savepoint()?;
         expire_sessions(&transaction, now)?;
         transaction.execute(
             "DELETE FROM login_failures WHERE blocked_until <= ?1 AND window_start <= ?1 - CASE blocks WHEN 0 THEN 900 ELSE ?2 END",
@@ -155,7 +155,7 @@ fn as_set(created_at: i64, expires_at: i64, now: i64) -> (i64, i64) {
     }
 }
 
-fn expire_sessions(transaction: &Transaction<'_>, now: i64) -> rusqlite::Result<()> {
+fn expire_sessions(transaction: &Connection, now: i64) -> rusqlite::Result<()> {
     if now >= CLOCK_IS_SET {
         transaction.execute(
             "UPDATE sessions SET expires_at = ?1 + expires_at - created_at, created_at = ?1 WHERE created_at < ?2",

@@ -38,7 +38,7 @@ impl Store {
 
     /// Writes settings, all or none.
     pub fn set_settings(&mut self, pairs: &[(&str, &str)]) -> Result<(), Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.savepoint()?;
         for (key, value) in pairs {
             set(&transaction, key, value)?;
         }
@@ -48,7 +48,7 @@ impl Store {
 
     /// Writes settings, or forgets those without a text: all or none.
     pub fn change_settings(&mut self, pairs: &[(String, Option<String>)]) -> Result<(), Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.savepoint()?;
         for (key, text) in pairs {
             match text {
                 Some(text) => set(&transaction, key, text)?,
@@ -70,7 +70,7 @@ impl Store {
 
     /// Completes setup in one transaction. False: it was complete already, and nothing is changed.
     pub fn complete_setup(&mut self, password_hash: &str, others: &[(&str, &str)]) -> Result<bool, Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.savepoint()?;
         let added = transaction.execute(
             "INSERT INTO users (id, name, role, password_hash, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT DO NOTHING",
@@ -88,7 +88,7 @@ impl Store {
 
     /// Replaces a user's password, ends its sessions but for the one that is kept, and forgets every device, in one transaction.
     pub fn change_password(&mut self, user: i64, password_hash: &str, kept: Option<&TokenHash>) -> Result<(), Error> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.savepoint()?;
         transaction.execute("UPDATE users SET password_hash = ?2 WHERE id = ?1", (user, password_hash))?;
         transaction.execute("DELETE FROM sessions WHERE user = ?1 AND token_hash IS NOT ?2", (user, kept))?;
         transaction.execute("DELETE FROM devices", [])?;

@@ -50,7 +50,10 @@ fn largest(route: &Route, directory: &str) -> (String, Option<Value>) {
     let path = route.path.replace("{ip}", "203.0.113.7").replace("{source_id}", "1").replace("{id}", "1");
     let definition = if route.path.contains("/actions") { "noop" } else { "lab" };
     let name = if route.path.contains("filters") || route.path.contains("actions") { definition } else { "lab" };
-    let path = path.replace("{name}", name);
+    let mut path = path.replace("{name}", name);
+    if (method, route.path) == ("DELETE", "/api/v1/audit") {
+        path += "?before=20200101";
+    }
     let address = json!({"ip": "203.0.113.7", "jail": "lab"});
     let values = json!({"fail_regex": expressions("put"), "ignore_regex": expressions("ignored"), "max_retry": 7,
         "log_paths": [format!("{directory}/lab.log"), format!("{directory}/slow*.log")]});

@@ -14,6 +14,7 @@ mod apply;
 mod archive;
 mod archive_own;
 mod attacks;
+mod audit;
 mod auth;
 mod ban_journal;
 mod ban_log;

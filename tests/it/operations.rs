@@ -79,6 +79,8 @@ pub const PROTECTED: &[Operation] = &[
     op("PUT /api/v1/tokens/{id}", "/api/v1/tokens/1", TOKEN, &[200, 400, 401, 403, 404, 409, 422]),
     op("DELETE /api/v1/tokens/{id}", "/api/v1/tokens/1", "", &[204, 400, 401, 403, 404, 422]),
     op("POST /api/v1/tokens/{id}/rotate", "/api/v1/tokens/1/rotate", "", &[200, 400, 401, 403, 404, 422]),
+    op("GET /api/v1/audit", "/api/v1/audit", "", &[200, 400, 401]),
+    op("DELETE /api/v1/audit", "/api/v1/audit?before=20200101", "", &[200, 400, 401]),
     op("GET /api/v1/dashboard/status", "/api/v1/dashboard/status", "", &[200, 401, 502]),
     // What the archive has is shown without the daemon, too.
     op("GET /api/v1/dashboard/summary", "/api/v1/dashboard/summary", "", &[200, 400, 401]),
