@@ -39,6 +39,8 @@ pub struct Reply {
     pub status: u16,
     /// The body; null where there is none.
     pub body: Value,
+    /// What is to be said of it: what is not in force yet, or not noted.
+    pub warning: Option<String>,
 }
 
 impl Remote {
@@ -80,9 +82,10 @@ impl Remote {
             None => format!("the running server does not answer: {error}"),
         })?;
         let status = response.status().as_u16();
+        let warning = response.headers().get("x-bangui-warning").and_then(|text| text.to_str().ok()).map(str::to_owned);
         let text = response.body_mut().with_config().limit(LONGEST).read_to_vec().map_err(|error| error.to_string())?;
         let body = if text.is_empty() { Value::Null } else { serde_json::from_slice(&text).unwrap_or_default() };
-        Ok(Reply { status, body })
+        Ok(Reply { status, body, warning })
     }
 }
 

@@ -57,7 +57,7 @@ pub fn ban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     for jail in &jails {
         paused.push((jail.to_string(), ctx.store.jail_idle(jail.as_str())?.unwrap_or(false)));
     }
-    let before = ctx.note_own_bans(noted)?;
+    let before = ctx.note_own_bans(noted);
     let socket = ctx.fail2ban_socket().to_owned();
     let task = Task::Ban(own_bans::Ban { socket, jails: paused, ip: ip.clone(), force, seconds: duration });
     let (undone, kept) = (names.clone(), before.clone());
@@ -80,7 +80,7 @@ pub fn ban(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
             let names: Vec<&str> = done.iter().map(|(jail, _)| jail.as_str()).collect();
             ctx.note(&Entry::new(What::Ban, &ip).saying(banned_in(&names, until, &note)));
         }
-        banned_answer(&ip, until, made)
+        Ok(banned_answer(&ip, until, made)?.warning(ctx.late.warning()))
     };
     Ok(Job::new(task, finish).undone_by(move |ctx| ctx.restore_own_bans(&undone, kept)).detached())
 }
@@ -245,7 +245,7 @@ pub fn unban(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
         set: ctx.set_place(),
     });
     let of_jail = jail.as_ref().filter(|jail| !jail.is_taken()).map(JailName::as_str);
-    let noted = ctx.note_lift(of_jail, ip.as_ref().map(std::slice::from_ref), &note)?;
+    let noted = ctx.note_lift(of_jail, ip.as_ref().map(std::slice::from_ref), &note);
     let undone = noted.clone();
     let done = Job::new(task, move |ctx, count| {
         let place = jail.as_ref().map_or("*", JailName::as_str);
@@ -272,7 +272,7 @@ pub fn unban(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
             }
             _ => message,
         };
-        Ok(command_done(200, message, place))
+        Ok(command_done(200, message, place).warning(ctx.late.warning()))
     });
     Ok(Outcome::Job(Box::new(done.undone_by(|ctx| ctx.undo_lift(undone, true)).detached())))
 }
@@ -286,9 +286,10 @@ pub(super) fn unbanned_in(request: &Request, jail: Option<&str>) -> Result<Optio
     Ok(jail.map(JailName::from_daemon).transpose()?)
 }
 
-/// Whether a lift has to wait: it takes with it what the daemon's database has of the address, which the archive is to have first.
+/// Whether a lift has to wait: it takes with it what the daemon's database has of the address, which the archive is to have first. An archive
+/// that takes no writes is not waited for.
 pub(super) fn waits_for_archive(ctx: &mut Ctx, request: &Request) -> bool {
-    let waits = !request.has_waited && ctx.snapshot.online;
+    let waits = !request.has_waited && ctx.snapshot.online && !ctx.storage_fails;
     if waits {
         ctx.daemon_log.catch_up = CatchUp::Wanted;
     }
@@ -344,7 +345,7 @@ pub fn unban_all(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> 
         ip: None,
         set: ctx.set_place(),
     });
-    let noted = ctx.note_lift(None, None, "")?;
+    let noted = ctx.note_lift(None, None, "");
     let undone = noted.clone();
     let done = Job::new(task, |ctx, count| {
         let count = count.as_u64().unwrap_or(0);
@@ -353,7 +354,8 @@ pub fn unban_all(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> 
         } else {
             ctx.note(&Entry::new(What::Unban, "*").saying(format!("All bans were removed: {count}.")));
         }
-        Ok(Response::json(200, &json!({ "message": format!("{count} bans were removed."), "count": count })))
+        let body = json!({ "message": format!("{count} bans were removed."), "count": count });
+        Ok(Response::json(200, &body).warning(ctx.late.warning()))
     });
     Ok(Outcome::Job(Box::new(done.undone_by(|ctx| ctx.undo_lift(undone, true)).detached())))
 }

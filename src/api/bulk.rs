@@ -89,7 +89,7 @@ pub fn ban(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
             note: Rc::clone(&note),
             actor: actor.clone(),
         };
-        Ok(Noted { gone: ctx.note_own_bans(ips.iter().map(own).collect())?, lifts: Vec::new() })
+        Noted { gone: ctx.note_own_bans(ips.iter().map(own).collect()), lifts: Vec::new() }
     };
     let what = What::Ban { jail: jail.to_string(), until, is_paused, force };
     let work = Work { items, jail: Some(jail.to_string()), until, is_ban: true };
@@ -114,7 +114,7 @@ pub fn remove(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     }
     // Before they are lifted: whatever is killed in between, they are not made again.
     let of_jail = jail.as_ref().filter(|jail| !jail.is_taken()).map(JailName::to_string);
-    let notes = move |ctx: &mut Ctx, ips: &[String]| Ok(ctx.note_lift(of_jail.as_deref(), Some(ips), &note)?);
+    let notes = move |ctx: &mut Ctx, ips: &[String]| ctx.note_lift(of_jail.as_deref(), Some(ips), &note);
     let what = What::Lift { jail: jail.as_ref().map(JailName::to_string), set: ctx.set_place() };
     let work = Work { items, jail: jail.map(|jail| jail.to_string()), until: None, is_ban: false };
     Ok(steps(work, what, Box::new(notes)))
@@ -146,7 +146,7 @@ struct Work {
 }
 
 /// Notes that some are made or lifted; gives what was noted of them before.
-type Notes = Box<dyn FnMut(&mut Ctx, &[String]) -> Result<Noted, ApiError>>;
+type Notes = Box<dyn FnMut(&mut Ctx, &[String]) -> Noted>;
 
 /// Notes them a few at a time, then has a child do it.
 fn steps(work: Work, what: What, mut notes: Notes) -> Outcome {
@@ -160,15 +160,7 @@ fn steps(work: Work, what: What, mut notes: Notes) -> Outcome {
             return Ok(Step::More);
         }
         let some = &sent[at..sent.len().min(at + NOTED)];
-        match notes(ctx, some) {
-            Ok(noted) => before.add(noted),
-            Err(error) => {
-                if let Some((work, _)) = &rest {
-                    work.take_back(ctx, &sent[..at], std::mem::take(&mut before));
-                }
-                return Err(error);
-            }
-        }
+        before.add(notes(ctx, some));
         at += some.len();
         if at < sent.len() {
             return Ok(Step::More);
@@ -180,11 +172,6 @@ fn steps(work: Work, what: What, mut notes: Notes) -> Outcome {
 }
 
 impl Work {
-    /// Takes back what was noted of bans that were not made, or of lifts that lifted nothing, and notes again what was there before.
-    fn take_back(&self, ctx: &mut Ctx, undone: &[String], before: Noted) {
-        ctx.settle_many_own_bans(Settled { not_made: self.names(undone), before, ..Settled::default() });
-    }
-
     /// Jail and address of bans.
     fn names(&self, ips: &[String]) -> Vec<(String, String)> {
         let jail = self.jail.as_deref().filter(|_| self.is_ban);
@@ -220,7 +207,7 @@ impl Work {
                 Some(jail) => ctx.banned.held.distrust_jail(jail),
                 None => ctx.distrust_bans(),
             }
-            self.answer(ctx, done)
+            Ok(self.answer(ctx, done)?.warning(ctx.late.warning()))
         })
         // What it has done before it failed is not known: what is noted is compared with what the daemon has.
         .undone_by(|ctx| {

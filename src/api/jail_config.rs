@@ -10,6 +10,7 @@ use crate::app::{ApiError, Ctx, Job, Outcome, Request};
 use crate::domain::audit::{Entry, What};
 use crate::domain::json;
 use crate::domain::names::{JailName, Running};
+use crate::domain::time;
 use crate::fail2ban;
 use crate::jobs::Task;
 use crate::jobs::jail_config::{JailConfigs, READ_ONLY, Wanted};
@@ -53,7 +54,34 @@ pub fn update(ctx: &mut Ctx, request: &Request) -> Result<Job, ApiError> {
     let read = fields.read_only(&READ_ONLY);
     let values = taken(&mut fields);
     fields.finish()?;
-    edit_job(ctx, name, JailEdit::Update { values, read, force }, 200)
+    let before = ctx.store.pending(name.as_str())?;
+    let task = edit_task(ctx, &name, JailEdit::Update { values, read, force })?;
+    Ok(Job::new(task, move |ctx, outcome| noted(ctx, name, before, outcome)).detached())
+}
+
+/// Values that were found to be fine are noted before fail2ban is told: none is in force of which nobody knows that it is pending. Where
+/// fail2ban does not take them, what was pending before is noted again.
+fn noted(ctx: &mut Ctx, name: JailName, before: Option<String>, outcome: Value) -> Result<Response, ApiError> {
+    let mut edited: Edited = json::from_tree(outcome).map_err(ApiError::internal)?;
+    let to_set = edited.to_set.take();
+    let (jail, warnings) = finished(ctx, &name, edited)?;
+    let answer = Response::json(200, &json!({ "jail": jail }));
+    let Some(values) = to_set else { return Ok(answer.warning(&warnings)) };
+    let task = edit_task(ctx, &name, JailEdit::Set(values))?;
+    let set = Job::new(task, move |ctx, outcome| {
+        let set: Edited = json::from_tree(outcome).map_err(ApiError::internal)?;
+        let mut all = set.tended.map(|tended| imports::tended(ctx, tended)).into_iter().flatten().collect::<Vec<_>>();
+        all.insert(0, warnings);
+        Ok(answer.warning(all.join(" ").trim()))
+    });
+    let undone = move |ctx: &mut Ctx| {
+        if let Err(error) = ctx.store.set_pending(name.as_str(), before.as_deref()) {
+            log::warn!("{name}: values that fail2ban did not take stay noted as pending: {error}");
+        }
+    };
+    ctx.next_job = Some(Box::new(set.undone_by(undone).detached()));
+    // Nobody sees it: the answer is that of the next task.
+    Ok(Response::no_content())
 }
 
 /// `POST /api/v1/config/jails/{name}/commit`
@@ -109,7 +137,8 @@ pub fn keep_ignored(ctx: &mut Ctx, name: &JailName, change: Ignored, answer: Res
     let task = edit_task(ctx, name, JailEdit::Ignore(change))?;
     let name = name.clone();
     Ok(Job::new(task, move |ctx, outcome| {
-        let (_, warnings) = finished(ctx, &name, outcome)?;
+        let edited = json::from_tree(outcome).map_err(ApiError::internal)?;
+        let (_, warnings) = finished(ctx, &name, edited).map_err(apply::perhaps_in_force)?;
         Ok(answer.warning(&warnings))
     })
     .detached())
@@ -146,11 +175,16 @@ fn described_task(ctx: &mut Ctx, wanted: Wanted) -> Result<Task, ApiError> {
     Ok(Task::JailConfigs(JailConfigs { config_dir, version, running, pending, wanted }))
 }
 
-/// A change of a jail; the answer is what it is afterwards.
+/// A change of a jail; the answer is what it is afterwards. What is pending is not taken back while that cannot be noted: it would be set
+/// again at the next reload.
 fn edit_job(ctx: &mut Ctx, name: JailName, edit: JailEdit, status: u16) -> Result<Job, ApiError> {
+    if matches!(edit, JailEdit::Rollback) && ctx.storage_fails && !ctx.dry_run {
+        ctx.store.try_to_write(time::now())?;
+    }
     let task = edit_task(ctx, &name, edit)?;
     Ok(Job::new(task, move |ctx, outcome| {
-        let (jail, warnings) = finished(ctx, &name, outcome)?;
+        let edited = json::from_tree(outcome).map_err(ApiError::internal)?;
+        let (jail, warnings) = finished(ctx, &name, edited)?;
         let response =
             if status == 204 { Response::no_content() } else { Response::json(status, &json!({ "jail": jail })) };
         Ok(response.warning(&warnings))
@@ -161,12 +195,14 @@ fn edit_job(ctx: &mut Ctx, name: JailName, edit: JailEdit, status: u16) -> Resul
 fn edit_task(ctx: &mut Ctx, name: &JailName, edit: JailEdit) -> Result<Task, ApiError> {
     let limits = Limits { log_dirs: ctx.config.allowed_log_dirs.clone(), commands: ctx.commands() };
     let apply = match edit {
-        JailEdit::Update { .. } => apply::files_task(ctx),
+        JailEdit::Update { .. } | JailEdit::Set(_) => apply::files_task(ctx),
         _ => apply::apply_task(ctx, crate::apply::Scope::Jails(Vec::new()))?,
     };
     let tend = match &edit {
         JailEdit::Ignore(Ignored::Added(_)) => Some(imports::tend_task(ctx, None)?),
-        JailEdit::Update { values, .. } if values.ignore_ips.is_some() => Some(imports::tend_task(ctx, None)?),
+        JailEdit::Update { values, .. } | JailEdit::Set(values) if values.ignore_ips.is_some() => {
+            Some(imports::tend_task(ctx, None)?)
+        }
         _ => None,
     };
     let version = ctx.snapshot.version.clone();
@@ -191,7 +227,10 @@ const NOT_SET: &str = "fail2ban does not answer, so this is noted and not yet in
 /// Notes what is pending, and where no file tells of it, who made it so.
 fn note_pending(ctx: &mut Ctx, name: &JailName, now: Option<&str>, is_in_file: bool) -> Result<(), ApiError> {
     let before = ctx.store.pending(name.as_str())?;
-    if before.as_deref() == now || is_in_file {
+    if before.as_deref() == now {
+        return Ok(());
+    }
+    if is_in_file {
         return Ok(ctx.store.set_pending(name.as_str(), now)?);
     }
     let values = |text: Option<&str>| text.and_then(|text| json::read::<Value>(text).ok()).unwrap_or_default();
@@ -202,15 +241,14 @@ fn note_pending(ctx: &mut Ctx, name: &JailName, now: Option<&str>, is_in_file: b
 }
 
 /// Remembers what a change has led to; gives the jail as it is now, and what is to be said with it.
-fn finished(ctx: &mut Ctx, name: &JailName, outcome: Value) -> Result<(Value, String), ApiError> {
-    let edited: Edited = json::from_tree(outcome).map_err(ApiError::internal)?;
+fn finished(ctx: &mut Ctx, name: &JailName, edited: Edited) -> Result<(Value, String), ApiError> {
     if let Some(why) = edited.warning {
         log::warn!("{name}: what it ignores holds until the next reload only: {why}");
         let detail = "What it ignores was changed until the next reload.";
         ctx.note(&Entry::new(What::ConfigChanged, name.as_str()).saying(detail));
     }
     let noted = note_pending(ctx, name, edited.pending.as_deref(), edited.applied.is_some());
-    noted.map_err(if edited.applied.is_some() { apply::in_force_all_the_same } else { apply::perhaps_in_force })?;
+    noted.map_err(|error| if edited.applied.is_some() { apply::in_force_all_the_same(error) } else { error })?;
     let mut warnings = edited.costs;
     if let Some(applied) = edited.applied {
         apply::remember(ctx, &applied, None)?;

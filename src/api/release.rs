@@ -91,7 +91,7 @@ fn asked(request: &Request) -> Result<Asked, ApiError> {
 fn let_out(ctx: &mut Ctx, net: IpOrNet, jails: Vec<String>, note: &str) -> Result<Job, ApiError> {
     let mut noted = Vec::new();
     for (jail, ips) in held_in(ctx, &net, &jails) {
-        noted.push((jail.clone(), ctx.note_lift(Some(&jail), Some(&ips), note)?));
+        noted.push((jail.clone(), ctx.note_lift(Some(&jail), Some(&ips), note)));
     }
     let (kept, why) = (noted.clone(), note.to_owned());
     let task = Task::Release(Release {
@@ -125,7 +125,7 @@ fn let_out(ctx: &mut Ctx, net: IpOrNet, jails: Vec<String>, note: &str) -> Resul
                     let detail = format!("Let out of {}.{}", out.join(", "), because(&why));
                     ctx.note(&Entry::new(What::Unban, net.to_string()).saying(detail));
                 }
-                Ok(answer(ctx, &net, in_jails, Value::Null))
+                Ok(answer(ctx, &net, in_jails, Value::Null).warning(ctx.late.warning()))
             }
         }
     });

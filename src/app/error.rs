@@ -461,9 +461,10 @@ impl From<DatabaseError> for ApiError {
 
 impl From<store::Error> for ApiError {
     fn from(error: store::Error) -> Self {
+        // Where it lies is added for those who may know it.
         let detail = match &error {
             store::Error::Key(..) => "The key file of the second factors cannot be used; the log says which and why.",
-            _ => "bangui's own database cannot be used just now; the log says why.",
+            _ => error.trouble().told(),
         };
         let mut unavailable = ApiError::new(Code::StorageUnavailable, detail).with_header("retry-after", "5");
         unavailable.cause = Some(error.to_string());

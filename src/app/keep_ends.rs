@@ -24,18 +24,23 @@ const LOOKED_FOR: u32 = 20;
 const CLOCKS: i64 = 2;
 
 impl Ctx {
-    /// Notes bans before they are made, in the archive as well. Gives what was noted of the same addresses before.
-    pub fn note_own_bans(&mut self, bans: Vec<OwnBan>) -> Result<Vec<OwnBan>, store::Error> {
+    /// Notes bans before they are made, in the archive as well; later, where the database takes no writes. Gives what was noted of the same
+    /// addresses before.
+    pub fn note_own_bans(&mut self, bans: Vec<OwnBan>) -> Vec<OwnBan> {
         let placed = |ban: OwnBan| {
             let country = self.place_of(&ban.ip).country;
             (ban, country)
         };
         let bans: Vec<_> = bans.into_iter().map(placed).collect();
-        let gone = self.store.note_bans(&bans, time::now())?;
+        let noted = self.store.note_bans(&bans, time::now());
         let before = bans.iter().filter_map(|(ban, _)| self.own_bans.get(&ban.jail, &ban.ip).cloned()).collect();
+        let names: Vec<_> = bans.iter().map(|(ban, _)| (ban.jail.clone(), ban.ip.clone())).collect();
         bans.into_iter().for_each(|(ban, _)| self.own_bans.put(ban));
-        gone.iter().for_each(|(jail, ip)| drop(self.own_bans.take(jail, ip)));
-        Ok(before)
+        match noted {
+            Ok(gone) => gone.iter().for_each(|(jail, ip)| drop(self.own_bans.take(jail, ip))),
+            Err(error) => self.note_bans_later(&names, true, &error),
+        }
+        before
     }
 
     /// The bans that were noted of these, by jail and address, have been made.
@@ -56,24 +61,29 @@ impl Ctx {
 
     /// Takes back what was noted of bans that were not made, and notes again what was there before.
     pub fn restore_own_bans(&mut self, names: &[(String, String)], before: Vec<OwnBan>) {
-        let done = self.forget_named(names).and_then(|()| self.put_back(before));
-        if let Err(error) = done.and_then(|()| self.store.bans_not_made(names, time::now())) {
+        self.forget_named(names);
+        self.put_back(before);
+        if let Err(error) = self.store.bans_not_made(names, time::now()) {
             log::warn!("what is noted of a ban that was not made cannot be taken back: {error}");
         }
     }
 
-    fn put_back(&mut self, bans: Vec<OwnBan>) -> Result<(), store::Error> {
-        if !bans.is_empty() {
-            let gone = self.store.add_own_bans(&bans)?;
-            gone.iter().for_each(|(jail, ip)| drop(self.own_bans.take(jail, ip)));
+    fn put_back(&mut self, bans: Vec<OwnBan>) {
+        if bans.is_empty() {
+            return;
         }
+        let (names, added) = (names_of(&bans), self.store.add_own_bans(&bans));
         bans.into_iter().for_each(|ban| self.own_bans.put(ban));
-        Ok(())
+        match added {
+            Ok(gone) => gone.iter().for_each(|(jail, ip)| drop(self.own_bans.take(jail, ip))),
+            Err(error) => self.note_bans_later(&names, false, &error),
+        }
     }
 
     /// Notes what is about to be lifted, by whoever acts, and forgets the bans of ours that go with it: a jail or all, these addresses or
-    /// everything. Before it is lifted: whatever is killed in between, it is not made again.
-    pub fn note_lift(&mut self, jail: Option<&str>, ips: Option<&[String]>, note: &str) -> Result<Noted, store::Error> {
+    /// everything. Before it is lifted: whatever is killed in between, it is not made again. Where the database takes no writes, it is lifted
+    /// all the same, and noted later: nobody stays locked out because a disk is full.
+    pub fn note_lift(&mut self, jail: Option<&str>, ips: Option<&[String]>, note: &str) -> Noted {
         let lifts: Vec<NewLift<'_>> = match ips {
             Some(ips) => ips.iter().map(|ip| NewLift { jail, ip: Some(ip) }).collect(),
             None => vec![NewLift { jail, ip: None }],
@@ -83,25 +93,29 @@ impl Ctx {
             None => self.own_bans.matching(jail, None),
         };
         let names = names_of(&gone);
-        let ids = self.store.note_lifts(&lifts, &self.acting.actor, note, &names, time::now())?;
         names.iter().for_each(|(jail, ip)| drop(self.own_bans.take(jail, ip)));
-        Ok(Noted { lifts: ids, gone })
+        let noted = self.store.note_lifts(&lifts, &self.acting.actor, note, &names, time::now());
+        let lifts = noted.unwrap_or_else(|error| {
+            self.note_bans_later(&names, false, &error);
+            self.note_lifts_later(&lifts, note, &error)
+        });
+        Noted { lifts, gone }
     }
 
     /// Nothing was lifted: the notes go, and what was forgotten with them comes back where `is_banned` says so.
     pub fn undo_lift(&mut self, noted: Noted, is_banned: bool) {
-        let gone = if is_banned { noted.gone } else { Vec::new() };
-        if let Err(error) = self.put_back(gone).and_then(|()| self.store.lifts_not_made(&noted.lifts)) {
+        self.put_back(if is_banned { noted.gone } else { Vec::new() });
+        self.late.take_back(&noted.lifts);
+        if let Err(error) = self.store.lifts_not_made(&noted.lifts) {
             log::warn!("what is noted of a ban that was not lifted cannot be taken back: {error}");
         }
     }
 
-    fn forget_named(&mut self, names: &[(String, String)]) -> Result<(), store::Error> {
-        if !names.is_empty() {
-            self.store.remove_own_bans(names)?;
-        }
+    fn forget_named(&mut self, names: &[(String, String)]) {
         names.iter().for_each(|(jail, ip)| drop(self.own_bans.take(jail, ip)));
-        Ok(())
+        if let Err(error) = self.store.remove_own_bans(names) {
+            self.note_bans_later(names, false, &error);
+        }
     }
 
     /// What has become of many that were noted: a few are dealt with in each turn of the loop.
@@ -197,7 +211,7 @@ impl Ctx {
         // One that was noted since is another ban of that address.
         let is_same = |(jail, ip): &&(String, String)| own.get(jail, ip).is_none_or(|ban| ban.at < asked_at);
         let gone: Vec<_> = found.gone.iter().chain(&lifted).filter(is_same).cloned().collect();
-        self.forget_named(&gone)?;
+        self.forget_named(&gone);
         if gone.is_empty() { Ok(()) } else { self.store.bans_not_made(&gone, time::now()) }
     }
 }

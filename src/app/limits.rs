@@ -29,6 +29,8 @@ pub enum Key {
     Session(TokenHash),
     /// Configuration changes of a session.
     Config(TokenHash),
+    /// Bans and unbans of a client, while our database cannot count them.
+    Bans(ClientKey),
     /// All those for whom there was no counter left.
     Others,
 }

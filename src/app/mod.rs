@@ -22,6 +22,7 @@ pub mod input;
 pub mod jail_fields;
 pub mod keep_ends;
 pub mod keys;
+pub mod late;
 pub mod limits;
 pub mod listed;
 pub mod long_jobs;

@@ -10,7 +10,7 @@ use crate::fail2ban::commands::JailCounters;
 /// What was noted of something that is about to be made or lifted.
 #[derive(Debug, Clone, Default)]
 pub struct Noted {
-    /// The numbers of the notes of lifts in the archive.
+    /// The numbers of the notes of lifts in the archive; below zero those of lifts that are noted later.
     pub lifts: Vec<i64>,
     /// The bans of ours that were noted of the same before.
     pub gone: Vec<OwnBan>,

@@ -37,6 +37,7 @@ use super::error::ApiError;
 use super::failing::Failing;
 use super::gzip::Gzip;
 use super::imports::{Running, Tending};
+use super::late::Late;
 use super::limits::Limits;
 use super::long_jobs::LongJobs;
 use super::metrics::Metrics;
@@ -94,6 +95,10 @@ pub struct Ctx {
     pub long_jobs: LongJobs,
     /// Many bans are being made or lifted: what is noted of them is not compared with what the daemon has.
     pub bulk_is_under_way: bool,
+    /// What could not be noted of bans, and is noted later.
+    pub late: Late,
+    /// What is to be done next for the request whose task has ended, before it is answered.
+    pub next_job: Option<Box<Job>>,
     /// What is never banned.
     pub never_ban: NeverBans,
     /// Jails that rest until a given time.
@@ -309,6 +314,8 @@ impl Ctx {
             holds_actions: true,
             long_jobs: LongJobs::default(),
             bulk_is_under_way: false,
+            late: Late::default(),
+            next_job: None,
             never_ban,
             pauses,
             protection,

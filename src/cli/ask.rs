@@ -90,7 +90,9 @@ impl Asked {
             let mut told = self.get(&format!("/jobs/{job}"))?;
             match told["status"].as_u64() {
                 Some(status) if status < 400 => return Ok(told["result"].take()),
-                Some(status) => return judged(Reply { status: status as u16, body: told["error"].take() }),
+                Some(status) => {
+                    return judged(Reply { status: status as u16, body: told["error"].take(), warning: None });
+                }
                 None => std::thread::sleep(AGAIN),
             }
         }
@@ -114,6 +116,9 @@ impl Asked {
 /// The answer, or what it refuses in one line.
 fn judged(reply: Reply) -> Result<Value, Failure> {
     if reply.status < 400 {
+        if let Some(warning) = reply.warning {
+            eprintln!("bangui: {warning}");
+        }
         return Ok(reply.body);
     }
     let detail = reply.body["detail"].as_str().map(str::to_owned);

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::invocation::{Failure, Invocation};
 use crate::conf::{JailView, StreamOptions, Tree, Version};
 use crate::config::{Config, DEFAULT_FAIL2BAN_SOCKET};
+use crate::domain::time;
 use crate::fail2ban::{Client, Daemon, installed};
 use crate::firewall::{Reach, Way};
 use crate::jobs::expressions::Expressions;
@@ -72,29 +73,47 @@ fn check_set(way: Way, reach: Reach) -> Line {
 }
 
 fn check_database(config: &Config) -> (Option<std::path::PathBuf>, Line) {
+    // The server that runs is asked first: opening its database waits a while for it to be closed.
+    if let Some(reply) = control::ask(&config.database, &Order::IsSetUp) {
+        return (None, running(&config.database, reply));
+    }
     match Store::open(&config.database) {
-        Ok(store) => {
+        Ok(mut store) => {
             let stored = store.stored().unwrap_or_default();
             let state =
                 if stored.password_hash.is_some() { "setup is done" } else { "setup is not done yet: bangui setup" };
-            (stored.fail2ban_socket, Ok(format!("database {}: {state}", store.path().display())))
+            let line = match store.try_to_write(time::now()) {
+                Ok(()) => Ok(format!("database {}: {state}", store.path().display())),
+                Err(error) => unwritable(store.path(), &error.to_string()),
+            };
+            (stored.fail2ban_socket, line)
         }
         Err(Error::Locked(path)) => {
-            let line = match control::ask(&path, &Order::IsSetUp) {
-                Some(Ok(Value::Bool(true))) => {
-                    Ok(format!("database {}: in use by the running server, setup is done", path.display()))
-                }
-                Some(Ok(_)) => Ok(format!(
-                    "database {}: in use by the running server, setup is not done yet: bangui setup",
-                    path.display()
-                )),
-                Some(Err(problem)) => Err(problem),
-                None => Err(Error::Locked(path).to_string()),
-            };
-            (None, line)
+            let reply = control::ask(&path, &Order::IsSetUp);
+            (None, reply.map_or_else(|| Err(Error::Locked(path.clone()).to_string()), |reply| running(&path, reply)))
         }
         Err(error) => (None, Err(error.to_string())),
     }
+}
+
+/// What the server that has the database open says of it.
+fn running(path: &Path, is_set_up: control::Reply) -> Line {
+    if let Some(Err(problem)) = control::ask(path, &Order::TakesWrites) {
+        return unwritable(path, &problem);
+    }
+    let state = match is_set_up? {
+        Value::Bool(true) => "setup is done",
+        _ => "setup is not done yet: bangui setup",
+    };
+    Ok(format!("database {}: in use by the running server, {state}", path.display()))
+}
+
+/// Nothing is noted of what is done meanwhile.
+fn unwritable(path: &Path, problem: &str) -> Line {
+    Err(format!(
+        "database {}: it takes no writes: {problem}. Make room on its disk, or have it writable again; bans can be lifted meanwhile",
+        path.display()
+    ))
 }
 
 fn check_socket(socket: &Path) -> Line {

@@ -321,7 +321,12 @@ fn count_change(ctx: &mut Ctx, limit: Limit, admitted: &mut Admitted) -> Result<
         Limit::Config => (ctx.config.rate_config, "config", "BANGUI_RATE_LIMIT_CONFIG"),
     };
     let counted = match (limit, identity::known_by(admitted)) {
-        (Limit::Ban, _) => ctx.store.count(Counter::Ban, &admitted.client.key().to_string(), most, time::now())?,
+        (Limit::Ban, _) => {
+            let client = admitted.client.key();
+            let counted = ctx.store.count(Counter::Ban, &client.to_string(), most, time::now());
+            // Nobody stays locked out because a disk is full.
+            counted.unwrap_or_else(|_| ctx.limits.count(Key::Bans(client), most, admitted.started))
+        }
         (Limit::Import, _) => {
             ctx.store.count(Counter::Import, &admitted.client.key().to_string(), most, time::now())?
         }
@@ -401,15 +406,27 @@ fn preflight() -> Response {
         .with("access-control-max-age", "600")
 }
 
+/// What the texts of failures call it.
+const OUR_DATABASE: &str = "bangui's own database";
+
 /// What a page of another origin may read of an answer's headers.
 const EXPOSED: &str = "ETag, X-Request-ID, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset";
+
+/// Says where our database lies, to whoever may know it, where that is what fails.
+fn where_stored(ctx: &Ctx, admitted: &Admitted, mut error: ApiError) -> ApiError {
+    if error.code == Code::StorageUnavailable && (admitted.has_identity() || admitted.is_console) {
+        let named = format!("{OUR_DATABASE} {}", ctx.store.path().display());
+        error.detail = error.detail.replacen(OUR_DATABASE, &named, 1);
+    }
+    error
+}
 
 /// Adds what every answer carries and writes the request's line in the log: method, route, status, code, time, client.
 pub fn finish(ctx: &mut Ctx, method: &Method, admitted: &Admitted, result: Result<Response, ApiError>) -> Response {
     let (mut response, code) = match result {
         Ok(response) => (response, ""),
         Err(error) => {
-            let error = error.of_request(&admitted.request_id);
+            let error = where_stored(ctx, admitted, error).of_request(&admitted.request_id);
             if let Some(cause) = &error.cause {
                 log::warn!("{} {cause}", admitted.request_id);
             }

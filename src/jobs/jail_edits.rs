@@ -65,7 +65,7 @@ pub enum JailEdit {
         /// Whether expressions that can stop fail2ban are taken all the same.
         force: bool,
     },
-    /// Set values at once and keep them in mind.
+    /// Check values that are to hold at once and to be kept in mind. Nothing is set yet: they are noted first.
     Update {
         /// The values.
         values: JailValues,
@@ -74,6 +74,8 @@ pub enum JailEdit {
         /// Whether expressions that can stop fail2ban are taken all the same.
         force: bool,
     },
+    /// Set values in the running jail, which are checked and noted.
+    Set(JailValues),
     /// Write what is pending.
     Commit {
         /// Whether it is written although the jail can ban nobody then.
@@ -115,6 +117,8 @@ pub struct Edited {
     pub jail: Value,
     /// What is pending for it now, as it is to be stored.
     pub pending: Option<String>,
+    /// What is to be set in the running jail, once what is pending is noted.
+    pub to_set: Option<JailValues>,
     /// What the apply has done, where there was one.
     pub applied: Option<Applied>,
     /// Why what holds in the daemon could not be written.
@@ -148,11 +152,14 @@ impl EditJail {
         let done = match edit {
             JailEdit::Create { values, force } => self.create(values, force),
             JailEdit::Update { values, read, force } => self.update(values, &read, force),
+            JailEdit::Set(values) => self.set(&values),
             JailEdit::Commit { force } => self.commit(force),
             JailEdit::Rollback => self.rollback(),
             JailEdit::Delete => self.delete(),
             JailEdit::Ignore(change) => self.ignore(&change),
         }?;
+        // What is not set yet is looked after when it is.
+        let tend = tend.filter(|_| done.to_set.is_none());
         Ok(json!(Edited { tended: tend.map(|tend| tend.tend()), ..done }))
     }
 
@@ -202,6 +209,7 @@ impl EditJail {
             preview.checks.extend(barren.into_iter().map(Check::bad));
             return Err(Failure::DryRun(Box::new(preview)));
         }
+        let mut to_set = None;
         if running.has(&self.jail) && !running.hangs {
             // Short values go to the daemon even when the files have them: it may have others.
             let short = JailValues {
@@ -216,8 +224,7 @@ impl EditJail {
                 // The jail is given a whole list.
                 list.extend(self.apply.never_banned_in(&self.jail));
             }
-            let mut daemon = answering(&self.apply.place.socket, CHANGES)?;
-            run_time::set(&mut daemon, &checked(&self.jail)?, &set)?;
+            to_set = Some(set);
         }
         let pending = if all.is_empty() { None } else { Some(text::text(&all).map_err(unwritable)?) };
         let hangs = running.hangs;
@@ -225,7 +232,14 @@ impl EditJail {
         // It is tried as it was asked for, until it is committed, by force, or rolled back.
         costs.extend(barren.into_iter().map(|sentence| format!("{sentence} A rollback ends that.")));
         let jail = self.configs(running.jails, pending.clone()).describe(&tree, &view);
-        Ok(Edited { jail, pending, hangs, costs, ..Edited::default() })
+        Ok(Edited { jail, pending, to_set, hangs, costs, ..Edited::default() })
+    }
+
+    /// All of the values, or the jail has what it had before.
+    fn set(&self, values: &JailValues) -> Result<Edited, Failure> {
+        let mut daemon = answering(&self.apply.place.socket, CHANGES)?;
+        run_time::set(&mut daemon, &checked(&self.jail)?, values)?;
+        Ok(Edited::default())
     }
 
     /// What an update would do: values that hold at once, and wait for a commit.

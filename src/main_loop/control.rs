@@ -40,6 +40,8 @@ const LONGEST: u64 = 16 * 1024;
 pub enum Order {
     /// Whether setup is done.
     IsSetUp,
+    /// Whether its database takes writes.
+    TakesWrites,
     /// Where its page is opened, and with which code.
     Opening,
     /// Complete setup.
@@ -170,6 +172,11 @@ fn obey(ctx: &mut Ctx, order: Order) -> Reply {
     match order {
         Order::Converse | Order::Leave => Ok(Value::Bool(true)),
         Order::IsSetUp => Ok(Value::Bool(ctx.is_set_up())),
+        Order::TakesWrites => {
+            let tried = ctx.store.try_to_write(time::now());
+            ctx.storage_fails = tried.is_err();
+            tried.map(|()| Value::Bool(true)).map_err(|error| error.to_string())
+        }
         Order::Opening => serde_json::to_value(Opening::of(ctx)).map_err(|error| error.to_string()),
         Order::Setup { hash, timezone, fail2ban_socket } => {
             let mut choices = Choices::default();

@@ -193,6 +193,7 @@ impl MainLoop {
             || self.connections.wants_accept()
             || self.next_step().is_some()
             || self.ctx.own_bans.any_settled()
+            || (self.ctx.late.any() && !self.ctx.storage_fails)
         {
             return Duration::ZERO;
         }
@@ -443,6 +444,9 @@ impl MainLoop {
             (Ok(_), None) => Ok(Response::json_bytes(200, b"".as_slice())),
             (Err(failure), _) => Err(failure.into()),
         };
+        if let Some(job) = self.ctx.next_job.take() {
+            return self.submit(pending.slot, pending.method, pending.admitted, *job);
+        }
         let response = dispatch::finish(&mut self.ctx, &pending.method, &pending.admitted, result);
         renewal::answered();
         if let Some(job) = &pending.job {
@@ -471,6 +475,7 @@ impl MainLoop {
             self.answer_the_slow(now);
         }
         let is_free = !self.children.daemon_is_taken() && !imports::keeps_daemon_busy(&self.ctx);
+        self.ctx.note_what_waits();
         if self.ctx.own_bans.any_settled() {
             self.ctx.settle_some_own_bans();
         }

@@ -176,6 +176,10 @@ impl Timers {
             watch_storage(ctx);
             self.storage_at = now + if ctx.storage_fails { TRY_AGAIN } else { SCHEDULE };
         }
+        if ctx.late.any() {
+            // What happened before is noted before: the archive would else have a ban twice.
+            return;
+        }
         let done = dispatch::go_on(ctx, Acting::SYSTEM, |ctx| Ok(self.step(ctx, daemon_is_free, now)?));
         if let Err(error) = done {
             log::warn!("a step of a timer failed: {}", error.cause.unwrap_or(error.detail));

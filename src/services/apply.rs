@@ -102,7 +102,7 @@ pub fn perhaps_in_force(error: ApiError) -> ApiError {
 
 fn told_with(mut error: ApiError, what: &str) -> ApiError {
     if error.code == Code::StorageUnavailable {
-        error.detail = format!("{what}: bangui's own database cannot be written just now; the log says why.");
+        error.detail = format!("{what}: {}", error.detail);
     }
     error
 }

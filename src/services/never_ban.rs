@@ -206,7 +206,7 @@ fn job(ctx: &mut Ctx, entry: NeverBan, told: Entry, then: Then) -> Result<Job, A
         Ok(Who::Name(name)) if entry.state == State::New => vec![name],
         _ => Vec::new(),
     };
-    forget_own_bans(ctx, &entry)?;
+    forget_own_bans(ctx, &entry);
     let named = if entry.state == State::New { entry.jails.clone() } else { Vec::new() };
     let (task, moving) = task(ctx, names, named)?;
     Ok(Job::new(task, move |ctx, outcome| {
@@ -223,16 +223,15 @@ fn job(ctx: &mut Ctx, entry: NeverBan, told: Entry, then: Then) -> Result<Job, A
 }
 
 /// What is let out is not made again: it is forgotten before it is lifted.
-fn forget_own_bans(ctx: &mut Ctx, entry: &NeverBan) -> Result<(), store::Error> {
-    let Ok(Who::Net(net)) = entry.entry.parse() else { return Ok(()) };
+fn forget_own_bans(ctx: &mut Ctx, entry: &NeverBan) {
+    let Ok(Who::Net(net)) = entry.entry.parse() else { return };
     if entry.state == State::New {
         for (jail, ip) in ctx.own_bans.names() {
             if entry.holds_in(&jail) && ip.parse::<IpOrNet>().is_ok_and(|banned| banned.overlaps(&net)) {
-                ctx.note_lift(Some(&jail), Some(&[ip.to_string()]), "It is never banned now.")?;
+                ctx.note_lift(Some(&jail), Some(&[ip.to_string()]), "It is never banned now.");
             }
         }
     }
-    Ok(())
 }
 
 /// The numbers of what is on its way while a child works.
@@ -294,7 +293,7 @@ fn finished(ctx: &mut Ctx, moving: Moving, kept: Kept) -> Result<(Bans, Vec<Stri
         moving.going.iter().for_each(|id| ctx.never_ban.take(*id));
     }
     for (jail, ip) in &kept.lifted {
-        ctx.note_lift(Some(jail), Some(&[ip.to_string()]), "It is never banned now.")?;
+        ctx.note_lift(Some(jail), Some(&[ip.to_string()]), "It is never banned now.");
         ctx.banned.held.distrust_jail(jail);
     }
     if let Some(tended) = kept.tended {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use rusqlite::{ErrorCode, ffi::SQLITE_IOERR_WRITE as WRITE};
+
 /// What can go wrong with the database.
 #[derive(Debug)]
 pub enum Error {
@@ -18,6 +20,52 @@ pub enum Error {
     Key(PathBuf, String),
     /// A statement failed.
     Sqlite(rusqlite::Error),
+}
+
+/// What keeps a database from being used, as far as its owner can do something about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// There is no room on its disk.
+    Full,
+    /// Its disk takes no writes.
+    ReadOnly,
+    /// Anything else.
+    Other,
+}
+
+impl Trouble {
+    /// What is to be told of it, and done about it.
+    pub fn told(self) -> &'static str {
+        match self {
+            Trouble::Full => {
+                "bangui's own database cannot be written: its disk is full. Make room there, and it goes on by itself. Bans can be lifted \
+                 meanwhile."
+            }
+            Trouble::ReadOnly => {
+                "bangui's own database cannot be written: its disk takes no writes. Have it writable again, and it goes on by itself. Bans \
+                 can be lifted meanwhile."
+            }
+            Trouble::Other => "bangui's own database cannot be used just now; the log says why.",
+        }
+    }
+}
+
+impl Error {
+    /// What is wrong.
+    pub fn trouble(&self) -> Trouble {
+        let Error::Sqlite(error) = self else { return Trouble::Other };
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Trouble::Full,
+            Some(ErrorCode::ReadOnly) => Trouble::ReadOnly,
+            // A write that the kernel has refused.
+            Some(ErrorCode::SystemIoFailure)
+                if error.sqlite_error().is_some_and(|error| error.extended_code == WRITE) =>
+            {
+                Trouble::ReadOnly
+            }
+            _ => Trouble::Other,
+        }
+    }
 }
 
 impl fmt::Display for Error {

@@ -37,7 +37,7 @@ mod users;
 
 pub use counters::Counter;
 pub use ended::Ended;
-pub use error::Error;
+pub use error::{Error, Trouble};
 pub use logins::Login;
 pub use open::{Store, TokenHash};
 pub use second_factors::SecondFactor;

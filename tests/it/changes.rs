@@ -207,7 +207,9 @@ fn a_change_that_cannot_be_written_down_is_in_force_and_the_answer_says_so() {
         assert_eq!(daemon.client(&["get", "lab", "maxretry"]), retries);
     }
     let failed = admin.put(LAB, json!({"max_retry": 6})).expect_error(503, "storage_unavailable").json();
-    assert!(failed["detail"].as_str().unwrap().contains("could not be noted as pending"), "{failed}");
+    assert!(failed["detail"].as_str().unwrap().contains("bangui.db"), "{failed}");
+    assert_eq!(daemon.client(&["get", "lab", "maxretry"]), "8", "what cannot be noted is not set");
+    admin.post_empty(&format!("{LAB}/rollback")).expect_error(503, "storage_unavailable");
     let text = fs::read_to_string(daemon.path(OWN)).unwrap();
     assert!(text.contains("maxretry = 8") && text.contains("findtime = 77"), "{text}");
     // Once there is room, the next one is written down as ever, and goes on from what is in force.

@@ -9,9 +9,10 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::archive::{assert_all_agree, fill};
-use crate::harness::client::Client;
+use crate::harness::client::{Client, PASSWORD};
+use crate::harness::http::Answer;
 use crate::harness::real_daemon::RealDaemon;
-use crate::harness::server::Launch;
+use crate::harness::server::{Launch, Server};
 use crate::harness::shim::Shim;
 use crate::harness::{left_out, wait_until};
 use crate::history::{keeper, made_database, wait_for_archive};
@@ -74,6 +75,87 @@ fn a_full_disk_is_told_and_what_it_kept_out_comes_in_later() {
     wait_for_health(&admin, "database", false);
     wait_for_archive(&admin, 3500);
     assert_eq!((assert_all_agree(&admin, "archive"), write_something(&admin)), (3500, 200));
+}
+
+/// The command as a person calls it at the machine of this server: whether it went well, and all that it said.
+fn command(server: &Server, daemon: &RealDaemon, arguments: &[&str]) -> (bool, String) {
+    let output = Command::new("timeout")
+        .args(["--kill-after=1", "30", env!("CARGO_BIN_EXE_bangui")])
+        .args(arguments)
+        .arg("--database")
+        .arg(server.disk().join("bangui.db"))
+        .arg("--fail2ban-socket")
+        .arg(daemon.socket())
+        .arg("--fail2ban-config")
+        .arg(daemon.config())
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn on_a_full_disk_everybody_can_be_let_out_and_nothing_is_in_force_that_is_not_noted() {
+    if !can_mount() {
+        return;
+    }
+    let daemon = RealDaemon::start();
+    let (server, admin) = Launch::for_real(&daemon).on_disk("8m").start().into_ready();
+    let bans = "/api/v1/bans";
+    let ip = |last: u8| format!("203.0.113.{last}");
+    for last in 1..=5 {
+        admin.post(bans, json!({"ip": ip(last), "jail": "lab", "duration": "1h", "note": "before"})).expect(201);
+    }
+    let max_retry = daemon.client(&["get", "lab", "maxretry"]);
+    let filler = server.disk().join("filler");
+    let mut file = std::fs::File::create(&filler).unwrap();
+    while file.write_all(&[0x55; 4096]).is_ok() {}
+    drop(file);
+
+    // What cannot be noted is not set, and the answer says what to do.
+    let refused =
+        admin.put("/api/v1/config/jails/lab", json!({"max_retry": 9})).expect_error(503, "storage_unavailable");
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert!(
+        detail.contains("bangui.db") && detail.contains("disk is full") && detail.contains("Make room"),
+        "{detail}"
+    );
+    assert_eq!(daemon.client(&["get", "lab", "maxretry"]), max_retry);
+    let jail = admin.get("/api/v1/config/jails/lab").expect(200).json();
+    assert_eq!(jail["jail"]["pending_changes"], json!([]), "{jail}");
+    let stranger = server.client().post("/api/v1/auth/login", json!({"password": PASSWORD})).expect(503).json();
+    assert!(!stranger["detail"].as_str().unwrap().contains("bangui.db"), "{stranger}");
+
+    // Everybody is let out all the same, and told what is not noted.
+    let told =
+        |answer: &Answer| assert!(answer.header("x-bangui-warning").unwrap().contains("noted later"), "{answer}");
+    told(&admin.delete_with(bans, json!({"ip": ip(1), "jail": "lab", "note": "a customer"})).expect(200));
+    told(&admin.post_empty(&format!("/api/v1/addresses/{}/release", ip(2))).expect(200));
+    told(&admin.post("/api/v1/bans/bulk/remove", json!({"ips": [ip(3)], "jail": "lab"})).expect(200));
+    told(&admin.post(bans, json!({"ip": ip(9), "jail": "lab", "duration": "2h", "note": "during"})).expect(201));
+    let (is_well, said) = command(&server, &daemon, &["unban", &ip(4)]);
+    assert!(is_well && said.contains("is no longer banned") && said.contains("noted later"), "{said}");
+    let mut banned = daemon.banned("lab");
+    banned.sort();
+    assert_eq!(banned, [ip(5), ip(9)]);
+    let (is_well, said) = command(&server, &daemon, &["check"]);
+    assert!(!is_well && said.contains("bangui.db: it takes no writes") && said.contains("full"), "{said}");
+
+    // With room again it is noted by itself, by whom and why.
+    std::fs::remove_file(filler).unwrap();
+    wait_for_health(&admin, "database", false);
+    let of = |last: u8| {
+        let path = format!("/api/v1/history?source=archive&ip={}", ip(last));
+        admin.get(&path).expect(200).json()["items"].clone()
+    };
+    wait_until("the lifts are noted", LIMIT, || (1..=4).all(|last| !of(last)[0]["lifted_at"].is_null()));
+    assert_eq!((&of(1)[0]["lifted_note"], &of(1)[0]["lifted_by"]["kind"]), (&json!("a customer"), &json!("user")));
+    wait_until("the ban is noted", LIMIT, || of(9)[0]["note"] == "during");
+    assert_eq!((of(9).as_array().unwrap().len(), &of(5)[0]["lifted_at"]), (1, &Value::Null));
+    assert!(command(&server, &daemon, &["check"]).1.contains("setup is done"));
+    admin.put("/api/v1/config/jails/lab", json!({"max_retry": 9})).expect(200);
+    assert_eq!(daemon.client(&["get", "lab", "maxretry"]), "9");
+    assert!(admin.delete_with(bans, json!({"ip": ip(5)})).expect(200).header("x-bangui-warning").is_none());
 }
 
 #[test]
