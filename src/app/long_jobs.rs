@@ -99,6 +99,11 @@ impl LongJobs {
         self.all.iter().find(|job| job.id == id)
     }
 
+    /// Who began it, where there is one of this name.
+    pub fn actor(&self, id: &str) -> Option<&Actor> {
+        self.all.iter().find(|job| job.id == id).map(|job| &job.actor)
+    }
+
     /// How far one is, where what is told has numbers for it.
     pub fn note_progress(&mut self, id: &str, told: &Value) {
         let Some(job) = self.all.iter_mut().find(|job| job.id == id) else { return };

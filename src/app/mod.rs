@@ -28,6 +28,7 @@ pub mod listed;
 pub mod long_jobs;
 pub mod metrics;
 pub mod never_ban;
+pub mod note_late;
 pub mod notify;
 pub mod notifying;
 pub mod own_bans;

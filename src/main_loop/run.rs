@@ -192,8 +192,7 @@ impl MainLoop {
             || self.connections.has_ready()
             || self.connections.wants_accept()
             || self.next_step().is_some()
-            || self.ctx.own_bans.any_settled()
-            || (self.ctx.late.any() && !self.ctx.storage_fails)
+            || self.ctx.has_to_note()
         {
             return Duration::ZERO;
         }
@@ -438,9 +437,9 @@ impl MainLoop {
         if !pending.abandoned && pending.job.is_none() {
             self.answering(pending.slot, &pending.method, &pending.admitted.request_id);
         }
-        let ctx = &mut self.ctx;
+        let (ctx, acting) = (&mut self.ctx, pending.admitted.acting());
         let result = match (outcome, pending.then) {
-            (Ok(value), Some(finish)) => dispatch::go_on(ctx, pending.admitted.acting(), |ctx| finish(ctx, value)),
+            (Ok(value), Some(finish)) => dispatch::go_on(ctx, acting, |ctx| finish(ctx, value)),
             (Ok(_), None) => Ok(Response::json_bytes(200, b"".as_slice())),
             (Err(failure), _) => Err(failure.into()),
         };

@@ -2,6 +2,7 @@
 //! in that somebody could try who may not.
 
 use std::thread;
+use std::time::Duration;
 
 use bangui::app::request::{Access, OfJails, Route};
 use bangui::domain::permission::{Role, Scope};
@@ -14,6 +15,7 @@ use crate::harness::http::Answer;
 use crate::harness::real_daemon::RealDaemon;
 use crate::harness::server::{Launch, Server};
 use crate::harness::shim::Shim;
+use crate::harness::wait_until;
 use crate::operations::{demand_documented, provoke_general_refusals};
 
 const SESSIONS: &str = "/api/v1/auth/sessions";
@@ -255,7 +257,27 @@ fn a_key_for_one_jail_learns_nothing_of_another() {
         assert!(!found.contains("lab") && !found.contains("203.0.113.1"), "{target}: {found}");
     }
     assert!(text("/api/v1/bans/active").contains("203.0.113.2") && text("/api/v1/bans.txt").contains("203.0.113.2"));
-    assert_eq!(key.get("/api/v1/bans/active").expect(200).json()["total"], 1);
+    let list = key.get("/api/v1/bans/active").expect(200);
+    assert_eq!(list.json()["total"], 1);
+    // That something happens elsewhere is nothing that its tags tell.
+    daemon.client(&["set", "lab", "banip", "203.0.113.3"]);
+    wait_until("the other jail's ban is seen", Duration::from_secs(20), || {
+        admin.get("/api/v1/bans/active").expect(200).json()["total"] == 3
+    });
+    let again = key.get("/api/v1/bans/active").expect(200);
+    assert_eq!(list.header("etag"), again.header("etag"), "{list} {again}");
+    daemon.client(&["set", "lab", "unbanip", "203.0.113.3"]);
+    // Work of others is none that it sees or ends; its own it does.
+    let begun = |client: &Client, jail: &str| {
+        let many = json!({"ips": ["203.0.113.77"], "jail": jail});
+        let answer = client.with_header("prefer", "respond-async").post("/api/v1/bans/bulk/remove", many).expect(202);
+        answer.header("location").unwrap().to_owned()
+    };
+    let theirs = begun(&admin, "lab");
+    key.get(&theirs).expect_error(404, "job_not_found");
+    key.delete(&theirs).expect_error(404, "job_not_found");
+    admin.get(&theirs).expect(200);
+    key.get(&begun(&key, "sshd")).expect(200);
     // As if there were no such jail, to the letter.
     let of = |jail: &str| key.get(&format!("/api/v1/jails/{jail}")).expect_error(404, "jail_not_found").json();
     assert_eq!(of("lab")["detail"].as_str().unwrap().replace("lab", "nosuch"), of("nosuch")["detail"]);
