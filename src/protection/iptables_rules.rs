@@ -68,8 +68,9 @@ fn rule(line: &str, rest: &str) -> Rule {
                 let port = value().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
                 rule.verdict = Verdict::Forwarded(port);
             }
+            // Some have no value: what follows is the next option then.
             _ if word.starts_with('-') => {
-                let value = value();
+                let value = words.next_if(|next| !next.starts_with('-') && *next != "!").unwrap_or_default();
                 rule.conditions.extend(condition(word, value, negated));
             }
             _ => rule.conditions.push(Condition::Unknown),

@@ -18,6 +18,8 @@ pub enum Fate {
     KeptOut,
     /// That depends on what is not known here.
     Unknown,
+    /// A rule before the one that keeps it out may let it through, by a condition that is not known here: its chain, and the rule.
+    Perhaps(String, String),
     /// It gets through.
     Passes(Way),
 }
@@ -56,11 +58,16 @@ struct Walk<'r> {
     is_in_doubt: bool,
     is_perhaps_sent_on: bool,
     accepted: Vec<(String, String)>,
+    /// The first rule of the chain that is followed, and of those that it calls, that may let it through.
+    may_pass: Option<(String, String)>,
+    /// The first such rule of a chain that would else have kept it out.
+    doubted: Option<(String, String)>,
 }
 
 impl<'r> Walk<'r> {
     fn new(rules: &'r Ruleset, from: Range, port: Option<u16>) -> Walk<'r> {
-        Walk { rules, from, port, is_in_doubt: false, is_perhaps_sent_on: false, accepted: Vec::new() }
+        let (accepted, may_pass, doubted) = (Vec::new(), None, None);
+        Walk { rules, from, port, is_in_doubt: false, is_perhaps_sent_on: false, accepted, may_pass, doubted }
     }
 }
 
@@ -80,8 +87,11 @@ pub fn follow(rules: &Ruleset, from: IpAddr, port: Option<u16>) -> Fate {
     match walk.is_kept_out_at(hook) {
         true if is_perhaps_sent_on => Fate::Unknown,
         true => Fate::KeptOut,
-        false if walk.is_in_doubt => Fate::Unknown,
-        false => Fate::Passes(Way { published, accepted: walk.accepted }),
+        false => match walk.doubted.take() {
+            Some((chain, rule)) => Fate::Perhaps(chain, rule),
+            None if walk.is_in_doubt => Fate::Unknown,
+            None => Fate::Passes(Way { published, accepted: walk.accepted }),
+        },
     }
 }
 
@@ -108,9 +118,15 @@ impl<'r> Walk<'r> {
     /// Whether one of them keeps it out: what one accepts goes on to the others.
     fn is_kept_out_at(&mut self, hook: Hook) -> bool {
         for chain in self.chains_at(hook) {
-            match self.chain(chain, DEEPEST) {
-                Flow::KeptOut => return true,
-                Flow::On if chain.policy_drops => return true,
+            self.may_pass = None;
+            let is_kept_out = match self.chain(chain, DEEPEST) {
+                Flow::KeptOut => true,
+                Flow::On => chain.policy_drops,
+                Flow::Accepted => false,
+            };
+            match self.may_pass.take() {
+                None if is_kept_out => return true,
+                Some(rule) if is_kept_out => _ = self.doubted.get_or_insert(rule),
                 _ => {}
             }
         }
@@ -135,6 +151,10 @@ impl<'r> Walk<'r> {
                     return Flow::Accepted;
                 }
                 Verdict::Return if is_sure => return Flow::On,
+                Verdict::Accept | Verdict::Return => {
+                    self.note_doubt(chain, rule);
+                    continue;
+                }
                 Verdict::Jump(target) => (target, false),
                 Verdict::Goto(target) => (target, is_sure),
                 _ => continue,
@@ -144,11 +164,16 @@ impl<'r> Walk<'r> {
                 Flow::KeptOut if is_sure => return Flow::KeptOut,
                 Flow::KeptOut => self.is_in_doubt = true,
                 Flow::Accepted if is_sure => return Flow::Accepted,
+                Flow::Accepted => self.note_doubt(chain, rule),
                 _ if is_last => return Flow::On,
                 _ => {}
             }
         }
         Flow::On
+    }
+
+    fn note_doubt(&mut self, chain: &Chain, rule: &Rule) {
+        self.may_pass.get_or_insert_with(|| (format!("{} {}", chain.table, chain.name), rule.text.clone()));
     }
 
     fn fits(&self, chain: &Chain, rule: &Rule) -> Fits {
@@ -219,6 +244,7 @@ mod tests {
         match follow(rules, from.parse().unwrap(), Some(port)) {
             Fate::KeptOut => None,
             Fate::Unknown => Some("unknown".into()),
+            Fate::Perhaps(_, rule) => Some(format!("perhaps by {rule}")),
             Fate::Passes(way) => {
                 let rule = way.accepted.first().map_or("no rule", |(_, rule)| rule);
                 Some(way.published.map_or_else(|| rule.to_owned(), |port| format!("published as {port}")))
@@ -240,6 +266,30 @@ mod tests {
 	}
 }
 ";
+
+    #[test]
+    fn a_rule_before_that_may_accept_is_named_and_nothing_is_claimed() {
+        let ours = "-A INPUT -p tcp -m multiport --dports 22 -j f2b-sshd\n-A f2b-sshd -s 192.0.2.1/32 -j REJECT\n";
+        for may_accept in [
+            "-A INPUT -m mark --mark 0x1 -j ACCEPT",
+            "-A INPUT -m limit --limit 5/sec -j ACCEPT",
+            "-A INPUT -m recent --rcheck --name DEFAULT --mask 255.255.255.255 --rsource -j ACCEPT",
+            "-A INPUT -m string --string \"x\" --algo bm --to 65535 -j ACCEPT",
+            "-A INPUT -i eth0 -j ACCEPT",
+            "-A f2b-sshd -m mark --mark 0x1 -j RETURN",
+        ] {
+            let save = format!("*filter\n:INPUT ACCEPT [0:0]\n:f2b-sshd - [0:0]\n{may_accept}\n{ours}COMMIT\n");
+            let found = passes(&rules("", &save, ""), BAD, 22);
+            assert_eq!(found, Some(format!("perhaps by {may_accept}")));
+            // What accepts behind it, or nothing of a new connection, changes nothing.
+            let save = format!("*filter\n:INPUT ACCEPT [0:0]\n:f2b-sshd - [0:0]\n{ours}{may_accept}\nCOMMIT\n");
+            assert_eq!(passes(&rules("", &save, ""), BAD, 22), None, "{may_accept}");
+        }
+        for accepts in ["meta mark 0x1 accept", "limit rate 5/second accept", "iifname \"eth0\" accept"] {
+            let nft = NFT.replace("\t\ttcp dport { 22", &format!("\t\t{accepts}\n\t\ttcp dport {{ 22"));
+            assert_eq!(passes(&rules(&nft, "", ""), BAD, 22), Some(format!("perhaps by {accepts}")));
+        }
+    }
 
     #[test]
     fn a_rule_of_nftables_keeps_out_for_its_ports_and_says_where() {
@@ -277,8 +327,6 @@ mod tests {
             "tcp dport 80 accept",
             "udp dport 22 accept",
             "ip saddr 198.51.100.0/24 accept",
-            "iifname \"eth7\" accept",
-            "meta mark 0x7 accept",
         ] {
             assert_eq!(said(rule), None, "{rule}");
         }

@@ -201,6 +201,14 @@ pub(super) fn passes(fates: &[(Option<u16>, Fate)], found: &[Place]) -> Step {
     if let Some((port, way)) = open {
         return gets_past(port, way, found);
     }
+    let perhaps = fates.iter().find_map(|(_, fate)| match fate {
+        Fate::Perhaps(chain, rule) => Some(format!("{chain}: {rule}")),
+        _ => None,
+    });
+    if let Some(rule) = perhaps {
+        let said = "A rule before the jail's own may let packets through: that depends on conditions that cannot be judged from here.";
+        return Step::new("passes", "way_unknown", Level::Unknown, said).seen(rule);
+    }
     let ports: Vec<String> = fates.iter().filter_map(|(port, _)| port.map(|port| port.to_string())).collect();
     if fates.iter().any(|(_, fate)| *fate == Fate::Unknown) || fates.is_empty() {
         let said = "Whether every packet comes to that rule depends on conditions that cannot be judged from here.";

@@ -98,6 +98,10 @@ fn what_a_jail_bans_by_nftables_is_found_with_its_table_chain_and_set_and_leaves
     assert_eq!(prove(&admin, "lab")["address"], "192.0.2.2");
     assert!(rules().contains("192.0.2.1") && !rules().contains("192.0.2.2"), "{}", rules());
 
+    // What may let through before is named, and nothing is claimed.
+    let first = ["nft", "insert rule inet f2b-table f2b-chain meta mark 0x1 accept"];
+    network.run(&first);
+    in_doubt(&admin, "meta mark 0x00000001 accept");
     // A firewall that lets through before, and one that was put in place of it.
     network.run(&["nft", "insert rule inet f2b-table f2b-chain tcp dport 22 accept"]);
     let past = prove(&admin, "lab");
@@ -108,6 +112,15 @@ fn what_a_jail_bans_by_nftables_is_found_with_its_table_chain_and_set_and_leaves
     let gone = prove(&admin, "lab");
     assert_eq!((&gone["level"], gone["found"].as_array().unwrap().len()), (&json!("bad"), 0), "{gone:#}");
     assert!(gone["sentence"].as_str().unwrap().contains("no rule of the packet filter keeps it out"), "{gone:#}");
+}
+
+/// The proof of the jail `lab` names a rule that may let packets through, and says that it is not known.
+#[track_caller]
+fn in_doubt(admin: &Client, rule: &str) {
+    let proof = prove(admin, "lab");
+    let step = step(&proof, "passes");
+    assert_eq!((&proof["level"], &step["level"]), (&json!("unknown"), &json!("unknown")), "{proof:#}");
+    assert!(step["detail"].as_str().unwrap().contains(rule), "{rule}: {proof:#}");
 }
 
 fn on_the_command_line(server: &Server) {
@@ -140,6 +153,18 @@ fn a_rule_of_iptables_and_a_set_of_ipset_are_found_and_what_docker_publishes_is_
     let set = prove(&admin, "sshd");
     assert_eq!((&set["level"], &set["found"][0]["set"]), (&json!("ok"), &json!("f2b-sshd")), "{set:#}");
     demand_no_trace(&daemon, &admin, &(network.run(&["iptables-save"]) + &network.run(&["ipset", "save"])));
+    for may_accept in [
+        "-m mark --mark 0x1",
+        "-m limit --limit 5/sec",
+        "-m recent --rcheck",
+        "-m string --string x --algo bm",
+        "-i eth0",
+    ] {
+        let words: Vec<&str> = may_accept.split(' ').collect();
+        network.run(&[&["iptables", "-I", "INPUT"], words.as_slice(), &["-j", "ACCEPT"]].concat());
+        in_doubt(&admin, &words[..2].join(" "));
+        network.run(&["iptables", "-D", "INPUT", "1"]);
+    }
     // As Docker does: what comes for port 8081 is for a container.
     network.run(&[
         "iptables",
