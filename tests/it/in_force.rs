@@ -491,22 +491,10 @@ fn restarts_do_not_add_up_to_another_end() {
     expect_ends(&daemon, &before);
 }
 
-#[test]
-fn waits_of_the_daemon_between_two_commands_do_not_add_up_to_another_end() {
-    let (daemon, _server, admin) = forgetful(3, "true");
-    take_times(&daemon, "seconds = taken(value)\n\ttime.sleep(0.3)\n\treturn seconds");
-    let before = ends(&daemon);
-    for round in 0..4 {
-        commit(&admin, json!({"actions": [if round % 2 == 0 { "new" } else { "old" }]}));
-    }
-    expect_ends(&daemon, &before);
-}
-
 /// An action in Python can change the daemon from within: how it takes a length of time is from now on `body`, which calls `taken`.
 fn take_times(daemon: &RealDaemon, body: &str) {
     let action = format!(
-        "import time\n\
-         from fail2ban.server.action import ActionBase\n\
+        "from fail2ban.server.action import ActionBase\n\
          from fail2ban.server.mytime import MyTime\n\
          taken = MyTime.str2seconds\n\
          def instead(value):\n\t{body}\n\

@@ -27,10 +27,10 @@ const BATCH: usize = 10;
 /// A ban that takes less is made together with others; else they would keep other clients waiting.
 const QUICK: Duration = Duration::from_millis(50);
 
-/// What is added to an end, in seconds: the daemon cuts off parts of seconds where it lists bans, and rounds them in its database, so that
-/// they would end earlier each time; and between reckoning what is left and banning it may have to wait, so that they would end later.
-/// The middle of a second leaves as much room for the one as for the other.
-const CUT_OFF: f64 = 0.5;
+/// What is added to an end, in seconds: the daemon cuts off what is left of a ban to whole seconds, and again where it lists bans, so that
+/// they would end earlier each time. A whole one is right at every moment of a second; what is left is only a second too much where the next
+/// one begins between reckoning it and banning.
+const CUT_OFF: f64 = 1.0;
 
 /// A ban that is made again, and when it is to end, in seconds of the daemon's zone; `None` for never.
 type Planned<'b> = (Left<'b>, Option<f64>);
@@ -130,8 +130,8 @@ impl<'a> Again<'a> {
     fn rest(&self, end: Option<f64>, zone: &Zone) -> String {
         match end {
             None => "3600".to_owned(),
-            Some(end) if self.evaluates => format!("max(1,{:.3}-time.time())", end - zone.offset as f64),
-            Some(end) => (end as i64 - zone.now()).max(1).to_string(),
+            Some(end) if self.evaluates => format!("max(1,int({:.3}-time.time()))", end - zone.offset as f64),
+            Some(end) => ((end - CUT_OFF).ceil() as i64 - zone.now()).max(1).to_string(),
         }
     }
 
