@@ -15,6 +15,7 @@ fail2ban's own log says which command* | Welcher Befehl warum gescheitert ist, s
 The action bans elsewhere than in what* | Die Aktion sperrt nicht dort, wo die Pakete durchkommen: Läuft fail2ban in einem Container? Nutzt seine Aktion den Paketfilter dieses Rechners (nftables oder iptables)?
 It was found in *. | Gefunden in: $1.
 Whether every packet comes to that rule* | Ob jedes Paket zu dieser Regel kommt, hängt von Bedingungen ab, die sich von hier nicht beurteilen lassen.
+A rule before the jail's own may let* | Eine Regel davor lässt womöglich Pakete durch; das lässt sich von hier nicht beurteilen.
 Packets to * come to the jail's rule,* | Pakete an $1 kommen zur Regel des Jails, und keine davor lässt sie durch.
 The ban of * could not be lifted. | Die Sperre von $1 ließ sich nicht aufheben.
 Restart the jail, which makes its rules* | Den Jail neu starten; dann entstehen seine Regeln neu. Niemand hat diese Adresse, es schadet also keinem.
