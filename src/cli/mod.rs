@@ -12,6 +12,7 @@ mod help;
 mod invocation;
 pub mod job;
 mod never_ban;
+mod on_database;
 mod past;
 mod pause;
 mod protection;

@@ -16,8 +16,6 @@ use serde_json::Value;
 use crate::app::acting::Acting;
 use crate::app::limits::Limits;
 use crate::app::{ApiError, Ctx};
-use crate::domain::actor::OWNER;
-use crate::domain::audit::{Entry, What};
 use crate::domain::json;
 use crate::domain::time;
 use crate::fail2ban::client::credentials;
@@ -27,8 +25,6 @@ use crate::server::stream::Stream;
 use crate::server::token::Source;
 use crate::services::first_run::Opening;
 use crate::services::setup::{self, Choices};
-use crate::store::audit::Doer;
-use crate::store::{OWNER_ID, Store};
 
 /// How long a caller may take for its line: it is a command of ours, and sends it at once.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -190,12 +186,7 @@ fn obey(ctx: &mut Ctx, order: Order) -> Reply {
             if !ctx.is_set_up() {
                 return Err("Setup is not done; use bangui setup.".into());
             }
-            let change = |ctx: &mut Ctx| {
-                ctx.store.change_password(OWNER_ID, &hash, None)?;
-                ctx.store.unlock_logins()?;
-                Ok(((), Entry::new(What::PasswordChanged, OWNER)))
-            };
-            ctx.noted(change).map_err(worded)?;
+            ctx.store.set_owner_password(&hash, time::now()).map_err(|error| worded(error.into()))?;
             ctx.reload_stored().map_err(|error| error.to_string())?;
             ctx.limits = Limits::default();
             log::info!("the owner's password was changed over the control socket; the owner's sessions have ended");
@@ -206,18 +197,13 @@ fn obey(ctx: &mut Ctx, order: Order) -> Reply {
             let Some(row) = row else {
                 return Err(format!("There is no user {user}; bangui user lists those there are."));
             };
-            let remove = |store: &mut Store| store.remove_second_factor(row.user.id);
-            let done = ctx.store.noted(&Entry::new(What::TotpDisabled, &user), &Doer::console(), time::now(), remove);
+            let done = ctx.store.reset_second_factor(&row.user, time::now());
             let was_there = done.map_err(|error| error.to_string())?;
             log::info!("the second factor of {user} was reset over the control socket");
             Ok(Value::Bool(was_there))
         }
         Order::Unlock => {
-            let unlock = |ctx: &mut Ctx| {
-                ctx.store.unlock_logins()?;
-                Ok(((), Entry::new(What::Unlock, "")))
-            };
-            ctx.noted(unlock).map_err(worded)?;
+            ctx.store.unlock(time::now()).map_err(|error| worded(error.into()))?;
             ctx.limits = Limits::default();
             log::info!("all locks on logins lifted over the control socket");
             Ok(Value::Bool(true))

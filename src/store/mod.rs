@@ -13,6 +13,7 @@ mod archive_scan;
 pub mod audit;
 pub mod blocklists;
 pub mod changes;
+mod console;
 mod counters;
 pub mod devices;
 mod ended;
