@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::history::optional;
+use super::history::{demand_earlier, optional};
 use crate::app::input::Query;
 use crate::app::listed::Listed;
 use crate::app::{ApiError, Ctx, Outcome, Request, Step};
@@ -44,10 +44,8 @@ fn answer(items: Vec<Value>, page: Page, total: u64) -> Response {
 /// Which events the query narrows the list to.
 fn wanted(query: Query<'_>) -> Result<Wanted, ApiError> {
     let [from, to] = ["from", "to"].map(|name| optional::<Moment>(query, name));
-    let (from, to) = (from?.map(|from| from.0), to?.map(|to| to.0));
-    if from.zip(to).is_some_and(|(from, to)| from >= to) {
-        return Err(ApiError::invalid_field("from", "from must be earlier than to."));
-    }
+    let (from, to) = (from?, to?);
+    demand_earlier(from.as_ref(), to.as_ref())?;
     let mut events = Vec::new();
     for name in text(query, "event_type")?.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty())
     {
@@ -58,7 +56,7 @@ fn wanted(query: Query<'_>) -> Result<Wanted, ApiError> {
         None => Vec::new(),
         Some(text) => clients(text),
     };
-    Ok(Wanted { events, actor: text(query, "actor")?, clients, from, to })
+    Ok(Wanted { events, actor: text(query, "actor")?, clients, from: from.map(|from| from.0), to: to.map(|to| to.0) })
 }
 
 /// A text that may be left out or empty.

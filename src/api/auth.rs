@@ -155,7 +155,7 @@ pub fn challenge(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError>
     let now = ctx.store.user(&waits.name)?;
     let is_same = |row: &UserRow| row.user.id == waits.user && row.password_hash == waits.password_hash;
     let user = now.filter(is_same).ok_or_else(over)?.user;
-    second_factor::prove(ctx, waits.user, admitted.client, &code.unwrap_or_default())?;
+    second_factor::prove(ctx, &user, admitted.client, &code.unwrap_or_default())?;
     ctx.challenges.remove(&hash);
     let who = Attempt { budget: waits.budget, is_known: true, device: waits.device };
     open_session(ctx, admitted, &who, waits.wish, &user)

@@ -6,7 +6,7 @@ use crate::app::listed::Listed;
 use crate::app::{ApiError, Ctx, Job, Outcome, Request};
 use crate::apply::Scope;
 use crate::domain::json;
-use crate::domain::notification::MASK;
+use crate::domain::secrets::MASK;
 use crate::jobs::Task;
 use crate::jobs::changes::{ShowChange, Undo, Undone};
 use crate::server::response::Response;

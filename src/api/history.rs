@@ -106,16 +106,20 @@ pub fn window(query: Query<'_>) -> Result<Option<Window>, ApiError> {
         let detail = "Give either range, or from and to: both together name two different times.";
         return Err(ApiError::invalid_field("range", detail));
     }
-    if let (Some(Moment(from)), Some(Moment(to))) = (from, to)
-        && from >= to
-    {
-        return Err(ApiError::invalid_field("from", "from must be earlier than to."));
-    }
+    demand_earlier(from.as_ref(), to.as_ref())?;
     if from.is_none() && to.is_none() {
         return Ok(range.map(|range| range.window(now())));
     }
     let start = from.map_or(0, |from| from.0.max(0));
     Ok(Some(Window::between(start, to.map_or(FOREVER, |to| to.0).max(start))))
+}
+
+/// 400 where a time would end before it begins.
+pub fn demand_earlier(from: Option<&Moment>, to: Option<&Moment>) -> Result<(), ApiError> {
+    match from.zip(to) {
+        Some((from, to)) if from.0 >= to.0 => Err(ApiError::invalid_field("from", "from must be earlier than to.")),
+        _ => Ok(()),
+    }
 }
 
 /// Makes the answer of what was found.

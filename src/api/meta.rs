@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use crate::app::session::CSRF_HEADER;
 use crate::app::{ApiError, Ctx, Request};
-use crate::domain::actor::OWNER;
 use crate::domain::address::IpOrNet;
 use crate::domain::time;
 use crate::packed;
@@ -38,8 +37,7 @@ pub fn about(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
         body["client"]["is_never_banned"] = json!(address.map(|address| is_never_banned(ctx, address.to_canonical())));
         let role = admitted.role();
         let scopes = role.scopes().iter().filter(|scope| admitted.holds(**scope)).map(|scope| scope.as_str());
-        let name = admitted.user().map_or(OWNER, |user| &user.name);
-        body["user"] = json!({ "name": name, "role": role.as_str(), "scopes": scopes.collect::<Vec<_>>() });
+        body["user"] = json!({ "name": admitted.user_or_owner().name, "role": role.as_str(), "scopes": scopes.collect::<Vec<_>>() });
         body["version"] = json!(env!("CARGO_PKG_VERSION"));
         body["read_only"] = json!(ctx.config.read_only);
         body["action_edit_allowed"] = json!(ctx.config.allow_action_edit);

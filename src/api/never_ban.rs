@@ -144,7 +144,7 @@ fn demand_narrow(request: &Request, who: &Who, force: bool) -> Result<(), ApiErr
     }
     let detail = format!("Only admins let in so many: nobody in {who} would ever be banned.");
     if admitted.role() < Role::Admin {
-        return Err(ApiError::new(Code::InsufficientRole, detail).with("required_role", Role::Admin.as_str()));
+        return Err(ApiError::out_of_role(Role::Admin, detail));
     }
     if !admitted.holds(Scope::Config) {
         return Err(ApiError::out_of_scope(Scope::Config, detail));

@@ -6,7 +6,6 @@ use super::auth;
 use crate::app::code::Code;
 use crate::app::session::token_hash;
 use crate::app::{Admitted, ApiError, Ctx, Outcome, Request};
-use crate::domain::actor::OWNER;
 use crate::domain::audit::{Entry, What};
 use crate::domain::hex::hex;
 use crate::domain::time;
@@ -81,8 +80,7 @@ pub fn change_password(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiE
         let kept = admitted.session.as_ref().map(|session: &Session| session.token_hash);
         ctx.noted(|ctx| {
             ctx.store.change_password(admitted.user_id(), &hash.unwrap_or_default(), kept.as_ref())?;
-            let name = admitted.user().map(|user| user.name.as_str()).unwrap_or(OWNER);
-            Ok(((), Entry::new(What::PasswordChanged, name)))
+            Ok(((), Entry::new(What::PasswordChanged, admitted.user_or_owner().name)))
         })?;
         ctx.reload_stored()?;
         log::info!("{} has changed the password; the other sessions have ended", admitted.actor().in_words());

@@ -4,7 +4,6 @@
 use serde_json::json;
 
 use crate::app::{Admitted, ApiError, Ctx, Outcome, Request};
-use crate::domain::actor::OWNER;
 use crate::domain::audit::{Entry, What};
 use crate::domain::totp::{self, SECRET_BYTES};
 use crate::server::response::Response;
@@ -30,12 +29,12 @@ pub fn enrol(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     proved(ctx, request, proof, None, |ctx, admitted, _| {
         let mut secret = vec![0; SECRET_BYTES];
         getrandom::fill(&mut secret).map_err(ApiError::internal)?;
-        let name = admitted.user().map_or(OWNER, |user| &user.name);
+        let user = admitted.user_or_owner();
         let body = json!({
             "secret": totp::base32(&secret),
-            "otpauth_uri": second_factor::uri(&secret, name),
+            "otpauth_uri": second_factor::uri(&secret, &user.name),
         });
-        if !ctx.store.enrol_second_factor(admitted.user_id(), secret)? {
+        if !ctx.store.enrol_second_factor(user.id, secret)? {
             return Err(second_factor::already_enabled());
         }
         Ok(Response::json(201, &body))
@@ -48,13 +47,7 @@ pub fn confirm(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
     let code: Option<String> = fields.required("code");
     fields.finish()?;
     let admitted = &request.admitted;
-    let user = admitted.user_id();
-    match ctx.store.second_factor(user)? {
-        None => return Err(second_factor::not_enabled()),
-        Some(factor) if factor.is_confirmed => return Err(second_factor::already_enabled()),
-        Some(_) => {}
-    }
-    let codes = second_factor::confirm(ctx, user, admitted.client, &code.unwrap_or_default())?;
+    let codes = second_factor::confirm(ctx, &admitted.user_or_owner(), admitted.client, &code.unwrap_or_default())?;
     log::info!("logins of {} ask for a second factor from now on", admitted.actor().in_words());
     Ok(Response::json(200, &json!({ "recovery_codes": codes })))
 }
@@ -63,11 +56,11 @@ pub fn confirm(ctx: &mut Ctx, request: &Request) -> Result<Response, ApiError> {
 pub fn renew_codes(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let (password, code) = password_and_code(ctx, request, false)?;
     proved(ctx, request, Proof::Either(password), None, move |ctx, admitted, _| {
-        second_factor::prove(ctx, admitted.user_id(), admitted.client, &code)?;
+        let user = admitted.user_or_owner();
+        second_factor::prove(ctx, &user, admitted.client, &code)?;
         let (codes, hashes) = second_factor::recovery_codes()?;
-        let name = admitted.user().map_or(OWNER, |user| &user.name);
-        let entry = Entry::new(What::TotpEnabled, name).saying("There are new recovery codes.");
-        ctx.noted(|ctx| Ok((ctx.store.set_recovery_codes(admitted.user_id(), &hashes)?, entry)))?;
+        let entry = Entry::new(What::TotpEnabled, &user.name).saying("There are new recovery codes.");
+        ctx.noted(|ctx| Ok((ctx.store.set_recovery_codes(user.id, &hashes)?, entry)))?;
         log::info!("{} has new recovery codes", admitted.actor().in_words());
         Ok(Response::json(200, &json!({ "recovery_codes": codes })))
     })
@@ -78,9 +71,10 @@ pub fn disable(ctx: &mut Ctx, request: &Request) -> Result<Outcome, ApiError> {
     let (password, code) = password_and_code(ctx, request, true)?;
     let proof = Proof::Password(password.unwrap_or_default());
     proved(ctx, request, proof, None, move |ctx: &mut Ctx, admitted: &Admitted, _| {
-        second_factor::prove(ctx, admitted.user_id(), admitted.client, &code)?;
-        let entry = Entry::new(What::TotpDisabled, admitted.user().map_or(OWNER, |user| &user.name));
-        ctx.noted(|ctx| Ok((ctx.store.remove_second_factor(admitted.user_id())?, entry)))?;
+        let user = admitted.user_or_owner();
+        second_factor::prove(ctx, &user, admitted.client, &code)?;
+        let entry = Entry::new(What::TotpDisabled, &user.name);
+        ctx.noted(|ctx| Ok((ctx.store.remove_second_factor(user.id)?, entry)))?;
         log::info!("logins of {} ask for the password alone from now on", admitted.actor().in_words());
         Ok(Response::no_content())
     })

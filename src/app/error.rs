@@ -7,7 +7,7 @@ use super::code::Code;
 use crate::domain::address::AddressError;
 pub use crate::domain::as_read::FieldError;
 use crate::domain::names::NameError;
-use crate::domain::permission::Scope;
+use crate::domain::permission::{Role, Scope};
 use crate::domain::quota::wait_in_words;
 use crate::fail2ban::database::DatabaseError;
 use crate::fail2ban::{self, Reason};
@@ -102,6 +102,11 @@ impl ApiError {
     /// 403: the token lacks a scope.
     pub fn out_of_scope(scope: Scope, detail: impl Into<String>) -> Self {
         ApiError::new(Code::InsufficientScope, detail).with("required_scope", scope.as_str())
+    }
+
+    /// 403: the user's role is too little.
+    pub fn out_of_role(needed: Role, detail: impl Into<String>) -> Self {
+        ApiError::new(Code::InsufficientRole, detail).with("required_role", needed.as_str())
     }
 
     /// 404: a jail that does not run, or that this caller may not know of.

@@ -263,6 +263,11 @@ impl Admitted {
         self.session.as_ref().map(|session| &session.user).or_else(of_token)
     }
 
+    /// That person; at the machine, the owner.
+    pub fn user_or_owner(&self) -> User {
+        self.user().cloned().unwrap_or_else(User::owner)
+    }
+
     /// The number of that person; at the machine, the owner's.
     pub fn user_id(&self) -> i64 {
         self.user().map_or(OWNER_ID, |user| user.id)

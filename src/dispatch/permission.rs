@@ -13,7 +13,7 @@ pub fn check(route: &Route, admitted: &Admitted) -> Result<(), ApiError> {
     if admitted.role() < route.role {
         let (own, needed) = (admitted.role().as_str(), route.role.as_str());
         let detail = format!("This needs the role {needed}, and yours is {own}. An admin can change that.");
-        return Err(ApiError::new(Code::InsufficientRole, detail).with("required_role", needed));
+        return Err(ApiError::out_of_role(route.role, detail));
     }
     Ok(())
 }

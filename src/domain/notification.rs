@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::history::Country;
+use super::secrets::MASK;
 use super::time::rfc3339;
 
 /// Channels at most.
@@ -18,8 +19,6 @@ const MOST_JAILS: usize = 20;
 const OTHER_JAILS: &str = "other jails";
 /// The longest sentence of a message, in characters.
 const LONGEST_LINE: usize = 500;
-/// What stands where a secret is.
-pub const MASK: &str = "***";
 
 /// What can happen that somebody may want to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

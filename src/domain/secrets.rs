@@ -2,7 +2,7 @@
 //! rather hides a harmless value than shows a secret.
 
 /// What stands in place of a secret.
-const MASK: &str = "***";
+pub const MASK: &str = "***";
 /// Parts of names whose values are secrets.
 const NAMES: [&str; 10] =
     ["password", "passwd", "passphrase", "secret", "token", "apikey", "api_key", "api-key", "credential", "pwd"];

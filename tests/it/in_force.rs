@@ -491,27 +491,20 @@ fn restarts_do_not_add_up_to_another_end() {
     expect_ends(&daemon, &before);
 }
 
-/// An action in Python can change the daemon from within: how it takes a length of time is from now on `body`, which calls `taken`.
-fn take_times(daemon: &RealDaemon, body: &str) {
-    let action = format!(
-        "from fail2ban.server.action import ActionBase\n\
-         from fail2ban.server.mytime import MyTime\n\
-         taken = MyTime.str2seconds\n\
-         def instead(value):\n\t{body}\n\
-         MyTime.str2seconds = staticmethod(instead)\n\
-         class Action(ActionBase): pass\n"
-    );
-    let file = daemon.path("action.d/instead.py");
-    fs::write(&file, action).unwrap();
-    daemon.client(&["set", "slow", "addaction", "instead", &file.display().to_string(), "{}"]);
-}
-
 #[test]
 fn a_daemon_that_does_not_evaluate_ban_times_is_told_seconds() {
     let (daemon, _server, admin) = forgetful(3, "true");
     let before = ends(&daemon);
-    // A release that takes only numbers is made so.
-    take_times(&daemon, "if 'time' in str(value): raise ValueError('no number')\n\treturn taken(value)");
+    // An action in Python can change the daemon from within; a release that takes only numbers is made so.
+    let strict = "from fail2ban.server.action import ActionBase\n\
+                  from fail2ban.server.mytime import MyTime\n\
+                  taken = MyTime.str2seconds\n\
+                  def strict(value):\n\tif 'time' in str(value): raise ValueError('no number')\n\treturn taken(value)\n\
+                  MyTime.str2seconds = staticmethod(strict)\n\
+                  class Action(ActionBase): pass\n";
+    let file = daemon.path("action.d/strict.py");
+    fs::write(&file, strict).unwrap();
+    daemon.client(&["set", "slow", "addaction", "strict", &file.display().to_string(), "{}"]);
     let (is_taken, said) = daemon.try_client(&["set", "slow", "bantime", "9-time.time()"]);
     assert!(!is_taken, "{said}");
     commit(&admin, json!({"actions": ["new"]}));
